@@ -1,0 +1,1 @@
+"""funnelsim: simulate and forecast marketing and sales funnels."""

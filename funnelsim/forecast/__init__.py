@@ -1,0 +1,1 @@
+"""From model and open deals to revenue: exact distributions, comparisons, past performance."""

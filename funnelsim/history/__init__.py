@@ -1,0 +1,1 @@
+"""What happened: reading, checking and measuring a company's history."""

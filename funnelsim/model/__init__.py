@@ -1,0 +1,1 @@
+"""What a funnel is: nouns that every other floor speaks."""

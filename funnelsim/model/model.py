@@ -1,0 +1,82 @@
+"""The whole model in one noun, and the open deals that a forecast starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from funnelsim.model.entries import Entries
+from funnelsim.model.funnel import Funnel
+from funnelsim.model.rates import Counts, RateTable
+from funnelsim.model.reps import Pool, Referral, Work
+from funnelsim.model.values import Values
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A funnel with numbers: stated by a person, or fitted to a history.
+
+    Args:
+        funnel: the map.
+        groups: names of the kinds of lead that have rates and values of their own (segments).
+        table: rates of leaving, by group, stage, exit, age and era.
+        entries: leads not yet born.
+        values: what a win is worth.
+        as_of: the moment that day 0 stands for.
+        currency: three letters.
+        pools, work: reps, and the stages that need their time; empty when waits are in the rates.
+        referrals: places whose entering starts new leads elsewhere.
+        counts: what the rates were counted from; None when the model is stated.
+        win_spread: standard deviation of a common Gamma factor on the win intensity of a period.
+    """
+
+    funnel: Funnel
+    groups: tuple[str, ...]
+    table: RateTable
+    entries: Entries
+    values: Values
+    as_of: pd.Timestamp
+    currency: str = "EUR"
+    pools: tuple[Pool, ...] = ()
+    work: tuple[Work, ...] = ()
+    referrals: tuple[Referral, ...] = ()
+    counts: Counts | None = None
+    win_spread: float = 0.0
+
+
+@dataclass(frozen=True)
+class OpenDeals:
+    """Leads that are in a stage on the as-of date, one element per lead.
+
+    Args:
+        name: (leads,) identifiers, as text.
+        stage: (leads,) stage number.
+        group: (leads,) group number.
+        age: (leads,) days since the lead entered its stage.
+        value: (leads,) amount shown, nan where none is.
+    """
+
+    name: NDArray[np.object_]
+    stage: Integers
+    group: Integers
+    age: Floats
+    value: Floats
+
+    def __len__(self) -> int:
+        return len(self.name)
+
+
+def nobody() -> OpenDeals:
+    """Return an empty pipeline.
+
+    >>> len(nobody())
+    0
+    """
+    none = np.zeros(0, dtype=np.int64)
+    return OpenDeals(np.zeros(0, dtype=object), none, none, np.zeros(0), np.zeros(0))

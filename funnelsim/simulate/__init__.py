@@ -1,0 +1,1 @@
+"""From model to the lives of leads: luck, steps and two engines."""
