@@ -1,0 +1,259 @@
+"""Files at the doors: YAML read safely, shapes checked in one sentence, files written whole or not at all."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+import yaml
+
+from funnelsim.errors import FunnelError, nearest
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+Shape = TypeVar("Shape")
+LARGEST = 5_000_000
+MOST_NODES = 50_000
+DEEPEST = 40
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader without what makes YAML surprising or dangerous.
+
+    Only true/false are truth values (a channel may be called `no` or `on`), dates stay text for the
+    reader that knows what they mean, 1e6 is a number, a key may come once, and nothing repeats by alias.
+    """
+
+    nodes = 0
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
+        self.nodes, self.depth = self.nodes + 1, self.depth + 1
+        if isinstance(event, yaml.AliasEvent):
+            raise _marked(
+                f"the alias '*{event.anchor}' is not allowed here; write the value out", event.start_mark
+            )
+        if self.nodes > MOST_NODES:
+            raise _marked(f"more than {MOST_NODES} values in one file", event.start_mark)
+        if self.depth > DEEPEST:
+            raise _marked(f"lists or mappings nested more than {DEEPEST} deep", event.start_mark)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: dict[object, int] = {}
+        for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise _marked("a key must be a word or a number, not a list or mapping", key_node.start_mark)
+            key, line = self.construct_object(key_node), key_node.start_mark.line + 1
+            if key in seen:
+                raise _marked(
+                    f"the key '{key}' is given twice (first in line {seen[key]})", key_node.start_mark
+                )
+            seen[key] = line
+        return super().construct_mapping(node, deep)
+
+
+def _marked(problem: str, mark: Any) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+
+
+def _number(_loader: _Loader, node: yaml.ScalarNode) -> float | int:
+    text = node.value.replace("_", "")
+    if len(text) > 300:
+        raise _marked(f"a number of {len(text)} digits", node.start_mark)
+    number = int(text) if text.lstrip("+-").isdecimal() else float(text)
+    if abs(number) > 1e300:
+        raise _marked(f"the number {text[:30]} is too large", node.start_mark)
+    return number
+
+
+def _set_up_words() -> None:
+    """Teach the loader the plain words of YAML 1.2: null, true/false, decimal numbers, else text."""
+    _Loader.yaml_implicit_resolvers = {}
+    _Loader.add_implicit_resolver(
+        "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|false|False)$"), list("tTfF")
+    )
+    _Loader.add_implicit_resolver(
+        "tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|)$"), ["~", "n", "N", ""]
+    )
+    number = re.compile(r"^[-+]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?$", re.ASCII)
+    for tag in ("int", "float"):
+        _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", number, list("-+.0123456789"))
+        _Loader.add_constructor(f"tag:yaml.org,2002:{tag}", _number)
+
+
+_set_up_words()
+
+
+def read_text(path: str | Path, largest: int = LARGEST) -> str:
+    """Return a text file's content.
+
+    Args:
+        path: the file.
+        largest: most bytes it may have.
+
+    Raises:
+        FunnelError: no such file, a folder, too large, binary, or not UTF-8; says which.
+    """
+    try:
+        kind = Path(path).stat()
+        if not stat.S_ISREG(kind.st_mode):
+            raise FunnelError(f"{path}: not a file")
+        if kind.st_size > largest:
+            raise FunnelError(f"{path}: {kind.st_size:,} bytes; a file of this kind has at most {largest:,}")
+        data = Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        if isinstance(error, FunnelError):
+            raise
+        raise FunnelError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if b"\0" in data:
+        raise FunnelError(f"{path}: holds binary data; expected text in UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise FunnelError(
+            f"{path}, line {line}: not UTF-8 (byte {data[error.start]:#04x}); save it as UTF-8"
+        ) from None
+
+
+def read_yaml(path: str | Path) -> object:
+    """Return what a YAML file holds: mappings, lists, text, numbers, true/false; dates stay text.
+
+    Args:
+        path: a file of at most 5 MB in UTF-8, one document, without aliases, tags or repeated keys.
+
+    Raises:
+        FunnelError: the file cannot be read or is not such YAML; says the line.
+    """
+    text = read_text(path)
+    loader = None
+    try:
+        loader = _Loader(text)
+        data = loader.get_single_data()
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise FunnelError(f"{path}{line}: {error.problem or error.context}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        problem = str(error).splitlines()[0]
+        raise FunnelError(f"{path}: not YAML: {problem}") from None
+    finally:
+        if loader is not None:
+            loader.dispose()
+    if data is None:
+        raise FunnelError(f"{path}: the file is empty")
+    return data
+
+
+def validated(shape: type[Shape], data: object, file: str | Path) -> Shape:
+    """Return data as `shape`, or refuse it with one sentence.
+
+    Args:
+        shape: a pydantic model or pydantic dataclass that forbids extra keys.
+        data: what `read_yaml` returned, or a part of it.
+        file: where it came from, for the sentence ("plan.yaml", or "plan.yaml: changes[2]").
+
+    Raises:
+        FunnelError: names the file, the key path, the value, what was expected, and the nearest known key.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(shape).validate_python(data)
+    except ValidationError as error:
+        raise FunnelError(f"{file}: {_sentence(shape, error.errors()[0])}") from None
+
+
+def key_path(parts: Sequence[str | int]) -> str:
+    """Return a key path as people write it.
+
+    >>> key_path(["changes", 2, "odds", "Proposal"])
+    'changes[2].odds.Proposal'
+    """
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")
+
+
+def shown(value: object) -> str:
+    """Return a value as it is quoted in a sentence: one line, not long.
+
+    >>> shown("x" * 100)
+    "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx ...'"
+    """
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:50]} ...{text[-1]}"
+
+
+def _sentence(shape: object, error: ErrorDetails) -> str:
+    where = [part for part in error["loc"] if part not in ("[key]", "function-after")]
+    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        return _joined(
+            where[:-1], f"unknown key {shown(where[-1])}; {nearest(where[-1], _keys(shape, where[:-1]))}"
+        )
+    if error["type"] in ("missing", "missing_argument"):
+        return _joined(where[:-1], f"the key '{where[-1]}' is missing")
+    message = error["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    message = message[:1].lower() + message[1:]
+    return _joined(
+        where, message if error["type"] == "value_error" else f"{shown(error['input'])} given, {message}"
+    )
+
+
+def _joined(where: Sequence[str | int], message: str) -> str:
+    return f"{key_path(where)}: {message}" if where else message
+
+
+def _keys(shape: object, where: Sequence[str | int]) -> list[str]:
+    """Return the keys known at a key path, found by walking the shape's annotations."""
+    fields = getattr(shape, "__pydantic_fields__", None)
+    if fields is not None:
+        names = {field.alias or name: field.annotation for name, field in fields.items()}
+        if not where:
+            return list(names)
+        return _keys(names[str(where[0])], where[1:]) if where[0] in names else []
+    parts = get_args(shape)
+    deeper = [_keys(part, rest) for part in parts for rest in (where, where[1:])]
+    return max(deeper, key=len, default=[])
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """Give a temporary file beside `path` to write to; it takes the name `path` only if all went well.
+
+    Raises:
+        FunnelError: the folder is missing or cannot be written to, or the disk is full.
+    """
+    target = Path(path)
+    try:
+        if target.exists() and not target.is_file() and not target.is_dir():
+            yield target  # a device or pipe, such as /dev/stdout, cannot be replaced
+            return
+        if target.is_dir() or not target.parent.is_dir():
+            problem = "is a folder" if target.is_dir() else f"there is no folder '{target.parent}'"
+            raise FunnelError(f"{path}: cannot be written: {problem}")
+        temporary = target.with_name(f".{secrets.token_hex(6)}.part")
+        try:
+            yield temporary
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise FunnelError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def write_atomic(path: str | Path, data: str | bytes) -> None:
+    """Write a file whole or not at all: text becomes UTF-8, an existing file is replaced at once.
+
+    Raises:
+        FunnelError: the folder is missing or cannot be written to, or the disk is full.
+    """
+    with whole_file(path) as temporary:
+        temporary.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
