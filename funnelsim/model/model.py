@@ -34,6 +34,8 @@ class Model:
         referrals: places whose entering starts new leads elsewhere.
         counts: what the rates were counted from; None when the model is stated.
         win_spread: standard deviation of a common Gamma factor on the win intensity of a period.
+        grouped_by: the column of the history that the groups come from; "" when there is one group.
+        notes: what calibration chose and why, and what it warns of, one sentence each.
     """
 
     funnel: Funnel
@@ -48,6 +50,8 @@ class Model:
     referrals: tuple[Referral, ...] = ()
     counts: Counts | None = None
     win_spread: float = 0.0
+    grouped_by: str = "segment"
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -58,11 +58,15 @@ class Counts:
         edges: (bins,) left edges in days, first 0.
         events: (groups, stages, exits, bins) leads that left, weighted by recency if asked.
         exposure: (groups, stages, bins) days that leads spent at risk.
+        spent: (groups, stages, bins) the part of the exposure spent by leads in the bin in which they
+            left; it tells how many leads a bin began with, which exposure alone does not.
     """
 
     edges: Floats
     events: Floats
     exposure: Floats
+    spent: Floats | None = None
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(self.edges, self.events + other.events, self.exposure + other.exposure)
+        spent = None if self.spent is None or other.spent is None else self.spent + other.spent
+        return Counts(self.edges, self.events + other.events, self.exposure + other.exposure, spent)

@@ -17,10 +17,13 @@ class Values:
     Args:
         amounts: (groups, atoms) equally likely amounts of one win, ascending, in the model's currency.
         ratio: (groups,) mean of won amount / amount shown while open (1: deals close at what they show).
+        tilt: (stages,) mean amount of the leads of a stage that win / of all leads at risk there, where
+            the history tells: large deals win less often; None stands for 1 everywhere.
     """
 
     amounts: Floats
     ratio: Floats
+    tilt: Floats | None = None
 
     @property
     def mean(self) -> Floats:
