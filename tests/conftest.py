@@ -1,0 +1,26 @@
+"""What tests share: where real data may lie, and what nbval leaves out of its comparison."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def find_real_data() -> Path | None:
+    """Return the folder of real logs: what FUNNELSIM_REAL_DATA says, else one beside the checkout."""
+    stated = os.environ.get("FUNNELSIM_REAL_DATA")
+    folder = Path(stated) if stated else ROOT.parent / "shared" / "data"
+    return folder if folder.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder that holds real logs, one folder for each; the test is skipped where there is none."""
+    folder = find_real_data()
+    if folder is None:
+        pytest.skip("no real data: set FUNNELSIM_REAL_DATA to a folder that holds bpic2012, olist, ...")
+    return folder

@@ -1,0 +1,135 @@
+"""Imports point only downwards, and each heavy library is known to few modules."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "funnelsim"
+FLOORS = {
+    "errors": 0,
+    "files": 1,
+    "model": 2,
+    "history": 2,
+    "show": 2,
+    "sample": 2,
+    "calibrate": 3,
+    "simulate": 3,
+    "forecast": 4,
+    "cli": 5,
+    "__main__": 6,
+    "__init__": 6,
+}
+# Module prefixes, below funnelsim, that may import the library.
+KNOWN_TO = {
+    "simpy": ("simulate.simpy_engine",),
+    "altair": ("show",),
+    "vl_convert": ("show",),
+    "yaml": ("files",),
+    "statsmodels": ("calibrate", "forecast.baselines"),
+    "numba": ("simulate", "forecast.exact"),
+    "typer": ("cli",),
+}
+# Slow to import: not before they are used, so that `funnelsim --help` answers at once.
+SLOW = {"statsmodels", "altair", "numba", "vl_convert", "scipy.stats"}
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Every module that the code imports, by full name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield "." * node.level + (node.module or "")
+
+
+def faults(module: str, source: str) -> list[str]:
+    """Everything that the imports of one module do against the floors, one sentence each."""
+    here = module.split(".")[0]
+    found = []
+    for name in imports(ast.parse(source)):
+        parts = name.split(".")
+        if name.startswith("."):
+            found.append(f"{module} imports relatively: {name}")
+        elif parts[0] == "funnelsim" and len(parts) > 1 and parts[1] != here:
+            if FLOORS[parts[1]] >= FLOORS[here]:
+                found.append(f"{module} imports {name}, which is not below it")
+        elif not any(within(module, prefix) for prefix in KNOWN_TO.get(parts[0], (here,))):
+            found.append(f"{module} knows {parts[0]}, which only {KNOWN_TO[parts[0]]} may")
+    return found
+
+
+def within(module: str, prefix: str) -> bool:
+    """Whether a module is, lies in, or is named as a continuation of, the prefix (exact, exact_pass)."""
+    return module == prefix or module.startswith((prefix + ".", prefix + "_"))
+
+
+def slow(code: str) -> list[str]:
+    """Slow libraries that a fresh Python has loaded after running the code."""
+    tell = f"import sys; {code}; print(*sorted({SLOW!r} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", tell], capture_output=True, text=True, check=True)
+    return run.stdout.split()
+
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_imports_point_downwards(path):
+    assert faults(module_name(path), path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("module", ["funnelsim", "funnelsim.cli"])
+def test_slow_libraries_wait_until_they_are_used(module):
+    assert slow(f"import {module}") == []
+
+
+def test_a_slow_library_is_found():
+    assert slow("import vl_convert") == ["vl_convert"]
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("model.rates", "from funnelsim.history.log import History"),
+        ("history.log", "import funnelsim.model.rates"),
+        ("show.charts", "from funnelsim.forecast.forecast import Forecast"),
+        ("errors", "from funnelsim.files import read_yaml"),
+        ("simulate.run", "def f():\n    from funnelsim.calibrate.exits import count"),
+        ("simulate.compiled", "import simpy"),
+        ("forecast.forecast", "import numba"),
+        ("model.stated", "import yaml"),
+        ("model.rates", "from . import entries"),
+    ],
+)
+def test_a_wrong_import_is_found(module, source):
+    assert len(faults(module, source)) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("forecast.exact", "import numba\nfrom funnelsim.model.rates import RateTable"),
+        ("forecast.exact_pass", "from numba import njit"),
+        ("calibrate.exits", "import numpy as np\nfrom funnelsim.errors import FunnelError"),
+        ("calibrate.exits", "from funnelsim.calibrate.entries import fit"),
+    ],
+)
+def test_a_right_import_is_let_pass(module, source):
+    assert faults(module, source) == []
+
+
+def test_floors_name_every_room():
+    rooms = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES}
+    assert rooms <= set(FLOORS)
+    assert {"model", "history", "simulate"} <= rooms

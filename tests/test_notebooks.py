@@ -1,0 +1,88 @@
+"""Notebooks can be checked by nbval only if every cell was run, in order, and none is a magic."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+NOTEBOOKS = sorted(path for path in FOLDER.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+MAGIC = re.compile(r"^\s*[%!?]|\?\s*$|^\s*\w+\s*=\s*[%!]", re.MULTILINE)
+MACHINE = re.compile(r"(?<![\w./])(?:/(?:work|root|home|Users|tmp|opt|var|mnt)/|[A-Za-z]:\\\\?)[\w.]")
+MOST_LINES = 20
+
+
+def code_cells(book: dict) -> list[dict]:
+    cells = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
+    return [cell for cell in cells if "".join(cell["source"]).strip()]
+
+
+def faults(book: dict) -> list[str]:
+    """Everything that keeps a notebook from being checked or read, one sentence each."""
+    found = []
+    for number, cell in enumerate(code_cells(book), 1):
+        source = "".join(cell["source"])
+        if cell.get("execution_count") != number:
+            found.append(f"code cell {number} was not run in order: count {cell.get('execution_count')}")
+        if MAGIC.search(source):
+            found.append(f"code cell {number} uses a magic, on which nbval cannot fail")
+        if source.rstrip().endswith(";"):
+            found.append(f"code cell {number} ends in a semicolon, which nbval does not honour")
+        if source.count("\n") + 1 > MOST_LINES:
+            found.append(f"code cell {number} has {source.count(chr(10)) + 1} lines, {MOST_LINES} at most")
+    found += [f"a path of one machine: {hit}" for hit in MACHINE.findall(words(book))]
+    if book["metadata"].get("kernelspec") != KERNEL:
+        found.append(f"kernelspec is {book['metadata'].get('kernelspec')}")
+    return found
+
+
+def words(book: dict) -> str:
+    """All that a reader sees as text: sources, and outputs that are not pictures or chart data."""
+    texts = ["".join(cell["source"]) for cell in book["cells"]]
+    for cell in book["cells"]:
+        for output in cell.get("outputs", []):
+            texts.append("".join(output.get("text", "")))
+            shown = output.get("data", {})
+            texts += ["".join(shown[kind]) for kind in shown if kind.startswith("text/")]
+    return "\n".join(texts)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.relative_to(FOLDER).as_posix())
+def test_notebook_can_be_checked(path):
+    assert faults(json.loads(path.read_text(encoding="utf-8"))) == []
+
+
+def book_of(source: str, count: int | None = 1, output: str = "") -> dict:
+    shown = [{"output_type": "stream", "name": "stdout", "text": [output]}]
+    cell = {"cell_type": "code", "source": [source], "execution_count": count, "outputs": shown}
+    return {"cells": [cell], "metadata": {"kernelspec": KERNEL}}
+
+
+@pytest.mark.parametrize(
+    ("source", "count", "output", "words"),
+    [
+        ("1 + 1", None, "", "not run"),
+        ("1 + 1", 2, "", "not run in order"),
+        ("%time 1 + 1", 1, "", "magic"),
+        ("x = 1\n!ls", 1, "", "magic"),
+        ("files = !ls", 1, "", "magic"),
+        ("x = 1\nx;", 1, "", "semicolon"),
+        ("\n".join(["x = 1"] * 21), 1, "", "21 lines"),
+        ("open('/home/ann/leads.csv')", 1, "", "path"),
+        ("print(page)", 1, "/tmp/report.html", "path"),
+    ],
+)
+def test_a_fault_is_found(source, count, output, words):
+    found = faults(book_of(source, count, output))
+    assert len(found) == 1
+    assert words in found[0]
+
+
+def test_a_good_notebook_passes():
+    source = "share = 7 % 4\nprint(share)\nwhy = 'how? why?'\nsite = 'a/home/b'"
+    assert faults(book_of(source, output="3\nread out/home/x, 5 % of /1")) == []
+    assert "kernelspec" in faults({"cells": [], "metadata": {}})[0]
