@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from funnelsim.errors import FunnelError
 from funnelsim.history.quality import Quality
 
+ATTRIBUTES = ("channel", "segment", "owner", "value", "expected_close")
+DAY = pd.Timedelta(days=1)
+Mask = NDArray[np.bool_]
+Numbers = NDArray[np.int64]
 
-@dataclass(frozen=True)
+
+def _no_updates() -> pd.DataFrame:
+    return pd.DataFrame({"lead": pd.Series(dtype="str"), "at": pd.Series(dtype="datetime64[us]")})
+
+
+@dataclass(frozen=True, eq=False)
 class History:
     """A company's record of its leads, as it was known at one moment.
 
@@ -26,6 +40,9 @@ class History:
         limits: what the source cannot tell, each in one sentence.
         quality: rows read, used, set aside and why.
         period_start: first month of the company's fiscal year.
+        updates: attributes that changed on the way: columns lead, at, and any attribute, sorted by
+            time; from `at` on the attribute had this value (blank: no change). A lead's attribute that
+            is in here anywhere is known only from here.
     """
 
     events: pd.DataFrame
@@ -40,3 +57,177 @@ class History:
     limits: tuple[str, ...] = ()
     quality: Quality = field(default_factory=Quality)
     period_start: int = 1
+    updates: pd.DataFrame = field(default_factory=_no_updates)
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """Names of the places where a life in the funnel ends: won, then lost."""
+        return self.won + self.lost
+
+    def as_of(self, date: str | datetime.date | pd.Timestamp) -> History:
+        """Return what was known at an earlier date: no later row, no lead not yet seen, values as shown then.
+
+        Raises:
+            FunnelError: `date` is no date, or lies after the moment until which this history is known.
+        """
+        until = moment(date)
+        if until > self.until:
+            raise FunnelError(f"as-of {date}: the history is known only until {self.until:%Y-%m-%d %H:%M}")
+        events = self.events[(self.events["at"] < until).to_numpy()].reset_index(drop=True)
+        leads = self.leads[self.leads.index.isin(events["lead"].unique())]
+        updates = self.updates[(self.updates["at"] < until).to_numpy()]
+        for column in self.updates.columns.drop(["lead", "at"]):
+            changed = self.updates.loc[self.updates[column].notna().to_numpy(), "lead"].unique()
+            leads = _overwrite(leads, column, changed, updates)
+        return replace(self, events=events, leads=leads, until=until, updates=updates)
+
+
+def _overwrite(
+    leads: pd.DataFrame, column: str, changed: Iterable[str], updates: pd.DataFrame
+) -> pd.DataFrame:
+    """Return leads whose attribute, where it is known from updates, is the last one of these updates."""
+    filled = updates.loc[updates[column].notna().to_numpy(), ["lead", column]]
+    last = filled.drop_duplicates("lead", keep="last").set_index("lead")[column].reindex(leads.index)
+    if column not in leads.columns:
+        return leads.assign(**{column: last})
+    return leads.assign(**{column: leads[column].where(~leads.index.isin(changed), last)})
+
+
+def moment(date: str | datetime.date | pd.Timestamp) -> pd.Timestamp:
+    """Return the moment until which all is known: a date without a time means the end of that day.
+
+    Times with a zone are turned into UTC.
+
+    Raises:
+        FunnelError: the text is no ISO date.
+
+    >>> moment("2026-03-31")
+    Timestamp('2026-04-01 00:00:00')
+    >>> moment("2026-03-31 12:00")
+    Timestamp('2026-03-31 12:00:00')
+    """
+    whole_day = isinstance(date, datetime.date) and not isinstance(date, datetime.datetime)
+    if isinstance(date, str):
+        whole_day = len(date.strip()) == 10
+        try:
+            stamp = pd.Timestamp(datetime.datetime.fromisoformat(date.strip()))
+        except ValueError:
+            raise FunnelError(f"'{date[:60]}' is no date; write it as 2026-03-31") from None
+    else:
+        stamp = pd.Timestamp(date)
+    if stamp.tzinfo is not None:
+        stamp = stamp.tz_convert("UTC").tz_localize(None)
+    return stamp + DAY if whole_day else stamp
+
+
+def days_since(at: pd.Series, origin: pd.Timestamp) -> NDArray[np.float64]:
+    """Return the days from `origin` to each moment, as floats.
+
+    >>> days_since(pd.Series(pd.to_datetime(["2026-01-02 12:00"])), pd.Timestamp("2026-01-01")).tolist()
+    [1.5]
+    """
+    return np.asarray((at - origin) / DAY, dtype=np.float64)
+
+
+def known_at(history: History, column: str, lead: pd.Series, at: pd.Series, exact: bool) -> pd.Series:
+    """Return an attribute of each lead as it was known at a moment (of its own), in the order given.
+
+    Args:
+        exact: whether a change at that very moment counts as known.
+    """
+    given = history.leads[column] if column in history.leads.columns else pd.Series(dtype=object)
+    static = given.reindex(lead).reset_index(drop=True)
+    if column not in history.updates.columns:
+        return static
+    changes = history.updates.loc[history.updates[column].notna().to_numpy(), ["lead", "at", column]]
+    changes = changes.astype({"lead": "str", "at": "datetime64[us]"})
+    asked = pd.DataFrame({"lead": lead.to_numpy(), "at": at.to_numpy(), "row": np.arange(len(lead))})
+    asked = asked.astype({"lead": "str", "at": "datetime64[us]"}).sort_values("at")
+    found = pd.merge_asof(asked, changes, on="at", by="lead", allow_exact_matches=exact)
+    moving = lead.isin(changes["lead"].unique()).reset_index(drop=True)
+    return static.where(~moving, found.sort_values("row")[column].reset_index(drop=True))
+
+
+def _attributes(history: History, lead: pd.Series) -> dict[str, pd.Series]:
+    """Return segment, channel and owner of each row's lead; "unknown" where the cell was blank."""
+    position = history.leads.index.get_indexer(pd.Index(lead))
+    columns = {}
+    for name, absent in (("segment", "all"), ("channel", ""), ("owner", "")):
+        if name in history.leads.columns:
+            text = history.leads[name].astype("str").fillna("unknown").replace("", "unknown")
+            columns[name] = text.iloc[position].reset_index(drop=True)
+        else:
+            columns[name] = pd.Series(absent, index=range(len(lead)), dtype="str")
+    return columns
+
+
+def _chain(history: History) -> tuple[Mask, Mask, Mask, Mask]:
+    """Return for each event: is it an end, has its lead a later event, an earlier one, an earlier stage."""
+    codes = pd.factorize(history.events["lead"])[0]
+    follows = np.concatenate([[False], codes[1:] == codes[:-1]])[: codes.size]
+    ended = history.events["stage"].isin(history.ends).to_numpy()
+    seen = np.zeros(codes.size, dtype=bool)
+    seen[~ended] = pd.Series(codes[~ended]).duplicated().to_numpy()
+    return ended, np.append(follows[1:], False)[: codes.size], follows, seen
+
+
+def spells(history: History) -> pd.DataFrame:
+    """Return one row per visit of a lead to a stage.
+
+    Returns:
+        lead, stage; start, stop: days since `until`, at most 0, an open visit stopping at 0; exit: the
+        place entered next, "" while open; entry: the lead's first visit; reopened: the visit follows an
+        end; since: age in days at which observation began (0 unless the visit began before `began`;
+        visits over by then are left out); segment, channel, owner; value: as shown just before the
+        visit stopped, nan where none was.
+    """
+    ended, more, follows, seen = _chain(history)
+    events, rows = history.events, np.flatnonzero(~ended)
+    day, place = days_since(events["at"], history.until), events["stage"].to_numpy(dtype=object)
+    after = np.minimum(rows + 1, max(len(events) - 1, 0))
+    lead = events["lead"].iloc[rows].reset_index(drop=True)
+    stop = pd.Series(events["at"].iloc[after].to_numpy()).where(more[rows], history.until)
+    visits = pd.DataFrame(
+        {
+            "lead": lead,
+            "stage": events["stage"].iloc[rows].to_numpy(),
+            "start": day[rows],
+            "stop": np.where(more[rows], day[after], 0.0),
+            "exit": pd.Series(np.where(more[rows], place[after], ""), dtype="str"),
+            "entry": ~seen[rows],
+            "reopened": follows[rows] & ended[rows - 1],
+            **_attributes(history, lead),
+            "value": known_at(history, "value", lead, stop, exact=False).astype(np.float64),
+        }
+    )
+    began = (history.began - history.until) / DAY
+    visits.insert(7, "since", (began - visits["start"]).clip(0.0, visits["stop"] - visits["start"]))
+    return visits[visits["stop"] >= min(began, 0.0)].reset_index(drop=True)
+
+
+def open_leads(history: History) -> pd.DataFrame:
+    """Return the leads that are in a stage now.
+
+    Returns:
+        lead, stage, age (days in the stage), segment, channel, owner, value (nan where none is shown),
+        expected_close (NaT where none is); zombie: longer in its stage than any visit to it that ended.
+    """
+    visits = spells(history)
+    closed = visits[visits["exit"] != ""]
+    longest = (closed["stop"] - closed["start"]).groupby(closed["stage"]).max()
+    rows = visits[visits["exit"] == ""].reset_index(drop=True)
+    found = rows[["lead", "stage", "segment", "channel", "owner"]].copy()
+    found.insert(2, "age", -rows["start"])
+    leads = history.leads.reindex(rows["lead"])
+    blank = pd.Series(np.nan, index=leads.index)
+    found["value"] = leads.get("value", blank).to_numpy(dtype=np.float64)
+    found["expected_close"] = leads.get("expected_close", blank).to_numpy(dtype="datetime64[us]")
+    found["zombie"] = (found["age"] > rows["stage"].map(longest).fillna(np.inf).astype(np.float64)).to_numpy()
+    return found
+
+
+def bookings(history: History) -> pd.DataFrame:
+    """Return one row per win: lead, at, stage (the end entered), value as shown then (nan where none was)."""
+    won = history.events[history.events["stage"].isin(history.won).to_numpy()].reset_index(drop=True)
+    value = known_at(history, "value", won["lead"], won["at"], exact=True).astype(np.float64)
+    return won[["lead", "at", "stage"]].assign(value=value)
