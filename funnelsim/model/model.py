@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from funnelsim.model.entries import Entries
 from funnelsim.model.funnel import Funnel
+from funnelsim.model.levers import RateLever
 from funnelsim.model.rates import Counts, RateTable
 from funnelsim.model.reps import Pool, Referral, Work
 from funnelsim.model.values import Values
@@ -34,6 +35,8 @@ class Model:
         referrals: places whose entering starts new leads elsewhere.
         counts: what the rates were counted from; None when the model is stated.
         win_spread: standard deviation of a common Gamma factor on the win intensity of a period.
+        levers: what a scenario does to the rates; `table` has them applied, era 0 being the base.
+        max_days: (stages,) days in a stage after which a lead is to be looked at, inf where none.
         grouped_by: the column of the history that the groups come from; "" when there is one group.
         notes: what calibration chose and why, and what it warns of, one sentence each.
     """
@@ -50,6 +53,8 @@ class Model:
     referrals: tuple[Referral, ...] = ()
     counts: Counts | None = None
     win_spread: float = 0.0
+    levers: tuple[RateLever, ...] = ()
+    max_days: tuple[float, ...] = ()
     grouped_by: str = "segment"
     notes: tuple[str, ...] = ()
 
