@@ -1,0 +1,211 @@
+"""The distribution of a period's money: weighted coins for open deals, compound Poisson for leads to come.
+
+The characteristic function is phi(theta) = prod_i (1 - q_i + q_i phi_i(theta)) * exp(Lambda (phi_X(theta) - 1)),
+or with a common Gamma factor of mean 1 and shape 1 / spread^2 in place of the exponential; parameter
+uncertainty is its mean over posterior draws; the fast Fourier transform turns it into chances.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Complexes = NDArray[np.complex128]
+POINTS = 4096
+_BLOCK = 64
+
+
+@dataclass(frozen=True)
+class Lump:
+    """Everything that can bring money in one period.
+
+    Args:
+        amount: (deals,) money that each open deal brings if it wins.
+        chance: (draws, deals) its chance, for each posterior draw.
+        mean_new: (draws, kinds) expected number of wins of leads not yet born, by kind (group).
+        atoms: (kinds, atoms) equally likely amounts of such a win.
+        spread: standard deviation of the common factor on the number of leads not yet born.
+    """
+
+    amount: Floats
+    chance: Floats
+    mean_new: Floats
+    atoms: Floats
+    spread: float = 0.0
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Chances on an even grid of money, with exact mean, variance and its parts.
+
+    Args:
+        grid: (points,) money.
+        chance: (points,) chances, summing to 1.
+        mean: expected money, mean over draws.
+        chance_variance: variance that remains when the parameters are known (mean over draws).
+        parameter_variance: variance of the expected money over draws and common factors.
+    """
+
+    grid: Floats
+    chance: Floats
+    mean: float
+    chance_variance: float
+    parameter_variance: float
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation, from both parts."""
+        return float(np.sqrt(self.chance_variance + self.parameter_variance))
+
+
+def distributions(lump: Lump) -> dict[str, Distribution]:
+    """Return the distributions of open, new and total money of one period.
+
+    Leads not yet born get a grid of their own, which may be much finer than that of the total.
+
+    >>> coins = Lump(np.array([10.0, 20.0, 40.0]), np.array([[0.5, 0.25, 0.1]]), np.zeros((1, 1)), np.ones((1, 1)))
+    >>> total = distributions(coins)["total"]
+    >>> np.interp([0, 10, 20], total.grid, total.chance).round(4).tolist()
+    [0.3375, 0.3375, 0.1125]
+    """
+    step, moments = _grid_step(lump), _moments(lump)
+    coins = _coins(lump, step)
+    births = _births(lump, step)
+    alone = replace(lump, amount=lump.amount[:0], chance=lump.chance[:, :0])
+    finer = _grid_step(alone)
+    spectra = {"open": (step, coins), "new": (finer, _births(alone, finer)), "total": (step, coins * births)}
+    return {
+        name: Distribution(width * np.arange(POINTS), _invert(spectrum.mean(axis=0)), *moments[name])
+        for name, (width, spectrum) in spectra.items()
+    }
+
+
+def quantiles(found: Distribution, levels: Floats) -> Floats:
+    """Return the smallest money that is reached or stayed below with each chance, shape (levels,).
+
+    >>> die = Distribution(np.arange(1.0, 7.0), np.full(6, 1 / 6), 3.5, 35 / 12, 0.0)
+    >>> quantiles(die, np.array([0.01, 0.5, 0.99])).tolist()
+    [1.0, 3.0, 6.0]
+    """
+    place = np.searchsorted(np.cumsum(found.chance), levels - 1e-12)
+    return found.grid[np.minimum(place, len(found.grid) - 1)]
+
+
+def at_least(found: Distribution, money: float) -> float:
+    """Return the chance that at least `money` comes in.
+
+    >>> die = Distribution(np.arange(1.0, 7.0), np.full(6, 1 / 6), 3.5, 35 / 12, 0.0)
+    >>> round(at_least(die, 5.0), 4)
+    0.3333
+    """
+    width = found.grid[-1] / len(found.grid)
+    return float(np.clip(found.chance[found.grid >= money - 1e-6 * width].sum(), 0.0, 1.0))
+
+
+def _moments(lump: Lump) -> dict[str, tuple[float, float, float]]:
+    """Return mean, chance variance and parameter variance of each origin, in closed form.
+
+    The common factor on intake is no luck of single leads: it counts as parameter."""
+    first, second = lump.atoms.mean(axis=1), (lump.atoms**2).mean(axis=1)
+    open_mean = lump.chance @ lump.amount
+    open_variance = (lump.chance * (1 - lump.chance)) @ lump.amount**2
+    new_mean = lump.mean_new @ first
+    new_variance = lump.mean_new @ second
+    common = float(((lump.spread * new_mean) ** 2).mean())
+    parts = {
+        "open": (open_mean, open_variance, 0.0),
+        "new": (new_mean, new_variance, common),
+        "total": (open_mean + new_mean, open_variance + new_variance, common),
+    }
+    return {name: (float(m.mean()), float(v.mean()), float(m.var()) + c) for name, (m, v, c) in parts.items()}
+
+
+def _grid_step(lump: Lump) -> float:
+    """Return a step that divides all amounts where one is coarse enough, else one that just covers the range."""
+    mean, *parts = _moments(lump)["total"]
+    new, draws = lump.mean_new.max(axis=0), len(lump.chance)
+    largest = max(lump.amount.max(initial=0.0), lump.atoms[new > 1e-9].max(initial=0.0))
+    extreme = max((lump.chance[d] @ lump.amount + lump.mean_new[d] @ lump.atoms.mean(axis=1)) for d in range(draws))
+    reach = max(mean, extreme) + 9 * float(np.sqrt(sum(parts))) + largest
+    if reach <= 0:
+        return 1.0
+    amounts = np.concatenate([lump.amount, lump.atoms[new > 1e-9].ravel()])
+    whole = amounts[amounts > 0]
+    if whole.size and np.all(whole == np.round(whole)):
+        unit = float(np.gcd.reduce(whole.astype(np.int64)))
+        if unit * (POINTS - 1) >= reach:
+            return unit
+    return float(reach / (POINTS - 1))
+
+
+def _spectrum(atoms: Floats, step: float) -> Complexes:
+    """Return the characteristic function of equally likely amounts, each shared by two grid points."""
+    place = atoms / step
+    low = np.floor(place + 1e-9)
+    part = np.clip(place - low, 0.0, 1.0)
+    weight = np.zeros(POINTS)
+    np.add.at(weight, low.astype(np.int64) % POINTS, (1 - part) / len(atoms))
+    np.add.at(weight, (low.astype(np.int64) + 1) % POINTS, part / len(atoms))
+    found: Complexes = np.fft.rfft(weight)
+    return found
+
+
+def _births(lump: Lump, step: float) -> Complexes:
+    """Return the characteristic function of compound Poisson money, or negative binomial with a spread."""
+    kinds = np.array([_spectrum(row, step) for row in lump.atoms])
+    exponent = lump.mean_new @ (kinds - 1)
+    if lump.spread <= 0:
+        return np.exp(exponent)
+    shape = 1 / lump.spread**2
+    return np.exp(-shape * np.log1p(-exponent / shape))
+
+
+def _coins(lump: Lump, step: float) -> Complexes:
+    """Return the characteristic function of the open deals for every draw, shape (draws, frequencies)."""
+    theta = 2 * np.pi * np.arange(POINTS // 2 + 1) / POINTS
+    order = np.argsort(-lump.amount * lump.chance.mean(axis=0), kind="stable")
+    place = lump.amount[order] / step
+    chance = np.ascontiguousarray(lump.chance[:, order])
+    return _product(place, chance, theta)
+
+
+@njit(cache=True, nogil=True)
+def _product(place, chance, theta):  # type: ignore[no-untyped-def]
+    """Multiply 1 - q + q exp(-i theta place), an amount between two grid points being shared by both.
+
+    A block of frequencies is left as soon as all its products are below rounding."""
+    draws, deals = chance.shape
+    found = np.ones((draws, theta.size), dtype=np.complex128)
+    real, imag = np.empty((deals, _BLOCK)), np.empty((deals, _BLOCK))
+    for begin in range(0, theta.size, _BLOCK):
+        size = min(_BLOCK, theta.size - begin)
+        for i in range(deals):
+            low = np.floor(place[i] + 1e-9)
+            part = max(place[i] - low, 0.0)
+            for j in range(size):
+                one, two = theta[begin + j] * low, theta[begin + j] * (low + 1)
+                real[i, j] = (1 - part) * np.cos(one) + part * np.cos(two) - 1.0
+                imag[i, j] = -(1 - part) * np.sin(one) - part * np.sin(two)
+        for d in range(draws):
+            a, b = np.ones(size), np.zeros(size)
+            for i in range(deals):
+                q = chance[d, i]
+                for j in range(size):
+                    x, y = 1.0 + q * real[i, j], q * imag[i, j]
+                    a[j], b[j] = a[j] * x - b[j] * y, a[j] * y + b[j] * x
+                if i % 16 == 15 and (a * a + b * b).max() < 1e-34:
+                    break
+            for j in range(size):
+                found[d, begin + j] = complex(a[j], b[j])
+    return found
+
+
+def _invert(spectrum: Complexes) -> Floats:
+    """Return chances on the grid from the half spectrum of the mixture."""
+    chance = np.clip(np.fft.irfft(spectrum, POINTS), 0.0, None)
+    found: Floats = chance / chance.sum()
+    return found

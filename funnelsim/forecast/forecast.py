@@ -1,0 +1,272 @@
+"""The forecast: revenue and wins of coming periods, booked, open and not yet created."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from funnelsim.calibrate.posterior import draw_rates
+from funnelsim.errors import FunnelError, nearest
+from funnelsim.forecast.distribution import Distribution, Lump, at_least, distributions, quantiles
+from funnelsim.forecast.exact import at_ages, chances, from_entries
+from funnelsim.forecast.periods import Period, days_of
+from funnelsim.model.entries import expected
+from funnelsim.model.model import Model, OpenDeals
+from funnelsim.simulate.run import period_sums
+
+Floats = NDArray[np.float64]
+LEVELS = (0.01, 0.05, 0.10, 0.20, 0.25, 0.30, 0.40, 0.50, 0.60, 0.70, 0.75, 0.80, 0.90, 0.95, 0.99)
+ENGINES = ("exact", "compiled", "simpy")
+_NAMES = [f"{level:.2f}" for level in LEVELS]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is expected of each period, and how sure that is.
+
+    Args:
+        as_of: the moment up to which everything is known.
+        currency: three letters.
+        engine: exact, compiled or simpy.
+        target: money wanted in each period, nan if none was given.
+        periods: one row per period, origin (booked, open, new, total) and measure (revenue, wins):
+            start, end, mean, sd, and quantiles in columns "0.01" .. "0.99".
+        widths: one row per period: sd by chance alone (the noise floor), by parameters and common
+            shocks, in total, and the chance to reach the target.
+        deals: one row per open deal: its chance in each period and the money expected of it.
+    """
+
+    as_of: pd.Timestamp
+    currency: str
+    engine: str
+    target: float
+    periods: pd.DataFrame
+    widths: pd.DataFrame
+    deals: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Intensity:
+    """Chances and expected counts that a period's distribution is made of.
+
+    Args:
+        chance: (draws, deals, periods) chance of each open deal to win in each period.
+        born: (draws, groups, periods) expected wins of leads not yet born.
+    """
+
+    chance: Floats
+    born: Floats
+
+
+def forecast(
+    model: Model,
+    open_deals: OpenDeals,
+    periods: tuple[Period, ...],
+    *,
+    booked: pd.DataFrame | None = None,
+    draws: int = 200,
+    seed: int = 1,
+    engine: str | None = None,
+    target: float | None = None,
+    progress: bool = False,
+) -> Forecast:
+    """Forecast revenue and wins of adjoining periods from open deals and leads not yet born.
+
+    Args:
+        model: stated or calibrated.
+        open_deals: the pipeline on the as-of date.
+        periods: adjoining periods; the first holds the as-of date.
+        booked: past wins with columns at and value; those inside the first period count as booked.
+        draws: posterior draws of the rates (replications when simulated).
+        seed: of the draws and of the simulated luck.
+        engine: "exact", "compiled" or "simpy"; by default exact if leads are independent and earn once.
+        target: money wanted in each period.
+
+    Raises:
+        FunnelError: an unknown engine, too few draws, or exact asked of a model with queues.
+    """
+    chosen = choose_engine(model, engine)
+    if draws < 1:
+        raise FunnelError(f"draws {draws}: expected a whole number from 1 on")
+    edges = days_of(periods, model.as_of)
+    rates = draw_rates(model, draws, np.random.default_rng(seed))
+    if chosen == "exact":
+        found = intensities(model, open_deals, edges, rates, progress=progress)
+        found = shaken(found, model.win_spread, np.random.default_rng(seed + 1))
+        parts = _by_formula(model, open_deals, found)
+        deals = deal_table(model, open_deals, found.chance.mean(axis=0), periods)
+    else:
+        sums = period_sums(
+            model, edges, open_deals=open_deals, replications=draws, seed=seed, engine=chosen, rates=rates,
+            progress=progress,
+        )  # fmt: skip
+        parts = [
+            {"revenue": _by_sample(sums.revenue[:, k]), "wins": _by_sample(sums.wins[:, k])}
+            for k in range(len(periods))
+        ]
+        deals = deal_table(model, open_deals, np.full((len(open_deals), len(periods)), np.nan), periods)
+    goal = np.nan if target is None else float(target)
+    rows, widths = _frames(periods, parts, _booked(periods, model.as_of, booked), goal)
+    return Forecast(model.as_of, model.currency, chosen, goal, rows, widths, deals)
+
+
+def choose_engine(model: Model, wanted: str | None) -> str:
+    """Return the engine to use: exact if leads are independent and earn at most once, else compiled."""
+    if wanted is not None and wanted not in ENGINES:
+        raise FunnelError(f"engine '{wanted}' is unknown; {nearest(wanted, ENGINES)}")
+    once = all(place in model.funnel.ends and share == 1.0 for place, share in model.funnel.earns.items())
+    alone = not model.work and not model.referrals
+    if wanted == "exact" and not (once and alone):
+        why = "leads earn more than once" if alone else "leads queue for reps or refer others"
+        raise FunnelError(f"engine 'exact' does not fit: {why}; leave --engine out or use 'compiled'")
+    return wanted or ("exact" if once and alone else "compiled")
+
+
+def intensities(
+    model: Model, open_deals: OpenDeals, edges: Floats, rates: Floats, *, progress: bool = False
+) -> Intensity:
+    """Return chances of open deals and expected wins of leads to come, for every draw of the rates.
+
+    Args:
+        edges: (periods + 1,) days since the as-of date.
+        rates: (draws, eras, groups, stages, exits, bins) per day.
+    """
+    oldest = float(open_deals.age.max(initial=0.0))
+    per_day = expected(model.entries, int(np.ceil(edges[-1])))
+
+    def one(rate: Floats) -> tuple[Floats, Floats]:
+        found = chances(model.funnel, model.table.with_rate(rate), edges, oldest=oldest)
+        born = np.zeros((len(model.groups), len(edges) - 1))
+        for cell, leads in zip(model.entries.cells, per_day, strict=True):
+            born[cell.group] += from_entries(found, cell.group, cell.stage, leads)
+        return at_ages(found, open_deals.group, open_deals.stage, open_deals.age), born
+
+    one(rates[0])
+    with ThreadPoolExecutor(2) as pool:
+        results = list(
+            tqdm(pool.map(one, rates), total=len(rates), desc="draws", disable=not progress, leave=False)
+        )
+    return Intensity(np.array([chance for chance, _ in results]), np.array([born for _, born in results]))
+
+
+def shaken(found: Intensity, spread: float, rng: np.random.Generator) -> Intensity:
+    """Return intensities with a common Gamma factor of mean 1 on the winning of each period and draw.
+
+    The factors are evenly spaced quantiles in random order, so that few draws already have the
+    right mean and spread.
+    """
+    from scipy.stats import gamma
+
+    draws, _, periods = found.chance.shape
+    if spread <= 0 or draws < 2:
+        return found
+    shape = 1 / spread**2
+    even = gamma.ppf((np.arange(draws) + 0.5) / draws, shape, scale=1 / shape)
+    even /= even.mean()
+    factor = np.stack([rng.permutation(even) for _ in range(periods)], axis=1)
+    chance = -np.expm1(factor[:, None, :] * np.log1p(-np.clip(found.chance, 0.0, 1 - 1e-12)))
+    return Intensity(chance, found.born * factor[:, None, :])
+
+
+def amounts(model: Model, open_deals: OpenDeals) -> Floats:
+    """Return the money that each open deal brings if it wins, shape (deals,).
+
+    Its own amount times the won / quoted ratio; deals without an amount take those of past wins in
+    golden-ratio steps, so that together they have the same spread and no deal's chance matters.
+    """
+    found = open_deals.value * model.values.ratio[open_deals.group]
+    for group, atoms in enumerate(model.values.amounts):
+        missing = np.flatnonzero(np.isnan(found) & (open_deals.group == group))
+        even = (np.arange(len(missing)) + 0.5) * 0.6180339887498949 % 1.0
+        found[missing] = atoms[(even * len(atoms)).astype(np.int64)]
+    return np.maximum(found, 0.0)
+
+
+def deal_table(model: Model, deals: OpenDeals, chance: Floats, periods: Sequence[Period]) -> pd.DataFrame:
+    """Return open deals, most expected money first, with their chances per period.
+
+    Args:
+        chance: (deals, periods) mean over draws.
+    """
+    table = pd.DataFrame({"lead": deals.name})
+    table["stage"] = np.array(model.funnel.stages, dtype=object)[deals.stage]
+    table["segment"] = np.array(model.groups, dtype=object)[deals.group]
+    table["age"] = deals.age.round(1)
+    table["value"] = deals.value
+    for k, period in enumerate(periods):
+        table[f"P(win {period.label})"] = chance[:, k].round(4)
+    table["expected"] = (chance.sum(axis=1) * amounts(model, deals)).round(2)
+    table["age_percentile"] = (table.groupby("stage")["age"].rank(pct=True) * 100).round(0)
+    return table.sort_values("expected", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def _by_formula(model: Model, deals: OpenDeals, found: Intensity) -> list[dict[str, dict[str, Distribution]]]:
+    money = amounts(model, deals)
+    counts = np.ones((len(model.groups), 1))
+    parts = []
+    for k in range(found.chance.shape[2]):
+        chance, born = found.chance[:, :, k], found.born[:, :, k]
+        revenue = Lump(money, chance, born, model.values.amounts, model.entries.spread)
+        wins = Lump(np.ones(len(deals)), chance, born, counts, model.entries.spread)
+        parts.append({"revenue": distributions(revenue), "wins": distributions(wins)})
+    return parts
+
+
+def _by_sample(sums: Floats) -> dict[str, Distribution]:
+    """Return empirical distributions from replications, shape (replications, 2): open, new."""
+    columns = {"open": sums[:, 0], "new": sums[:, 1], "total": sums.sum(axis=1)}
+    weight = np.full(len(sums), 1 / len(sums))
+    return {
+        name: Distribution(np.sort(x), weight, float(x.mean()), float(x.var()), 0.0) for name, x in columns.items()
+    }
+
+
+def _booked(periods: tuple[Period, ...], moment: pd.Timestamp, wins: pd.DataFrame | None) -> tuple[float, float]:
+    """Return money and number of wins already booked in the first period."""
+    if wins is None or wins.empty:
+        return 0.0, 0.0
+    inside = wins[(wins["at"] >= periods[0].start) & (wins["at"] < moment)]
+    return float(inside["value"].sum()), float(len(inside))
+
+
+def _frames(
+    periods: tuple[Period, ...],
+    parts: list[dict[str, dict[str, Distribution]]],
+    booked: tuple[float, float],
+    target: float,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the tables `periods` and `widths`; what is booked shifts the first period's total."""
+    rows, widths = [], []
+    for k, (period, measures) in enumerate(zip(periods, parts, strict=True)):
+        head = {"period": period.label, "start": period.start, "end": period.end}
+        for measure, already in zip(("revenue", "wins"), booked, strict=True):
+            sure = already if k == 0 else 0.0
+            rows.append(head | {"origin": "booked", "measure": measure} | _row(None, sure))
+            for origin, found in measures[measure].items():
+                shift = sure if origin == "total" else 0.0
+                rows.append(head | {"origin": origin, "measure": measure} | _row(found, shift))
+        total = measures["revenue"]["total"]
+        reach = at_least(total, target - (booked[0] if k == 0 else 0.0)) if np.isfinite(target) else np.nan
+        widths.append(
+            {
+                "period": period.label,
+                "chance": np.sqrt(total.chance_variance),
+                "parameter": np.sqrt(total.parameter_variance),
+                "total": total.sd,
+                "p_target": reach,
+            }
+        )
+    return pd.DataFrame(rows), pd.DataFrame(widths)
+
+
+def _row(found: Distribution | None, shift: float) -> dict[str, float]:
+    if found is None:
+        return {"mean": shift, "sd": 0.0} | dict.fromkeys(_NAMES, shift)
+    levels = quantiles(found, np.array(LEVELS)) + shift
+    return {"mean": found.mean + shift, "sd": found.sd} | dict(zip(_NAMES, levels.tolist(), strict=True))

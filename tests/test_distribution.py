@@ -1,0 +1,79 @@
+"""Coins and compound Poisson money meet hand-made tables, closed moments and plain Monte Carlo."""
+
+import numpy as np
+from numpy.testing import assert_allclose
+
+from funnelsim.forecast.distribution import Lump, at_least, distributions, quantiles
+
+NO_COINS = (np.zeros(0), np.zeros((1, 0)))
+
+
+def test_three_coins() -> None:
+    coins = Lump(np.array([10.0, 20, 40]), np.array([[0.5, 0.25, 0.1]]), np.zeros((1, 1)), np.ones((1, 1)))
+    total = distributions(coins)["total"]
+    known = [0.3375, 0.3375, 0.1125, 0.1125, 0.0375, 0.0375, 0.0125, 0.0125]
+    assert_allclose(np.interp(np.arange(0, 80, 10), total.grid, total.chance), known, atol=1e-12)
+    assert_allclose(at_least(total, 40.0), 0.1, atol=1e-12)
+
+
+def test_compound_poisson() -> None:
+    money = distributions(Lump(*NO_COINS, np.array([[2.0]]), np.array([[1.0, 2.0]])))["new"]
+    known = [0.13533528, 0.13533528, 0.20300292, 0.15789116, 0.14097425, 0.09135132]
+    assert_allclose(np.interp(np.arange(6), money.grid, money.chance), known, atol=1e-8)
+
+
+def test_known_rates_and_uncertain_rates_split_the_variance() -> None:
+    shape, exposure, horizon = 20, 100, 30
+    from scipy.stats import gamma
+
+    even = gamma.ppf((np.arange(20_000) + 0.5) / 20_000, shape, scale=1 / exposure)
+    draws = (even * horizon)[:, None]
+    found = distributions(Lump(np.zeros(0), np.zeros((len(draws), 0)), draws, np.ones((1, 1))))["total"]
+    assert_allclose([found.mean, found.chance_variance], [6.0, 6.0], rtol=1e-4)
+    assert_allclose(found.parameter_variance, 1.8, rtol=2e-3)
+
+
+def test_common_factor_is_negative_binomial() -> None:
+    from scipy.stats import nbinom
+
+    found = distributions(Lump(*NO_COINS, np.array([[10.0]]), np.ones((1, 1)), spread=0.5))["new"]
+    known = nbinom.pmf(np.arange(40), 4, 4 / 14)
+    assert_allclose(np.interp(np.arange(40), found.grid, found.chance), known, atol=1e-10)
+    assert_allclose(found.sd**2, 10 + 25)
+
+
+def test_generic_money_agrees_with_monte_carlo_and_with_its_own_moments() -> None:
+    rng = np.random.default_rng(5)
+    amount, chance = rng.lognormal(9, 1.2, 60), rng.beta(1, 3, (3, 60))
+    born, atoms = rng.gamma(5, 1, (3, 2)), np.sort(rng.lognormal(9, 0.8, (2, 50)), axis=1)
+    total = distributions(Lump(amount, chance, born, atoms))["total"]
+    mean = total.chance @ total.grid
+    assert_allclose(mean, total.mean, rtol=1e-9)
+    assert_allclose(np.sqrt(total.chance @ (total.grid - mean) ** 2), total.sd, rtol=1e-3)
+    sample = monte_carlo(rng, amount, chance, born, atoms, 40_000)
+    for level in (0.05, 0.5, 0.95):
+        money = quantiles(total, np.array([level]))[0]
+        assert abs((sample <= money).mean() - level) < 4 * np.sqrt(level * (1 - level) / len(sample)) + 1e-3
+
+
+def monte_carlo(rng, amount, chance, born, atoms, runs):  # type: ignore[no-untyped-def]
+    draw = rng.integers(0, len(chance), runs)
+    money = (rng.random((runs, len(amount))) < chance[draw]) @ amount
+    for kind in range(born.shape[1]):
+        number = rng.poisson(born[draw, kind])
+        money += [rng.choice(atoms[kind], n).sum() for n in number]
+    return money
+
+
+def test_nothing_open_and_nobody_coming_is_surely_nothing() -> None:
+    found = distributions(Lump(*NO_COINS, np.zeros((1, 1)), np.ones((1, 1))))
+    for origin in found.values():
+        assert quantiles(origin, np.array([0.01, 0.99])).tolist() == [0.0, 0.0]
+        assert origin.sd == 0.0
+
+
+def test_quantiles_never_fall() -> None:
+    rng = np.random.default_rng(2)
+    found = distributions(Lump(rng.random(300) * 1e6, rng.random((4, 300)) * 0.3, np.ones((4, 1)), np.ones((1, 1))))
+    levels = quantiles(found["total"], np.linspace(0.01, 0.99, 99))
+    assert (np.diff(levels) >= 0).all()
