@@ -1,0 +1,193 @@
+"""From counts to rates: a Gamma posterior shrunk to the stage, and groups shrunk to the pool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+from funnelsim.model.funnel import Funnel
+from funnelsim.model.levers import era_rates
+from funnelsim.model.model import Model
+from funnelsim.model.rates import Counts, RateTable
+
+Floats = NDArray[np.float64]
+
+STRENGTHS = np.geomspace(0.3, 3000.0, 61)
+LEAST_RATE = 1e-9
+PRIOR_EXITS = 0.5
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Gamma posterior of the pooled rates, and how groups and ages deviate from it.
+
+    rate[g, s, x, b] = pooled[s, x, b] * theta[g, s, x] * phi[g, s, x, b], with
+    pooled ~ Gamma(shape, 1 / scale of exposure), theta ~ Gamma(k + observed, k + expected), and phi
+    likewise within the group, so that a group with many leads has an age profile of its own.
+
+    Args:
+        shape, exposure: (stages, exits, bins) Gamma shape (events) and rate (days at risk) of the pool.
+        events: (groups, stages, exits, bins) leavers of each group.
+        at_risk: (groups, stages, bins) days at risk of each group.
+        by_group: (stages, exits) strength k of the shrinkage of a group to the pool.
+        by_age: (stages, exits) strength k of the shrinkage of a group's age profile to the pool's.
+    """
+
+    shape: Floats
+    exposure: Floats
+    events: Floats
+    at_risk: Floats
+    by_group: Floats
+    by_age: Floats
+
+
+def posterior(counts: Counts, funnel: Funnel | None = None) -> Posterior:
+    """Return the posterior of the rates.
+
+    Each age bin of a stage has one pseudo-event at the stage's pooled rate, divided over its exits as
+    the stage's leavers are. Multipliers of groups are shrunk as in Clayton and Kaldor.
+
+    Args:
+        counts: leavers and days at risk.
+        funnel: says which exits a stage has; without it, those that somebody took.
+
+    Source: Clayton and Kaldor, Biometrics 1987, doi:10.2307/2532003.
+    """
+    pooled = Counts(
+        counts.edges,
+        counts.events.sum(0, keepdims=True),
+        counts.exposure.sum(0, keepdims=True),
+        None if counts.spent is None else counts.spent.sum(0, keepdims=True),
+    )
+    at_risk = effective_exposure(counts)
+    days = effective_exposure(pooled)[0]
+    events = pooled.events[0]
+    possible = events.sum(-1) > 0 if funnel is None else funnel.targets >= 0
+    split = _exit_split(events, possible)
+    stage_rate = np.maximum(events.sum((1, 2)), PRIOR_EXITS) / np.maximum(days.sum(-1), 1.0)
+    shape = events + split[..., None]
+    exposure = np.broadcast_to((days + 1.0 / stage_rate[:, None])[:, None, :], shape.shape)
+    rate = shape / exposure
+    expected = (rate[None] * at_risk[:, :, None, :]).sum(-1)
+    by_group = strength(counts.events.sum(-1), expected)
+    theta = _shrunk(by_group, counts.events.sum(-1), expected)
+    by_age = strength(
+        np.moveaxis(counts.events, -1, 1).reshape(-1, *split.shape),
+        np.moveaxis(rate * theta[..., None] * at_risk[:, :, None, :], -1, 1).reshape(-1, *split.shape),
+    )
+    return Posterior(shape, exposure, counts.events, at_risk, by_group, by_age)
+
+
+def posterior_table(counts: Counts, funnel: Funnel | None = None) -> Floats:
+    """Return the posterior mean rates per day, shape (groups, stages, exits, bins).
+
+    >>> counts = Counts(np.array([0.0]), np.array([[[[19.0]]]]), np.array([[[80.0]]]))
+    >>> posterior_table(counts).round(4).item()
+    0.2375
+    """
+    found = posterior(counts, funnel)
+    rate = found.shape / found.exposure
+    if len(counts.events) == 1:
+        return rate[None]
+    expected = rate * found.at_risk[:, :, None, :]
+    theta = _shrunk(found.by_group, found.events.sum(-1), expected.sum(-1))[..., None]
+    phi = _shrunk(found.by_age[..., None], found.events, expected * theta)
+    mean: Floats = rate * theta * phi
+    return mean
+
+
+def draw_counts(counts: Counts, draws: int, rng: np.random.Generator, funnel: Funnel | None = None) -> Floats:
+    """Return draws from the posterior of the rates, shape (draws, groups, stages, exits, bins)."""
+    found = posterior(counts, funnel)
+    rate = rng.gamma(found.shape, 1.0, (draws, *found.shape.shape)) / found.exposure
+    if len(counts.events) == 1:
+        return rate[:, None]
+    expected = rate[:, None] * found.at_risk[:, :, None, :]
+    k, events = found.by_group, found.events.sum(-1)
+    theta = (rng.gamma(k + events, 1.0, (draws, *events.shape)) / (k + expected.sum(-1)))[..., None]
+    k = found.by_age[..., None]
+    phi = rng.gamma(k + found.events, 1.0, expected.shape) / (k + expected * theta)
+    drawn: Floats = rate[:, None] * theta * phi
+    return drawn
+
+
+def draw_rates(model: Model, draws: int, rng: np.random.Generator) -> Floats:
+    """Return posterior draws of the model's rates, each under the levers of the model's scenario.
+
+    A stated model has no posterior: its rates repeat.
+
+    Returns:
+        Rates per day of age, shape (draws, eras, groups, stages, exits, bins).
+    """
+    if model.counts is None:
+        return np.broadcast_to(model.table.rate, (draws, *model.table.rate.shape))
+    return era_rates(model.levers, draw_counts(model.counts, draws, rng, model.funnel))
+
+
+def table_of(counts: Counts, funnel: Funnel | None = None) -> RateTable:
+    """Return the rate table of the posterior mean, with one era."""
+    rate = posterior_table(counts, funnel)
+    edges = np.broadcast_to(counts.edges, (*rate.shape[:2], counts.edges.size)).copy()
+    return RateTable(edges, rate[None], np.array([-np.inf]), np.ones((1, *rate.shape[:2])))
+
+
+def effective_exposure(counts: Counts) -> Floats:
+    """Return days at risk, with those of the first bin such that its leaving chance is met.
+
+    Many leads move on the day they come, most of them within minutes; a constant rate over that day
+    would make too many leave. With n leads at the bin's start, d of them leaving within its width w,
+    the rate must be -log(1 - d / n) / w, so the exposure is d over that.
+    """
+    if counts.spent is None or counts.edges.size < 2:
+        return counts.exposure
+    width = counts.edges[1]
+    left = counts.events[..., 0].sum(axis=2)
+    began = left + (counts.exposure - counts.spent)[..., 0] / width
+    chance = np.minimum(left / np.maximum(began, LEAST_RATE), 1.0 - 0.5 / (began + 1.0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        first = np.where(left > 0, left * width / -np.log1p(-chance), counts.exposure[..., 0])
+    days = counts.exposure.copy()
+    days[..., 0] = first
+    return days
+
+
+def strength(observed: Floats, expected: Floats) -> Floats:
+    """Return k of theta ~ Gamma(k, k) by maximum likelihood of Poisson counts, over the first axis.
+
+    log L(k) = sum log Gamma(k + O) - log Gamma(k) + k log(k / (k + E)) + O log(E / (k + E)).
+
+    Args:
+        observed: (units, ...) counts O.
+        expected: (units, ...) what the pool would give, E.
+
+    Returns:
+        k, shape (...): small when units differ, `STRENGTHS[-1]` when they do not.
+    """
+    k = STRENGTHS.reshape(-1, *([1] * observed.ndim))
+    seen, mean = observed[None], np.maximum(expected[None], LEAST_RATE)
+    log_likelihood = (
+        gammaln(k + seen) - gammaln(k) + k * np.log(k / (k + mean)) + seen * np.log(mean / (k + mean))
+    )
+    best: Floats = STRENGTHS[_last_maximum(log_likelihood.sum(axis=1))]
+    return best
+
+
+def _last_maximum(values: Floats) -> NDArray[np.intp]:
+    """Return the last index of the maximum along the first axis: no evidence is no difference."""
+    flipped: NDArray[np.intp] = len(values) - 1 - np.argmax(values[::-1], axis=0)
+    return flipped
+
+
+def _shrunk(k: Floats, observed: Floats, expected: Floats) -> Floats:
+    ratio: Floats = (k + observed) / (k + expected)
+    return ratio
+
+
+def _exit_split(events: Floats, possible: NDArray[np.bool_]) -> Floats:
+    """Return the share of a stage's leavers by each exit, (stages, exits); no possible one is quite zero."""
+    smoothed = np.where(possible, events.sum(-1) + PRIOR_EXITS / possible.shape[-1], 0.0)
+    split: Floats = smoothed / np.maximum(smoothed.sum(-1, keepdims=True), LEAST_RATE)
+    return split
