@@ -119,7 +119,7 @@ def visits_of(
     rows: Integers = np.asarray(stage, dtype=np.int64)
     pairs = zip(rows.tolist(), spells["exit"].astype(object).tolist(), strict=True)
     taken = np.array([known.get(pair, -1) for pair in pairs], dtype=np.int64)
-    since: Floats = np.round(np.clip(began - start, 0.0, None), 9)
+    since: Floats = np.asarray(np.round(np.clip(began - start, 0.0, None), 9), dtype=np.float64)
     if "since" in spells:
         since = np.maximum(since, np.asarray(spells["since"], dtype=np.float64))
     group = group_numbers(spells.get(grouped_by), groups, len(spells))
