@@ -1,1 +1,14 @@
-"""A made-up company with a known truth."""
+"""A made-up company with a known truth: three years of its leads, its spend, and what decided them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def sample_path(name: str = "history.csv") -> Path:
+    """Return where a file of the sample lies: history.csv, spend.csv or truth.json.
+
+    >>> sample_path().name
+    'history.csv'
+    """
+    return Path(__file__).resolve().parent / name
