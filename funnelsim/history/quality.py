@@ -1,8 +1,16 @@
-"""What was found in a file: rows read, used, set aside, and why."""
+"""What was found in a file: rows read, used, set aside and why, and what is odd among those kept."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from funnelsim.history.log import History
 
 
 @dataclass(frozen=True)
@@ -22,3 +30,70 @@ class Quality:
     read: int = 0
     used: int = 0
     findings: tuple[Finding, ...] = ()
+
+
+def example(rows: pd.DataFrame) -> str:
+    """Return the first of some rows as a planner would look it up.
+
+    Args:
+        rows: columns lead, stage, at; the index is the row number in the file.
+    """
+    row = rows.iloc[0]
+    day = "no date" if pd.isna(row["at"]) else f"{row['at']:%Y-%m-%d %H:%M:%S}".removesuffix(" 00:00:00")
+    return f"row {rows.index[0]}: lead '{str(row['lead'])[:40]}', '{str(row['stage'])[:40]}', {day}"
+
+
+def found(kind: str, rows: pd.DataFrame, done: str) -> tuple[Finding, ...]:
+    """Return one finding about some rows, none when there are no such rows."""
+    return (Finding(kind, len(rows), example(rows), done),) if len(rows) else ()
+
+
+def move_findings(
+    events: pd.DataFrame, stages: tuple[str, ...], ends: tuple[str, ...]
+) -> tuple[Finding, ...]:
+    """Return what is odd in the moves of leads; all of it is kept.
+
+    Args:
+        events: columns lead, stage, at, sorted by lead and time; the index is the row number in the file.
+        stages: in the order in which they are usually passed.
+        ends: won and lost.
+    """
+    codes = pd.factorize(events["lead"])[0]
+    follows = np.concatenate([[False], codes[1:] == codes[:-1]])[: codes.size]
+    place = events["stage"].map({name: number for number, name in enumerate(stages)}).to_numpy(np.float64)
+    step = np.diff(place, prepend=np.nan)
+    ended = events["stage"].isin(ends).to_numpy()
+    after_end = follows & np.concatenate([[False], ended[:-1]])[: codes.size]
+    at = events["at"].to_numpy(dtype="datetime64[s]")
+    at_once = follows & np.concatenate([[False], at[1:] == at[:-1]])[: codes.size]
+    kinds: list[tuple[str, NDArray[np.bool_], str]] = [
+        ("skipped stages", follows & (step > 1), "kept: the lead went straight there"),
+        ("backward moves", follows & (step < 0), "kept: the stage is visited again"),
+        ("same-second jumps", at_once, "kept: a visit of no time"),
+        ("events after an end", after_end & ~ended, "kept: the lead is open again"),
+        ("an end straight after another", after_end & ended, "kept: no time was spent in a stage between"),
+        (
+            "leads that begin with an end",
+            ~follows & ended,
+            "kept: counted as an end, without a visit to a stage",
+        ),
+    ]
+    return tuple(finding for kind, rows, done in kinds for finding in found(kind, events[rows], done))
+
+
+def quality_table(history: History) -> pd.DataFrame:
+    """Return the tally of a reading as a table.
+
+    Returns:
+        kind, rows, share (of the rows read), example, done; the first line is the rows read, the last
+        the rows used.
+    """
+    quality = history.quality
+    lines = [
+        ("rows read", quality.read, "", history.source),
+        *((finding.kind, finding.count, finding.example, finding.done) for finding in quality.findings),
+        ("rows used", quality.used, "", "in the history"),
+    ]
+    table = pd.DataFrame(lines, columns=["kind", "rows", "example", "done"])
+    table.insert(2, "share", table["rows"] / max(quality.read, 1))
+    return table

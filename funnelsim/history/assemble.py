@@ -1,0 +1,190 @@
+"""Rows as a source tells them to a History: checked, put in order, every row accounted for."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from funnelsim.errors import FunnelError
+from funnelsim.history.log import ATTRIBUTES, DAY, History, moment, open_leads
+from funnelsim.history.places import guess_ends, guess_order, plain
+from funnelsim.history.quality import Finding, Quality, found, move_findings
+
+
+@dataclass(frozen=True)
+class Raw:
+    """What a reader understood of a file.
+
+    Args:
+        file: its name, for sentences.
+        rows: columns lead, stage (text, "" where blank), at (moments, NaT where blank), and any of
+            the attributes as that row shows them; the index is the row number in the file.
+        source: how the file was understood, in words.
+        stages: their order; () to find it from the moves.
+        won, lost: names of the ends; () for both to guess them.
+        began: when recording began; None for the first event.
+        currency: three letters, "" where unknown.
+        limits: what the source cannot tell, each in one sentence.
+        findings: rows that the reader has set aside already.
+        period_start: first month of the fiscal year.
+        only_first: only a lead's first visit to each place counts.
+    """
+
+    file: str
+    rows: pd.DataFrame
+    source: str
+    stages: tuple[str, ...] = ()
+    won: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    began: pd.Timestamp | None = None
+    currency: str = ""
+    limits: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    period_start: int = 1
+    only_first: bool = False
+
+
+def assemble(raw: Raw, as_of: str | datetime.date | pd.Timestamp | None = None) -> History:
+    """Return the history that a reader's rows make.
+
+    Args:
+        raw: what the reader understood.
+        as_of: what is later is set aside; the day of the last event when not given.
+
+    Raises:
+        FunnelError: no row can be used, or no place looks like a win.
+    """
+    rows, aside = _complete(raw.rows)
+    rows, spelling = _one_spelling(rows, raw.stages + raw.won + raw.lost)
+    until = moment(as_of) if as_of is not None else _last_day(rows["at"], raw.file)
+    every = rows
+    rows, late = _set_aside(rows, (rows["at"] >= until).to_numpy(), "after the as-of date", "future dates")
+    rows = _sorted(rows)
+    again = rows["lead"].eq(rows["lead"].shift()) & rows["stage"].eq(rows["stage"].shift())
+    events, repeats = _set_aside(rows, again.to_numpy(), "the lead was in that stage already", "repeats")
+    later = events.duplicated(["lead", "stage"]).to_numpy() & raw.only_first
+    events, loops = _set_aside(events, later, "only first visits count here", "later visits")
+    findings = (*raw.findings, *aside, *spelling, *late, *repeats, *loops)
+    if events.empty:
+        raise FunnelError(f"{raw.file}: no row can be used: {_reasons(findings)}")
+    won, lost = (raw.won, raw.lost) if raw.won else guess_ends((events, _sorted(every)), raw.file, raw.lost)
+    stages = tuple(name for name in raw.stages if name not in won + lost) or guess_order(events, won + lost)
+    leads, updates = _attributes(rows)
+    history = History(
+        events=events[["lead", "stage", "at"]].reset_index(drop=True),
+        leads=leads,
+        until=until,
+        stages=stages,
+        won=won,
+        lost=lost,
+        began=events["at"].min().normalize() if raw.began is None else raw.began,
+        currency=raw.currency or "EUR",
+        source=raw.source,
+        limits=raw.limits + _clock_limit(events),
+        period_start=raw.period_start,
+        updates=updates,
+    )
+    findings += move_findings(events, stages, won + lost) + _zombies(history)
+    read = len(raw.rows) + sum(
+        finding.count for finding in raw.findings if finding.done.startswith("set aside")
+    )
+    return replace(history, quality=Quality(read, len(events), findings))
+
+
+def _set_aside(
+    rows: pd.DataFrame, wrong: np.ndarray, why: str, kind: str
+) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
+    return rows[~wrong], found(kind, rows[wrong], f"set aside: {why}")
+
+
+def _complete(rows: pd.DataFrame) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
+    """Return the rows that have a lead, a stage and a date."""
+    findings: tuple[Finding, ...] = ()
+    for column, word in (("lead", "a lead"), ("stage", "a stage"), ("at", "a date")):
+        blank = (rows[column].isna() | (rows[column] == "")).to_numpy()
+        rows, more = _set_aside(rows, blank, "the cell is blank", f"rows without {word}")
+        findings += more
+    return rows, findings
+
+
+def _one_spelling(rows: pd.DataFrame, stated: tuple[str, ...]) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
+    """Return rows where stages that differ by case and marks only are spelled as stated, or as most are."""
+    often = rows["stage"].value_counts()
+    usual = {plain(name): name for name in stated if plain(name)}
+    for name in map(str, often.index):
+        usual.setdefault(plain(name) or name, name)
+    spelled = (
+        rows["stage"].map({name: usual[plain(str(name)) or str(name)] for name in often.index}).astype("str")
+    )
+    other = rows[(spelled != rows["stage"]).to_numpy()]
+    return rows.assign(stage=spelled), found(
+        "other spellings of a stage", other, "kept: under the usual spelling"
+    )
+
+
+def _last_day(at: pd.Series, file: str) -> pd.Timestamp:
+    """Return the end of the last day with events; a few dates far beyond all others are no last day."""
+    times = np.sort(at.to_numpy(dtype="datetime64[us]"))
+    if times.size == 0:
+        raise FunnelError(f"{file}: no row has a lead, a stage and a date")
+    tail = times[-max(3, times.size // 200) - 1 :]
+    far = np.flatnonzero(np.diff(tail) > np.timedelta64(180, "D"))
+    last = tail[int(far[0])] if far.size and times.size > 20 else times[-1]
+    return pd.Timestamp(last).normalize() + DAY
+
+
+def _sorted(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows by lead and time, ties in the order of the file (reversed if it has the newest first)."""
+    follows = rows["lead"].eq(rows["lead"].shift()).to_numpy()
+    step = np.diff(rows["at"].to_numpy(dtype="datetime64[us]").astype(np.int64), prepend=0)[follows]
+    if (step < 0).sum() > (step > 0).sum():
+        rows = rows.iloc[::-1]
+    return rows.sort_values(["lead", "at"], kind="stable")
+
+
+def _attributes(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return each lead's attributes as last shown, and the changes of those not shown from the start."""
+    leads = pd.DataFrame(index=pd.Index(rows["lead"].unique(), name="lead", dtype="str"))
+    born = rows.drop_duplicates("lead").set_index("lead")["at"]
+    changes = []
+    for column in (name for name in ATTRIBUTES if name in rows.columns):
+        shown = rows.loc[(rows[column].notna() & (rows[column] != "")).to_numpy(), ["lead", "at", column]]
+        same = shown["lead"].eq(shown["lead"].shift()) & shown[column].eq(shown[column].shift())
+        shown = shown[~same.to_numpy()]
+        first = ~shown["lead"].duplicated()
+        moved = ~first | (shown["at"] > shown["lead"].map(born))
+        moving = shown["lead"].isin(shown.loc[moved.to_numpy(), "lead"])
+        leads[column] = shown.drop_duplicates("lead", keep="last").set_index("lead")[column]
+        changes.append(shown[moving.to_numpy()])
+    updates = pd.concat([rows.loc[[], ["lead", "at"]], *(change for change in changes if len(change))])
+    return leads, updates.sort_values("at", kind="stable").reset_index(drop=True)
+
+
+def _clock_limit(events: pd.DataFrame) -> tuple[str, ...]:
+    if (events["at"] == events["at"].dt.normalize()).all():
+        return (
+            "Dates have no time of day: moves on one day keep the file's order, and waits are whole days.",
+        )
+    return ()
+
+
+def _zombies(history: History) -> tuple[Finding, ...]:
+    waiting = open_leads(history)
+    old = waiting[waiting["zombie"].to_numpy()]
+    if old.empty:
+        return ()
+    oldest = old.sort_values("age").iloc[-1]
+    text = f"lead '{str(oldest['lead'])[:40]}', {oldest['age']:.0f} days in '{str(oldest['stage'])[:40]}'"
+    return (
+        Finding("leads open longer than any closed one", len(old), text, "kept: open, their chance fades"),
+    )
+
+
+def _reasons(findings: tuple[Finding, ...]) -> str:
+    return (
+        "; ".join(f"{finding.count} {finding.kind} ({finding.example})" for finding in findings[:4])
+        or "none is left"
+    )

@@ -1,0 +1,184 @@
+"""Cells to moments: ISO and local dates, day or month first, AM and PM, zones, Excel and epoch numbers."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+
+from funnelsim.errors import FunnelError
+
+BLANK = ("", "-", "--", "n/a", "na", "nan", "nat", "none", "null", "(blank)", "#n/a", "0000-00-00")
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+CLOCK = (
+    r"(?:[ T,]+(?P<half>上午|下午)?\s*(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:\.\d+)?))?"
+    r"\s*(?P<noon>[AaPp])?\.?(?:[Mm]\.?)?)?$"
+)
+ISO = r"^\d{4}-\d{1,2}-\d{1,2}(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s?(?:Z|UTC|[+-]\d{2}:?\d{2})?)?$"
+LOCAL = r"^(?P<first>\d{1,2})[./-](?P<second_part>\d{1,2})[./-](?P<year>\d{4}|\d{2})" + CLOCK
+YEAR_FIRST = r"^(?P<year>\d{4})[./年-](?P<month>\d{1,2})[./月-](?P<day>\d{1,2})日?" + CLOCK
+NAMED = r"^(?P<day>\d{1,2})[. -]+(?P<name>[A-Za-z]{3})[a-z]*[.,]?[ -]+(?P<year>\d{4}|\d{2})" + CLOCK
+NAMED_FIRST = r"^(?P<name>[A-Za-z]{3})[a-z]*\.? +(?P<day>\d{1,2}),? +(?P<year>\d{4})" + CLOCK
+EARLIEST, LATEST = pd.Timestamp("1970-01-01"), pd.Timestamp("2200-01-01")
+
+
+def day_first(texts: pd.Series, where: str) -> bool | None:
+    """Return whether dates like 03/04/2026 name the day first; None where nothing tells.
+
+    Args:
+        texts: all dates of the file that are written the same way.
+        where: file and column, for the sentence.
+
+    Raises:
+        FunnelError: some say one and some the other.
+
+    >>> day_first(pd.Series(["03/04/2026", "25/04/2026"]), "a.csv")
+    True
+    """
+    parts = texts.drop_duplicates().str.extract(LOCAL)
+    first, second = (pd.to_numeric(parts[name]) for name in ("first", "second_part"))
+    if ((first > 12).any()) and ((second > 12).any()):
+        some = texts.drop_duplicates()
+        rows = [int((column > 12).to_numpy().argmax()) for column in (first, second)]
+        day, month = (f"row {some.index[row]}: '{some.iloc[row]}'" for row in rows)
+        raise FunnelError(
+            f"{where}: the day comes first in one date ({day}) and the month in another ({month})"
+        )
+    if (first > 12).any() or texts.str.contains(r"^\d{1,2}\.\d{1,2}\.\d", regex=True).any():
+        return True
+    return False if (second > 12).any() else None
+
+
+def to_moments(cells: pd.Series, where: str, first: bool | None = None, zone: str = "UTC") -> pd.Series:
+    """Return cells as moments without a zone, blank where the cell is.
+
+    Args:
+        cells: as they stand in the file, indexed by row number.
+        where: file and column, for the sentence ("deals.csv, column 'Created'").
+        first: whether 03/04/2026 names the day first, where the column alone does not tell.
+        zone: the zone in which moments with a zone are shown.
+
+    Raises:
+        FunnelError: a cell is no date, or it cannot be told whether day or month comes first; names the row.
+    """
+    if isinstance(cells.dtype, pd.DatetimeTZDtype) or cells.dtype.kind == "M":
+        return _plain(cells, zone)
+    if cells.dtype == object:
+        typed = pd.to_datetime(
+            cells.where(cells.map(lambda cell: hasattr(cell, "year"))), errors="coerce", utc=True
+        )
+        if typed.notna().sum() == cells.notna().sum():
+            return _plain(typed, zone)
+    text = (
+        cells.astype("str").str.strip().mask(cells.isna(), "").str.replace(r"[\u00a0\u202f]", " ", regex=True)
+    )
+    text = text.mask(text.str.lower().isin(BLANK) | text.str.startswith("0000-00-00"), "")
+    unique = text[text != ""].drop_duplicates()
+    if unique.empty:
+        return pd.Series(pd.NaT, index=cells.index, dtype="datetime64[us]")
+    found = pd.Series(
+        _parsed(unique, where, first, zone).to_numpy(), index=unique.to_numpy(), dtype="datetime64[us]"
+    )
+    moments = text.map(found).astype("datetime64[us]")
+    wrong = (text != "") & (moments.isna() | (moments < EARLIEST) | (moments > LATEST))
+    if wrong.any():
+        row = int(wrong.to_numpy().argmax())
+        shown = f"row {text.index[row]}: '{text.iloc[row][:40]}'"
+        raise FunnelError(f"{where}, {shown} is no date; expected one like 2026-03-31")
+    return moments
+
+
+def _plain(moments: pd.Series, zone: str) -> pd.Series:
+    if isinstance(moments.dtype, pd.DatetimeTZDtype):
+        moments = moments.dt.tz_convert(_zone(zone)).dt.tz_localize(None)
+    return moments.astype("datetime64[us]")
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise FunnelError(f"'{name[:60]}' is no time zone; expected one like Europe/Berlin") from None
+
+
+def _parsed(text: pd.Series, where: str, first: bool | None, zone: str) -> pd.Series:
+    """Return the moment of each text, NaT where none of the known ways of writing fits."""
+    found = pd.Series(pd.NaT, index=text.index, dtype="datetime64[us]")
+    iso = text.str.fullmatch(ISO)
+    stamps = (
+        text[iso].str.replace(",", ".").str.replace(" UTC", "Z").str.replace(r" ([+-])", r"\1", regex=True)
+    )
+    zoned = stamps.str.contains(r"(?:Z|:\d+[+-][\d:]+)$", regex=True)
+    aware = pd.to_datetime(stamps[zoned], format="ISO8601", utc=True, errors="coerce")
+    found.loc[aware.index] = _plain(aware, zone)
+    plain = stamps[~zoned].str.replace(r"(?<=-)(\d)(?=\D|$)", r"0\1", regex=True)
+    naive = pd.to_datetime(plain, format="ISO8601", errors="coerce")
+    found.loc[naive.index] = naive.astype("datetime64[us]")
+    rest = text[~iso]
+    numeric = rest[rest.str.fullmatch(r"\d+(?:\.\d+)?")]
+    found.loc[numeric.index] = _from_numbers(numeric)
+    rest = rest.drop(numeric.index)
+    for pattern in (YEAR_FIRST, NAMED, NAMED_FIRST, LOCAL):
+        parts = rest.str.extract(pattern)
+        parts = parts[parts["year"].notna()]
+        if parts.empty:
+            continue
+        if pattern == LOCAL:
+            parts = _ordered(parts, rest, where, first)
+        found.loc[parts.index] = _joined(parts)
+        rest = rest.drop(parts.index)
+    return found
+
+
+def _ordered(parts: pd.DataFrame, text: pd.Series, where: str, first: bool | None) -> pd.DataFrame:
+    decided = day_first(text.loc[parts.index], where)
+    decided = first if decided is None else decided
+    same = (parts["first"] == parts["second_part"]).all()
+    if decided is None and not same:
+        row = parts.index[(parts["first"] != parts["second_part"]).to_numpy()][0]
+        raise FunnelError(
+            f"{where}, row {row}: '{text[row]}' may have the day or the month first, and no other date "
+            "of the file tells; say `date_order: day first` or `date_order: month first` in the mapping"
+        )
+    day, month = ("first", "second_part") if decided else ("second_part", "first")
+    return parts.rename(columns={day: "day", month: "month"})
+
+
+def _joined(parts: pd.DataFrame) -> pd.Series:
+    """Return the moments that year, month (number or name), day and clock make."""
+    number = {name: pd.to_numeric(parts[name]) for name in ("year", "day", "hour", "minute", "second")}
+    if "name" in parts.columns:
+        month = parts["name"].str.lower().map({name: n for n, name in enumerate(MONTHS, 1)})
+    else:
+        month = pd.to_numeric(parts["month"])
+    year = number["year"].where(
+        number["year"] >= 100, number["year"] + np.where(number["year"] < 70, 2000, 1900)
+    )
+    stamps = pd.to_datetime(
+        pd.DataFrame({"year": year, "month": month, "day": number["day"]}), errors="coerce"
+    )
+    hour = number["hour"].fillna(0)
+    afternoon = (parts["noon"].str.lower() == "p") | (parts["half"] == "下午")
+    morning = (parts["noon"].str.lower() == "a") | (parts["half"] == "上午")
+    hour = hour.mask(morning & (hour == 12), 0).mask(afternoon & (hour < 12), hour + 12)
+    seconds = 3600 * hour + 60 * number["minute"].fillna(0) + number["second"].fillna(0)
+    valid = (hour < 24) & (number["minute"].fillna(0) < 60) & (number["second"].fillna(0) < 60)
+    return (stamps + pd.to_timedelta(seconds, unit="s")).where(valid).astype("datetime64[us]")
+
+
+def _from_numbers(text: pd.Series) -> pd.Series:
+    """Return moments from 20260331, Excel's days since 1900, and seconds or milliseconds since 1970."""
+    number = text.astype(np.float64)
+    compact = pd.to_datetime(
+        text.where(text.str.fullmatch(r"(?:19|20)\d{6}")), format="%Y%m%d", errors="coerce"
+    )
+    excel = pd.Timestamp("1899-12-30") + pd.to_timedelta(
+        number.where(number.between(20_000, 90_000)), unit="D"
+    )
+    seconds = pd.to_datetime(number.where(number.between(1e8, 5e9)), unit="s")
+    milliseconds = pd.to_datetime(number.where(number.between(1e11, 5e12)), unit="ms")
+    found = compact.astype("datetime64[us]")
+    for other in (excel.dt.round("ms"), seconds, milliseconds):
+        found = found.fillna(other.astype("datetime64[us]"))
+    return found

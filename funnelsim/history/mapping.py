@@ -1,0 +1,135 @@
+"""The mapping file: which columns and stages of a company's own table mean what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Dictionary
+from dataclasses import field
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from funnelsim.errors import FunnelError
+from funnelsim.files import read_yaml, validated
+
+STRICT = ConfigDict(extra="forbid")
+Word = str | int | float | bool
+
+
+@dataclass(frozen=True, config=STRICT)
+class Columns:
+    """Which column of the table (or of the attributes file) holds what."""
+
+    lead: str = "lead"
+    stage: str = "stage"
+    at: str = "at"
+    channel: str | None = None
+    segment: str | None = None
+    owner: str | None = None
+    value: str | None = None
+    currency: str | None = None
+    expected_close: str | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class Attributes:
+    """A second file with one row per lead, and its column that names the lead."""
+
+    file: str
+    lead: str
+
+
+@dataclass(frozen=True, config=STRICT)
+class Outcome:
+    """For a table with one row per lead: the columns that name the place it is in and the date of its end."""
+
+    stage: str
+    at: str
+
+
+@dataclass(frozen=True, config=STRICT)
+class Mapping:
+    """What a mapping file says; every key but `columns` may be left out.
+
+    Args:
+        columns: our words -> the table's columns.
+        stages: the file's names -> ours, in order (others are set aside and counted), or a list of names.
+        won, lost: names of the ends, ours or the file's.
+        where: column -> the value, or values, of the rows to use.
+        attributes: a second file, one row per lead.
+        dates: for a table with one row per lead: place -> the column with the date of entering it.
+        outcome: for such a table: where the place is told by one column and its date by another.
+        replace: column -> {cell as it stands: cell as it should be}.
+        visits: "all", or "first" when only a lead's first visit to each place counts.
+        value_known: "always", or "win" when the amount was filled in only at the win.
+        began: the day on which recording began, when that is later than the first event.
+        date_order: "day first" or "month first", for dates like 03/04/2026.
+        decimal: "comma" or "point".
+        zone: the time zone for moments that carry one.
+        currency: three letters.
+        period_start: first month of the fiscal year.
+        encoding, sheet: how to open the file.
+    """
+
+    columns: Columns = field(default_factory=Columns)
+    stages: dict[str, str] | list[str] | None = None
+    won: list[str] | str = field(default_factory=list)
+    lost: list[str] | str = field(default_factory=list)
+    where: dict[str, Word | list[Word]] = field(default_factory=dict)
+    attributes: Attributes | None = None
+    dates: dict[str, str] = field(default_factory=dict)
+    outcome: Outcome | None = None
+    replace: dict[str, dict[str, str]] = field(default_factory=dict)
+    visits: Literal["all", "first"] = "all"
+    value_known: Literal["always", "win"] = "always"
+    began: str | None = None
+    date_order: Literal["day first", "month first"] | None = None
+    decimal: Literal["comma", "point"] | None = None
+    zone: str = "UTC"
+    currency: str | None = None
+    period_start: int = Field(default=1, ge=1, le=12)
+    encoding: str | None = None
+    sheet: str | None = None
+
+    @property
+    def ends(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Won and lost, as our names."""
+        ours = dict(self.stages) if isinstance(self.stages, dict) else {}
+        won, lost = ((end,) if isinstance(end, str) else tuple(end) for end in (self.won, self.lost))
+        return (
+            tuple(dict.fromkeys(ours.get(name, name) for name in won)),
+            tuple(dict.fromkeys(ours.get(name, name) for name in lost)),
+        )
+
+    @property
+    def ours(self) -> dict[str, str]:
+        """The file's name of every place that counts -> our name; empty when all places count."""
+        if self.stages is None:
+            return {}
+        named = dict(self.stages) if isinstance(self.stages, dict) else {name: name for name in self.stages}
+        won, lost = self.ends
+        return named | {name: name for name in won + lost if name not in named.values()}
+
+
+def read_mapping(mapping: str | Path | Dictionary[str, object]) -> tuple[Mapping, Path | None]:
+    """Return a mapping and the folder of its file (None when it is given as a dictionary).
+
+    Raises:
+        FunnelError: unreadable, an unknown key, a wrong value, or a place both won and lost; names the key.
+    """
+    if isinstance(mapping, Dictionary):
+        said, file, folder = dict(mapping), "mapping", None
+    else:
+        content = read_yaml(mapping)
+        if not isinstance(content, dict):
+            raise FunnelError(
+                f"{mapping}: expected keys such as `columns` and `stages`, not a list or a word"
+            )
+        said, file, folder = content, str(mapping), Path(mapping).parent
+    made = validated(Mapping, said, file)
+    won, lost = made.ends
+    both = set(won) & set(lost)
+    if both:
+        raise FunnelError(f"{file}: '{min(both)}' is named under both `won` and `lost`")
+    return made, folder

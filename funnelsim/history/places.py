@@ -1,0 +1,112 @@
+"""Which places are wins, which are losses, and in which order the stages are usually passed."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from funnelsim.errors import FunnelError
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+WON = _words("""
+    won closedwon win wins dealwon gewonnen gagné ganado ganada ganho 赢单 已赢单 成交 已成交 赢得 签约成功
+""")
+LOST = _words("""
+    lost closedlost loss deallost verloren perdu perdido perdida disqualified unqualified
+    输单 已输单 丢单 已丢单 流失 失败 未成交 战败
+""")
+# These name an end only where no lead ever goes on from there.
+WON_IF_LAST = _words("""
+    purchase purchased customer order ordered signed sold converted approved contract 购买 客户 签约
+""")
+LOST_IF_LAST = _words("""
+    declined cancelled canceled rejected abandoned dropped churned churn expired aborted withdrawn deleted
+    取消 拒绝 放弃 关闭
+""")
+MOST_PLACES = 200
+
+
+def plain(name: str) -> str:
+    """Return a place's name without case, blanks and marks.
+
+    >>> plain("Closed - Won")
+    'closedwon'
+    """
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def last_word(name: str) -> str:
+    """Return the last word of a name in lower case: what an activity such as A_APPROVED ends with."""
+    return (re.split(r"[\W_]+", name.casefold().strip(" _-")) or [""])[-1]
+
+
+def guess_ends(
+    tables: tuple[pd.DataFrame, ...], file: str, lost: tuple[str, ...] = ()
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of the wins and of the losses, guessed from the names and from which places lead on.
+
+    Args:
+        tables: columns lead, stage, sorted by lead and time; the first in which something looks like a
+            win decides (what is known on the as-of date, then the whole file).
+        file: its name, for the sentence.
+        lost: the losses, where they are known.
+
+    Raises:
+        FunnelError: no place looks like a win.
+    """
+    for events in tables:
+        won = _alike(events, WON, WON_IF_LAST, lost)
+        if won:
+            return won, lost or _alike(events, LOST, LOST_IF_LAST, won)
+    names = tables[-1]["stage"].value_counts().index
+    shown = ", ".join(f"'{str(name)[:40]}'" for name in names[:12])
+    raise FunnelError(
+        f"{file}: no stage looks like a win; name it under `won` in a mapping file (stages: {shown})"
+    )
+
+
+def _alike(
+    events: pd.DataFrame, always: frozenset[str], if_last: frozenset[str], taken: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the places that are called like an end, or whose last word is like one and that lead nowhere."""
+    leading_on = set(events.loc[events["lead"].eq(events["lead"].shift(-1)).to_numpy(), "stage"])
+    names = [str(name) for name in events["stage"].unique() if name not in taken]
+    return tuple(
+        name
+        for name in names
+        if plain(name) in always or (name not in leading_on and last_word(name) in always | if_last)
+    )
+
+
+def guess_order(events: pd.DataFrame, ends: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the stages in the order in which leads usually pass them.
+
+    A stage stands before another when more leads see it first; a stage's place is its mean share of
+    such leads over all stages that occur together with it. So leads that enter late do not disturb it.
+
+    Args:
+        events: columns lead, stage, sorted by lead and time.
+        ends: places that are no stages.
+    """
+    visits = events[~events["stage"].isin(ends).to_numpy()]
+    first = visits.assign(turn=np.arange(len(visits))).drop_duplicates(["lead", "stage"])
+    names = [str(name) for name in first["stage"].unique()]
+    if len(names) > MOST_PLACES:
+        raise FunnelError(
+            f"{len(names):,} different stages ('{names[0][:40]}', ...); is it the right column?"
+        )
+    turn = first.pivot(index="lead", columns="stage", values="turn")[names].to_numpy(dtype=np.float64)
+    score = np.full(len(names), 0.5)
+    for number in range(len(names)):
+        before = (turn[:, [number]] < turn).sum(axis=0)
+        after = (turn[:, [number]] > turn).sum(axis=0)
+        met = before + after > 0
+        if met.any():
+            score[number] = float(np.mean(before[met] / (before + after)[met]))
+    return tuple(names[number] for number in np.argsort(-score, kind="stable"))
