@@ -64,14 +64,14 @@ def won_amounts(value: Floats, weight: Floats, group: Integers, groups: int) -> 
     """Return equally likely amounts per group, shape (groups, 200), ascending, with the weighted mean kept.
 
     A group with n wins takes the share n / (n + 30) of its amounts from its own wins and the rest from all
-    wins, moved to the group's level; the level is the mean log amount shrunk to that of all wins.
+    wins, moved from their own group's level to this one's; the level is the mean log amount of the group,
+    shrunk to that of all wins.
     """
     rows = []
     levels = _levels(value, weight, group, groups)
-    overall = _log_mean(value, weight)
     for number in range(groups):
         mine = group == number
-        moved = value * np.exp(levels[number] - overall)
+        moved = value * np.exp(levels[number] - levels[group])
         share = weight[mine].sum() / (weight[mine].sum() + ENOUGH_WINS) if groups > 1 else 1.0
         amounts = np.concatenate([value[mine], moved])
         weights = np.concatenate(
@@ -157,11 +157,6 @@ def _levels(value: Floats, weight: Floats, group: Integers, groups: int) -> Floa
     strength = within / max(between, 1e-9)
     levels: Floats = (number * mean + strength * overall) / (number + strength)
     return levels
-
-
-def _log_mean(value: Floats, weight: Floats) -> float:
-    positive = value > 0
-    return float((np.log(value[positive]) * weight[positive]).sum() / weight[positive].sum())
 
 
 def _atoms(amounts: Floats, weights: Floats) -> Floats:
