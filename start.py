@@ -58,7 +58,9 @@ def surroundings() -> dict[str, str]:
     """Return the caller's environment without what would lead the new Python astray."""
     astray = {"PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"}
     kept = {name: value for name, value in os.environ.items() if name not in astray}
-    return {**kept, "JUPYTER_PREFER_ENV_PATH": "1", "PYTHONUTF8": "1"}
+    # Companies' networks often sign with a certificate that only the system's own store knows.
+    ours = {"JUPYTER_PREFER_ENV_PATH": "1", "PYTHONUTF8": "1", "UV_SYSTEM_CERTS": "true"}
+    return {**ours, **kept}
 
 
 def run(command: list[str], quiet: bool = False) -> int:

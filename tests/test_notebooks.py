@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from pathlib import Path
+from types import ModuleType
 
+import nbformat
 import pytest
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
@@ -86,3 +89,46 @@ def test_a_good_notebook_passes():
     source = "share = 7 % 4\nprint(share)\nwhy = 'how? why?'\nsite = 'a/home/b'"
     assert faults(book_of(source, output="3\nread out/home/x, 5 % of /1")) == []
     assert "kernelspec" in faults({"cells": [], "metadata": {}})[0]
+
+
+def test_there_are_notebooks():
+    assert NOTEBOOKS != []
+
+
+@pytest.fixture
+def execute(tmp_path, monkeypatch) -> ModuleType:
+    """The script that runs notebooks, looking into a folder of its own."""
+    spec = importlib.util.spec_from_file_location("execute", FOLDER / "execute.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "FOLDER", tmp_path)
+    return module
+
+
+def write_book(path: Path, *sources: str) -> Path:
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+def test_execute_writes_what_can_be_checked_and_the_same_twice(execute, tmp_path):
+    path = write_book(tmp_path / "01_sum.ipynb", "print('one')", "1 + 1")
+    assert execute.main([]) == 0
+    once = path.read_bytes()
+    assert faults(json.loads(once)) == []
+    assert json.loads(once)["cells"][1]["outputs"][0]["data"]["text/plain"] == ["2"]
+    assert execute.main(["01"]) == 0
+    assert path.read_bytes() == once
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_execute_fails_when_a_notebook_fails_and_leaves_it_as_it_was(execute, tmp_path, capsys):
+    path = write_book(tmp_path / "02_wrong.ipynb", "1 / 0")
+    before = path.read_bytes()
+    assert execute.main([]) == 1
+    assert path.read_bytes() == before
+    assert "02_wrong.ipynb: FAILED" in capsys.readouterr().err
+
+
+def test_execute_with_nothing_to_run_fails(execute):
+    assert execute.main(["99"]) == 1
