@@ -1,0 +1,186 @@
+"""Numbers as a planner says them: 1.24 M EUR, 63 %, better in 93 of 100 futures."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Sequence
+
+STEPS = ((1e9, " bn"), (1e6, " M"), (1e3, " k"))
+LONGEST_NAME = 40
+MINUS = "\N{MINUS SIGN}"
+DASH = "\N{EN DASH}"
+
+
+def clean(text: object, longest: int = 0) -> str:
+    """Return text on one line, without control characters, cut to `longest` characters when that is not 0.
+
+    >>> clean("Deal\\x1b[31m\\n4711"), clean("abcdefgh", 5)
+    ('Deal [31m 4711', 'abcd…')
+    """
+    limit = longest or 2000
+    kept = "".join(sign if unicodedata.category(sign)[0] != "C" else " " for sign in str(text)[: 2 * limit])
+    line = " ".join(kept.split())
+    return line if len(line) <= limit else line[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def name(text: object) -> str:
+    """Return the name of a stage, segment or scenario, short enough for an axis or a sentence.
+
+    >>> name("Proposal")
+    'Proposal'
+    """
+    return clean(text, LONGEST_NAME)
+
+
+def digits(value: float, significant: int = 3) -> str:
+    """Return a number with about three significant digits, and no decimals where they say nothing.
+
+    >>> [digits(x) for x in (0.0, 0.123456, 4.5, 9.996, 12.34, 128.7, 12345.6, -3.0)]
+    ['0', '0.123', '4.5', '10', '12.3', '129', '12,346', '−3']
+    """
+    if not math.isfinite(value):
+        return DASH
+    if value == 0:
+        return "0"
+    rounded = float(f"{value:.{significant}g}") if abs(value) < 10**significant else round(value)
+    decimals = max(0, significant - 1 - math.floor(math.log10(abs(rounded))))
+    text = f"{abs(rounded):,.{decimals}f}"
+    return (MINUS if value < 0 else "") + (text.rstrip("0").rstrip(".") if "." in text else text)
+
+
+def short(value: float, sign: bool = False) -> str:
+    """Return an amount in thousands, millions or billions, without its currency.
+
+    >>> short(1_240_000), short(840_300), short(9_500), short(999_600), short(120_000, sign=True)
+    ('1.24 M', '840 k', '9.5 k', '1 M', '+120 k')
+    """
+    if not math.isfinite(value):
+        return DASH
+    plus = "+" if sign and value > 0 else ""
+    rounded = float(f"{value:.3g}")
+    for step, unit in STEPS:
+        if abs(rounded) >= step:
+            return plus + digits(rounded / step) + unit
+    return plus + digits(rounded)
+
+
+def money(value: float, currency: str = "EUR", sign: bool = False) -> str:
+    """Return an amount with its currency, in three significant digits.
+
+    >>> money(1_240_000), money(-5_000, "USD"), money(float("nan"))
+    ('1.24 M EUR', '−5 k USD', '–')
+    """
+    text = short(value, sign)
+    return text if text == DASH else f"{text} {currency}"
+
+
+def amount(value: float, unit: str, sign: bool = False) -> str:
+    """Return money when `unit` is a currency, else a count of things such as wins.
+
+    >>> amount(1_240_000, "EUR"), amount(41.26, "wins"), amount(-2.5, "wins", sign=True)
+    ('1.24 M EUR', '41.3 wins', '−2.5 wins')
+    """
+    if unit.isupper():
+        return money(value, unit, sign)
+    text = digits(value)
+    return f"{'+' if sign and value > 0 else ''}{text} {unit}"
+
+
+def percent(share: float) -> str:
+    """Return a share as whole percents, without claiming certainty that is not there.
+
+    >>> percent(0.634), percent(0.004), percent(0.997), percent(0.0), percent(1.0), percent(float("nan"))
+    ('63 %', 'under 1 %', 'over 99 %', '0 %', '100 %', '–')
+    """
+    if not math.isfinite(share):
+        return DASH
+    if 0 < share < 0.01:
+        return "under 1 %"
+    if 0.99 < share < 1:
+        return "over 99 %"
+    return f"{100 * share:.0f} %".replace("-", MINUS)
+
+
+def days(value: float) -> str:
+    """Return a duration in the unit that a person would use.
+
+    >>> days(0.02), days(0.5), days(1), days(21.4), days(400), days(float("nan"))
+    ('29 minutes', '12 hours', '1 day', '21.4 days', '400 days', '–')
+    """
+    if not math.isfinite(value):
+        return DASH
+    if 0 < value < 1 / 24:
+        return f"{value * 1440:.0f} minutes"
+    if 0 < value < 1:
+        return f"{digits(value * 24, 2)} hours"
+    text = digits(value)
+    return f"{text} day" if text == "1" else f"{text} days"
+
+
+def futures(chance: float) -> str:
+    """Return a chance as a count of imagined futures.
+
+    >>> futures(0.93), futures(1.0), futures(0.001)
+    ('93 of 100 futures', 'all of 100 futures', 'fewer than 1 of 100 futures')
+    """
+    if 0 < chance < 0.005:
+        return "fewer than 1 of 100 futures"
+    count = round(100 * chance)
+    if count == 100:
+        return "all of 100 futures" if chance == 1 else "more than 99 of 100 futures"
+    return f"{'none' if chance == 0 else count} of 100 futures"
+
+
+def verdict(p_better: float) -> str:
+    """Return in words whether a difference is real or could be luck.
+
+    >>> [verdict(p) for p in (0.97, 0.85, 0.5, 0.1, 0.01)]
+    ['almost surely better', 'probably better', 'could be luck', 'probably worse', 'almost surely worse']
+    """
+    if not math.isfinite(p_better):
+        return "not known"
+    edges = ((0.05, "almost surely worse"), (0.2, "probably worse"), (0.8, "could be luck"))
+    for edge, words in edges:
+        if p_better <= edge:
+            return words
+    return "probably better" if p_better < 0.95 else "almost surely better"
+
+
+def width_of(text: str) -> int:
+    """Return how many columns a text takes: Chinese, Japanese and Korean signs take two.
+
+    >>> width_of("Won"), width_of("潜在客户")
+    (3, 8)
+    """
+    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
+
+
+def wrap(text: str, columns: int) -> list[str]:
+    """Return text broken into lines of at most `columns`, at spaces or between wide signs.
+
+    >>> wrap("one two three", 8)
+    ['one two', 'three']
+    >>> wrap("潜在客户", 4)
+    ['潜在', '客户']
+    """
+    lines, line = [], ""
+    for piece in _pieces(text):
+        if line and width_of((line + piece).rstrip()) > columns:
+            lines.append(line.rstrip())
+            line = piece.lstrip()
+        else:
+            line += piece
+    return [*lines, line.rstrip()] if line.strip() or not lines else lines
+
+
+def _pieces(text: str) -> Sequence[str]:
+    """Split after every wide sign and every space, but not between a number and its unit."""
+    pieces, piece = [], ""
+    for sign in text:
+        loose = sign == " " and not piece[-1:].isdigit()
+        piece += sign
+        if loose or unicodedata.east_asian_width(sign) in "WF":
+            pieces.append(piece)
+            piece = ""
+    return [*pieces, piece] if piece else pieces

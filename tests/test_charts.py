@@ -1,0 +1,273 @@
+"""Each chart compiles without a network, says its finding, repeats exactly, and takes names as mere text."""
+
+import json
+import subprocess
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from funnelsim.errors import FunnelError
+from funnelsim.show import charts, theme
+from funnelsim.show.charts_fan import bands, chance_of
+from funnelsim.show.renderer import VEGA, compiled, heading, render
+
+LEVELS = ["0.01", "0.05", "0.10", "0.20", "0.25", "0.30", "0.40", "0.50", "0.60", "0.70", "0.75"]
+LEVELS += ["0.80", "0.90", "0.95", "0.99"]
+NASTY = "<script>alert(1)</script>"
+STAGES = [NASTY, "提案 Proposal"]
+
+
+def quantiles(mean, sd):
+    """Quantiles of an even distribution: easy to check by hand, all that a picture needs."""
+    return {level: mean + sd * (float(level) - 0.5) for level in LEVELS}
+
+
+def periods():
+    rows = []
+    for number, name in enumerate(("2026 Q3", "2026 Q4")):
+        start = pd.Timestamp("2026-07-01") + pd.DateOffset(months=3 * number)
+        for origin, mean in (
+            ("booked", 2e5 * (1 - number)),
+            ("open", 6e5),
+            ("new", 2e5),
+            ("total", 1e6 - 2e5 * number),
+        ):
+            common = {"period": name, "start": start, "origin": origin}
+            rows.append(common | {"measure": "revenue", "mean": mean, "sd": 1e5} | quantiles(mean, 4e5))
+            rows.append(
+                common | {"measure": "wins", "mean": mean / 4e4, "sd": 3.0} | quantiles(mean / 4e4, 10.0)
+            )
+    return pd.DataFrame(rows)
+
+
+def compared():
+    rows = [{"scenario": "as it is", "difference": 0.0, "low": 0.0, "high": 0.0, "p_better": 0.5}]
+    rows += [{"scenario": NASTY, "difference": 1.2e5, "low": 4e4, "high": 2e5, "p_better": 0.97}]
+    return pd.DataFrame(rows).assign(period="2026 Q4")
+
+
+def curves():
+    days = np.linspace(0, 100, 300)
+    lines = [
+        pd.DataFrame({"stage": stage, "exit": exit, "days": days, "fitted": 0.4 * days / 100})
+        for stage in STAGES
+        for exit in ("Won", "Lost")
+    ]
+    table = pd.concat(lines)
+    return table.assign(observed=table["fitted"] + 0.02, low=table["fitted"], high=table["fitted"] + 0.05)
+
+
+def deals(count):
+    age = np.arange(count) % 97 + 0.5
+    stage = np.where(np.arange(count) % 2 == 0, *STAGES)
+    return pd.DataFrame({"stage": stage, "age": age, "value": 1000.0 + age, "zombie": age > 90})
+
+
+CONVERSION = pd.DataFrame(
+    {"stage": STAGES, "entered": [1000, 400], "reached": [400, 100], "share": [0.4, 0.25], "horizon": 90.0}
+)
+TIMES = pd.DataFrame(
+    {"stage": STAGES}
+    | {q: [d, 2 * d] for q, d in zip(("0.10", "0.25", "0.50", "0.75"), (1, 3, 8, 20), strict=True)}
+)
+TIMES["0.90"] = [50.0, np.nan]
+HALF = pd.DataFrame({"stage": STAGES, "half": [10.0, 20.0], "ninety": [40.0, 80.0]})
+DAYS = pd.DataFrame(
+    {"day": [0.0, 1.0, 2.0, 4.0], "waiting": [0, 2, 4, 4], "busy": [1, 2, 2, 2], "size": [2, 2, 2, 2]}
+)
+WAITS = pd.DataFrame(
+    {"group": ["6 reps"] * 10 + ["8 reps"] * 10, "wait": [0.0] * 5 + [3.0] * 5 + [0.0] * 8 + [1.0] * 2}
+)
+COUNTS = pd.DataFrame(
+    {"stage": [STAGES[0]] * 3 + [STAGES[1]] * 3, "day": [0, 1, 2] * 2, "leads": [5, 6, 7, 0, 1, 3]}
+)
+RECORD = pd.DataFrame(
+    [
+        {"period": f"2026-0{month}", "start": pd.Timestamp(2026, month, 1), "actual": actual}
+        | quantiles(100.0, 50.0)
+        for month, actual in ((1, 100.0), (2, 110.0), (3, 200.0))
+    ]
+)
+COVERAGE = pd.DataFrame(
+    {"nominal": [0.5, 0.8], "covered": [0.48, 0.6], "low": [0.4, 0.7], "high": [0.6, 0.9], "n": [50, 50]}
+)
+SKILL = pd.DataFrame(
+    {"baseline": ["ETS", NASTY], "skill": [0.3, 0.1], "low": [0.2, -0.1], "high": [0.4, 0.3]}
+)
+WEIGHTS = pd.DataFrame({"method": ["flat", "season"], "weight": [0.25, 0.75]})
+
+MADE = {
+    "fan": (
+        lambda: charts.fan(periods(), target=1.1e6),
+        "2026 Q3: 1 M EUR expected, 25 % chance to reach 1.1 M EUR",
+    ),
+    "fan of wins": (
+        lambda: charts.fan(periods(), measure="wins"),
+        "2026 Q3: 25 wins expected, and in 80 of 100",
+    ),
+    "split": (
+        lambda: charts.split(periods()),
+        "20 % is booked, 60 % should come from open deals, 20 % from leads",
+    ),
+    "differences": (lambda: charts.differences(compared()), "+120 k EUR in 2026 Q4"),
+    "spread": (
+        lambda: charts.spread(
+            pd.DataFrame({"period": ["2026 Q3"], "chance": [3.0], "parameter": [4.0], "total": [5.0]})
+        ),
+        "2026 Q3: 36 % of the uncertainty is chance",
+    ),
+    "funnel": (lambda: charts.funnel_chart(CONVERSION), "40 % move on within 90 days, 600 leads do not"),
+    "incidence": (lambda: charts.incidence(curves()), "at most 2 points"),
+    "dwell": (lambda: charts.dwell(TIMES), "Leads wait longest in 提案 Proposal: half leave within 16 days"),
+    "open ages": (lambda: charts.open_ages(deals(200), HALF), "of 200 open deals are past the age"),
+    "many open ages": (lambda: charts.open_ages(deals(9000)), "Of 9,000 open deals"),
+    "queue": (
+        lambda: charts.queue(DAYS),
+        "Reps are busy 88 % of the time; 2.5 leads wait on average, 4 at worst",
+    ),
+    "waits": (
+        lambda: charts.waits(WAITS),
+        "One lead in ten waits longer than 3 days (6 reps), 1 day (8 reps)",
+    ),
+    "movement": (lambda: charts.movement(COUNTS), f"On the last day most leads are in {NASTY}: 7"),
+    "backtest": (lambda: charts.backtest_fan(RECORD), "2 of 3 times what happened lay inside the 80 % band"),
+    "pit": (lambda: charts.pit(pd.DataFrame({"pit": [0.01] * 20 + [0.99] * 20})), "Too sure: 40 of 40 times"),
+    "coverage": (
+        lambda: charts.coverage(COVERAGE),
+        "48 % for 50 %, 60 % for 80 %: 1 of 2 outside the range of luck",
+    ),
+    "skill": (
+        lambda: charts.skill(SKILL),
+        "beats 1 of 2 simpler ways beyond luck; its error is 10 % smaller",
+    ),
+    "weights": (lambda: charts.weights(WEIGHTS), "'season' counts most for new leads: 75 %"),
+}
+
+
+def numbers(thing):
+    if isinstance(thing, dict):
+        thing = list(thing.values())
+    if isinstance(thing, list):
+        return [number for part in thing for number in numbers(part)]
+    return [thing] if isinstance(thing, float) else []
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_title_says_the_finding(kind):
+    make, finding = MADE[kind]
+    assert finding in heading(make().to_dict())
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_compiles_and_repeats_exactly(kind):
+    make, _ = MADE[kind]
+    first, again = make().to_dict(), make().to_dict()
+    assert json.dumps(first) == json.dumps(again)
+    assert json.dumps(compiled(first)) == json.dumps(compiled(again))
+    assert compiled(first)["marks"]
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_data_is_rounded_and_small(kind):
+    data = MADE[kind][0]().to_dict()["datasets"]
+    for number in numbers(data):
+        assert number == float(f"{number:.6g}")
+    assert max(map(len, data.values())) <= 2000
+
+
+def test_picture_and_plain_text_go_with_every_chart():
+    bundle, details = render(charts.weights(WEIGHTS).to_dict())
+    assert set(bundle) == {VEGA, "image/png", "text/plain"}
+    assert bundle["text/plain"].startswith("<chart: 'season' counts most")
+    assert bundle[VEGA]["$schema"].endswith("v5.json")
+    assert details[VEGA]["embed_options"] == {"actions": False}
+
+
+def test_names_stay_text():
+    spec = charts.movement(COUNTS).to_dict()
+    shown = {row["stage"] for rows in spec["datasets"].values() for row in rows}
+    assert shown == set(STAGES)
+    assert charts.png(spec)[1:4] == b"PNG"
+
+
+def test_a_name_of_a_million_characters_is_cut():
+    spec = charts.weights(pd.DataFrame({"method": ["x" * 1_000_000], "weight": [1.0]})).to_dict()
+    assert len(json.dumps(spec)) < 10_000
+
+
+def test_control_characters_never_reach_a_chart():
+    spec = charts.weights(pd.DataFrame({"method": ["a\x1b[31m\nb"], "weight": [1.0]})).to_dict()
+    assert "\\u001b" not in json.dumps(spec)
+
+
+def test_widest_band_bears_its_own_name():
+    assert list(bands(periods())) == ["90 %", "80 %", "50 %"]
+    wider = periods().assign(**{"0.025": 1.0, "0.975": 2.0})
+    assert list(bands(wider)) == ["95 %", "80 %", "50 %"]
+
+
+def test_chance_beyond_the_known_quantiles_is_not_invented():
+    row = pd.Series(quantiles(100.0, 100.0))
+    assert chance_of(row, 1000.0) == 0.0
+    assert chance_of(row, -1000.0) == 1.0
+    assert chance_of(row, 100.0) == pytest.approx(0.5)
+
+
+def test_chance_given_by_the_forecast_wins_over_one_read_off():
+    widths = pd.DataFrame({"period": ["2026 Q3", "2026 Q4"], "p_target": [0.63, np.nan]})
+    spec = charts.fan(periods(), target=1.1e6, widths=widths).to_dict()
+    assert "63 % chance" in heading(spec)
+
+
+def test_past_is_drawn_before_the_forecast():
+    past = pd.DataFrame(
+        {"period": ["2026 Q1", "2026 Q2"], "start": pd.to_datetime(["2026-01-01", "2026-04-01"])}
+    )
+    spec = charts.fan(periods(), past=past.assign(revenue=[9e5, 8e5])).to_dict()
+    order = spec["layer"][0]["encoding"]["x"]["sort"]
+    assert order == ["2026 Q1", "2026 Q2", "2026 Q3", "2026 Q4"]
+
+
+def test_scenario_without_change_is_left_out_unless_it_is_alone():
+    shown = charts.differences(compared()).to_dict()["datasets"]
+    assert "as it is" not in json.dumps(shown)
+    alone = charts.differences(compared().iloc[:1]).to_dict()
+    assert "could be luck" in heading(alone)
+
+
+@pytest.mark.parametrize("column", ["start", "origin", "mean", "0.50"])
+def test_missing_column_is_named(column):
+    with pytest.raises(FunnelError, match=f"needs column '{column}'"):
+        charts.fan(periods().drop(columns=column))
+
+
+def test_empty_frame_is_refused():
+    with pytest.raises(FunnelError, match="chart 'weights' was given no rows"):
+        charts.weights(WEIGHTS.iloc[:0])
+
+
+def test_record_is_judged_in_words():
+    assert "No sign" in heading(charts.pit(pd.DataFrame({"pit": (np.arange(100) + 0.5) / 100})).to_dict())
+    assert "Biased" in heading(
+        charts.pit(pd.DataFrame({"pit": 0.5 + (np.arange(100) + 0.5) / 250})).to_dict()
+    )
+
+
+def lightness(colour):
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_colours_differ_in_grey():
+    shades = [lightness(colour) for colour in theme.BLUES]
+    assert all(first - second > 30 for first, second in pairwise(shades))
+    categories = [lightness(colour) for colour in theme.CATEGORIES]
+    assert all(abs(first - second) > 25 for first, second in pairwise(categories))
+
+
+def test_importing_the_package_does_not_import_altair():
+    code = "import sys, funnelsim, funnelsim.show, funnelsim.show.words; sys.exit('altair' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
