@@ -23,7 +23,7 @@ ACCENT = "#b3410e"
 # Lightness falls from left to right, so that the order survives a grey printer.
 BLUES = ("#cfe1f2", "#8fbbdc", "#3f83b8", "#0b3c68")
 # Okabe and Ito's colour-blind safe colours, ordered so that neighbours differ in lightness too.
-CATEGORIES = ("#0072b2", "#e69f00", "#1a1a1a", "#56b4e9", "#d55e00", "#cc79a7", "#009e73")
+CATEGORIES = ("#0072b2", "#e69f00", "#1a1a1a", "#cc79a7", "#d55e00", "#56b4e9", "#009e73")
 DASHES = ([1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 1], [12, 4], [1, 3])
 SHAPES = ("circle", "diamond", "square", "cross", "triangle-up")
 FONT = "Helvetica Neue, Arial, Noto Sans, Noto Sans CJK SC, PingFang SC, Microsoft YaHei, sans-serif"
