@@ -93,6 +93,8 @@ def won_to_shown(value: Floats, shown: Floats, weight: Floats, group: Integers, 
     typical = float((weight * shown)[both].sum() / weight[both].sum())
     prior = PRIOR_WINS * typical
     pooled = ((weight * value)[both].sum() + prior) / ((weight * shown)[both].sum() + prior)
+    if groups == 1:
+        return np.array([pooled])
     won = np.bincount(group[both], (weight * value)[both], groups)
     asked = np.bincount(group[both], (weight * shown)[both], groups)
     ratio: Floats = (won + prior * pooled) / (asked + prior)

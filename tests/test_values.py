@@ -1,0 +1,91 @@
+"""What a win is worth: amounts, shrinkage of small groups, won / shown, size tilt, and no amounts at all."""
+
+import numpy as np
+import pandas as pd
+from numpy.testing import assert_allclose
+
+from funnelsim.calibrate.values import fit_values, size_tilt, won_amounts, won_to_shown
+
+UNTIL = pd.Timestamp("2026-01-01")
+
+
+def wins(values: list[float], days_ago: list[float] | None = None) -> pd.DataFrame:
+    ago = days_ago or [1.0] * len(values)
+    at = [UNTIL - pd.Timedelta(days=day) for day in ago]
+    return pd.DataFrame(
+        {"lead": [f"w{i}" for i in range(len(values))], "at": pd.to_datetime(at), "value": values}
+    )
+
+
+def visits(leads: list[str], values: list[float], exits: list[str]) -> pd.DataFrame:
+    return pd.DataFrame({"lead": leads, "stage": "Offer", "start": -9.0, "value": values, "exit": exits})
+
+
+def test_amounts_keep_the_weighted_mean() -> None:
+    rng = np.random.default_rng(2)
+    value, weight = rng.lognormal(9, 1.5, 700), rng.uniform(0.2, 1, 700)
+    atoms = won_amounts(value, weight, np.zeros(700, dtype=np.int64), 1)
+    assert atoms.shape == (1, 200) and (np.diff(atoms[0]) >= 0).all()
+    assert_allclose(atoms.mean(), np.average(value, weights=weight))
+
+
+def test_a_large_group_has_its_own_amounts_and_a_small_one_leans_on_all() -> None:
+    rng = np.random.default_rng(3)
+    value = np.concatenate([rng.lognormal(9, 0.5, 800), rng.lognormal(13.8, 0.5, 200), [2e6, 3e6]])
+    group = np.repeat([0, 1, 2], [800, 200, 2])
+    atoms = won_amounts(value, np.ones(len(value)), group, 4)
+    own = [value[group == g].mean() for g in range(3)]
+    assert_allclose(atoms.mean(axis=1)[:2], own[:2], rtol=0.1)
+    assert value.mean() < atoms.mean(axis=1)[2]
+    assert np.isfinite(atoms[3]).all() and atoms[3].mean() > 0
+
+
+def test_won_over_shown_is_shrunk_to_one() -> None:
+    zero = np.zeros(2, dtype=np.int64)
+    ratio = won_to_shown(np.array([80.0, 80]), np.array([100.0, 100]), np.ones(2), zero, 1)
+    assert_allclose(ratio, (160 + 500) / (200 + 500))
+    assert_allclose(won_to_shown(np.array([80.0, 80]), np.full(2, np.nan), np.ones(2), zero, 2), [1, 1])
+
+
+def test_large_leads_that_win_less_often_are_tilted_down() -> None:
+    """200 small leads of 10 win half of the time, 200 of 90 win a quarter: winners 36.7, everyone 50."""
+    names = [f"w{i}" for i in range(400)]
+    values = [10.0] * 200 + [90.0] * 200
+    won = [i % 2 == 0 if i < 200 else i % 4 == 0 for i in range(400)]
+    frame = visits(names, values, ["Won" if win else "Lost" for win in won])
+    tilt = size_tilt(frame, frame["lead"][won], ("Offer",))
+    assert tilt is not None
+    assert_allclose(tilt, (150 * (36.6667 / 50) + 20) / 170, rtol=1e-5)
+
+
+def test_no_tilt_where_only_winners_show_amounts() -> None:
+    frame = visits(["w0", "w1", "w2"], [50.0, np.nan, 0.0], ["Won", "Lost", "Lost"])
+    assert size_tilt(frame, frame["lead"][:1], ("Offer",)) is None
+
+
+def test_recent_wins_weigh_more() -> None:
+    frame = visits(["w0", "w1"], [np.nan, np.nan], ["Won", "Won"])
+    values, _ = fit_values(frame, wins([100.0, 200.0], [365, 0]), UNTIL, ("Offer",), half_life=365)
+    assert_allclose(values.mean, (100 + 2 * 200) / 3)
+
+
+def test_without_any_win_leads_show_what_wins_may_bring() -> None:
+    frame = visits(["a", "b"], [30.0, 50.0], ["Lost", ""])
+    values, notes = fit_values(frame, wins([]), UNTIL, ("Offer",), ("x", "y"))
+    assert_allclose(values.mean, 40)
+    assert any("Nothing was ever won" in note for note in notes)
+
+
+def test_without_any_amount_revenue_counts_wins() -> None:
+    frame = visits(["w0", "w1"], [np.nan, np.nan], ["Won", "Won"])
+    values, notes = fit_values(frame, wins([np.nan, np.nan]), UNTIL, ("Offer",), ("x", "y"))
+    assert_allclose(values.amounts, 1.0)
+    assert values.amounts.shape[0] == 2 and "counted in wins" in notes[0]
+
+
+def test_a_win_belongs_to_the_group_of_its_lead() -> None:
+    frame = visits([f"w{i}" for i in range(100)], [np.nan] * 100, ["Won"] * 100)
+    frame["segment"] = ["small"] * 50 + ["big"] * 50
+    amounts = [10.0, 12.0] * 25 + [1000.0, 1200.0] * 25
+    values, _ = fit_values(frame, wins(amounts), UNTIL, ("Offer",), ("small", "big"))
+    assert_allclose(values.mean, [11, 1100], rtol=0.05)
