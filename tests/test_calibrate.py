@@ -1,0 +1,133 @@
+"""History -> model: groups, notes, warnings, the open pipeline, and histories that say almost nothing."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+from funnelsim.calibrate.calibrate import calibrate, describe, group_names, pipeline
+from funnelsim.errors import FunnelError
+from funnelsim.history.log import History
+from funnelsim.model.store import same
+
+UNTIL = pd.Timestamp("2026-01-01")
+
+
+def history(leads: int = 900, *, seed: int = 5, won: bool = True, wins_from: float = -np.inf) -> History:
+    """Return two stages, two segments, amounts, over 500 days; Lead lasts 10 days on average, Offer 20."""
+    rng = np.random.default_rng(seed)
+    rows, facts = [], []
+    for number in range(leads):
+        name, day, segment = f"L{number:04d}", -rng.uniform(0, 500), "big" if number % 4 == 0 else "small"
+        facts.append((name, segment, ["web", "fair"][number % 2], 1000.0 if segment == "big" else 10.0))
+        rows.append((name, "Lead", day))
+        day += rng.exponential(10)
+        step = "Offer" if rng.random() < 0.6 else "Lost"
+        rows.append((name, step, day))
+        if step == "Offer":
+            day += rng.exponential(20)
+            end = "Won" if won and rng.random() < 0.5 else "Lost"
+            if end == "Lost" or day >= wins_from:
+                rows.append((name, end, day))
+    events = pd.DataFrame(rows, columns=["lead", "stage", "day"])
+    events["at"] = UNTIL + pd.to_timedelta(events.pop("day"), unit="D")
+    events = events[events["at"] < UNTIL].sort_values(["lead", "at"], kind="stable").reset_index(drop=True)
+    known = pd.DataFrame(facts, columns=["lead", "segment", "channel", "value"]).set_index("lead")
+    return History(
+        events, known.loc[known.index.isin(events["lead"])], UNTIL, ("Lead", "Offer"), ("Won",), ("Lost",),
+        events["at"].min().floor("D"),
+    )  # fmt: skip
+
+
+def test_a_model_of_two_segments() -> None:
+    model = calibrate(history())
+    assert model.groups == ("small", "big") and model.grouped_by == "segment"
+    assert model.funnel.exits == (("Offer", "Lost"), ("Won", "Lost"))
+    assert model.as_of == UNTIL
+    assert model.table.rate.shape == (1, 2, 2, 2, 11)
+    assert_allclose(model.values.mean, [10, 1000], rtol=0.02)
+    assert_allclose(model.entries.path[:28].mean(), 900 / 500, rtol=0.25)
+    assert not [note for note in model.notes if note.startswith("Warning")]
+    for word in ("Rates:", "Groups:", "Common shocks:", "Intake:", "Values:"):
+        assert word in describe(model)
+
+
+def test_the_same_history_gives_the_same_model() -> None:
+    assert same(calibrate(history()), calibrate(history()))
+
+
+def test_open_leads_are_numbered_as_in_the_model() -> None:
+    data = history()
+    model = calibrate(data)
+    deals = pipeline(data, model)
+    last = data.events.groupby("lead").last()
+    still = last[~last["stage"].isin(["Won", "Lost"])]
+    assert len(deals) == len(still) > 10
+    assert (deals.age >= 0).all()
+    row = int(np.flatnonzero(deals.name == still.index[0])[0])
+    assert model.funnel.stages[deals.stage[row]] == still["stage"].iloc[0]
+    assert model.groups[deals.group[row]] == data.leads.loc[still.index[0], "segment"]
+    assert deals.value[row] == data.leads.loc[still.index[0], "value"]
+    assert_allclose(deals.age[row], (UNTIL - still["at"].iloc[0]) / pd.Timedelta(days=1))
+
+
+def test_what_lay_in_the_future_does_not_matter() -> None:
+    """A model as of a date is the same whatever happened later."""
+    data = history()
+    early = calibrate(data.as_of("2025-08-31"))
+    events = data.events.copy()
+    late = events["at"] >= pd.Timestamp("2025-09-01")
+    events.loc[late, "stage"] = events.loc[late, "stage"].replace({"Won": "Lost"})
+    edited = History(events, data.leads, UNTIL, data.stages, data.won, data.lost, data.began)
+    assert same(early, calibrate(edited.as_of("2025-08-31")))
+
+
+def test_one_group_on_request() -> None:
+    model = calibrate(history(), groups="")
+    assert model.groups == ("all",) and model.grouped_by == ""
+    assert (pipeline(history(), model).group == 0).all()
+    by_channel = calibrate(history(), groups="channel")
+    assert set(by_channel.groups) == {"web", "fair"}
+
+
+def test_small_groups_form_other() -> None:
+    frame = pd.DataFrame({"lead": range(60), "segment": ["a"] * 40 + ["b"] * 20})
+    assert group_names(frame, "segment") == ("a", "other")
+    assert group_names(frame[:25], "segment") == ("all",)
+    assert group_names(frame, "") == ("all",)
+
+
+def test_a_company_that_has_won_nothing_yet() -> None:
+    model = calibrate(history(won=False))
+    assert "Won" in model.funnel.exits[1]
+    assert (model.table.rate > 0)[0, :, 1, 0].all()
+    assert "Nothing was ever won" in describe(model)
+    assert "only 0 wins" in describe(model)
+
+
+def test_five_leads_are_too_few_to_trust_but_do_not_crash() -> None:
+    data = history(5)
+    model = calibrate(data)
+    assert model.groups == ("all",)
+    assert np.isfinite(model.table.rate).all()
+    assert "Warning: only" in describe(model)
+
+
+def test_wins_recorded_late_are_noticed_and_stating_it_helps() -> None:
+    data = history(3000, wins_from=-200.0)
+    assert "wins would be expected before the first recorded one" in describe(calibrate(data))
+    stated = History(
+        data.events, data.leads, UNTIL, data.stages, data.won, data.lost, UNTIL - pd.Timedelta(days=200)
+    )
+    assert "would be expected before" not in describe(calibrate(stated))
+
+
+def test_wrong_wishes_are_refused() -> None:
+    with pytest.raises(FunnelError, match="groups 'segmnt' is no column to group by; did you mean 'segment'"):
+        calibrate(history(50), groups="segmnt")
+    with pytest.raises(FunnelError, match="half-life -3 and horizon 91: both must be positive"):
+        calibrate(history(50), half_life=-3.0)
+    empty = history(50)
+    nothing = History(empty.events[:0], empty.leads[:0], UNTIL, ("Lead",), ("Won",), ("Lost",), UNTIL)
+    with pytest.raises(FunnelError, match="no lead was in any stage before 2026-01-01"):
+        calibrate(nothing)
