@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 
 OPENED, AS_OF, UNTIL = "2023-07-01", "2026-06-30", "2026-12-31"
-SEED = 20230701
+SEED = 20260630
 
 STAGES = ("Lead", "Qualified", "Needs analysis", "Proposal", "Negotiation", "Nurturing")
 ENDS = ("Won", "Lost")
@@ -30,7 +30,7 @@ BINS = (0.0, 1.0, 3.0, 7.0, 14.0, 30.0, 60.0, 90.0, 150.0, 240.0, 400.0)
 # missing to 1 never leaves.
 EXITS: dict[str, dict[str, dict[str, tuple[float, float, float]]]] = {
     "small": {
-        "Lead": {"Qualified": (0.32, 3, 1.0), "Nurturing": (0.14, 10, 0.9), "Lost": (0.51, 12, 1.1)},
+        "Lead": {"Qualified": (0.32, 3, 1.0), "Nurturing": (0.14, 10, 0.9), "Lost": (0.53, 12, 1.1)},
         "Qualified": {
             "Needs analysis": (0.52, 5, 0.9),
             "Proposal": (0.12, 4, 0.9),
@@ -44,10 +44,10 @@ EXITS: dict[str, dict[str, dict[str, tuple[float, float, float]]]] = {
             "Lost": (0.41, 25, 0.9),
         },
         "Negotiation": {"Won": (0.66, 10, 0.8), "Proposal": (0.05, 8, 0.8), "Lost": (0.27, 16, 0.9)},
-        "Nurturing": {"Qualified": (0.25, 70, 0.9), "Lost": (0.50, 130, 0.9)},
+        "Nurturing": {"Qualified": (0.25, 70, 0.9), "Lost": (0.67, 110, 0.9)},
     },
     "large": {
-        "Lead": {"Qualified": (0.30, 12, 0.9), "Nurturing": (0.20, 25, 0.9), "Lost": (0.45, 30, 1.0)},
+        "Lead": {"Qualified": (0.30, 12, 0.9), "Nurturing": (0.20, 25, 0.9), "Lost": (0.48, 30, 1.0)},
         "Qualified": {
             "Needs analysis": (0.50, 30, 0.7),
             "Proposal": (0.05, 25, 0.7),
@@ -61,7 +61,7 @@ EXITS: dict[str, dict[str, dict[str, tuple[float, float, float]]]] = {
             "Lost": (0.48, 80, 0.8),
         },
         "Negotiation": {"Won": (0.50, 45, 0.6), "Proposal": (0.07, 30, 0.6), "Lost": (0.38, 60, 0.7)},
-        "Nurturing": {"Qualified": (0.25, 110, 0.8), "Lost": (0.45, 170, 0.8)},
+        "Nurturing": {"Qualified": (0.25, 110, 0.8), "Lost": (0.65, 140, 0.7)},
     },
 }
 
