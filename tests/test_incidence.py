@@ -1,4 +1,4 @@
-"""Cumulative incidence: published Aalen-Johansen tables, and rate tables on fine bins that meet them."""
+"""Shares within a horizon: against arithmetic, against statsmodels, and with late entry."""
 
 from pathlib import Path
 
@@ -6,137 +6,120 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from statsmodels.duration.survfunc import CumIncidenceRight
 
-from funnelsim.calibrate.exits import Visits, count_visits
-from funnelsim.calibrate.incidence import aalen_johansen, incidence
+from funnelsim.errors import FunnelError
+from funnelsim.history.incidence import Cohort, aalen_johansen, first_passage, stage_incidence
+from funnelsim.history.readers import read_history
 
-Pairs = list[tuple[float, int]]
 
-SIX: Pairs = [(1, 0), (2, 1), (3, 1), (4, 2), (5, 2), (6, 0)]
-# Bone-marrow transplants: months, 1 relapse, 2 death in remission, 0 censored (Scrucca, Santucci and Aversa,
-# Bone Marrow Transplantation 2007, doi:10.1038/sj.bmt.1705727).
-BMT: Pairs = [
-    (13, 2), (1, 1), (72, 0), (7, 2), (8, 2), (67, 0), (9, 2), (5, 2), (70, 0), (4, 0), (7, 0), (68, 0),
-    (1, 2), (10, 2), (7, 2), (3, 1), (4, 1), (4, 1), (3, 1), (3, 1), (22, 2), (8, 1), (2, 2), (0, 2),
-    (0, 1), (35, 0), (35, 0), (4, 2), (14, 2), (26, 2), (3, 2), (2, 0), (8, 0), (32, 0), (12, 1),
+def random_cohort(late: bool) -> Cohort:
+    rng = np.random.default_rng(3)
+    days = np.ceil(rng.exponential(20, 400))
+    since = np.where(rng.random(400) < 0.3, np.floor(days * rng.random(400)), 0.0) if late else np.zeros(400)
+    return Cohort(days, rng.integers(0, 3, 400), since)
+
+
+def test_the_same_as_statsmodels() -> None:
+    cohort = random_cohort(late=False)
+    known = CumIncidenceRight(cohort.days, cohort.cause)
+    for cause in (1, 2):
+        found = aalen_johansen(cohort, cause)
+        assert_allclose(found.share, np.interp(found.days, known.times, known.cinc[cause - 1]), rtol=1e-12)
+
+
+def test_without_open_leads_it_is_a_plain_share_with_the_binomial_error() -> None:
+    cause = np.array([1] * 30 + [2] * 70)
+    found = aalen_johansen(Cohort(np.random.default_rng(1).permutation(100) + 1.0, cause, np.zeros(100)), 1)
+    assert_allclose(found.share[-1], 0.3)
+    assert_allclose(found.error[-1], np.sqrt(0.3 * 0.7 / 100))
+
+
+def test_late_entry_counts_only_from_then_on() -> None:
+    # At day 2 two leads are at risk (the third is seen from day 3 on), at day 4 two, at day 5 one.
+    cohort = Cohort(np.array([2.0, 5.0, 4.0]), np.array([1, 1, 1]), np.array([0.0, 0.0, 3.0]))
+    assert_allclose(aalen_johansen(cohort, 1).share, [1 / 2, 3 / 4, 1.0])
+
+
+def test_late_entry_by_the_definition() -> None:
+    cohort = random_cohort(late=True)
+    share, still = 0.0, 1.0
+    for day in np.unique(cohort.days[cohort.cause > 0]):
+        risk = ((cohort.days >= day) & ((cohort.since < day) | (cohort.since == 0))).sum()
+        share += still * ((cohort.days == day) & (cohort.cause == 1)).sum() / risk
+        still *= 1 - ((cohort.days == day) & (cohort.cause > 0)).sum() / risk
+    assert_allclose(aalen_johansen(cohort, 1).share[-1], share)
+
+
+def test_the_error_is_the_spread_over_repetitions() -> None:
+    rng = np.random.default_rng(5)
+    shares, errors = [], []
+    for _ in range(400):
+        days, seen = rng.exponential(10, 200), rng.uniform(0, 30, 200)
+        cause = np.where(days > seen, 0, np.where(rng.random(200) < 0.4, 1, 2))
+        found = aalen_johansen(Cohort(np.minimum(days, seen), cause, np.zeros(200)), 1)
+        shares.append(found.at(10.0)[0])
+        errors.append(found.error[np.searchsorted(found.days, 10.0) - 1])
+    truth = 0.4 * (1 - np.exp(-1))
+    assert abs(np.mean(shares) - truth) < 4 * np.std(shares) / 20
+    assert abs(np.std(shares) / np.mean(errors) - 1) < 4 / np.sqrt(2 * 400)
+
+
+def test_intervals_at_the_borders() -> None:
+    nobody = aalen_johansen(Cohort(np.ones(10), np.zeros(10, dtype=np.int64), np.zeros(10)), 1)
+    share, low, high = nobody.at(5)
+    assert (share, low) == (0.0, 0.0)
+    assert_allclose((1 - high) ** 10, 0.025)
+    share, low, high = aalen_johansen(random_cohort(late=False), 1).at(30)
+    assert 0 < low < share < high < 1
+
+
+ROWS = [
+    ("a", "Lead", 0), ("a", "Offer", 4), ("a", "Won", 9),
+    ("b", "Lead", 0), ("b", "Lost", 3), ("b", "Offer", 5), ("b", "Won", 8),
+    ("c", "Lead", 1), ("c", "Lost", 6),
+    ("d", "Offer", 2),
 ]  # fmt: skip
-BMT_AT = [0, 1, 3, 7, 12, 24, 60]
-BMT_RELAPSE = [0.02857143, 0.05714286, 0.1458128, 0.2049261, 0.2728390, 0.2728390, 0.2728390]
-BMT_DEATH = [0.02857143, 0.05714286, 0.1152709, 0.2377199, 0.3407601, 0.4461422, 0.4812696]
 
 
-def visits(pairs: Pairs) -> Visits:
-    dwell, cause = np.array(pairs, dtype=float).T
-    zero = np.zeros(len(dwell), dtype=np.int64)
-    return Visits(
-        zero, zero, cause.astype(np.int64) - 1, np.full(len(dwell), -100.0), np.zeros(len(dwell)), dwell
+def small() -> pd.DataFrame:
+    frame = pd.DataFrame(ROWS, columns=["lead", "stage", "day"])
+    return frame.assign(at=pd.Timestamp("2026-01-01") + pd.to_timedelta(frame["day"], unit="D"))
+
+
+def test_first_passage_follows_leads_through_other_stages_and_reopening() -> None:
+    made = read_history(small(), as_of="2026-01-10")
+    cohort = first_passage(made, None, ("Won",))
+    assert cohort.days.tolist() == [9.0, 8.0, 5.0, 8.0]
+    assert cohort.cause.tolist() == [1, 1, 2, 0]
+    cohort = first_passage(made, "Offer", ("Won",))
+    assert cohort.days.tolist() == [5.0, 3.0, 8.0]
+    with pytest.raises(FunnelError, match="'Ofer' is no place of this history; did you mean 'Offer'"):
+        first_passage(made, "Ofer", ("Won",))
+
+
+def test_first_passage_with_late_entry() -> None:
+    made = read_history(small(), {"began": "2026-01-08", "won": "Won"}, as_of="2026-01-10")
+    cohort = first_passage(made, None, ("Won",))
+    assert cohort.days.tolist() == [9.0, 8.0, 8.0], "c ended before recording began"
+    assert cohort.since.tolist() == [7.0, 7.0, 5.0]
+
+
+def test_exits_of_a_stage() -> None:
+    found = stage_incidence(read_history(small(), as_of="2026-01-10"), "Lead")
+    assert found[["exit", "day"]].to_numpy().tolist() == [["Offer", 4.0], ["Lost", 3.0], ["Lost", 5.0]]
+    assert_allclose(found["share"], [1 / 3, 1 / 3, 2 / 3])
+
+
+def test_real_log_agrees_with_statsmodels(real_data: Path) -> None:
+    made = read_history(
+        real_data / "bpic2012" / "events.parquet",
+        Path(__file__).parent / "maps" / "bpic2012.yaml",
+        as_of="2012-01-15",
     )
-
-
-def at(ages: np.ndarray, values: np.ndarray, when: list[float]) -> np.ndarray:
-    return values[..., np.searchsorted(ages, when, side="right") - 1]
-
-
-def discrete(pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
-    """Return ages and incidence from counts on bins so fine that each age has its own.
-
-    A bin reaches from half a tick before an age to half a tick after, and nobody is censored within it: then
-    leavers, and the days that all others spend in it, say how many were at risk.
-    """
-    tick = 0.02
-    ages = np.unique([age for age, cause in pairs if cause > 0])
-    edges = np.unique(np.append(0.0, (ages[:, None] + [-tick / 2, tick / 2]).ravel().clip(0)))
-    found = visits([(age, cause) if cause else (age + tick, cause) for age, cause in pairs])
-    counts = count_visits(found, (1, 1, 2), edges)
-    own = np.searchsorted(edges, ages, side="right") - 1
-    left = counts.events[0, 0, :, own].T
-    width = np.diff(edges)[own]
-    at_risk = left.sum(0) + (counts.exposure - counts.spent)[0, 0, own] / width
-    stays = np.cumprod(1 - left.sum(0) / at_risk)
-    return ages, np.cumsum(np.append(1.0, stays[:-1]) * left / at_risk, axis=1)
-
-
-def test_six_observations() -> None:
-    found = aalen_johansen(visits(SIX), 0, 2)
+    cohort = first_passage(made, None, made.won)
+    known = CumIncidenceRight(cohort.days, cohort.cause)
+    found = aalen_johansen(cohort, 1)
     assert_allclose(
-        at(found.ages, found.left, [2, 3, 4, 5, 6]), [[0.2, 0.4, 0.4, 0.4, 0.4], [0, 0, 0.2, 0.4, 0.4]]
+        found.at(30.0)[0], known.cinc[0][np.searchsorted(known.times, 30.0, "right") - 1], rtol=1e-9
     )
-    assert_allclose(at(found.ages, found.error[1] ** 2, [4, 5]), [0.032, 0.048])
-
-
-def test_bone_marrow_with_zero_times_and_ties() -> None:
-    found = aalen_johansen(visits(BMT), 0, 2)
-    assert_allclose(at(found.ages, found.left, BMT_AT), [BMT_RELAPSE, BMT_DEATH], atol=5e-8)
-
-
-@pytest.mark.parametrize("pairs", [SIX, BMT])
-def test_counts_on_fine_bins_are_aalen_johansen(pairs: Pairs) -> None:
-    ages, left = discrete(pairs)
-    found = aalen_johansen(visits(pairs), 0, 2)
-    assert_allclose(ages, found.ages)
-    assert_allclose(left, found.left, rtol=1e-12)
-
-
-def test_six_mp_survival() -> None:
-    """Kaplan-Meier of Gehan's 21 patients."""
-    left = [(6.0, 1)] * 3 + [(t, 1) for t in (7.0, 10.0, 13.0, 16.0, 22.0, 23.0)]
-    still = [(t, 0) for t in (6.0, 9.0, 10.0, 11.0, 17.0, 19.0, 20.0, 25.0, 32.0, 32.0, 34.0, 35.0)]
-    found = aalen_johansen(visits(left + still), 0, 1)
-    assert_allclose(found.stays.round(4), [0.8571, 0.8067, 0.7529, 0.6902, 0.6275, 0.5378, 0.4482])
-
-
-def test_rate_table_in_closed_form() -> None:
-    """Bins from 0, 10, 30 days; P(won by t) of the published example."""
-    edges, rate = np.array([0.0, 10, 30, np.inf]), np.array([[0.02, 0.03, 0.005, 0], [0.01, 0.02, 0.03, 0]])
-    found = incidence(edges, rate, np.array([10.0, 30, 90, 1e6]))
-    assert_allclose(found.left[0], [0.17278785, 0.45375971, 0.48792521, 0.49269282], atol=5e-9)
-    assert_allclose(found.left.sum(0) + found.stays, 1.0)
-
-
-def test_late_entry_does_not_count_those_not_yet_seen() -> None:
-    """Three leads leave at 2, 4, 6; the third is seen only from age 3, so at age 2 two are at risk."""
-    zero = np.zeros(3, dtype=np.int64)
-    late = Visits(zero, zero, zero, np.full(3, -9.0), np.array([0.0, 0.0, 3.0]), np.array([2.0, 4.0, 6.0]))
-    assert_allclose(aalen_johansen(late, 0, 1).stays, [1 / 2, 1 / 4, 0])
-
-
-def test_aidssi_to_every_printed_digit(real_data: Path) -> None:
-    rows = pd.read_csv(real_data / "reference" / "aidssi.csv")
-    found = aalen_johansen(visits(list(zip(rows["time"], rows["status"], strict=True))), 0, 2)
-    published = pd.read_csv(real_data / "reference" / "aidssi_AJ_survfit.csv")
-    when = published["time"].tolist()
-    assert_allclose(at(found.ages, found.left[0], when), published["ci_aids"], atol=1e-12)
-    assert_allclose(at(found.ages, found.left[1], when), published["ci_si"], atol=1e-12)
-    assert_allclose(at(found.ages, found.stays, when), published["surv"], atol=1e-12)
-    assert_allclose(at(found.ages, found.left, [13.361])[:, 0].round(7), [0.4180395, 0.3752344])
-    assert_allclose(at(found.ages, found.error[0], when), published["se_aids"], atol=1e-9)
-    assert_allclose(at(found.ages, found.error[1], when), published["se_si"], atol=1e-9)
-
-
-def test_ebmt3_state_occupancy(real_data: Path) -> None:
-    """Years 0.1 to 5 after transplant: by stages, recovery being entered late."""
-    long = pd.read_csv(real_data / "reference" / "ebmt3_long.csv", dtype={"from": str, "to": str})
-    stage = (long["from"] == "1").to_numpy().astype(np.int64)
-    to = long["to"].map({"1": 1, "2": 2, "cens": 0}).to_numpy()
-    taken = np.where(to > 0, to - 1 - stage, -1)
-    zero = np.zeros(len(long), dtype=np.int64)
-    data = Visits(
-        stage, zero, taken, np.full(len(long), -9e3), long["entry"].to_numpy(), long["exit"].to_numpy()
-    )
-    first, second = aalen_johansen(data, 0, 2), aalen_johansen(data, 1, 1)
-    published = {
-        0.1: [0.5815795, 0.3879542, 0.0304663],
-        0.5: [0.3508012, 0.4606948, 0.1885040],
-        1: [0.3023833, 0.4150676, 0.2825491],
-        2: [0.2757061, 0.3804852, 0.3438088],
-        5: [0.2372358, 0.3387320, 0.4240322],
-    }
-    in_first = at(first.ages, first.stays, list(published))
-    gains = np.diff(first.left[0], prepend=0.0)
-    in_second = []
-    for year in published:
-        came = first.ages <= year
-        after = np.append(1.0, second.stays)[np.searchsorted(second.ages, first.ages[came], side="right")]
-        in_second.append((gains[came] * at(second.ages, second.stays, [year]) / after).sum())
-    occupancy = np.stack([in_first, in_second, 1 - in_first - in_second], axis=1)
-    assert_allclose(occupancy, list(published.values()), atol=2e-6)

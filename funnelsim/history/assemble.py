@@ -70,7 +70,7 @@ def assemble(raw: Raw, as_of: str | datetime.date | pd.Timestamp | None = None) 
     findings = (*raw.findings, *aside, *spelling, *late, *repeats, *loops)
     if events.empty:
         raise FunnelError(f"{raw.file}: no row can be used: {_reasons(findings)}")
-    won, lost = (raw.won, raw.lost) if raw.won else guess_ends((events, _sorted(every)), raw.file, raw.lost)
+    won, lost = guess_ends((events, _sorted(every)), raw.file, raw.stages, (raw.won, raw.lost))
     stages = tuple(name for name in raw.stages if name not in won + lost) or guess_order(events, won + lost)
     leads, updates = _attributes(rows)
     history = History(

@@ -46,24 +46,29 @@ def last_word(name: str) -> str:
     return (re.split(r"[\W_]+", name.casefold().strip(" _-")) or [""])[-1]
 
 
+Ends = tuple[tuple[str, ...], tuple[str, ...]]
+
+
 def guess_ends(
-    tables: tuple[pd.DataFrame, ...], file: str, lost: tuple[str, ...] = ()
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the names of the wins and of the losses, guessed from the names and from which places lead on.
+    tables: tuple[pd.DataFrame, ...], file: str, stages: tuple[str, ...], stated: Ends = ((), ())
+) -> Ends:
+    """Return the names of the wins and of the losses: stated, or guessed from names and from where they lead.
 
     Args:
         tables: columns lead, stage, sorted by lead and time; the first in which something looks like a
             win decides (what is known on the as-of date, then the whole file).
         file: its name, for the sentence.
-        lost: the losses, where they are known.
+        stages: places that are known to be stages, unless they are called like an end.
+        stated: won and lost, where they are known.
 
     Raises:
         FunnelError: no place looks like a win.
     """
+    won, lost = stated
     for events in tables:
-        won = _alike(events, WON, WON_IF_LAST, lost)
+        won = won or _alike(events, WON, WON_IF_LAST, stages, lost)
         if won:
-            return won, lost or _alike(events, LOST, LOST_IF_LAST, won)
+            return won, lost or _alike(events, LOST, LOST_IF_LAST, stages, won)
     names = tables[-1]["stage"].value_counts().index
     shown = ", ".join(f"'{str(name)[:40]}'" for name in names[:12])
     raise FunnelError(
@@ -72,15 +77,20 @@ def guess_ends(
 
 
 def _alike(
-    events: pd.DataFrame, always: frozenset[str], if_last: frozenset[str], taken: tuple[str, ...]
+    events: pd.DataFrame,
+    always: frozenset[str],
+    if_last: frozenset[str],
+    stages: tuple[str, ...],
+    taken: tuple[str, ...],
 ) -> tuple[str, ...]:
     """Return the places that are called like an end, or whose last word is like one and that lead nowhere."""
-    leading_on = set(events.loc[events["lead"].eq(events["lead"].shift(-1)).to_numpy(), "stage"])
-    names = [str(name) for name in events["stage"].unique() if name not in taken]
+    goes_on = events["lead"].eq(events["lead"].shift(-1)).to_numpy()
+    no_end = {*stages, *events.loc[goes_on, "stage"]}
     return tuple(
         name
-        for name in names
-        if plain(name) in always or (name not in leading_on and last_word(name) in always | if_last)
+        for name in map(str, events["stage"].unique())
+        if name not in taken
+        and (plain(name) in always or (name not in no_end and last_word(name) in always | if_last))
     )
 
 

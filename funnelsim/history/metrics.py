@@ -1,0 +1,199 @@
+"""The measures that marketing and sales speak of, each with one stated meaning."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from funnelsim.errors import FunnelError
+from funnelsim.history.incidence import Cohort, Incidence, aalen_johansen, first_passage
+from funnelsim.history.log import DAY, History, bookings, open_leads, spells
+
+COLUMNS = ["metric", "scope", "value", "unit", "low", "high", "leads", "note"]
+Line = tuple[str, str, float, str, float, float, int, str]
+
+
+def metrics(
+    history: History,
+    horizon_days: float = 90.0,
+    spend: pd.DataFrame | None = None,
+    target: float | None = None,
+) -> pd.DataFrame:
+    """Return the measures of a funnel; shares are of an entry cohort within a horizon, never of closed deals.
+
+    Args:
+        history: what happened.
+        horizon_days: days after entering within which something must happen to count.
+        spend: columns channel and spend (money over the whole record), for cost per lead and ROI.
+        target: money to be won in the coming period, for the coverage.
+
+    Returns:
+        metric, scope (a stage, a channel or "all"), value, unit, low and high (95 %, nan where a plain
+        count), leads (how many stand behind it), note.
+
+    Raises:
+        FunnelError: the horizon is not positive, or `spend` lacks a column.
+    """
+    if not horizon_days > 0:
+        raise FunnelError(f"horizon_days: {horizon_days} given, expected more than 0")
+    lines = [
+        *_entrances(history),
+        *_follow_ups(history, horizon_days),
+        *_conversions(history, horizon_days),
+        *_flow(history),
+        *_money(history, horizon_days, target),
+        *_by_channel(history, spend),
+    ]
+    return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def _count(metric: str, scope: str, value: float, unit: str, leads: int, note: str = "") -> Line:
+    return metric, scope, float(value), unit, np.nan, np.nan, int(leads), note
+
+
+def _share(metric: str, scope: str, cohort: Cohort, horizon: float) -> Line:
+    """Return the share that reached the target within the horizon; nan when nobody was followed so long."""
+    seen = float(cohort.days.max()) if cohort.days.size else 0.0
+    note = f"within {horizon:g} days of entering"
+    reached, ended = aalen_johansen(cohort, 1), aalen_johansen(cohort, 2)
+    share, low, high = reached.at(horizon)
+    if seen < horizon and share + ended.at(horizon)[0] < 1 - 1e-9:
+        share, low, high, note = np.nan, np.nan, np.nan, f"{note}: seen for {seen:.0f} only"
+    return metric, scope, share, "share", low, high, cohort.days.size, note
+
+
+def _entrances(history: History) -> list[Line]:
+    first = history.events.drop_duplicates("lead")
+    first = first[(first["at"] >= history.began).to_numpy()]
+    days = max((history.until - history.began) / DAY, 1.0)
+    rate = f"{30 * len(first) / days:.1f} in 30 days"
+    lines = [_count("entrances", "all", len(first), "leads", len(first), rate)]
+    counts = first["stage"].value_counts()
+    return lines + [
+        _count("entrances", place, counts[place], "leads", counts[place], "enter the funnel here")
+        for place in history.stages + history.ends
+        if place in counts.index
+    ]
+
+
+def _follow_ups(history: History, horizon: float) -> list[Line]:
+    """Return the share of leads that leave their entry stage forward."""
+    visits = spells(history)
+    visits = visits[visits["entry"].to_numpy()]
+    number = {name: rank for rank, name in enumerate(history.stages + history.won)}
+    forward = visits["exit"].map(number) > visits["stage"].map(number)
+    cohort = Cohort(
+        (visits["stop"] - visits["start"]).to_numpy(),
+        np.where(forward, 1, np.where(visits["exit"] == "", 0, 2)),
+        visits["since"].to_numpy(),
+    )
+    return [_share("follow-ups", "all", cohort, horizon)]
+
+
+def _conversions(history: History, horizon: float) -> list[Line]:
+    """Return the share that goes on from each stage, and that wins from entry and from each stage."""
+    lines = []
+    for number, stage in enumerate(history.stages):
+        beyond = history.stages[number + 1 :] + history.won
+        lines.append(_share("conversion", stage, first_passage(history, stage, beyond), horizon))
+    won = history.won
+    lines.append(_share("win rate", "all", first_passage(history, None, won), horizon))
+    lines += [
+        _share("win rate", stage, first_passage(history, stage, won), horizon) for stage in history.stages
+    ]
+    return lines
+
+
+def _flow(history: History) -> list[Line]:
+    """Return the mean days of a visit to each stage, open visits counted for as long as they last."""
+    visits = spells(history)
+    lines = []
+    for stage in history.stages:
+        rows = visits[(visits["stage"] == stage).to_numpy()]
+        left = aalen_johansen(
+            Cohort(
+                (rows["stop"] - rows["start"]).to_numpy(),
+                (rows["exit"] != "").to_numpy().astype(np.int64),
+                rows["since"].to_numpy(),
+            ),
+            1,
+        )
+        mean, end = _restricted_mean(left)
+        note = f"of a visit's first {end:.0f} days: nobody left later"
+        lines.append(_count("flow rate", stage, mean, "days", len(rows), note))
+    return lines
+
+
+def _restricted_mean(left: Incidence) -> tuple[float, float]:
+    """Return the area under the share still there, up to the last day on which anybody left, and that day."""
+    if not left.days.size:
+        return np.nan, 0.0
+    still = np.concatenate([[1.0], 1.0 - left.share[:-1]])
+    return float(np.sum(still * np.diff(left.days, prepend=0.0))), float(left.days[-1])
+
+
+def _money(history: History, horizon: float, target: float | None) -> list[Line]:
+    wins, waiting = bookings(history), open_leads(history)
+    won = first_passage(history, None, history.won)
+    share = aalen_johansen(won, 1).at(horizon)[0]
+    order, revenue = float(wins["value"].mean()), float(wins["value"].sum())
+    year = wins[(wins["at"] >= history.until - 365 * DAY).to_numpy()]
+    first_wins = won.days[won.cause == 1]
+    cycle = float(first_wins.mean()) if first_wins.size else np.nan
+    open_value, zombies = float(waiting["value"].sum()), int(waiting["zombie"].sum())
+    velocity = open_value * share / cycle if cycle else np.nan
+    unit, count = history.currency, len(wins)
+    lines = [
+        _count("wins", "all", count, "leads", count),
+        _count(
+            "average order value", "all", order, unit, int(wins["value"].notna().sum()), "revenue / orders"
+        ),
+        _count("total revenue", "all", revenue, unit, count, "over the whole record"),
+        _count("total revenue", "last 365 days", year["value"].sum(), unit, len(year)),
+        _count(
+            "lifetime value", "all", share * order, unit, won.days.size, f"of a lead, in {horizon:g} days"
+        ),
+        _count("cycle length", "all", cycle, "days", first_wins.size, "entry to win, of those won"),
+        _count(
+            "open pipeline",
+            "all",
+            open_value,
+            unit,
+            len(waiting),
+            f"{zombies} open for longer than any closed",
+        ),
+        _count(
+            "pipeline velocity",
+            "all",
+            velocity,
+            f"{unit} a day",
+            len(waiting),
+            "open value x win rate / cycle",
+        ),
+    ]
+    if target is not None:
+        gap = np.nan if target <= 0 else open_value / target
+        lines.append(_count("pipeline coverage", "all", gap, "times", len(waiting), "open value / target"))
+    return lines
+
+
+def _by_channel(history: History, spend: pd.DataFrame | None) -> list[Line]:
+    """Return leads, cost per lead, cost per customer and ROI of each channel."""
+    if spend is None:
+        return []
+    if not {"channel", "spend"} <= set(spend.columns):
+        raise FunnelError(f"spend: columns {list(spend.columns)} given, expected channel and spend")
+    channel = history.leads.get("channel", pd.Series("", index=history.leads.index)).fillna("unknown")
+    wins = bookings(history)
+    of_win = wins["lead"].map(channel)
+    lines = []
+    for name, money in spend.groupby("channel")["spend"].sum().items():
+        leads, won = int((channel == name).sum()), int((of_win == name).sum())
+        revenue = float(wins.loc[(of_win == name).to_numpy(), "value"].sum())
+        unit, money = history.currency, float(money)
+        lines += [
+            _count("cost per lead", str(name), money / leads if leads else np.nan, unit, leads),
+            _count("cost per customer", str(name), money / won if won else np.nan, unit, won),
+            _count("ROI", str(name), (revenue - money) / money if money else np.nan, "times", won),
+        ]
+    return lines

@@ -1,0 +1,80 @@
+"""The measures on five leads worked by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+from funnelsim.errors import FunnelError
+from funnelsim.history.metrics import metrics
+from funnelsim.history.readers import read_history
+
+# Seen until day 40. a is won on day 10, b lost on day 5, c goes on but is open, d enters at the offer
+# and is won on day 30 (28 days later), e came on day 35 and is open.
+ROWS = [
+    ("a", "Lead", 0, "web", 100), ("a", "Offer", 4, "web", 100), ("a", "Won", 10, "web", 80),
+    ("b", "Lead", 0, "web", 50), ("b", "Lost", 5, "web", 50),
+    ("c", "Lead", 1, "fair", 70), ("c", "Offer", 8, "fair", 70),
+    ("d", "Offer", 2, "fair", 200), ("d", "Won", 30, "fair", 220),
+    ("e", "Lead", 35, "web", 10),
+]  # fmt: skip
+
+
+def table(horizon: float = 20.0, **more: object) -> pd.DataFrame:
+    frame = pd.DataFrame(ROWS, columns=["lead", "stage", "day", "channel", "value"])
+    frame["at"] = pd.Timestamp("2026-01-01") + pd.to_timedelta(frame["day"], unit="D")
+    made = read_history(frame, as_of="2026-02-09")
+    return metrics(made, horizon, **more).set_index(["metric", "scope"])
+
+
+def test_counts() -> None:
+    found = table()["value"]
+    assert found["entrances", "all"] == 5
+    assert found["entrances", "Lead"] == 4
+    assert found["entrances", "Offer"] == 1
+    assert found["wins", "all"] == 2
+    assert found["total revenue", "all"] == 300
+    assert found["average order value", "all"] == 150
+    assert found["open pipeline", "all"] == 80
+    assert found["cycle length", "all"] == (10 + 28) / 2
+
+
+def test_shares_are_of_the_cohort_within_the_horizon() -> None:
+    found = table()["value"]
+    # Days to the win or the end: a 10 won, b 5 lost, c open at 39, d 28 won, e open at 5.
+    # By day 20: at 5 one of five leaves lost, e is seen no longer, then a is one of three left.
+    assert_allclose(found["win rate", "all"], 4 / 5 / 3)
+    # From Lead onward (Offer or Won): a 4, b lost at 5, c 7, e open at 5.
+    assert_allclose(found["conversion", "Lead"], 1 / 4 + 3 / 4 * 2 / 3 * 1 / 1)
+    # From Offer: a 6, c open at 32, d 28.
+    assert_allclose(found["conversion", "Offer"], 1 / 3)
+    assert_allclose(found["win rate", "Offer"], 1 / 3)
+    assert_allclose(table(30.0)["value"]["win rate", "Offer"], 1 / 3 + 2 / 3 / 2)
+    assert_allclose(found["lifetime value", "all"], 4 / 5 / 3 * 150)
+
+
+def test_a_horizon_longer_than_anybody_was_seen_is_not_answered() -> None:
+    line = table(100.0).loc[("win rate", "all")]
+    assert np.isnan(line["value"])
+    assert line["note"] == "within 100 days of entering: seen for 39 only"
+
+
+def test_days_in_a_stage_count_open_visits_too() -> None:
+    # Lead: 4, 5, 7 days and one open at 5; still there: 1 until 4, 3/4 until 5, 1/2 until 7.
+    assert_allclose(table()["value"]["flow rate", "Lead"], 4 + 3 / 4 + 1 / 2 * 2)
+
+
+def test_money_spent() -> None:
+    spend = pd.DataFrame({"channel": ["web", "fair", "web"], "spend": [30.0, 40.0, 10.0]})
+    found = table(spend=spend, target=160.0)["value"]
+    assert_allclose(found["cost per lead", "web"], 40 / 3)
+    assert found["cost per customer", "fair"] == 40
+    assert found["ROI", "web"] == (80 - 40) / 40
+    assert found["pipeline coverage", "all"] == 0.5
+
+
+def test_wrong_questions_are_refused() -> None:
+    with pytest.raises(FunnelError, match="horizon_days: 0 given"):
+        table(0)
+    with pytest.raises(FunnelError, match="expected channel and spend"):
+        table(spend=pd.DataFrame({"chanel": ["web"], "spend": [1]}))
