@@ -139,7 +139,7 @@ def first_passage(history: History, start: str | None, targets: tuple[str, ...])
     began = days_since(pd.Series([history.began]), history.until)[0]
     kept = (begins < none) & (stops >= began)
     length = (stops - day[begins])[kept]
-    return Cohort(length, cause[kept], np.clip(began - day[begins[kept]], 0.0, length))
+    return Cohort(length, cause[kept].astype(np.int64), np.clip(began - day[begins[kept]], 0.0, length))
 
 
 def stage_incidence(history: History, stage: str) -> pd.DataFrame:

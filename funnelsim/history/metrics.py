@@ -132,15 +132,20 @@ def _restricted_mean(left: Incidence) -> tuple[float, float]:
     return float(np.sum(still * np.diff(left.days, prepend=0.0))), float(left.days[-1])
 
 
+def _total(values: pd.Series) -> float:
+    """Return the sum, nan where no amount at all is known of any of them."""
+    return float(values.sum(min_count=min(len(values), 1)))
+
+
 def _money(history: History, horizon: float, target: float | None) -> list[Line]:
     wins, waiting = bookings(history), open_leads(history)
     won = first_passage(history, None, history.won)
     share = aalen_johansen(won, 1).at(horizon)[0]
-    order, revenue = float(wins["value"].mean()), float(wins["value"].sum())
+    order, revenue = float(wins["value"].mean()), _total(wins["value"])
     year = wins[(wins["at"] >= history.until - 365 * DAY).to_numpy()]
     first_wins = won.days[won.cause == 1]
     cycle = float(first_wins.mean()) if first_wins.size else np.nan
-    open_value, zombies = float(waiting["value"].sum()), int(waiting["zombie"].sum())
+    open_value, zombies = _total(waiting["value"]), int(waiting["zombie"].sum())
     velocity = open_value * share / cycle if cycle else np.nan
     unit, count = history.currency, len(wins)
     lines = [
@@ -149,7 +154,7 @@ def _money(history: History, horizon: float, target: float | None) -> list[Line]
             "average order value", "all", order, unit, int(wins["value"].notna().sum()), "revenue / orders"
         ),
         _count("total revenue", "all", revenue, unit, count, "over the whole record"),
-        _count("total revenue", "last 365 days", year["value"].sum(), unit, len(year)),
+        _count("total revenue", "last 365 days", _total(year["value"]), unit, len(year)),
         _count(
             "lifetime value", "all", share * order, unit, won.days.size, f"of a lead, in {horizon:g} days"
         ),
