@@ -155,22 +155,16 @@ def stage_incidence(history: History, stage: str) -> pd.DataFrame:
         raise FunnelError(f"'{stage}' is no stage of this history; {nearest(stage, history.stages)}")
     visits = spells(history).query("stage == @stage")
     exits = [name for name in history.stages + history.ends if (visits["exit"] == name).any()]
+    taken = visits["exit"].map({name: number for number, name in enumerate(exits, 1)}).fillna(0)
     cohort = Cohort(
         (visits["stop"] - visits["start"]).to_numpy(),
-        visits["exit"]
-        .map({name: number for number, name in enumerate(exits, 1)})
-        .fillna(0)
-        .to_numpy(np.int64),
+        np.asarray(taken, dtype=np.int64),
         visits["since"].to_numpy(),
     )
-    parts = []
-    for number, name in enumerate(exits, 1):
-        found = aalen_johansen(cohort, number)
-        days = np.unique(cohort.days[cohort.cause == number])
-        rows = [(name, day, *found.at(day)) for day in days]
-        parts.append(pd.DataFrame(rows, columns=["exit", "day", "share", "low", "high"]))
-    return (
-        pd.concat(parts, ignore_index=True)
-        if parts
-        else pd.DataFrame(columns=["exit", "day", "share", "low", "high"])
-    )
+    found = {name: aalen_johansen(cohort, number) for number, name in enumerate(exits, 1)}
+    rows = [
+        (name, day, *found[name].at(day))
+        for number, name in enumerate(exits, 1)
+        for day in np.unique(cohort.days[cohort.cause == number])
+    ]
+    return pd.DataFrame(rows, columns=["exit", "day", "share", "low", "high"])
