@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from funnelsim.calibrate.calendar import win_calendar
 from funnelsim.calibrate.entries import fit_entries
 from funnelsim.calibrate.exits import (
     OTHER,
@@ -72,14 +73,18 @@ def calibrate(
     entries, intake_notes = fit_entries(
         visited, funnel.stages, names, grouped_by=groups, began=began, horizon=horizon
     )
+    booked = bookings(history)
     values, value_notes = fit_values(
         visited,
-        bookings(history),
+        booked,
         history.until,
         funnel.stages,
         names,
         grouped_by=groups,
         half_life=half_life,
+    )
+    calendar, calendar_notes = win_calendar(
+        booked["at"], max(history.began, booked["at"].min()), history.until, history.period_start
     )
     spread, windows = win_spread(visits, funnel, counts, block=min(max(horizon, 7.0), 28.0), began=began)
     notes = (
@@ -87,6 +92,7 @@ def calibrate(
         f"Common shocks: wins of past periods differ by {spread:.0%} beyond chance ({windows} periods).",
         *intake_notes,
         *value_notes,
+        *calendar_notes,
         *_warnings(visits, funnel, counts, history),
     )
     return Model(
@@ -99,6 +105,7 @@ def calibrate(
         history.currency,
         counts=counts,
         win_spread=spread,
+        calendar=calendar,
         grouped_by=groups if len(names) > 1 else "",
         notes=notes,
     )

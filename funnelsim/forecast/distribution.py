@@ -72,15 +72,14 @@ def distributions(lump: Lump) -> dict[str, Distribution]:
     >>> np.interp([0, 10, 20], total.grid, total.chance).round(4).tolist()
     [0.3375, 0.3375, 0.1125]
     """
-    step, moments = _grid_step(lump), _moments(lump)
-    coins = _coins(lump, step)
-    births = _births(lump, step)
+    moments = _moments(lump)
     alone = replace(lump, amount=lump.amount[:0], chance=lump.chance[:, :0])
-    finer = _grid_step(alone)
-    spectra = {"open": (step, coins), "new": (finer, _births(alone, finer)), "total": (step, coins * births)}
+    grid, finer = _grid(lump), _grid(alone)
+    coins, births = _coins(lump, grid), _births(lump, grid)
+    spectra = {"open": (grid, coins), "new": (finer, _births(alone, finer)), "total": (grid, coins * births)}
     return {
-        name: Distribution(width * np.arange(POINTS), _invert(spectrum.mean(axis=0)), *moments[name])
-        for name, (width, spectrum) in spectra.items()
+        name: Distribution(step * np.arange(points), _invert(spectrum.mean(axis=0)), *moments[name])
+        for name, ((step, points), spectrum) in spectra.items()
     }
 
 
@@ -124,49 +123,53 @@ def _moments(lump: Lump) -> dict[str, tuple[float, float, float]]:
     return {name: (float(m.mean()), float(v.mean()), float(m.var()) + c) for name, (m, v, c) in parts.items()}
 
 
-def _grid_step(lump: Lump) -> float:
-    """Return a step that divides all amounts where one is coarse enough, else one that just covers the range."""
+def _grid(lump: Lump) -> tuple[float, int]:
+    """Return step and number of points: a step that divides all amounts where that needs few points,
+    else one that just covers the range."""
     mean, *parts = _moments(lump)["total"]
     new, draws = lump.mean_new.max(axis=0), len(lump.chance)
     largest = max(lump.amount.max(initial=0.0), lump.atoms[new > 1e-9].max(initial=0.0))
     extreme = max((lump.chance[d] @ lump.amount + lump.mean_new[d] @ lump.atoms.mean(axis=1)) for d in range(draws))
     reach = max(mean, extreme) + 9 * float(np.sqrt(sum(parts))) + largest
     if reach <= 0:
-        return 1.0
+        return 1.0, 2
     amounts = np.concatenate([lump.amount, lump.atoms[new > 1e-9].ravel()])
     whole = amounts[amounts > 0]
     if whole.size and np.all(whole == np.round(whole)):
         unit = float(np.gcd.reduce(whole.astype(np.int64)))
         if unit * (POINTS - 1) >= reach:
-            return unit
-    return float(reach / (POINTS - 1))
+            return unit, 1 << int(np.ceil(np.log2(reach / unit + 1)))
+    return float(reach / (POINTS - 1)), POINTS
 
 
-def _spectrum(atoms: Floats, step: float) -> Complexes:
+def _spectrum(atoms: Floats, step: float, points: int) -> Complexes:
     """Return the characteristic function of equally likely amounts, each shared by two grid points."""
     place = atoms / step
     low = np.floor(place + 1e-9)
     part = np.clip(place - low, 0.0, 1.0)
-    weight = np.zeros(POINTS)
-    np.add.at(weight, low.astype(np.int64) % POINTS, (1 - part) / len(atoms))
-    np.add.at(weight, (low.astype(np.int64) + 1) % POINTS, part / len(atoms))
+    weight = np.zeros(points)
+    np.add.at(weight, low.astype(np.int64) % points, (1 - part) / len(atoms))
+    np.add.at(weight, (low.astype(np.int64) + 1) % points, part / len(atoms))
     found: Complexes = np.fft.rfft(weight)
     return found
 
 
-def _births(lump: Lump, step: float) -> Complexes:
+def _births(lump: Lump, grid: tuple[float, int]) -> Complexes:
     """Return the characteristic function of compound Poisson money, or negative binomial with a spread."""
-    kinds = np.array([_spectrum(row, step) for row in lump.atoms])
-    exponent = lump.mean_new @ (kinds - 1)
-    if lump.spread <= 0:
-        return np.exp(exponent)
-    shape = 1 / lump.spread**2
-    return np.exp(-shape * np.log1p(-exponent / shape))
+    kinds = np.array([_spectrum(row, *grid) for row in lump.atoms])
+    real, imag = lump.mean_new @ (kinds.real - 1), lump.mean_new @ kinds.imag
+    if lump.spread > 0:
+        shape = 1 / lump.spread**2
+        a, b = 1 - real / shape, -imag / shape
+        real, imag = -shape / 2 * np.log(a * a + b * b), -shape * np.arctan2(b, a)
+    found: Complexes = np.exp(real) * (np.cos(imag) + 1j * np.sin(imag))
+    return found
 
 
-def _coins(lump: Lump, step: float) -> Complexes:
+def _coins(lump: Lump, grid: tuple[float, int]) -> Complexes:
     """Return the characteristic function of the open deals for every draw, shape (draws, frequencies)."""
-    theta = 2 * np.pi * np.arange(POINTS // 2 + 1) / POINTS
+    step, points = grid
+    theta = 2 * np.pi * np.arange(points // 2 + 1) / points
     order = np.argsort(-lump.amount * lump.chance.mean(axis=0), kind="stable")
     place = lump.amount[order] / step
     chance = np.ascontiguousarray(lump.chance[:, order])
@@ -206,6 +209,6 @@ def _product(place, chance, theta):  # type: ignore[no-untyped-def]
 
 def _invert(spectrum: Complexes) -> Floats:
     """Return chances on the grid from the half spectrum of the mixture."""
-    chance = np.clip(np.fft.irfft(spectrum, POINTS), 0.0, None)
+    chance = np.clip(np.fft.irfft(spectrum, 2 * (len(spectrum) - 1)), 0.0, None)
     found: Floats = chance / chance.sum()
     return found

@@ -33,7 +33,13 @@ class Chances:
 
 
 def chances(
-    funnel: Funnel, table: RateTable, edges: Floats, *, step: float | None = None, oldest: float = 0.0
+    funnel: Funnel,
+    table: RateTable,
+    edges: Floats,
+    *,
+    step: float | None = None,
+    oldest: float = 0.0,
+    busy: Floats | None = None,
 ) -> Chances:
     """Return the chance of a revenue event in each period, for every stage, age and day of entry.
 
@@ -49,6 +55,8 @@ def chances(
         edges: (periods + 1,) ends of the periods, in days since the as-of date, ascending.
         step: width of the lattice in days; the funnel's own step by default.
         oldest: greatest age in days that will be looked up.
+        busy: (days,) factor on what is booked on each day, averaging 1: a win due on a quiet day is
+            booked on busier ones around it.
 
     >>> map_ = Funnel("one", ("Open",), ("Won", "Lost"), (("Won", "Lost"),), {"Won": 1.0})
     >>> from funnelsim.model.rates import constant_table
@@ -62,9 +70,13 @@ def chances(
     finite = float(table.edges[np.isfinite(table.edges)].max())
     reach = min(finite, times * width * max(1.0, float(table.speed.max())) + oldest)
     ages = 2 + int(np.ceil(reach / (width * min(1.0, float(table.speed.min())))))
+    booked = _overlap(edges, times, width)
+    if busy is not None:
+        day = np.minimum((width * (np.arange(times) + 0.5)).astype(np.int64), len(busy) - 1)
+        booked = booked * busy[day, None]
     start, entry = _backward(
         table.edges, table.rate, table.speed, eras, funnel.targets, (funnel.booked > 0).astype(float),
-        _overlap(edges, times, width), width, ages,
+        booked, width, ages,
     )  # fmt: skip
     first = eras[0] if times else 0
     return Chances(width, width * table.speed[first], start, entry)

@@ -16,6 +16,7 @@ from funnelsim.errors import FunnelError, nearest
 from funnelsim.forecast.distribution import Distribution, Lump, at_least, distributions, quantiles
 from funnelsim.forecast.exact import at_ages, chances, from_entries
 from funnelsim.forecast.periods import Period, days_of
+from funnelsim.model.calendar import Calendar, booking_factors
 from funnelsim.model.entries import expected
 from funnelsim.model.model import Model, OpenDeals
 from funnelsim.simulate.run import period_sums
@@ -138,10 +139,12 @@ def intensities(
         rates: (draws, eras, groups, stages, exits, bins) per day.
     """
     oldest = float(open_deals.age.max(initial=0.0))
-    per_day = expected(model.entries, int(np.ceil(edges[-1])))
+    days = int(np.ceil(edges[-1]))
+    per_day = expected(model.entries, days)
+    busy = booking_factors(model.calendar, model.as_of, days) if model.calendar != Calendar() else None
 
     def one(rate: Floats) -> tuple[Floats, Floats]:
-        found = chances(model.funnel, model.table.with_rate(rate), edges, oldest=oldest)
+        found = chances(model.funnel, model.table.with_rate(rate), edges, oldest=oldest, busy=busy)
         born = np.zeros((len(model.groups), len(edges) - 1))
         for cell, leads in zip(model.entries.cells, per_day, strict=True):
             born[cell.group] += from_entries(found, cell.group, cell.stage, leads)
@@ -177,10 +180,12 @@ def shaken(found: Intensity, spread: float, rng: np.random.Generator) -> Intensi
 def amounts(model: Model, open_deals: OpenDeals) -> Floats:
     """Return the money that each open deal brings if it wins, shape (deals,).
 
-    Its own amount times the won / quoted ratio; deals without an amount take those of past wins in
+    Its own amount times the won / quoted ratio and the size tilt of its stage; deals without an amount take those of past wins in
     golden-ratio steps, so that together they have the same spread and no deal's chance matters.
     """
     found = open_deals.value * model.values.ratio[open_deals.group]
+    if model.values.tilt is not None:
+        found = found * model.values.tilt[open_deals.stage]
     for group, atoms in enumerate(model.values.amounts):
         missing = np.flatnonzero(np.isnan(found) & (open_deals.group == group))
         even = (np.arange(len(missing)) + 0.5) * 0.6180339887498949 % 1.0
@@ -209,13 +214,16 @@ def deal_table(model: Model, deals: OpenDeals, chance: Floats, periods: Sequence
 def _by_formula(model: Model, deals: OpenDeals, found: Intensity) -> list[dict[str, dict[str, Distribution]]]:
     money = amounts(model, deals)
     counts = np.ones((len(model.groups), 1))
-    parts = []
-    for k in range(found.chance.shape[2]):
-        chance, born = found.chance[:, :, k], found.born[:, :, k]
-        revenue = Lump(money, chance, born, model.values.amounts, model.entries.spread)
-        wins = Lump(np.ones(len(deals)), chance, born, counts, model.entries.spread)
-        parts.append({"revenue": distributions(revenue), "wins": distributions(wins)})
-    return parts
+    spread = model.entries.spread
+
+    def one(k: int) -> dict[str, dict[str, Distribution]]:
+        chance, born = np.ascontiguousarray(found.chance[:, :, k]), found.born[:, :, k]
+        revenue = Lump(money, chance, born, model.values.amounts, spread)
+        wins = Lump(np.ones(len(deals)), chance, born, counts, spread)
+        return {"revenue": distributions(revenue), "wins": distributions(wins)}
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(one, range(found.chance.shape[2])))
 
 
 def _by_sample(sums: Floats) -> dict[str, Distribution]:

@@ -74,7 +74,7 @@ def _length(kind: str) -> pd.DateOffset:
 def _first(moment: pd.Timestamp, kind: str, first_month: int) -> pd.Timestamp:
     day = moment.normalize()
     if kind == "week":
-        return day - pd.Timedelta(days=day.weekday())
+        return day - pd.Timedelta(days=day.day_of_week)
     month = day.replace(day=1)
     if kind == "month":
         return month

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from funnelsim.model.calendar import Calendar
 from funnelsim.model.entries import Entries
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.levers import RateLever
@@ -35,6 +36,7 @@ class Model:
         referrals: places whose entering starts new leads elsewhere.
         counts: what the rates were counted from; None when the model is stated.
         win_spread: standard deviation of a common Gamma factor on the win intensity of a period.
+        calendar: days on which wins are booked; the exact forecast knows it, simulations do not.
         levers: what a scenario does to the rates; `table` has them applied, era 0 being the base.
         max_days: (stages,) days in a stage after which a lead is to be looked at, inf where none.
         grouped_by: the column of the history that the groups come from; "" when there is one group.
@@ -53,6 +55,7 @@ class Model:
     referrals: tuple[Referral, ...] = ()
     counts: Counts | None = None
     win_spread: float = 0.0
+    calendar: Calendar = Calendar()
     levers: tuple[RateLever, ...] = ()
     max_days: tuple[float, ...] = ()
     grouped_by: str = "segment"

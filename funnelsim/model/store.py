@@ -14,6 +14,7 @@ import pandas as pd
 
 from funnelsim.errors import FunnelError
 from funnelsim.files import read_text, write_atomic
+from funnelsim.model.calendar import Calendar
 from funnelsim.model.entries import Cell, Change, Entries, Spend
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.levers import RateLever
@@ -29,7 +30,7 @@ _KINDS: dict[str, type] = {
     kind.__name__: kind
     for kind in (
         Model, Funnel, RateTable, Counts, RateLever, Entries, Cell, Change, Spend, Values, Pool, Work, Draw,
-        Referral,
+        Referral, Calendar,
     )
 }  # fmt: skip
 _ODD = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}

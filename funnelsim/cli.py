@@ -1,0 +1,253 @@
+"""The same, from a terminal: demo, check, calibrate, forecast, compare, simulate, lab."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from funnelsim.errors import FunnelError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Simulate and forecast marketing and sales funnels.\n\nStart with: funnelsim demo",
+)
+
+HistoryFile = Annotated[str, typer.Argument(metavar="HISTORY", help="CSV or Parquet: one row per stage entered")]
+Map = Annotated[Optional[Path], typer.Option("--map", help="YAML that names columns, stages and ends")]
+AsOf = Annotated[Optional[str], typer.Option(help="all is known up to the end of this day [default: last event]")]
+PeriodKind = Annotated[str, typer.Option(help="week, month or quarter")]
+Periods = Annotated[int, typer.Option(help="how many; the first holds the as-of date")]
+Draws = Annotated[int, typer.Option(help="posterior draws of the rates")]
+Seed = Annotated[int, typer.Option(help="same seed, same numbers")]
+Engine = Annotated[Optional[str], typer.Option(help="exact, compiled or simpy [default: exact where it fits]")]
+Target = Annotated[Optional[float], typer.Option(help="money wanted in each period")]
+Html = Annotated[Optional[Path], typer.Option(help="write a page that needs no network")]
+Json = Annotated[Optional[Path], typer.Option("--json", help="write the numbers for other programs")]
+
+
+@app.command(epilog="Example: funnelsim demo --html out/demo.html")
+def demo(html: Html = None) -> None:
+    """Forecast the bundled sample company: the main job, on made-up data."""
+    from funnelsim.sample import sample_path
+
+    page = html or Path("out") / "forecast.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    typer.echo("The company is made up; its story stands in funnelsim/sample/make.py.\n")
+    _forecast(sample_path(), html=page)
+
+
+@app.command(epilog="Example: funnelsim check deals.csv --map deals.yaml")
+def check(history: HistoryFile, mapping: Map = None, as_of: AsOf = None) -> None:
+    """Read a history and say what was understood, used and set aside."""
+    from funnelsim.history.metrics import metrics
+    from funnelsim.history.quality import quality_table
+    from funnelsim.show.tables import show_table
+
+    read = _read(history, mapping, as_of)
+    typer.echo(read.source)
+    show_table(quality_table(read), "What was read")
+    show_table(metrics(read), "What happened")
+    for limit in read.limits:
+        typer.echo(f"- {limit}")
+
+
+@app.command(epilog="Example: funnelsim calibrate deals.csv -o model.json")
+def calibrate(
+    history: HistoryFile,
+    output: Annotated[Path, typer.Option("-o", "--output", help="where the model is written")] = Path("model.json"),
+    mapping: Map = None,
+    as_of: AsOf = None,
+) -> None:
+    """Fit the funnel to a history and write the model as JSON."""
+    from funnelsim.calibrate.calibrate import calibrate as fit
+    from funnelsim.model.store import save_model
+
+    model = fit(_read(history, mapping, as_of))
+    save_model(model, output)
+    for note in model.notes:
+        typer.echo(f"- {note}")
+    typer.echo(f"model written to {output}")
+
+
+@app.command(epilog="Example: funnelsim forecast deals.csv --period quarter --target 1500000 --html forecast.html")
+def forecast(
+    history: HistoryFile,
+    mapping: Map = None,
+    as_of: AsOf = None,
+    period: PeriodKind = "quarter",
+    periods: Periods = 2,
+    scenario: Annotated[Optional[Path], typer.Option(help="YAML with levers to pull")] = None,
+    target: Target = None,
+    draws: Draws = 200,
+    seed: Seed = 1,
+    engine: Engine = None,
+    json: Json = None,
+    html: Html = None,
+    deals: Annotated[Optional[Path], typer.Option(help="write the open deals as CSV")] = None,
+) -> None:
+    """Forecast revenue and wins from open deals and from leads that do not exist yet."""
+    _forecast(
+        history, mapping=mapping, as_of=as_of, period=period, periods=periods, scenario=scenario, target=target,
+        draws=draws, seed=seed, engine=engine, json=json, html=html, deals=deals,
+    )  # fmt: skip
+
+
+@app.command(epilog="Example: funnelsim compare deals.csv scenarios/two_more_reps.yaml scenarios/shift_budget.yaml")
+def compare(
+    history: HistoryFile,
+    scenarios: Annotated[list[Path], typer.Argument(metavar="SCENARIO...", help="YAML files with levers")],
+    mapping: Map = None,
+    as_of: AsOf = None,
+    period: PeriodKind = "quarter",
+    periods: Periods = 2,
+    target: Target = None,
+    draws: Draws = 400,
+    seed: Seed = 1,
+    engine: Engine = None,
+    html: Html = None,
+) -> None:
+    """Compare scenarios from the same state, with the same luck and the same draws."""
+    from funnelsim.forecast.compare import compare as paired
+    from funnelsim.forecast.planner import situation, under
+    from funnelsim.forecast.report import compare_page
+    from funnelsim.show.tables import print_comparison
+
+    _writable(html)
+    place = situation(_read(history, mapping, as_of), period=period, count=periods)
+    models = {"as planned": place.model} | {path.stem: under(place, path).model for path in scenarios}
+    table = paired(
+        models, place.deals, place.periods, booked=place.booked, draws=draws, seed=seed, engine=engine,
+        target=target, progress=_progress(),
+    )  # fmt: skip
+    print_comparison(table, place.model.currency)
+    if html:
+        compare_page(html, table, place.model.currency)
+        typer.echo(f"page: {html.resolve()}")
+
+
+@app.command(epilog="Example: funnelsim simulate sales_funnel_5 --days 365 --seed 1 -o log.csv")
+def simulate(
+    funnel: Annotated[str, typer.Argument(metavar="FUNNEL", help="a funnel's YAML file, or a name in scenarios/funnels")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="log as .csv or .parquet")],
+    days: Annotated[int, typer.Option(help="how long")] = 365,
+    seed: Seed = 1,
+    engine: Annotated[str, typer.Option(help="simpy or compiled")] = "simpy",
+    scenario: Annotated[Optional[Path], typer.Option(help="YAML with levers to pull")] = None,
+) -> None:
+    """Simulate a stated funnel and write its event log, itself a valid history."""
+    from funnelsim.model.scenario import apply_scenario, read_scenario
+    from funnelsim.model.stated import load_funnel
+    from funnelsim.simulate.run import simulate as live
+    from funnelsim.simulate.run import write_log
+
+    _writable(output)
+    model = load_funnel(funnel)
+    if scenario:
+        model = apply_scenario(model, read_scenario(scenario, model))
+    run = live(model, days, seed=seed, engine=engine)
+    write_log(run, output)
+    typer.echo(f"{len(run.log):,} rows written to {output}")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def lab(context: typer.Context) -> None:
+    """Open JupyterLab on the notebooks; further words go to JupyterLab."""
+    folder = Path(__file__).resolve().parent.parent / "notebooks"
+    if not folder.is_dir():
+        raise FunnelError(f"{folder}: the notebooks are not here; start from a checkout of the project")
+    raise typer.Exit(subprocess.call([sys.executable, "-m", "jupyterlab", str(folder), *context.args]))
+
+
+def _forecast(
+    history: str | Path,
+    *,
+    mapping: Path | None = None,
+    as_of: str | None = None,
+    period: str = "quarter",
+    periods: int = 2,
+    scenario: Path | None = None,
+    target: float | None = None,
+    draws: int = 200,
+    seed: int = 1,
+    engine: str | None = None,
+    json: Path | None = None,
+    html: Path | None = None,
+    deals: Path | None = None,
+) -> None:
+    from funnelsim.forecast.export import as_json, deals_csv
+    from funnelsim.forecast.planner import forecast_situation, past_revenue, situation, under
+    from funnelsim.forecast.report import forecast_page
+    from funnelsim.show.tables import print_forecast
+
+    _writable(json, html, deals)
+    place = under(situation(_read(history, mapping, as_of), period=period, count=periods), scenario)
+    found = forecast_situation(
+        place, draws=draws, seed=seed, engine=engine, target=target, progress=_progress()
+    )
+    print_forecast(found.periods, found.widths, currency=found.currency)
+    for note in place.model.notes:
+        typer.echo(f"- {note}")
+    written = as_of or f"{place.history.until - _instant():%Y-%m-%d}"
+    outputs: list[tuple[Path | None, Any]] = [
+        (json, lambda path: _write(path, as_json(found, as_of=written, period=period))),
+        (deals, lambda path: _write(path, deals_csv(found))),
+        (html, lambda path: forecast_page(path, place, found, past_revenue(place, period, 8))),
+    ]
+    for path, write in outputs:
+        if path is not None:
+            write(path)
+            typer.echo(f"written: {path.resolve()}")
+
+
+def _read(history: str | Path, mapping: Path | None, as_of: str | None) -> Any:
+    from funnelsim.history.readers import read_history
+
+    return read_history(history, mapping=mapping, as_of=as_of)
+
+
+def _write(path: Path, text: str) -> None:
+    from funnelsim.files import write_atomic
+
+    write_atomic(path, text)
+
+
+def _instant() -> Any:
+    import pandas as pd
+
+    return pd.Timedelta(microseconds=1)
+
+
+def _writable(*paths: Path | None) -> None:
+    """Refuse an output that cannot be written before any work is done."""
+    for path in paths:
+        if path is not None and not path.resolve().parent.is_dir():
+            raise FunnelError(f"{path}: the folder {path.resolve().parent} does not exist")
+        if path is not None and path.is_dir():
+            raise FunnelError(f"{path}: is a folder; name a file in it")
+
+
+def _progress() -> bool:
+    return sys.stderr.isatty()
+
+
+def main() -> None:
+    """Run the command line; a FunnelError is one sentence on stderr and exit code 2."""
+    try:
+        app()
+    except FunnelError as error:
+        typer.echo(f"funnelsim: {error}", err=True)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("funnelsim: stopped", err=True)
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""Scenarios side by side: same state, same luck, same draws, so that a difference is never noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+from math import factorial
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from funnelsim.calibrate.posterior import draw_rates
+from funnelsim.errors import FunnelError
+from funnelsim.forecast.forecast import amounts, choose_engine, forecast, intensities
+from funnelsim.forecast.periods import Period, days_of
+from funnelsim.model.model import Model, OpenDeals
+from funnelsim.model.scenario import Scenario, apply_scenario
+from funnelsim.simulate.run import period_sums
+
+Floats = NDArray[np.float64]
+
+
+def compare(
+    models: Mapping[str, Model],
+    open_deals: OpenDeals,
+    periods: tuple[Period, ...],
+    *,
+    booked: pd.DataFrame | None = None,
+    draws: int = 400,
+    seed: int = 1,
+    engine: str | None = None,
+    target: float | None = None,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Compare scenarios with the first of them, period by period.
+
+    Every scenario is lived through by the same leads with the same luck and the same posterior draw
+    in each replication; the interval and the chance to be better are over these pairs. Where the
+    exact engine fits, expected revenue and its quantiles come from it.
+
+    Args:
+        models: name -> model under that scenario; the first is what the others are compared with.
+        draws: replications, each with a posterior draw of its own.
+
+    Returns:
+        Rows scenario x period: mean, difference, low and high (80 % interval of the difference),
+        p_better (the chance to earn more than the first; ties count half), and quantiles of revenue.
+
+    Raises:
+        FunnelError: fewer than two scenarios, or scenarios that start from different dates.
+    """
+    if len(models) < 2:
+        raise FunnelError("compare: name at least one scenario to compare with the present plan")
+    edges = days_of(periods, next(iter(models.values())).as_of)
+    paired = {
+        name: shared_luck(model, open_deals, edges, draws=draws, seed=seed, progress=progress)
+        for name, model in models.items()
+    }
+    levels = {
+        name: forecast(
+            model, open_deals, periods, booked=booked, draws=draws, seed=seed, target=target, progress=progress,
+            engine=engine or choose_engine(model, None),
+        )
+        for name, model in models.items()
+    }  # fmt: skip
+    base = next(iter(models))
+    rows = []
+    for name, found in levels.items():
+        total = _totals(found.periods)
+        expected = total["mean"].to_numpy() - _totals(levels[base].periods)["mean"].to_numpy()
+        for k, row in enumerate(total.to_dict("records")):
+            gap = paired[name][:, k] - paired[base][:, k]
+            low, high = np.quantile(gap, [0.1, 0.9])
+            better = (gap > 0).mean() + (gap == 0).mean() / 2
+            parts = {"difference": expected[k], "low": low, "high": high, "p_better": better}
+            kept = {key: value for key, value in row.items() if key not in {"origin", "measure", "sd"}}
+            rows.append({"scenario": name} | kept | parts)
+    return pd.DataFrame(rows)
+
+
+def shared_luck(
+    model: Model, open_deals: OpenDeals, edges: Floats, *, draws: int, seed: int, progress: bool = False
+) -> Floats:
+    """Return simulated revenue of each period under the luck that all scenarios share, (draws, periods)."""
+    rates = draw_rates(model, draws, np.random.default_rng(seed))
+    sums = period_sums(
+        model, edges, open_deals=open_deals, replications=draws, seed=seed, rates=rates, progress=progress
+    )
+    total: Floats = sums.revenue.sum(axis=2)
+    return total
+
+
+def shapley(
+    model: Model, scenario: Scenario, open_deals: OpenDeals, edges: Floats, *, draws: int = 20, seed: int = 1
+) -> pd.DataFrame:
+    """Split a scenario's gain in expected revenue among its levers, fairly.
+
+    A lever's part is its mean gain over all orders in which the levers could be pulled
+    (Shapley 1953, doi:10.1515/9781400881970-018); the parts add up to the whole gap.
+
+    Returns:
+        Columns lever (in words) and part (money over all periods).
+
+    Raises:
+        FunnelError: more than 8 levers, which would need too many forecasts.
+    """
+    count = len(scenario.changes)
+    if count > 8:
+        raise FunnelError(f"shapley: {count} levers; at most 8 can be split")
+    worth = {
+        chosen: expected_revenue(
+            apply_scenario(model, scenario.only(chosen)), open_deals, edges, draws=draws, seed=seed
+        )
+        for size in range(count + 1)
+        for chosen in combinations(range(count), size)
+    }
+    parts = [_shapley_part(worth, lever, count) for lever in range(count)]
+    return pd.DataFrame({"lever": [change.words for change in scenario.changes], "part": parts})
+
+
+def expected_revenue(model: Model, open_deals: OpenDeals, edges: Floats, *, draws: int, seed: int) -> float:
+    """Return the expected revenue of all periods together: exact where that fits, else simulated."""
+    if choose_engine(model, None) != "exact":
+        return float(shared_luck(model, open_deals, edges, draws=draws, seed=seed).sum(axis=1).mean())
+    rates = draw_rates(model, draws, np.random.default_rng(seed))
+    found = intensities(model, open_deals, edges, rates)
+    sold = found.chance.mean(axis=0).sum(axis=1) @ amounts(model, open_deals)
+    return float(sold + found.born.mean(axis=0).sum(axis=1) @ model.values.mean)
+
+
+def _shapley_part(worth: Mapping[tuple[int, ...], float], lever: int, count: int) -> float:
+    part = 0.0
+    for chosen, value in worth.items():
+        if lever not in chosen:
+            weight = factorial(len(chosen)) * factorial(count - len(chosen) - 1) / factorial(count)
+            part += weight * (worth[tuple(sorted((*chosen, lever)))] - value)
+    return part
+
+
+def _totals(periods: pd.DataFrame) -> pd.DataFrame:
+    return periods[(periods["origin"] == "total") & (periods["measure"] == "revenue")].reset_index(drop=True)

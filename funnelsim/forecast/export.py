@@ -1,0 +1,72 @@
+"""A forecast as JSON and as a table of deals, for other programs."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+
+from funnelsim.forecast.forecast import LEVELS, Forecast
+
+_NAMES = [f"{level:.2f}" for level in LEVELS]
+
+
+def as_json(found: Forecast, *, as_of: str, period: str) -> str:
+    """Return a forecast as JSON text; keys are kept from release to release.
+
+    Top: as_of, period, currency, engine, periods. Each period: start, end (the first day after it),
+    mean, sd, quantiles ("0.01" .. "0.99"), by_origin {booked, open, new}, wins (the same for the
+    number of wins), noise_floor_sd (width that remains when every rate is known), and p_target.
+
+    Args:
+        as_of: the date as the user wrote it.
+        period: week, month or quarter.
+    """
+    widths = found.widths.set_index("period")
+    body = []
+    for label, rows in found.periods.groupby("period", sort=False):
+        width = widths.loc[label]
+        dates = {"label": label, "start": f"{rows['start'].iloc[0]:%Y-%m-%d}", "end": f"{rows['end'].iloc[0]:%Y-%m-%d}"}
+        more = {"noise_floor_sd": _number(width["chance"]), "parameter_sd": _number(width["parameter"])}
+        if np.isfinite(found.target):
+            more |= {"target": found.target, "p_target": _number(width["p_target"])}
+        body.append(dates | _measure(rows, "revenue") | {"wins": _measure(rows, "wins")} | more)
+    top = {"as_of": as_of, "period": period, "currency": found.currency, "engine": found.engine, "periods": body}
+    return json.dumps(top, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _measure(rows: pd.DataFrame, measure: str) -> dict[str, object]:
+    part = rows[rows["measure"] == measure].set_index("origin")
+    origins = {origin: _spread(part.loc[origin]) for origin in ("booked", "open", "new")}
+    return _spread(part.loc["total"]) | {"by_origin": origins}
+
+
+def _spread(row: pd.Series) -> dict[str, object]:
+    return {
+        "mean": _number(row["mean"]),
+        "sd": _number(row["sd"]),
+        "quantiles": {name: _number(row[name]) for name in _NAMES},
+    }
+
+
+def _number(value: float) -> float:
+    """Return a number rounded to 12 digits, so that the file does not depend on the last bit."""
+    return float(f"{float(value):.12g}")
+
+
+def deals_csv(found: Forecast) -> str:
+    """Return the deal table as CSV text; cells that a spreadsheet would run as a formula are made text.
+
+    Formulas start with =, +, -, @, a tab or a return; such text gets an apostrophe in front.
+    """
+    table = found.deals.copy()
+    for column in table.columns:
+        if not pd.api.types.is_numeric_dtype(table[column]):
+            table[column] = [_as_text(cell) for cell in table[column]]
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def _as_text(cell: object) -> str:
+    text = "" if cell is None or (isinstance(cell, float) and np.isnan(cell)) else str(cell)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

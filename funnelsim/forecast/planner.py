@@ -1,0 +1,105 @@
+"""From a history to a forecast in one call: what the terminal, the notebooks and the backtest share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from funnelsim.calibrate.calibrate import calibrate, pipeline
+from funnelsim.forecast.forecast import Forecast, forecast
+from funnelsim.forecast.periods import Period, past_periods, periods_from
+from funnelsim.history.log import History, bookings, open_leads
+from funnelsim.model.model import Model, OpenDeals
+from funnelsim.model.scenario import apply_scenario, read_scenario
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Where a company stands on the as-of date.
+
+    Args:
+        history: what was known.
+        model: calibrated to it.
+        deals: the open pipeline.
+        booked: past wins (lead, at, stage, value).
+        periods: the periods to forecast; the first holds the as-of date.
+    """
+
+    history: History
+    model: Model
+    deals: OpenDeals
+    booked: pd.DataFrame
+    periods: tuple[Period, ...]
+
+
+def situation(history: History, *, period: str = "quarter", count: int = 2) -> Situation:
+    """Calibrate a history and say where it stands.
+
+    Args:
+        period: "week", "month" or "quarter".
+        count: how many periods to look ahead; the first holds the as-of date.
+
+    Raises:
+        FunnelError: an unknown period, or a history that is too thin to calibrate.
+    """
+    periods = periods_from(history.until, period, count, history.period_start)
+    horizon = (periods[-1].end - history.until) / pd.Timedelta(days=1)
+    model = calibrate(history, horizon=horizon)
+    return Situation(history, model, pipeline(history, model), bookings(history), periods)
+
+
+def under(place: Situation, scenario: Path | None) -> Situation:
+    """Return the same situation with a scenario's levers pulled; none changes nothing."""
+    if scenario is None:
+        return place
+    return replace(place, model=apply_scenario(place.model, read_scenario(scenario, place.model)))
+
+
+def forecast_situation(
+    place: Situation,
+    *,
+    draws: int = 200,
+    seed: int = 1,
+    engine: str | None = None,
+    target: float | None = None,
+    progress: bool = False,
+) -> Forecast:
+    """Forecast the periods of a situation; the deal table also names channel and owner.
+
+    See `funnelsim.forecast.forecast.forecast` for the arguments.
+    """
+    found = forecast(
+        place.model, place.deals, place.periods, booked=place.booked, draws=draws, seed=seed, engine=engine,
+        target=target, progress=progress,
+    )  # fmt: skip
+    return replace(found, deals=_named(found.deals, open_leads(place.history)))
+
+
+def _named(deals: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """Add channel, owner and a flag in words to the deal table."""
+    extra = known.set_index("lead").reindex(deals["lead"])
+    for position, column in enumerate(("channel", "owner"), start=3):
+        if column in extra.columns:
+            deals.insert(position, column, extra[column].to_numpy())
+    stale = extra["zombie"].to_numpy(dtype=bool)
+    slow = (deals["age_percentile"] >= 90).to_numpy()
+    deals["flag"] = ["never closed this late" if z else "slower than 90 %" if s else "" for z, s in zip(stale, slow, strict=True)]
+    return deals
+
+
+def past_revenue(place: Situation, kind: str, count: int) -> pd.DataFrame:
+    """Return revenue and wins of the whole periods before the present one: period, start, revenue, wins."""
+    periods = past_periods(place.history.until, kind, count, place.history.period_start)
+    return booked_by(place.booked, [p for p in periods if p.end > place.history.began])
+
+
+def booked_by(wins: pd.DataFrame, periods: Sequence[Period]) -> pd.DataFrame:
+    """Return what was booked in each period: period, start, revenue, wins."""
+    rows = []
+    for period in periods:
+        inside = wins[(wins["at"] >= period.start) & (wins["at"] < period.end)]
+        rows.append((period.label, period.start, float(inside["value"].fillna(0.0).sum()), float(len(inside))))
+    return pd.DataFrame(rows, columns=["period", "start", "revenue", "wins"])
