@@ -135,7 +135,11 @@ def read_yaml(path: str | Path) -> object:
     Raises:
         FunnelError: the file cannot be read or is not such YAML; says the line.
     """
-    text = read_text(path)
+    return parse_yaml(read_text(path), path)
+
+
+def parse_yaml(text: str, path: str | Path) -> object:
+    """Return what YAML text holds, as `read_yaml` does; `path` is where it came from, for the sentence."""
     loader = None
     try:
         loader = _Loader(text)
@@ -154,13 +158,14 @@ def read_yaml(path: str | Path) -> object:
     return data
 
 
-def validated(shape: type[Shape], data: object, file: str | Path) -> Shape:
+def validated(shape: type[Shape], data: object, file: str | Path, under: Sequence[str | int] = ()) -> Shape:
     """Return data as `shape`, or refuse it with one sentence.
 
     Args:
         shape: a pydantic model or pydantic dataclass that forbids extra keys.
         data: what `read_yaml` returned, or a part of it.
-        file: where it came from, for the sentence ("plan.yaml", or "plan.yaml: changes[2]").
+        file: where it came from, for the sentence.
+        under: key path of `data` in the file, when it is a part of it.
 
     Raises:
         FunnelError: names the file, the key path, the value, what was expected, and the nearest known key.
@@ -170,7 +175,7 @@ def validated(shape: type[Shape], data: object, file: str | Path) -> Shape:
     try:
         return TypeAdapter(shape).validate_python(data)
     except ValidationError as error:
-        raise FunnelError(f"{file}: {_sentence(shape, error.errors()[0])}") from None
+        raise FunnelError(f"{file}: {_sentence(shape, error.errors()[0], under)}") from None
 
 
 def key_path(parts: Sequence[str | int]) -> str:
@@ -192,19 +197,20 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:50]} ...{text[-1]}"
 
 
-def _sentence(shape: object, error: ErrorDetails) -> str:
+def _sentence(shape: object, error: ErrorDetails, under: Sequence[str | int]) -> str:
     where = [part for part in error["loc"] if part not in ("[key]", "function-after")]
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        return _joined(
-            where[:-1], f"unknown key {shown(where[-1])}; {nearest(where[-1], _keys(shape, where[:-1]))}"
-        )
+        hint = nearest(where[-1], _keys(shape, where[:-1]))
+        return _joined([*under, *where[:-1]], f"unknown key {shown(where[-1])}; {hint}")
     if error["type"] in ("missing", "missing_argument"):
-        return _joined(where[:-1], f"the key '{where[-1]}' is missing")
-    message = error["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+        return _joined([*under, *where[:-1]], f"the key '{where[-1]}' is missing")
+    if error["type"] == "value_error":
+        return _joined([*under, *where], error["msg"].removeprefix("Value error, "))
+    message = error["msg"].replace("Input should be", "expected").split(" or an instance of ")[0]
     message = message[:1].lower() + message[1:]
-    return _joined(
-        where, message if error["type"] == "value_error" else f"{shown(error['input'])} given, {message}"
-    )
+    for word, plain in (("dictionary", "mapping"), ("tuple", "list"), (" after validation", "")):
+        message = message.replace(word, plain)
+    return _joined([*under, *where], f"{shown(error['input'])} given, {message}")
 
 
 def _joined(where: Sequence[str | int], message: str) -> str:

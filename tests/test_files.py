@@ -146,13 +146,18 @@ class Outer(BaseModel):
             "rows[0]: unknown key 'form'; did you mean 'from'?",
         ),
         ({"name": "x", "parts": {"a": {"sharr": 1}}}, "parts.a"),
-        ([1], "p.yaml: [1] given, expected a valid dictionary"),
+        ([1], "p.yaml: [1] given, expected a valid mapping"),
     ],
 )
 def test_validated_says_where_and_what(data: object, expected: str) -> None:
     with pytest.raises(FunnelError) as caught:
         validated(Outer, data, "p.yaml")
     assert expected in str(caught.value)
+
+
+def test_validated_says_where_a_part_stands() -> None:
+    with pytest.raises(FunnelError, match=r"^p\.yaml: rows\[2\]\.share: 'a' given, expected a valid number"):
+        validated(Inner, {"share": "a"}, "p.yaml", under=["rows", 2])
 
 
 def test_validated_returns_the_shape() -> None:

@@ -30,6 +30,9 @@ class Duration(Protocol):
     def pdf(self, days: ArrayLike, /) -> Floats:
         """Density per day."""
 
+    def mean(self) -> float:
+        """Mean in days."""
+
 
 def lognormal(median: float, p90: float) -> Duration:
     """Return the lognormal duration that half exceed after `median` days and one in ten after `p90`.

@@ -55,6 +55,7 @@ class Work:
         time: rep time needed, in days of working time (1/24 is one working hour).
         patience: time after which a lead still in the queue gives up; None: it waits for ever.
         gives_up_to: place number that it then goes to.
+        groups: numbers of the groups whose leads need this work; empty: all.
     """
 
     stage: int
@@ -62,6 +63,7 @@ class Work:
     time: Draw
     patience: Draw | None = None
     gives_up_to: int = -1
+    groups: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

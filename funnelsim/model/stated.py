@@ -1,0 +1,221 @@
+"""A funnel stated by a person in a YAML file, turned into a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from funnelsim.errors import FunnelError, nearest
+from funnelsim.files import read_yaml, validated
+from funnelsim.model import dwell
+from funnelsim.model.entries import Cell, Entries, Spend
+from funnelsim.model.funnel import Funnel
+from funnelsim.model.model import Model
+from funnelsim.model.rates import RateTable, constant_table
+from funnelsim.model.stated_reps import stated_pool, stated_referrals, stated_work
+from funnelsim.model.statement import REST, Amount, Exit, Override, Stage, Statement
+from funnelsim.model.units import DAYS, known, moment
+from funnelsim.model.values import Values
+
+Floats = NDArray[np.float64]
+SHIPPED = Path(__file__).parents[2] / "scenarios" / "funnels"
+ATOMS = 200
+GROWTH_DAYS = 3 * 365
+
+
+def load_funnel(path_or_name: str | Path, as_of: str | pd.Timestamp | None = None) -> Model:
+    """Return the model that a YAML file states.
+
+    Args:
+        path_or_name: a file, or the name of a funnel in `scenarios/funnels`, such as "sales_funnel_5".
+        as_of: what day 0 stands for: a moment, or a date as text, the whole of which is known; by
+            default day 0 is the beginning of the file's `start`.
+
+    Raises:
+        FunnelError: no such file, or something in it cannot be used; says file, key, value, what is expected.
+
+    >>> load_funnel("sales_funnel_5").funnel.stages
+    ('Awareness', 'Interest', 'Decision', 'Action', 'Retention')
+    """
+    path = _found(path_or_name)
+    statement = validated(Statement, read_yaml(path), path)
+    try:
+        return _model(statement, moment(as_of) if as_of is not None else pd.Timestamp(statement.start))
+    except FunnelError as error:
+        raise FunnelError(f"{path}: {error}") from None
+
+
+def shipped_funnels() -> list[str]:
+    """Return the names of the funnels in `scenarios/funnels`; none where the package lives alone."""
+    return sorted(file.stem for file in SHIPPED.glob("*.yaml"))
+
+
+def _found(path_or_name: str | Path) -> Path:
+    path = Path(path_or_name)
+    shipped = SHIPPED / f"{path.name}.yaml"
+    if not path.suffix and not path.is_file() and len(path.parts) == 1:
+        if path.name in shipped_funnels():
+            return shipped
+        raise FunnelError(
+            f"{path}: no such file, and no funnel of that name; {nearest(path, shipped_funnels())}"
+        )
+    return path
+
+
+def _model(statement: Statement, as_of: pd.Timestamp) -> Model:
+    funnel = Funnel(
+        statement.name,
+        tuple(statement.stages),
+        statement.ends,
+        tuple(tuple(stage.exits) for stage in statement.stages.values()),
+        statement.earns,
+        min(1.0, DAYS[statement.unit]),
+    )
+    groups = tuple(statement.segments) or ("all",)
+    unit = DAYS[statement.unit]
+    return Model(
+        funnel=funnel,
+        groups=groups,
+        table=_table(statement, funnel, groups),
+        entries=_entries(statement, funnel, groups, as_of),
+        values=_values(statement, groups),
+        as_of=as_of,
+        currency=statement.currency,
+        pools=tuple(stated_pool(name, team, as_of) for name, team in statement.pools.items()),
+        work=tuple(stated_work(statement, funnel, row) for row in range(len(statement.work))),
+        referrals=stated_referrals(statement, funnel, unit),
+        max_days=tuple((stage.alert_after or np.inf) * unit for stage in statement.stages.values()),
+        grouped_by="segment" if statement.segments else "",
+    )
+
+
+def _table(statement: Statement, funnel: Funnel, groups: tuple[str, ...]) -> RateTable:
+    """Return the rates of every group and stage on their own bins, padded to the longest."""
+    unit = DAYS[statement.unit]
+    stated: list[list[tuple[Floats, Floats]]] = []
+    for group in groups:
+        segment = statement.segments.get(group)
+        overrides = segment.stages if segment else {}
+        for name in overrides:
+            known(name, funnel.stages, f"segments.{group}.stages", "stage")
+        stages = statement.stages.items()
+        stated.append([_stage_rates(name, stage, overrides.get(name), unit, group) for name, stage in stages])
+    bins = max(edges.size for row in stated for edges, _ in row)
+    edges = np.full((len(groups), len(funnel.stages), bins), np.inf)
+    rate = np.zeros((len(groups), len(funnel.stages), funnel.targets.shape[1], bins))
+    every = [(number, stage) for number in range(len(groups)) for stage in range(len(funnel.stages))]
+    for number, stage in every:
+        own, rates = stated[number][stage]
+        edges[number, stage, : own.size] = own
+        rate[number, stage, : len(rates), : own.size] = rates
+    return constant_table(edges, rate)
+
+
+def _stage_rates(
+    name: str, stage: Stage, override: Override | None, unit: float, group: str
+) -> tuple[Floats, Floats]:
+    """Return the rates of one stage, as one segment has them."""
+    where = f"stages.{name}" if override is None else f"segments.{group}.stages.{name}"
+    exits, factor = dict(stage.exits), 1.0
+    if override is not None:
+        factor = override.time_factor
+        for place, other in override.exits.items():
+            known(place, exits, f"{where}.exits", "exit")
+            exits[place] = _merged(exits[place], other)
+    try:
+        laws = [exit_.law(unit * factor) for exit_ in exits.values()]
+        return dwell.stated_rates(list(zip(_chances(exits), laws, strict=True)), min(1.0, unit))
+    except FunnelError as error:
+        raise FunnelError(f"{where}: {error}") from None
+
+
+def _merged(base: Exit, other: Exit) -> Exit:
+    """Return an exit with the other's chance and time where the other states them."""
+    chance = base.chance if other.chance is None else other.chance
+    return replace(other if other.has_time() else base, chance=chance)
+
+
+def _chances(exits: Mapping[str, Exit]) -> list[float]:
+    """Return the chances of a stage's exits, the one that says "rest" getting what is left."""
+    given = {place: exit_.chance for place, exit_ in exits.items()}
+    for place, chance in given.items():
+        if chance is None:
+            raise FunnelError(f"exits.{place}: the key 'chance' is missing")
+    if list(given.values()).count(REST) > 1:
+        raise FunnelError("'rest' is given to more than one exit")
+    stated = sum(chance for chance in given.values() if chance is not None and chance != REST)
+    if REST in given.values() and stated > 1:
+        raise FunnelError(f"the other exits' chances sum to {stated:g}: nothing is left for 'rest'")
+    return [1 - stated if chance is None or chance == REST else chance for chance in given.values()]
+
+
+def _entries(statement: Statement, funnel: Funnel, groups: tuple[str, ...], as_of: pd.Timestamp) -> Entries:
+    """Return the intake: the stated leads per day, times season and growth, from the as-of date on."""
+    leads: dict[Cell, float] = {}
+    shares = _shares(statement, groups)
+    for row, entry in enumerate(statement.entries):
+        stage = funnel.stages.index(known(entry.stage, funnel.stages, f"entries[{row}].stage", "stage"))
+        if entry.segment is not None:
+            known(entry.segment, groups, f"entries[{row}].segment", "segment")
+        for group, name in enumerate(groups):
+            part = shares[group] if entry.segment is None else float(name == entry.segment)
+            cell = Cell(stage, group, entry.channel)
+            leads[cell] = leads.get(cell, 0.0) + entry.leads * part
+    leads = {cell: number for cell, number in leads.items() if number > 0}
+    channels = {entry.channel for entry in statement.entries}
+    for name in statement.channels:
+        known(name, channels, "channels", "channel without entries")
+    total = sum(leads.values())
+    share = np.array(list(leads.values())) / (total or 1.0)
+    spend = tuple(
+        Spend(name, channel.spend, channel.elasticity) for name, channel in statement.channels.items()
+    )
+    path = total * _season_and_growth(statement, as_of)
+    return Entries(tuple(leads), share, path, statement.intake_spread, spend=spend)
+
+
+def _shares(statement: Statement, groups: tuple[str, ...]) -> list[float]:
+    shares = [statement.segments[group].share if statement.segments else 1.0 for group in groups]
+    if not np.isclose(sum(shares), 1.0, rtol=0, atol=1e-6):
+        raise FunnelError(f"segments: the shares of {', '.join(groups)} sum to {sum(shares):g}, not 1")
+    return shares
+
+
+def _season_and_growth(statement: Statement, as_of: pd.Timestamp) -> Floats:
+    """Return the factor on the intake of each day: season has mean 1, growth starts from 1 on day 0."""
+    if not statement.season and statement.growth_per_year == 0:
+        return np.ones(1)
+    days = np.arange(GROWTH_DAYS if statement.growth_per_year else 365)
+    season = np.array(statement.season or [1.0] * 12)
+    months = (as_of + pd.to_timedelta(days, unit="D")).month.to_numpy() - 1
+    factor: Floats = (season / season.mean())[months] * (1 + statement.growth_per_year) ** (days / 365.25)
+    return factor
+
+
+def _values(statement: Statement, groups: tuple[str, ...]) -> Values:
+    rows = []
+    for group in groups:
+        segment = statement.segments.get(group)
+        amount = segment.value if segment is not None and segment.value is not None else statement.value
+        if amount is None:
+            where = f"segments.{group}.value" if segment is not None else "value"
+            raise FunnelError(f"{where}: what a win is worth is missing")
+        rows.append(_atoms(amount))
+    return Values(np.array(rows), np.ones(len(groups)))
+
+
+def _atoms(amount: Amount) -> Floats:
+    """Return equally likely amounts, the means of equal slices of the lognormal: their mean is exact."""
+    from scipy.special import ndtr, ndtri
+
+    if amount.median is None or amount.p90 is None:
+        return np.full(ATOMS, amount.fixed or 0.0)
+    sigma = np.log(amount.p90 / amount.median) / ndtri(0.9)
+    cuts = ndtri(np.linspace(0, 1, ATOMS + 1))
+    atoms: Floats = amount.median * np.exp(sigma**2 / 2) * np.diff(ndtr(cuts - sigma)) * ATOMS
+    return atoms

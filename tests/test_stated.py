@@ -1,0 +1,350 @@
+"""Funnels stated in YAML: the ten shipped ones, their rates, and every refusal."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from numpy.testing import assert_allclose
+
+from funnelsim.errors import FunnelError
+from funnelsim.model.entries import expected
+from funnelsim.model.funnel import Funnel
+from funnelsim.model.model import Model
+from funnelsim.model.stated import load_funnel, shipped_funnels
+
+TEN = {
+    "ecommerce": ("Visit", "Product", "Basket"),
+    "flywheel": ("Qualified lead", "Proposal", "Purchase", "Customer"),
+    "inbound_tofu_mofu_bofu": ("Top", "Middle", "Bottom"),
+    "lead_funnel": ("Awareness", "Consideration", "Dormant", "Conversion"),
+    "real_estate": ("Awareness", "Enquiry", "Proposal", "Visit", "Financing", "Contract"),
+    "saas_marketing_and_sales": ("Visitor", "Lead", "MQL", "SAL", "SQL", "Opportunity"),
+    "sales_funnel_4": ("Awareness", "Interaction", "Interest", "Action"),
+    "sales_funnel_5": ("Awareness", "Interest", "Decision", "Action", "Retention"),
+    "sales_funnel_cyclical": ("Qualified lead", "Proposal", "Purchase", "Customer"),
+    "sales_process": (
+        "Lead generation",
+        "Qualification",
+        "Needs analysis",
+        "Demo",
+        "Negotiation and signing",
+        "After-sales",
+    ),
+}
+
+TINY: dict[str, Any] = {
+    "name": "Tiny",
+    "start": "2026-07-01",
+    "stages": {
+        "Lead": {
+            "exits": {
+                "Offer": {"chance": 0.4, "median": 10, "p90": 30},
+                "Lost": {"chance": "rest", "mean": 20},
+            }
+        },
+        "Offer": {
+            "exits": {"Won": {"chance": 0.5, "mean": 30}, "Lost": {"chance": 0.5, "mean": 30}},
+            "alert_after": 60,
+        },
+    },
+    "ends": ["Won", "Lost"],
+    "earns": {"Won": 1},
+    "value": 1000,
+    "entries": [
+        {"stage": "Lead", "leads": "14 per week", "channel": "web"},
+        {"stage": "Offer", "leads": "1 per day"},
+    ],
+}
+
+
+def tiny(folder: Path, change: Callable[[dict[str, Any]], Any] | None = None) -> Path:
+    data = copy.deepcopy(TINY)
+    if change is not None:
+        change(data)
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return path
+
+
+def chances(model: Model, group: int, stage: str) -> dict[str, float]:
+    """Chance of every exit of a stage under a model's rates."""
+    number = model.funnel.numbers[stage]
+    edges, rate = model.table.edges[group, number], model.table.rate[0, group, number]
+    wide = np.diff(edges[np.isfinite(edges)], append=np.inf)
+    rate = rate[:, : wide.size]
+    total = rate.sum(axis=0)
+    hazard = np.where(total > 0, total * np.where(total > 0, wide, 0), 0)
+    left = np.exp(-(np.cumsum(hazard) - np.where(np.isinf(hazard), 0, hazard)))
+    left[-1] = np.exp(-hazard[:-1].sum())
+    split = np.divide(rate, total, out=np.zeros_like(rate), where=total > 0)
+    taken = split @ (left * -np.expm1(-hazard))
+    return dict(zip(model.funnel.exits[number], taken, strict=False))
+
+
+def test_the_ten_funnels_are_shipped() -> None:
+    assert set(TEN) <= set(shipped_funnels())
+
+
+@pytest.mark.parametrize("name", TEN)
+def test_shipped_funnel_loads_and_lives(name: str) -> None:
+    model = load_funnel(name)
+    stages = model.funnel.stages
+    assert [stage for stage in stages if stage in TEN[name]] == list(TEN[name])
+    assert model.as_of == pd.Timestamp("2026-01-01")
+    for group in range(len(model.groups)):
+        for stage in stages:
+            assert_allclose(sum(chances(model, group, stage).values()), 1, atol=1e-9)
+    assert_allclose(model.entries.share.sum(), 1)
+    assert expected(model.entries, 400).min() > 0
+    assert all(cell.channel for cell in model.entries.cells)
+    assert model.values.mean.min() > 0
+    assert_reaches_an_end(model.funnel)
+
+
+def assert_reaches_an_end(funnel: Funnel) -> None:
+    good = set(funnel.ends)
+    for _ in funnel.stages:
+        good |= {stage for stage, exits in zip(funnel.stages, funnel.exits, strict=True) if good & set(exits)}
+    assert good == set(funnel.places)
+
+
+def entered(model: Model) -> set[str]:
+    return {model.funnel.stages[cell.stage] for cell in model.entries.cells}
+
+
+def test_lead_funnel_takes_leads_at_every_stage_and_wakes_the_dormant() -> None:
+    model = load_funnel("lead_funnel")
+    assert entered(model) == set(model.funnel.stages)
+    assert "Consideration" in model.funnel.exits[model.funnel.numbers["Dormant"]]
+    assert_allclose(chances(model, 0, "Dormant")["Consideration"], 0.2, atol=1e-6)
+
+
+def test_cyclical_funnels_lead_back() -> None:
+    assert "Proposal" in load_funnel("sales_funnel_cyclical").funnel.exits[3]
+    model = load_funnel("sales_funnel_5")
+    assert "Action" in model.funnel.exits[model.funnel.numbers["Retention"]]
+    assert model.funnel.earns == {"Retention": 1.0}
+
+
+def test_sales_funnel_4_shrinks_while_the_chance_grows() -> None:
+    model = load_funnel("sales_funnel_4")
+    steps = ["Awareness", "Interaction", "Interest", "Action"]
+    on = [
+        chances(model, 0, stage)[target] for stage, target in zip(steps, [*steps[1:], "Bought"], strict=True)
+    ]
+    assert on == sorted(on)
+    assert model.referrals[0].mean > 0
+    assert "Retargeting" in model.funnel.exits[3]
+
+
+def test_sales_funnel_5_has_two_kinds_of_deal_and_alerts() -> None:
+    model = load_funnel("sales_funnel_5")
+    assert model.groups == ("small", "large")
+    small, large = model.values.mean
+    assert 5_000 < small < 20_000
+    assert 500_000 < large < 2_000_000
+    assert model.max_days == (21, 30, 30, 21, np.inf)
+    assert_allclose([chances(model, g, "Decision")["Action"] for g in (0, 1)], [0.5, 0.3], atol=1e-6)
+    assert [work.groups for work in model.work] == [(0,), (1,)]
+
+
+def test_saas_sends_rejected_leads_to_nurturing() -> None:
+    model = load_funnel("saas_marketing_and_sales")
+    assert model.funnel.exits[model.funnel.numbers["MQL"]] == ("SAL", "Nurturing")
+    assert [pool.name for pool in model.pools] == ["account executives"]
+    assert_allclose(model.pools[0].week * 24, [8, 8, 8, 8, 8, 0, 0])
+
+
+def test_shop_lives_by_the_hour() -> None:
+    model = load_funnel("ecommerce")
+    assert model.funnel.step == 1 / 24
+    assert not model.pools
+    assert model.table.edges[0, 0, 20] < 1 / 24
+
+
+def test_flywheel_settles_by_its_own_formula() -> None:
+    model = load_funnel("flywheel")
+    purchases = 1 / (1 - chances(model, 0, "Customer")["Purchase"])
+    customer = chances(model, 0, "Qualified lead")["Proposal"] * chances(model, 0, "Proposal")["Purchase"]
+    assert_allclose(purchases * model.referrals[0].mean * customer, 0.72, atol=1e-6)
+
+
+def test_numbers_of_a_tiny_funnel(tmp_path: Path) -> None:
+    model = load_funnel(tiny(tmp_path))
+    assert model.groups == ("all",)
+    assert model.grouped_by == ""
+    assert_allclose(chances(model, 0, "Lead")["Offer"], 0.4, atol=1e-9)
+    assert_allclose(model.table.rate[0, 0, 1, :2, 0], [1 / 60, 1 / 60])
+    assert_allclose(expected(model.entries, 3), [[2, 2, 2], [1, 1, 1]])
+    assert model.max_days == (np.inf, 60)
+    assert_allclose(model.values.mean, [1000])
+
+
+def test_as_of_replaces_the_start(tmp_path: Path) -> None:
+    assert load_funnel(tiny(tmp_path)).as_of == pd.Timestamp("2026-07-01")
+    assert load_funnel(tiny(tmp_path), "2026-09-30").as_of == pd.Timestamp("2026-10-01")
+    assert load_funnel(tiny(tmp_path), pd.Timestamp("2026-09-30")).as_of == pd.Timestamp("2026-09-30")
+
+
+def test_units_scale_and_never_round(tmp_path: Path) -> None:
+    days = load_funnel(tiny(tmp_path)).table
+    hours = load_funnel(tiny(tmp_path, lambda data: data.update(unit="hour"))).table
+    assert_allclose(hours.rate[0, 0, 1, :2, 0], days.rate[0, 0, 1, :2, 0] * 24)
+    assert load_funnel(tiny(tmp_path, lambda data: data.update(unit="week"))).max_days[1] == 420
+
+
+def test_season_has_mean_one_and_growth_starts_at_one(tmp_path: Path) -> None:
+    season = [2.0] * 6 + [4.0] * 6
+    model = load_funnel(tiny(tmp_path, lambda data: data.update(season=season, growth_per_year=0.1)))
+    leads = expected(model.entries, 366).sum(axis=0)
+    assert_allclose(leads[0], 3 * 4 / 3)
+    assert_allclose(leads[200], 3 * 2 / 3 * 1.1 ** (200 / 365.25))
+
+
+def test_values_and_draws_keep_their_means(tmp_path: Path) -> None:
+    def change(data: dict[str, Any]) -> None:
+        data["value"] = {"median": 1000, "p90": 5000}
+        data["pools"] = {"reps": {"size": {"2026-01-01": 2, "2026-08-01": 3}, "holidays": ["2026-12-25"]}}
+        hours, patience = {"median": 2, "p90": 8}, {"mean": 5}
+        data["work"] = [
+            {"stage": "Offer", "pool": "reps", "hours": hours, "patience": patience, "gives_up_to": "Lost"},
+            {"stage": "Lead", "pool": "reps", "hours": {"fixed": 3}},
+        ]
+
+    model = load_funnel(tiny(tmp_path, change))
+    sigma = np.log(5) / 1.2815515655446004
+    assert_allclose(model.values.mean, 1000 * np.exp(sigma**2 / 2), rtol=1e-9)
+    sigma = np.log(4) / 1.2815515655446004
+    table = model.work[0].time.quantiles
+    assert_allclose(((table[1:] + table[:-1]) / 2).mean() * 24, 2 * np.exp(sigma**2 / 2), rtol=1e-9)
+    assert model.work[0].patience is not None
+    table = model.work[0].patience.quantiles
+    assert_allclose(((table[1:] + table[:-1]) / 2).mean(), 5, rtol=1e-9)
+    assert_allclose(model.work[1].time.quantiles, [0.125])
+    assert model.pools[0].size.tolist() == [2, 3]
+    assert model.pools[0].starts.tolist() == [-np.inf, 31]
+    assert model.pools[0].holidays == (177,)
+
+
+def segments(data: dict[str, Any], **override: Any) -> None:
+    data["segments"] = {"small": {"share": 0.75}, "large": {"share": 0.25, "stages": override}}
+
+
+def test_segments_override_times_and_chances(tmp_path: Path) -> None:
+    offer = {"time_factor": 2, "exits": {"Won": {"chance": 0.2}, "Lost": {"chance": 0.8}}}
+    model = load_funnel(tiny(tmp_path, lambda data: segments(data, Offer=offer)))
+    assert_allclose(model.table.rate[0, :, 1, :2, 0], [[1 / 60, 1 / 60], [0.2 / 60, 0.8 / 60]])
+    assert_allclose(expected(model.entries, 1)[:, 0], [1.5, 0.5, 0.75, 0.25])
+    assert model.grouped_by == "segment"
+
+
+def put(*keys: str | int, value: Any) -> Callable[[dict[str, Any]], None]:
+    def change(data: Any) -> None:
+        for key in keys[:-1]:
+            data = data.setdefault(key, {}) if isinstance(data, dict) else data[key]
+        data[keys[-1]] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            put("stages", "Lead", "exits", "Offr", value={"chance": 0, "mean": 1}),
+            "'Offr' is unknown; did you mean 'Offer'",
+        ),
+        (
+            put("stages", "Offer", "exits", "Won", "chance", value=0.6),
+            "stages.Offer: the chances 0.6, 0.5 sum to 1.1",
+        ),
+        (
+            put("stages", "Lead", "exits", "Offer", "chance", value=1.2),
+            "stages.Lead.exits.Offer.chance: 1.2 given",
+        ),
+        (
+            put("stages", "Offer", "exits", "Won", value={"chance": 0.5}),
+            "stages.Offer: how long it takes is missing",
+        ),
+        (
+            put("stages", "Offer", "exits", "Won", value={"mean": 3}),
+            "stages.Offer: exits.Won: the key 'chance' is missing",
+        ),
+        (
+            put("stages", "Lead", "exits", "Offer", "chance", value="rest"),
+            "'rest' is given to more than one exit",
+        ),
+        (
+            put("stages", "Lead", "alert", value=3),
+            "stages.Lead: unknown key 'alert'; did you mean 'alert_after'?",
+        ),
+        (put("earns", "Wonn", value=1), "earning place 'Wonn' is unknown; did you mean 'Won'?"),
+        (put("ends", value=["Won", "Lost", "Lead"]), "'Lead' is named twice"),
+        (
+            put("entries", 0, "stage", value="Led"),
+            "entries[0].stage: unknown stage 'Led'; did you mean 'Lead'?",
+        ),
+        (put("entries", 0, "leads", value="-3 per day"), "entries[0].leads"),
+        (put("entries", 0, "segment", value="small"), "entries[0].segment: unknown segment 'small'"),
+        (put("channels", value={"wed": {"spend": "1 per day", "elasticity": 0.2}}), "channels: unknown"),
+        (put("segments", value={"small": {"share": 0.7}}), "segments: the shares of small sum to 0.7, not 1"),
+        (put("value", value=None), "value: what a win is worth is missing"),
+        (put("start", value="1 July"), "start: '1 July' is not a date; expected one like 2026-07-01"),
+        (put("unit", value="fortnight"), "unit: 'fortnight' given, expected 'minute', 'hour'"),
+        (
+            put("work", value=[{"stage": "Lead", "pool": "x", "hours": {"mean": 1}}]),
+            "work[0].pool: unknown pool 'x'",
+        ),
+        (put("season", value=[1, 2]), "'season' has 2 factors, expected 12"),
+        (
+            lambda data: segments(data, Ofer={}),
+            "segments.large.stages: unknown stage 'Ofer'; did you mean 'Offer'?",
+        ),
+        (
+            lambda data: segments(data, Offer={"exits": {"Wn": {}}}),
+            "segments.large.stages.Offer.exits: unknown exit 'Wn'",
+        ),
+        (
+            put(
+                "work", value=[{"stage": "Lead", "pool": "r", "hours": {"mean": 1}, "patience": {"mean": 1}}]
+            ),
+            "work[0].pool: unknown pool 'r'; none is known",
+        ),
+        (
+            put("referrals", value=[{"place": "Wo", "stage": "Lead", "mean": 1, "delay": {"mean": 1}}]),
+            "did you mean 'Won'",
+        ),
+    ],
+)
+def test_refused_with_file_and_key(
+    tmp_path: Path, change: Callable[[dict[str, Any]], Any], expected: str
+) -> None:
+    path = tiny(tmp_path, change)
+    with pytest.raises(FunnelError) as caught:
+        load_funnel(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_name_says_the_nearest() -> None:
+    with pytest.raises(FunnelError, match="no funnel of that name; did you mean 'sales_funnel_5'"):
+        load_funnel("sales_funel_5")
+    with pytest.raises(FunnelError, match=r"none\.yaml: cannot be read"):
+        load_funnel("none.yaml")
+
+
+def test_nothing_left_for_the_rest(tmp_path: Path) -> None:
+    def change(data: dict[str, Any]) -> None:
+        data["stages"]["Lead"]["exits"]["Offer"]["chance"] = 0.7
+        data["stages"]["Lead"]["exits"]["Won"] = {"chance": 0.6, "mean": 3}
+
+    with pytest.raises(FunnelError, match=r"stages\.Lead: the other exits' chances sum to 1\.3"):
+        load_funnel(tiny(tmp_path, change))
