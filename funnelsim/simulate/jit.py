@@ -1,0 +1,42 @@
+"""How this package's inner loops are compiled: once, kept on disk, and never out of date."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar, cast
+
+import numba
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def kernel(function: Function) -> Function:
+    """Compile a function at its first call and keep the machine code on disk."""
+    compiled = numba.njit(cache=True, error_model="numpy", nogil=True)(function)
+    return cast(Function, compiled)
+
+
+def inlined(function: Function) -> Function:
+    """Compile a small function into its callers, so that loops around it become vector instructions.
+
+    Neither here nor in `kernel` may arithmetic be reordered or fused: a lead's moments must come out
+    equal, bit for bit, in a vector loop and when Python calls the function for one lead.
+    """
+    compiled = numba.njit(cache=True, error_model="numpy", nogil=True, forceinline=True)(function)
+    return cast(Function, compiled)
+
+
+def forget_outdated() -> None:
+    """Remove machine code that is older than any source file of this package.
+
+    numba looks at the file of the compiled function only, not at the files that it calls.
+    """
+    folder = Path(__file__).parent
+    newest = max(source.stat().st_mtime for source in folder.glob("*.py"))
+    for index in (folder / "__pycache__").glob("*.nbi"):
+        if index.stat().st_mtime < newest:
+            index.unlink(missing_ok=True)
+
+
+forget_outdated()

@@ -1,0 +1,158 @@
+"""What a simulation leaves: a run's leads and rows as arrays, and as a log that is itself a history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from funnelsim.files import whole_file
+from funnelsim.model.model import Model, OpenDeals
+from funnelsim.simulate.births import Start, worths
+from funnelsim.simulate.blocks import Rows
+from funnelsim.simulate.step import Plan
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Words = NDArray[np.uint64]
+OPEN, NEW = 0, 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """One replicate of all lives up to a day.
+
+    Leads are ordered: open deals as given, new leads by way in, day and number, referred leads by identity.
+    Rows are ordered by lead, then time: one for each place that a lead entered from day 0 on.
+
+    Args:
+        model, days, open_deals: what was simulated, for how many days, from which pipeline.
+        lead: (leads,) identities.
+        stage: (leads,) stage in which each began: in the pipeline, or by entering the funnel.
+        group: (leads,) group numbers.
+        channel: (leads,) channels; "" for open deals.
+        origin: (leads,) OPEN or NEW.
+        value: (leads,) what each books when it earns a full share.
+        who: (rows,) number of the lead.
+        visit: (rows,) moves that the lead had made then, 0 for its entry into the funnel.
+        place: (rows,) place number entered.
+        day: (rows,) days since the as-of moment.
+    """
+
+    model: Model
+    days: float
+    open_deals: OpenDeals
+    lead: Words
+    stage: Integers
+    group: Integers
+    channel: NDArray[np.object_]
+    origin: Integers
+    value: Floats
+    who: Integers
+    visit: Integers
+    place: Integers
+    day: Floats
+
+    @cached_property
+    def names(self) -> NDArray[np.object_]:
+        """Names of the leads: open deals' own, "new-way-day-number" or "referred-..." for the others."""
+        ids = self.lead[len(self.open_deals) :].tolist()
+        return np.array([*self.open_deals.name, *map(_name, ids)], dtype=object)
+
+    @cached_property
+    def log(self) -> pd.DataFrame:
+        """The rows as a history: lead, stage, at, channel, segment, value."""
+        places = np.array(self.model.funnel.places, dtype=object)
+        groups = np.array(self.model.groups, dtype=object)
+        nanoseconds = np.round(self.day * 86400e9).astype(np.int64)
+        return pd.DataFrame(
+            {
+                "lead": self.names[self.who],
+                "stage": places[self.place],
+                "at": self.model.as_of + pd.to_timedelta(nanoseconds, unit="ns"),
+                "channel": self.channel[self.who],
+                "segment": groups[self.group[self.who]],
+                "value": self.value[self.who],
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What each replicate booked in each period.
+
+    Args:
+        revenue: (replications, periods, 2) money; last axis open deals, new leads.
+        wins: (replications, periods, 2) revenue events.
+    """
+
+    revenue: Floats
+    wins: Floats
+
+
+def run_of(model: Model, days: float, deals: OpenDeals, plan: Plan, start: Start, rows: Rows) -> Run:
+    """Return what an engine told as a run, its leads in an order that does not depend on the engine.
+
+    Args:
+        rows: lead by lead, with a row of visit 0 for each lead born.
+    """
+    births = rows.visit == 0
+    new, number = rows.lead[births], rows.who[births]
+    rank = np.argsort(new ^ np.uint64(1 << 63), kind="stable")
+    place_in_line = np.arange(len(deals) + new.size)
+    place_in_line[number[rank]] = len(deals) + np.arange(new.size)
+    lead = np.concatenate([start.lead, new[rank]])
+    kind = np.concatenate([start.kind, rows.kind[births][rank]])
+    who = place_in_line[rows.who]
+    order: Integers | slice = slice(None)
+    if np.any(np.diff(who) < 0):
+        order = np.lexsort((rows.visit, who))
+    stage = kind % len(model.funnel.stages)
+    entered = np.where(births, rows.kind % len(model.funnel.stages), rows.place)
+    return Run(
+        model, days, deals, lead, stage, kind // len(model.funnel.stages), _channels(model, lead, len(deals)),
+        np.where(np.arange(lead.size) < len(deals), OPEN, NEW), worths(plan, start, lead, kind),
+        who[order], rows.visit[order], entered[order], rows.moment[order],
+    )  # fmt: skip
+
+
+def _channels(model: Model, lead: Words, opened: int) -> NDArray[np.object_]:
+    """Return the channel of each lead, read from its identity."""
+    words = lead[opened:]
+    known = np.array(
+        ["", *(cell.channel for cell in model.entries.cells), *(kind.channel for kind in model.referrals)],
+        dtype=object,
+    )
+    cell = (words >> np.uint64(47)).astype(np.int64) & 0xFFFF
+    referral = (words >> np.uint64(58)).astype(np.int64) & 0xF
+    number = np.where(words >> np.uint64(63) == 1, cell, len(model.entries.cells) + referral)
+    channels: NDArray[np.object_] = known[np.concatenate([np.zeros(opened, dtype=np.int64), 1 + number])]
+    return channels
+
+
+def _name(word: int) -> str:
+    """Return the name of a lead that was not in the pipeline.
+
+    >>> _name(1 << 63 | 2 << 47 | 30 << 32 | 4), _name(1 << 62)
+    ('new-2-30-4', 'referred-4000000000000000')
+    """
+    if word >> 63:
+        return f"new-{word >> 47 & 0xFFFF}-{word >> 32 & 0x7FFF}-{word & 0xFFFFFFFF}"
+    return f"referred-{word:016x}"
+
+
+def write_log(run: Run, path: str | Path) -> None:
+    """Write a run's log as Parquet if the path ends so, else as CSV; whole or not at all.
+
+    Raises:
+        FunnelError: the folder is missing or cannot be written to.
+    """
+    with whole_file(path) as temporary:
+        if str(path).endswith(".parquet"):
+            run.log.to_parquet(temporary, index=False)
+        else:
+            run.log.to_csv(temporary, index=False, date_format="%Y-%m-%dT%H:%M:%S.%f")

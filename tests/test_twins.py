@@ -1,0 +1,136 @@
+"""The two engines tell the same lives, row for row and bit for bit, on funnels that nobody picked."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from funnelsim.model.entries import Cell, Entries
+from funnelsim.model.funnel import Funnel
+from funnelsim.model.model import Model, OpenDeals
+from funnelsim.model.rates import RateTable
+from funnelsim.model.reps import Draw, Referral
+from funnelsim.model.values import Values
+from funnelsim.simulate.run import period_sums, simulate
+
+COLUMNS = ("lead", "stage", "group", "channel", "origin", "value", "who", "visit", "place", "day")
+
+
+def some_funnel(rng: np.random.Generator, stages: int) -> Funnel:
+    """Return a funnel whose stages lead anywhere, back and to themselves too; some stages earn."""
+    names = tuple(f"s{i}" for i in range(stages))
+    ends = ("Won", "Lost")
+    exits = tuple(
+        tuple(rng.choice(names + ends, size=rng.integers(1, min(stages + 2, 4) + 1), replace=False).tolist())
+        for _ in names
+    )
+    earns = {"Won": 1.0} | ({names[-1]: 0.5} if rng.random() < 0.5 else {})
+    return Funnel("some", names, ends, exits, earns)
+
+
+def some_table(rng: np.random.Generator, funnel: Funnel, groups: int, eras: int) -> RateTable:
+    """Return rates with gaps, bins of all widths, and levers that begin on any day."""
+    stages, exits, bins = len(funnel.stages), funnel.targets.shape[1], int(rng.integers(1, 6))
+    edges = np.concatenate(
+        [np.zeros((groups, stages, 1)), np.cumsum(rng.exponential(6, (groups, stages, bins)), -1)], -1
+    )
+    edges[rng.random((groups, stages)) < 0.3, 2:] = np.inf
+    rate = (
+        rng.gamma(0.5, 0.2, (1, groups, stages, exits, bins + 1))
+        * (funnel.targets >= 0)[None, None, :, :, None]
+    )
+    rate *= np.isfinite(edges)[None, :, :, None, :]
+    change = rng.choice([0.0, 0.5, 1.0, 3.0], (eras, groups, stages, exits, 1))
+    change[0] = 1.0
+    starts = np.concatenate(
+        [[-np.inf], np.sort(rng.choice([0.0, 3.0, 7.5, 11.0 / 7], eras - 1, replace=False))]
+    )
+    speed = rng.choice([0.5, 1.0, 1.25], (eras, groups, stages))
+    return RateTable(edges, rate * change, starts, speed)
+
+
+def some_deals(rng: np.random.Generator, count: int, stages: int, groups: int) -> OpenDeals:
+    value = np.where(rng.random(count) < 0.3, np.nan, rng.lognormal(9, 1, count))
+    return OpenDeals(
+        np.array([f"deal {i}" for i in range(count)], dtype=object), rng.integers(0, stages, count),
+        rng.integers(0, groups, count), rng.exponential(20, count), value,
+    )  # fmt: skip
+
+
+def some_referrals(rng: np.random.Generator, funnel: Funnel, count: int) -> tuple[Referral, ...]:
+    places, stages = len(funnel.places), len(funnel.stages)
+    delays = [Draw(np.sort(rng.exponential(3, rng.integers(1, 5)))) for _ in range(count)]
+    return tuple(
+        Referral(int(rng.integers(places)), int(rng.integers(stages)), 0.4, delay, f"friend {i}")
+        for i, delay in enumerate(delays)
+    )
+
+
+@st.composite
+def situations(draw) -> tuple[Model, OpenDeals, float]:
+    """A model, a pipeline, and days to simulate."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    stages, groups = draw(st.integers(1, 5)), draw(st.integers(1, 3))
+    funnel = some_funnel(rng, stages)
+    table = some_table(rng, funnel, groups, draw(st.integers(1, 4)))
+    ways = draw(st.integers(0, 4))
+    cells = tuple(
+        Cell(int(rng.integers(stages)), int(rng.integers(groups)), f"c{i % 2}") for i in range(ways)
+    )
+    share = rng.dirichlet(np.ones(ways)) if ways else np.zeros(0)
+    entries = Entries(cells, share, rng.gamma(1, 4, 10), spread=draw(st.sampled_from([0.0, 0.3])))
+    values = Values(np.sort(rng.lognormal(9, 1, (groups, 7)), axis=1), rng.uniform(0.5, 1.2, groups))
+    model = Model(
+        funnel, tuple(f"g{i}" for i in range(groups)), table, entries, values, pd.Timestamp("2026-04-01"),
+        referrals=some_referrals(rng, funnel, draw(st.integers(0, 2))),
+    )  # fmt: skip
+    return (
+        model,
+        some_deals(rng, draw(st.integers(0, 6)), stages, groups),
+        draw(st.sampled_from([0.0, 1.5, 25.0])),
+    )
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(situations(), st.integers(0, 2**64 - 1), st.integers(0, 5))
+def test_engines_tell_the_same_lives(situation, seed, replicate):
+    model, deals, days = situation
+    one, other = (
+        simulate(model, days, seed=seed, replicate=replicate, open_deals=deals, engine=engine)
+        for engine in ("compiled", "simpy")
+    )
+    for column in COLUMNS:
+        np.testing.assert_array_equal(getattr(one, column), getattr(other, column), err_msg=column)
+    pd.testing.assert_frame_equal(one.log, other.log)
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(situations(), st.integers(0, 100))
+def test_engines_book_the_same_sums(situation, seed):
+    model, deals, _ = situation
+    sums = [
+        period_sums(model, [0, 4, 20], open_deals=deals, replications=3, seed=seed, engine=engine)
+        for engine in ("compiled", "simpy")
+    ]
+    np.testing.assert_array_equal(sums[0].wins, sums[1].wins)
+    np.testing.assert_allclose(sums[0].revenue, sums[1].revenue, rtol=1e-12)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(situations(), st.integers(0, 100))
+def test_every_lead_is_in_one_place_at_every_time(situation, seed):
+    model, deals, days = situation
+    run = simulate(model, days, seed=seed, open_deals=deals)
+    stages = len(model.funnel.stages)
+    assert np.all((run.day >= 0) & (run.day < max(days, 1e-300)))
+    for who in range(run.lead.size):
+        rows = run.who == who
+        assert np.all(np.diff(run.day[rows]) >= 0)
+        first = int(run.origin[who] == 0)
+        assert run.visit[rows].tolist() == list(range(first, first + int(rows.sum())))
+        assert np.all(run.place[rows][:-1] < stages)
+        path = [int(run.stage[who]), *run.place[rows & (run.visit > 0)]]
+        for before, after in itertools.pairwise(path):
+            assert model.funnel.places[after] in model.funnel.exits[before]
