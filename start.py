@@ -37,7 +37,7 @@ NBVAL = [
     "--nbval-sanitize-with=tests/sanitize.cfg",
 ]
 CHECKS = [
-    ("lint", ["ruff", "check", "."]),
+    ("lint", ["ruff", "check", "--no-unsafe-fixes", "."]),
     ("format", ["ruff", "format", "--check", "."]),
     ("types", ["mypy"]),
     ("unit tests and doctests", PYTEST),
