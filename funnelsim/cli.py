@@ -115,9 +115,9 @@ def compare(
 ) -> None:
     """Compare scenarios from the same state, with the same luck and the same draws."""
     from funnelsim.forecast.compare import compare as paired
+    from funnelsim.forecast.compare import lever_parts
     from funnelsim.forecast.planner import situation, under
-    from funnelsim.forecast.report import compare_page
-    from funnelsim.show.tables import print_comparison
+    from funnelsim.show.tables import print_comparison, show_table
 
     _writable(html)
     place = situation(_read(history, mapping, as_of), period=period, count=periods)
@@ -127,9 +127,15 @@ def compare(
         target=target, progress=_progress(),
     )  # fmt: skip
     print_comparison(table, place.model.currency)
+    parts = lever_parts(place, scenarios)
+    for name, frame in parts.items():
+        if len(frame) > 1:
+            show_table(frame, f"What each lever of '{name}' brings")
     if html:
-        compare_page(html, table, place.model.currency)
-        typer.echo(f"page: {html.resolve()}")
+        from funnelsim.pages import compare_page
+
+        compare_page(html, table, place.model.currency, parts)
+        typer.echo(f"written: {html.resolve()}")
 
 
 @app.command(epilog="Example: funnelsim simulate sales_funnel_5 --days 365 --seed 1 -o log.csv")
@@ -182,8 +188,7 @@ def _forecast(
     deals: Path | None = None,
 ) -> None:
     from funnelsim.forecast.export import as_json, deals_csv
-    from funnelsim.forecast.planner import forecast_situation, past_revenue, situation, under
-    from funnelsim.forecast.report import forecast_page
+    from funnelsim.forecast.planner import forecast_situation, situation, under
     from funnelsim.show.tables import print_forecast
 
     _writable(json, html, deals)
@@ -191,14 +196,14 @@ def _forecast(
     found = forecast_situation(
         place, draws=draws, seed=seed, engine=engine, target=target, progress=_progress()
     )
-    print_forecast(found.periods, found.widths, currency=found.currency)
+    print_forecast(found.periods, found.widths, target=target, currency=found.currency)
     for note in place.model.notes:
         typer.echo(f"- {note}")
     written = as_of or f"{place.history.until - _instant():%Y-%m-%d}"
     outputs: list[tuple[Path | None, Any]] = [
         (json, lambda path: _write(path, as_json(found, as_of=written, period=period))),
         (deals, lambda path: _write(path, deals_csv(found))),
-        (html, lambda path: forecast_page(path, place, found, past_revenue(place, period, 8))),
+        (html, lambda path: _page(path, place, found, period)),
     ]
     for path, write in outputs:
         if path is not None:
@@ -216,6 +221,13 @@ def _write(path: Path, text: str) -> None:
     from funnelsim.files import write_atomic
 
     write_atomic(path, text)
+
+
+def _page(path: Path, place: Any, found: Any, period: str) -> None:
+    from funnelsim.forecast.planner import past_revenue
+    from funnelsim.pages import forecast_page
+
+    forecast_page(path, place, found, past_revenue(place, period, 8))
 
 
 def _instant() -> Any:

@@ -21,9 +21,10 @@ FLOORS = {
     "calibrate": 3,
     "simulate": 3,
     "forecast": 4,
-    "cli": 5,
-    "__main__": 6,
-    "__init__": 6,
+    "pages": 5,
+    "cli": 6,
+    "__main__": 7,
+    "__init__": 7,
 }
 # Module prefixes, below funnelsim, that may import the library.
 KNOWN_TO = {

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from math import factorial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,8 +15,9 @@ from funnelsim.calibrate.posterior import draw_rates
 from funnelsim.errors import FunnelError
 from funnelsim.forecast.forecast import amounts, choose_engine, forecast, intensities
 from funnelsim.forecast.periods import Period, days_of
+from funnelsim.forecast.planner import Situation
 from funnelsim.model.model import Model, OpenDeals
-from funnelsim.model.scenario import Scenario, apply_scenario
+from funnelsim.model.scenario import Scenario, apply_scenario, read_scenario
 from funnelsim.simulate.run import period_sums
 
 Floats = NDArray[np.float64]
@@ -117,6 +119,14 @@ def shapley(
     }
     parts = [_shapley_part(worth, lever, count) for lever in range(count)]
     return pd.DataFrame({"lever": [change.words for change in scenario.changes], "part": parts})
+
+
+def lever_parts(place: Situation, scenarios: Sequence[Path]) -> dict[str, pd.DataFrame]:
+    """Return the levers of each scenario file with their parts of its gain; see `shapley`."""
+    edges = days_of(place.periods, place.model.as_of)
+    return {
+        path.stem: shapley(place.model, read_scenario(path, place.model), place.deals, edges) for path in scenarios
+    }
 
 
 def expected_revenue(model: Model, open_deals: OpenDeals, edges: Floats, *, draws: int, seed: int) -> float:

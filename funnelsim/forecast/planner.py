@@ -55,7 +55,9 @@ def under(place: Situation, scenario: Path | None) -> Situation:
     """Return the same situation with a scenario's levers pulled; none changes nothing."""
     if scenario is None:
         return place
-    return replace(place, model=apply_scenario(place.model, read_scenario(scenario, place.model)))
+    found = read_scenario(scenario, place.model)
+    model = apply_scenario(place.model, found)
+    return replace(place, model=replace(model, notes=(*model.notes, *found.notes)) if found.notes else model)
 
 
 def forecast_situation(

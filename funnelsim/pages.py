@@ -1,0 +1,142 @@
+"""What stands on the pages that the terminal writes: the forecast of a company, and scenarios side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from funnelsim.forecast.forecast import Forecast
+from funnelsim.forecast.planner import Situation
+from funnelsim.history.log import open_leads
+from funnelsim.history.metrics import metrics
+from funnelsim.history.quality import quality_table
+from funnelsim.show import words
+from funnelsim.show.charts import differences, fan, funnel_chart, open_ages, split, spread
+from funnelsim.show.report import Fact, Section, write_report
+
+HORIZON = 90.0
+MOST_DEALS = 100
+HOW_TO_READ = (
+    "Booked: won before the as-of date, in the period that holds it. Open deals: in the pipeline on the as-of "
+    "date. Leads not yet created: those that will come in, by the intake of the past.",
+    "80 % interval: of ten such forecasts, about eight should end inside it, one below and one above.",
+    "Noise floor: the width that would remain if every rate were known exactly. It is luck; no model removes it.",
+    "A chance is of winning within the named period, never 'some day'.",
+)
+LIMITS = (
+    "The future is taken to work like the past, recent months weighing most. A price list, a campaign or a new "
+    "competitor that no past row shows must be stated in a scenario.",
+    "Deals are taken to be independent, apart from a common factor on the intake and one on the wins of a period.",
+)
+
+
+def forecast_page(path: Path, place: Situation, found: Forecast, past: pd.DataFrame) -> None:
+    """Write the page of a forecast: fan, origins, width, open deals, funnel, and what was read.
+
+    Args:
+        path: where to.
+        place: the company's situation.
+        found: the forecast.
+        past: period, start, revenue and wins of whole past periods.
+    """
+    money = bool((past["revenue"] > 0).any() or (found.periods["mean"] > 0).any())
+    target = None if np.isnan(found.target) else found.target
+    sections = [
+        Section("What will we close?", chart=fan(found.periods, target, past, found.widths, found.currency))
+        if money
+        else Section("What will we close?", chart=fan(found.periods, past=past, measure="wins")),
+        Section("Where does it come from?", chart=split(found.periods, found.currency)),
+        Section("How sure is it, and why?", chart=spread(found.widths), table=found.widths),
+        Section(
+            "Which deals carry it?",
+            chart=_pipeline(place, found.currency),
+            table=found.deals.head(MOST_DEALS),
+            caption=f"The {min(MOST_DEALS, len(found.deals)):,} of {len(found.deals):,} open deals with most expected money.",
+        ),
+        Section("How does the funnel convert?", chart=_funnel(place)),
+        Section("What was read", text=place.history.source, table=quality_table(place.history)),
+    ]
+    write_report(
+        path,
+        "Forecast",
+        sections,
+        headline=_headline(found),
+        facts=_facts(found),
+        how_to_read=HOW_TO_READ,
+        limits=(*place.history.limits, *place.model.notes, *LIMITS),
+        footer=f"As of {found.as_of:%Y-%m-%d %H:%M}, engine: {found.engine}.",
+    )
+
+
+def compare_page(path: Path, table: pd.DataFrame, currency: str, parts: dict[str, pd.DataFrame]) -> None:
+    """Write the page of a comparison: differences with intervals, and what each lever brings.
+
+    Args:
+        path: where to.
+        table: what `compare` returned.
+        currency: three letters.
+        parts: scenario -> its levers and their parts of the gain.
+    """
+    sections = [Section("What would change?", chart=differences(table, currency), table=table)]
+    sections += [
+        Section(f"Which lever brings what in '{name}'?", table=frame, caption="Parts add up to the whole gain.")
+        for name, frame in parts.items()
+        if len(frame) > 1
+    ]
+    write_report(
+        path,
+        "Scenarios",
+        sections,
+        how_to_read=(
+            "Every scenario is lived through by the same leads with the same luck, so a difference is never noise.",
+            "Better: the share of futures in which the scenario earns more than the present plan.",
+        ),
+        limits=LIMITS,
+    )
+
+
+def _headline(found: Forecast) -> str:
+    first = found.periods.query("origin == 'total' and measure == 'revenue'").iloc[0]
+    low, high = (words.money(first[level], found.currency) for level in ("0.10", "0.90"))
+    return f"{first['period']}: {words.money(first['mean'], found.currency)} expected, most likely {low} to {high}"
+
+
+def _facts(found: Forecast) -> list[Fact]:
+    first = found.periods[found.periods["period"] == found.periods["period"].iloc[0]]
+    revenue = first[first["measure"] == "revenue"].set_index("origin")
+    facts = [
+        Fact(name, words.money(revenue.loc[origin, "mean"], found.currency), str(first["period"].iloc[0]))
+        for origin, name in (("booked", "booked"), ("open", "open deals"), ("new", "not yet created"))
+    ]
+    wins = first[(first["measure"] == "wins") & (first["origin"] == "total")].iloc[0]
+    facts.append(Fact("wins", words.digits(wins["mean"]), f"{wins['0.10']:.0f} to {wins['0.90']:.0f} (80 %)"))
+    if np.isfinite(found.target):
+        chance = found.widths["p_target"].iloc[0]
+        facts.append(Fact("chance to reach the target", words.percent(chance), words.money(found.target, found.currency)))
+    return facts
+
+
+def _pipeline(place: Situation, currency: str) -> object:
+    leads = open_leads(place.history)
+    order = leads["stage"].map({stage: i for i, stage in enumerate(place.history.stages)})
+    return open_ages(leads.iloc[order.argsort(kind="stable")], currency=currency) if len(leads) else None
+
+
+def _funnel(place: Situation) -> object:
+    """Return the funnel chart: of the leads that enter each stage, the share won within the horizon."""
+    table = metrics(place.history, HORIZON)
+    rows = table[(table["metric"] == "win rate") & table["scope"].isin(place.history.stages)]
+    if rows.empty or not np.isfinite(rows["value"]).any():
+        return None
+    frame = pd.DataFrame(
+        {
+            "stage": rows["scope"],
+            "entered": rows["leads"],
+            "reached": rows["value"] * rows["leads"],
+            "share": rows["value"],
+            "horizon": HORIZON,
+        }
+    )
+    return funnel_chart(frame)
