@@ -75,7 +75,7 @@ def book_of(source: str, count: int | None = 1, output: str = "") -> dict:
         ("files = !ls", 1, "", "magic"),
         ("x = 1\nx;", 1, "", "semicolon"),
         ("\n".join(["x = 1"] * 21), 1, "", "21 lines"),
-        ("open('/home/ann/leads.csv')", 1, "", "path"),
+        ("open('/Users/ann/leads.csv')", 1, "", "path"),
         ("print(page)", 1, "/tmp/report.html", "path"),
     ],
 )
