@@ -1,13 +1,14 @@
-"""Levers on rates: what a scenario does to how leads leave a stage, at which dates."""
+"""Levers: what a scenario can change, and what the levers on rates do to a rate table."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from funnelsim.model.entries import Change as IntakeLever
 from funnelsim.model.rates import RateTable
 
 Floats = NDArray[np.float64]
@@ -34,6 +35,106 @@ class RateLever:
     groups: tuple[int, ...]
     start: float = 0.0
     end: float = np.inf
+
+
+@dataclass(frozen=True)
+class SpendLever:
+    """A change of what a channel costs; its leads answer with (new spend / today's spend) ** elasticity.
+
+    Args:
+        channel: name of the channel.
+        cells: numbers of the channel's ways in.
+        today: spend per day now.
+        elasticity: 0 (money brings nothing) to 1 (twice the money, twice the leads).
+        multiply, add: new spend per day = spend * multiply + add.
+        start, end: days since the as-of date; end may be inf.
+    """
+
+    channel: str
+    cells: tuple[int, ...]
+    today: float
+    elasticity: float
+    multiply: float = 1.0
+    add: float = 0.0
+    start: float = 0.0
+    end: float = np.inf
+
+
+@dataclass(frozen=True)
+class ValueLever:
+    """A factor on what every win of some groups brings from the as-of date on, open deals included."""
+
+    groups: tuple[int, ...]
+    multiply: float
+
+
+@dataclass(frozen=True)
+class RepsLever:
+    """A change of a pool's size between two days, at full strength after a ramp.
+
+    Args:
+        pool: pool number.
+        add: reps that come, negative: that leave.
+        to: the size that the pool gets instead; None: `add` counts.
+        ramp: strength of those who come in each month (365.25 / 12 days) after they came, before 1.
+        start, end: days since the as-of date; end may be inf.
+    """
+
+    pool: int
+    add: int = 0
+    to: int | None = None
+    ramp: tuple[float, ...] = ()
+    start: float = 0.0
+    end: float = np.inf
+
+
+@dataclass(frozen=True)
+class ReferralLever:
+    """A factor on how many new leads some referrals (by number) bring."""
+
+    referrals: tuple[int, ...]
+    multiply: float
+
+
+@dataclass(frozen=True)
+class WorkLever:
+    """A factor on the rep time that some tasks (by number) need."""
+
+    tasks: tuple[int, ...]
+    multiply: float
+
+
+Lever = RateLever | IntakeLever | SpendLever | ValueLever | RepsLever | ReferralLever | WorkLever
+
+
+@dataclass(frozen=True)
+class Change:
+    """One line of a scenario: the levers it pulls, and the same in words."""
+
+    words: str
+    levers: tuple[Lever, ...]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A what-if question: changes to a model, checked against it.
+
+    Args:
+        name: what it is called, the file's stem.
+        question: what it is to answer.
+        changes: in the order in which they act.
+        notes: what to mind, one sentence each, such as extrapolation.
+    """
+
+    name: str
+    question: str = ""
+    changes: tuple[Change, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def only(self, numbers: Iterable[int]) -> Scenario:
+        """Return the scenario with only some of its changes, by number."""
+        chosen = set(numbers)
+        return replace(self, changes=tuple(c for i, c in enumerate(self.changes) if i in chosen))
 
 
 def era_starts(levers: Sequence[RateLever]) -> Floats:

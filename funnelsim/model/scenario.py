@@ -1,0 +1,146 @@
+"""A what-if: the model as it would be under a scenario's levers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from funnelsim.errors import FunnelError
+from funnelsim.model.entries import Change as IntakeLever
+from funnelsim.model.entries import Entries
+from funnelsim.model.levers import (
+    Lever,
+    RateLever,
+    ReferralLever,
+    RepsLever,
+    Scenario,
+    SpendLever,
+    ValueLever,
+    WorkLever,
+    table_under,
+)
+from funnelsim.model.model import Model
+from funnelsim.model.rates import RateTable
+from funnelsim.model.reps import Draw, Pool
+from funnelsim.model.scenario_file import read_scenario
+from funnelsim.model.units import DAYS
+from funnelsim.model.values import Values
+
+__all__ = ["Scenario", "apply_scenario", "read_scenario"]
+
+
+def apply_scenario(model: Model, scenario: Scenario) -> Model:
+    """Return the model under a scenario; a scenario without changes returns the same object.
+
+    Raises:
+        FunnelError: the levers cannot be pulled together, such as a pool that would have fewer than no reps.
+    """
+    levers = [lever for change in scenario.changes for lever in change.levers]
+    if not levers:
+        return model
+    rates = model.levers + tuple(lever for lever in levers if isinstance(lever, RateLever))
+    return replace(
+        model,
+        table=_table(model, rates),
+        levers=rates,
+        entries=_entries(model.entries, levers),
+        values=_values(model.values, [lever for lever in levers if isinstance(lever, ValueLever)]),
+        pools=_pools(model.pools, [lever for lever in levers if isinstance(lever, RepsLever)]),
+        work=tuple(replace(w, time=_longer(w.time, i, levers)) for i, w in enumerate(model.work)),
+        referrals=tuple(replace(r, mean=r.mean * _factor(i, levers)) for i, r in enumerate(model.referrals)),
+    )
+
+
+def _table(model: Model, levers: tuple[RateLever, ...]) -> RateTable:
+    """Return the rates under all levers, those that the model already has coming first."""
+    if levers == model.levers:
+        return model.table
+    table = model.table
+    if not model.levers and table.starts.size > 1:
+        raise FunnelError("the model's rates already change at dates; levers on rates need a model without")
+    base = RateTable(table.edges, table.rate[:1], table.starts[:1], table.speed[:1])
+    return table_under(levers, base)
+
+
+def _entries(entries: Entries, levers: Sequence[Lever]) -> Entries:
+    changes = [lever for lever in levers if isinstance(lever, IntakeLever)]
+    spend = [lever for lever in levers if isinstance(lever, SpendLever)]
+    for channel in dict.fromkeys(lever.channel for lever in spend):
+        changes += _answer([lever for lever in spend if lever.channel == channel])
+    return replace(entries, changes=entries.changes + tuple(changes)) if changes else entries
+
+
+def _answer(levers: Sequence[SpendLever]) -> list[IntakeLever]:
+    """Return how a channel's leads answer to all changes of its spend together, between their dates.
+
+    leads multiply by (spend / today) ** elasticity; multiplying and adding act in the order given.
+    """
+    moments = sorted({day for lever in levers for day in (lever.start, lever.end)} - {np.inf})
+    changes = []
+    for start, end in zip(moments, [*moments[1:], np.inf], strict=True):
+        first, spend = levers[0], levers[0].today
+        for lever in levers:
+            if lever.start <= start < lever.end:
+                spend = spend * lever.multiply + lever.add
+        if spend < -1e-9:
+            raise FunnelError(f"the spend on {first.channel} would be {spend:g} per day, less than nothing")
+        if spend != first.today:
+            answer = (max(spend, 0.0) / first.today) ** first.elasticity
+            changes.append(IntakeLever(first.cells, start, end, answer))
+    return changes
+
+
+def _values(values: Values, levers: Sequence[ValueLever]) -> Values:
+    if not levers:
+        return values
+    factor = np.ones(len(values.ratio))
+    for lever in levers:
+        factor[list(lever.groups)] *= lever.multiply
+    return replace(values, amounts=values.amounts * factor[:, None], ratio=values.ratio * factor)
+
+
+def _pools(pools: tuple[Pool, ...], levers: Sequence[RepsLever]) -> tuple[Pool, ...]:
+    changed = list(pools)
+    for lever in levers:
+        changed[lever.pool] = _staffed(changed[lever.pool], lever)
+    return tuple(changed)
+
+
+def _staffed(pool: Pool, lever: RepsLever) -> Pool:
+    """Return a pool with more or fewer reps between two dates, newcomers at the strength of their ramp."""
+    month = DAYS["month"]
+    ramp = [lever.start + month * step for step in range(len(lever.ramp) + 1)]
+    moments = [day for day in (*ramp, lever.end) if lever.start <= day <= lever.end and np.isfinite(day)]
+    starts = np.unique(np.concatenate([pool.starts, moments]))
+    size = pool.size[np.searchsorted(pool.starts, starts, side="right") - 1].copy()
+    more = np.diff(_whole(lever.add, lever.ramp), prepend=0)
+    for day, extra in zip(ramp, more, strict=True):
+        size[(starts >= day) & (starts < lever.end)] += extra
+    if lever.to is not None:
+        size[(starts >= lever.start) & (starts < lever.end)] = lever.to
+    if size.min() < 0:
+        raise FunnelError(f"the pool '{pool.name}' would have {size.min()} reps")
+    return replace(pool, starts=starts, size=size)
+
+
+def _whole(add: int, ramp: Sequence[float]) -> NDArray[np.int64]:
+    """Return whole reps in each month of a ramp and after it, with the right sum, shape (months + 1,).
+
+    >>> _whole(2, [0.35, 0.65]).tolist(), _whole(1, [0.35, 0.65]).tolist()
+    ([1, 1, 2], [0, 1, 1])
+    """
+    reached = np.floor(np.cumsum(add * np.array(ramp)) + 0.5).astype(np.int64)
+    return np.append(np.diff(reached, prepend=0), add)
+
+
+def _longer(time: Draw, task: int, levers: Sequence[Lever]) -> Draw:
+    factors = [lever.multiply for lever in levers if isinstance(lever, WorkLever) and task in lever.tasks]
+    return Draw(time.quantiles * float(np.prod(factors))) if factors else time
+
+
+def _factor(referral: int, levers: Sequence[Lever]) -> float:
+    chosen = [lever for lever in levers if isinstance(lever, ReferralLever)]
+    return float(np.prod([lever.multiply for lever in chosen if referral in lever.referrals]))

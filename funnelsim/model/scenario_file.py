@@ -1,0 +1,121 @@
+"""Reading a scenario file: its outline, its parent, and the order of its changes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from funnelsim.errors import FunnelError, nearest
+from funnelsim.files import parse_yaml, read_text, shown, validated
+from funnelsim.model.levers import Change, Scenario
+from funnelsim.model.model import Model
+from funnelsim.model.scenario_checks import resolved
+from funnelsim.model.scenario_shapes import SHAPES, ScenarioFile
+
+
+def read_scenario(path: str | Path, model: Model, *, anywhere: bool = False) -> Scenario:
+    """Return the scenario that a YAML file holds, checked against a model.
+
+    Args:
+        path: the file.
+        model: what the scenario is for: its stages, channels, segments and pools may be named.
+        anywhere: whether `based_on` may name a file outside the scenario's own folder.
+
+    Raises:
+        FunnelError: names the file, the key path, the value, what was expected, and the nearest known name.
+    """
+    path = Path(path)
+    file = _outline(path)
+    changes: list[Change] = []
+    notes: list[str] = []
+    if file.based_on is not None:
+        parent = _parent(path, file.based_on, anywhere)
+        below = _outline(parent)
+        if below.based_on is not None:
+            problem = (
+                f"'{file.based_on}' itself builds on '{below.based_on}'; a scenario has at most one parent"
+            )
+            raise FunnelError(f"{path}: based_on: {problem}")
+        changes, notes = _changes(parent, below, model)
+    own, more = _changes(path, file, model)
+    return Scenario(path.stem, file.question, tuple(changes + own), tuple(notes + more))
+
+
+def scenario_funnel(path: str | Path) -> str | None:
+    """Return the funnel that a scenario file says it is for; None where it names none.
+
+    Raises:
+        FunnelError: the file cannot be read or is no scenario.
+    """
+    return _outline(Path(path)).funnel
+
+
+def _outline(path: Path) -> ScenarioFile:
+    """Return a file's outline; a ramp's list may be followed by "per month", which plain YAML refuses."""
+    text = re.sub(r"(\bramp:\s*)(\[[^\]\n\"']*\]\s+per\s+\w+)", r'\1"\2"', read_text(path))
+    return validated(ScenarioFile, parse_yaml(text, path), path)
+
+
+def _parent(path: Path, named: str, anywhere: bool) -> Path:
+    parent = path.parent / named
+    if not anywhere and parent.resolve().parent != path.parent.resolve():
+        raise FunnelError(f"{path}: based_on: '{named}' is outside the scenario's folder; move it there")
+    if not parent.is_file():
+        names = sorted(file.name for file in path.parent.glob("*.yaml"))
+        raise FunnelError(f"{path}: based_on: there is no file '{named}'; {nearest(named, names)}")
+    return parent
+
+
+def _changes(path: Path, file: ScenarioFile, model: Model) -> tuple[list[Change], list[str]]:
+    changes, notes = [], []
+    for number, raw in enumerate(file.changes):
+        where = f"changes[{number}]"
+        shape = SHAPES[_kind(raw, f"{path}: {where}")]
+        change = validated(shape, raw, path, under=["changes", number])
+        try:
+            levers, minded = resolved(change, model)
+        except FunnelError as error:
+            raise FunnelError(f"{path}: {where}.{error}") from None
+        notes += [f"{path.name}: {where}: {note}" for note in minded]
+        changes.append(Change(_words(raw), levers))
+    return changes, notes
+
+
+def _kind(raw: dict[str, Any], where: str) -> str:
+    """Return the one lever that a change names."""
+    kinds = [key for key in raw if key in SHAPES]
+    if len(kinds) == 1:
+        return kinds[0]
+    if kinds:
+        raise FunnelError(f"{where}: '{kinds[0]}' and '{kinds[1]}' are two levers; write two changes")
+    filters = {
+        "multiply",
+        "add",
+        "set",
+        "from",
+        "to",
+        "ramp",
+        "segment",
+        "channel",
+        "stage",
+        "today",
+        "elasticity",
+    }
+    odd = [key for key in raw if key not in filters]
+    if odd:
+        raise FunnelError(f"{where}: unknown lever {shown(odd[0])}; {nearest(odd[0], SHAPES)}")
+    raise FunnelError(f"{where}: no lever is named; expected one of {', '.join(SHAPES)}")
+
+
+def _words(raw: dict[str, Any]) -> str:
+    """Return a change as people say it.
+
+    >>> _words({"odds": {"Proposal": "Won"}, "multiply": 1.15, "from": "2026-10-01"})
+    'odds Proposal to Won, multiply 1.15, from 2026-10-01'
+    """
+    said = []
+    for key, value in raw.items():
+        pairs = [f"{a} to {b}" for a, b in value.items()] if isinstance(value, dict) else [str(value)]
+        said.append(f"{key} {' and '.join(pairs)}")
+    return ", ".join(said)
