@@ -97,7 +97,7 @@ def _dots(marks: pd.DataFrame, y: alt.Y, grouped: bool, currency: str, furthest:
         color=colour,
         shape=shape,
         size=size,
-        opacity=alt.Opacity("kind:N", scale=alt.Scale(domain=list(KINDS), range=[0.55, 1.0]), title=None),
+        opacity=alt.condition(alt.datum.kind == KINDS[1], alt.value(1.0), alt.value(0.55)),
         tooltip=["stage:N", "kind:N", *theme.tips(("age", "size"))],
     )
 

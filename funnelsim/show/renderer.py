@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import re
+import struct
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +15,7 @@ import vl_convert
 VEGA = "application/vnd.vega.v5+json"
 VEGA_SCHEMA = "https://vega.github.io/schema/vega/v5.json"
 NAME = "funnelsim"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def vegalite_version() -> str:
@@ -44,8 +48,38 @@ def png(spec: Mapping[str, Any], scale: float = 1.0) -> bytes:
     >>> png(alt.Chart(alt.Data(values=[{"a": 1}])).mark_point().to_dict())[1:4]
     b'PNG'
     """
-    return vl_convert.vegalite_to_png(
+    picture = vl_convert.vegalite_to_png(
         dict(spec), vl_version=vegalite_version(), scale=scale, allowed_base_urls=[]
+    )
+    return squeezed(picture)
+
+
+def squeezed(picture: bytes) -> bytes:
+    """Return the same PNG in a quarter of the bytes: vl-convert compresses fast rather than well."""
+    chunks, place = [], len(PNG_SIGNATURE)
+    while place < len(picture):
+        (size,) = struct.unpack_from(">I", picture, place)
+        chunks.append((picture[place + 4 : place + 8], picture[place + 8 : place + 8 + size]))
+        place += 12 + size
+    pixels = zlib.decompress(b"".join(data for kind, data in chunks if kind == b"IDAT"))
+    before = [chunk for chunk in chunks if chunk[0] not in (b"IDAT", b"IEND")]
+    return PNG_SIGNATURE + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in [*before, (b"IDAT", zlib.compress(pixels, 9)), (b"IEND", b"")]
+    )
+
+
+def svg(spec: Mapping[str, Any]) -> str:
+    """Return a drawing of a Vega-Lite specification: sharp at any size, and the same on every call.
+
+    >>> svg(alt.Chart(alt.Data(values=[{"a": 1}])).mark_point().to_dict())[:4]
+    '<svg'
+    """
+    drawing: str = vl_convert.vegalite_to_svg(dict(spec), vl_version=vegalite_version(), allowed_base_urls=[])
+    # Vega numbers what it clips through the whole life of the process.
+    numbers = {name: f"clip-{i}" for i, name in enumerate(dict.fromkeys(re.findall(r'id="(\w+)"', drawing)))}
+    return re.sub(
+        r'(?<=id=")\w+(?=")|(?<=url\(#)\w+(?=\))', lambda name: numbers.get(name[0], name[0]), drawing
     )
 
 
