@@ -21,6 +21,7 @@ Shape = TypeVar("Shape")
 LARGEST = 5_000_000
 MOST_NODES = 50_000
 DEEPEST = 40
+UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 
 
 class _Loader(yaml.SafeLoader):
@@ -175,7 +176,9 @@ def validated(shape: type[Shape], data: object, file: str | Path, under: Sequenc
     try:
         return TypeAdapter(shape).validate_python(data)
     except ValidationError as error:
-        raise FunnelError(f"{file}: {_sentence(shape, error.errors()[0], under)}") from None
+        # A key written wrongly is unknown and missing at once; the unknown one is what the user sees.
+        first = min(error.errors(), key=lambda one: one["type"] not in UNKNOWN)
+        raise FunnelError(f"{file}: {_sentence(shape, first, under)}") from None
 
 
 def key_path(parts: Sequence[str | int]) -> str:
@@ -199,7 +202,7 @@ def shown(value: object) -> str:
 
 def _sentence(shape: object, error: ErrorDetails, under: Sequence[str | int]) -> str:
     where = [part for part in error["loc"] if part not in ("[key]", "function-after")]
-    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+    if error["type"] in UNKNOWN:
         hint = nearest(where[-1], _keys(shape, where[:-1]))
         return _joined([*under, *where[:-1]], f"unknown key {shown(where[-1])}; {hint}")
     if error["type"] in ("missing", "missing_argument"):

@@ -134,7 +134,8 @@ class Outer(BaseModel):
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        ({"nam": "x"}, "p.yaml: the key 'name' is missing"),
+        ({"nam": "x"}, "p.yaml: unknown key 'nam'; did you mean 'name'?"),
+        ({}, "p.yaml: the key 'name' is missing"),
         ({"name": "x", "part": {}}, "p.yaml: unknown key 'part'; did you mean 'parts'?"),
         ({"name": 3}, "p.yaml: name: 3 given, expected a valid string"),
         (

@@ -161,7 +161,7 @@ def _spend(change: shapes.SpendChange, model: Model, start: float, end: float) -
     ratio = (now * change.multiply + more) / now
     cells = _cells(model, {"channel": channel})
     lever = SpendLever(channel, cells, now, elasticity, change.multiply, more, start, end)
-    far = f"{ratio:.2f} times today's spend on '{channel}' is far from anything seen: extrapolation"
+    far = f"{ratio:.2f} times today's spend on '{channel}' is outside 0.5 to 2: extrapolation"
     return (lever,), () if 0.5 <= ratio <= 2 else (far,)
 
 
