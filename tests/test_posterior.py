@@ -151,3 +151,14 @@ def test_a_stated_model_has_no_parameter_uncertainty() -> None:
 def test_draws_depend_on_the_generator_alone(seed: int) -> None:
     one, two = (draw_rates(model_with(GROUPED), 5, np.random.default_rng(seed)) for _ in range(2))
     assert (one == two).all()
+
+
+def test_a_small_group_with_another_age_profile_keeps_it_beside_a_large_one() -> None:
+    edges = np.array([0.0, 10.0, 20.0, 40.0])
+    large = np.array([400.0, 200.0, 100.0, 20.0])
+    small = np.array([0.0, 0.0, 14.0, 10.0])
+    events = np.stack([large, small])[:, None, None, :]
+    exposure = np.array([[8000.0, 5000.0, 6000.0, 4000.0], [900.0, 900.0, 1500.0, 900.0]])[:, None, :]
+    fitted = posterior_table(Counts(edges, events, exposure))[1, 0, 0]
+    assert fitted[0] < 0.15 * 400 / 8000
+    assert abs(fitted[2] / (14 / 1500) - 1) < 0.25

@@ -33,7 +33,8 @@ class Posterior:
         events: (groups, stages, exits, bins) leavers of each group.
         at_risk: (groups, stages, bins) days at risk of each group.
         by_group: (stages, exits) strength k of the shrinkage of a group to the pool.
-        by_age: (stages, exits) strength k of the shrinkage of a group's age profile to the pool's.
+        by_age: (groups, stages, exits) strength k of the shrinkage of a group's age profile to the pool's;
+            a group's own, since a large group is the pool and would hide how much a small one differs.
     """
 
     shape: Floats
@@ -74,10 +75,8 @@ def posterior(counts: Counts, funnel: Funnel | None = None) -> Posterior:
     expected = (rate[None] * at_risk[:, :, None, :]).sum(-1)
     by_group = strength(counts.events.sum(-1), expected)
     theta = _shrunk(by_group, counts.events.sum(-1), expected)
-    by_age = strength(
-        np.moveaxis(counts.events, -1, 1).reshape(-1, *split.shape),
-        np.moveaxis(rate * theta[..., None] * at_risk[:, :, None, :], -1, 1).reshape(-1, *split.shape),
-    )
+    own = rate * theta[..., None] * at_risk[:, :, None, :]
+    by_age = strength(np.moveaxis(counts.events, -1, 0), np.moveaxis(own, -1, 0))
     return Posterior(shape, exposure, counts.events, at_risk, by_group, by_age)
 
 
