@@ -14,6 +14,7 @@ import yaml
 from numpy.testing import assert_allclose
 
 from funnelsim.errors import FunnelError
+from funnelsim.forecast import exact
 from funnelsim.model.entries import expected
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Model
@@ -348,3 +349,12 @@ def test_nothing_left_for_the_rest(tmp_path: Path) -> None:
 
     with pytest.raises(FunnelError, match=r"stages\.Lead: the other exits' chances sum to 1\.3"):
         load_funnel(tiny(tmp_path, change))
+
+
+def test_nobody_notices_considers_and_buys_in_a_week() -> None:
+    model = load_funnel("lead_funnel")
+    found = exact.chances(model.funnel, model.table, np.array([0.0, 7.0, 365.0])).at_entry[0, 0]
+    awareness, conversion = (model.funnel.numbers[stage] for stage in ("Awareness", "Conversion"))
+    assert found[awareness, 0] < 1e-3
+    assert found[awareness].sum() > 0.05
+    assert found[conversion, 0] > 0.3
