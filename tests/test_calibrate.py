@@ -48,7 +48,7 @@ def test_a_model_of_two_segments() -> None:
     assert_allclose(model.values.mean, [10, 1000], rtol=0.02)
     assert_allclose(model.entries.path[:28].mean(), 900 / 500, rtol=0.25)
     assert not [note for note in model.notes if note.startswith("Warning")]
-    for word in ("Rates:", "Groups:", "Common shocks:", "Intake:", "Values:"):
+    for word in ("Rates:", "Groups:", "Level of wins:", "Intake:", "Values:"):
         assert word in describe(model)
 
 

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 
 from funnelsim.calibrate.exits import Visits, count_exits, count_visits, visits_of
 from funnelsim.calibrate.posterior import draw_counts, posterior_table
-from funnelsim.calibrate.shocks import win_spread, wins_before_the_first
+from funnelsim.calibrate.shocks import win_level, wins_before_the_first
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.rates import Counts
 
@@ -136,26 +136,37 @@ def test_a_record_whose_wins_began_late_is_noticed() -> None:
     assert missing > 50 and -400 <= first < -395
 
 
+def thinned(visits: Visits, lost: np.ndarray) -> Visits:
+    """Return the visits with some wins turned into losses."""
+    change = (visits.stage == 1) & (visits.exit == 1) & lost
+    exits = np.where(change, 2, visits.exit)
+    return Visits(visits.stage, visits.group, exits, visits.start, visits.since, visits.dwell)
+
+
 def test_common_shocks_are_measured_and_luck_alone_is_none() -> None:
     """Thin the wins of every other window of 28 days to 40 %: the factor's sd is about .43."""
     visits = visits_of(SPELLS, FUNNEL)
-    counts = count_visits(visits, (1, 2, 3), BINS)
-    calm, windows = win_spread(visits, FUNNEL, counts)
-    assert windows == 24 and calm < 0.12
-    rng = np.random.default_rng(6)
+    calm = win_level(visits, FUNNEL, count_visits(visits, (1, 2, 3), BINS))
+    assert calm.windows == 24 and calm.spread < 0.12 and abs(calm.factor - 1) < 0.1
     stop = visits.start + visits.dwell
-    won = (visits.stage == 1) & (visits.exit == 1)
-    thinned = won & ((-stop // 28).astype(int) % 2 == 0) & (rng.random(len(stop)) < 0.6)
-    shaken = Visits(
-        visits.stage,
-        visits.group,
-        np.where(thinned, 2, visits.exit),
-        visits.start,
-        visits.since,
-        visits.dwell,
-    )
-    wild, _ = win_spread(shaken, FUNNEL, count_visits(shaken, (1, 2, 3), BINS))
-    assert 0.3 < wild < 0.55
+    luck = np.random.default_rng(6).random(len(stop)) < 0.6
+    shaken = thinned(visits, ((-stop // 28).astype(int) % 2 == 0) & luck)
+    wild = win_level(shaken, FUNNEL, count_visits(shaken, (1, 2, 3), BINS))
+    assert 0.3 < wild.spread < 0.55
+
+
+def test_a_lasting_fall_of_wins_is_followed_and_is_no_shock() -> None:
+    """Wins of the last 200 days are halved; counted over all the time the rates are too high for today."""
+    visits = visits_of(SPELLS, FUNNEL)
+    stop = visits.start + visits.dwell
+    fallen = thinned(visits, (stop > -200) & (np.random.default_rng(7).random(len(stop)) < 0.5))
+    counts = count_visits(fallen, (1, 2, 3), BINS)
+    wins = (fallen.stage == 1) & (fallen.exit == 1)
+    found = win_level(fallen, FUNNEL, counts)
+    late = wins & (stop > -200)
+    truth = 0.5 / (1 - 0.5 * late.sum() / 0.5 / (wins.sum() + late.sum()))
+    assert abs(found.factor - truth) < 0.12
+    assert found.spread < 0.2
 
 
 def test_incidence_of_the_fit_is_that_of_the_truth() -> None:

@@ -58,6 +58,15 @@ def test_large_leads_that_win_less_often_are_tilted_down() -> None:
     assert_allclose(tilt, (150 * (36.6667 / 50) + 20) / 170, rtol=1e-5)
 
 
+def test_groups_of_different_size_are_no_tilt() -> None:
+    """Large leads win less often because their group does; within groups size does not matter."""
+    names = [f"w{i}" for i in range(400)]
+    won = [i % 2 == 0 if i < 200 else i % 4 == 0 for i in range(400)]
+    frame = visits(names, [10.0] * 200 + [90.0] * 200, ["Won" if win else "Lost" for win in won])
+    frame["segment"] = ["small"] * 200 + ["big"] * 200
+    assert_allclose(size_tilt(frame, frame["lead"][won], ("Offer",)), 1.0)
+
+
 def test_no_tilt_where_only_winners_show_amounts() -> None:
     frame = visits(["w0", "w1", "w2"], [50.0, np.nan, 0.0], ["Won", "Lost", "Lost"])
     assert size_tilt(frame, frame["lead"][:1], ("Offer",)) is None

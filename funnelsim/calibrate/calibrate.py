@@ -19,7 +19,7 @@ from funnelsim.calibrate.exits import (
     visits_of,
 )
 from funnelsim.calibrate.posterior import table_of
-from funnelsim.calibrate.shocks import SUSPICIOUS_WINS, win_spread, wins_before_the_first
+from funnelsim.calibrate.shocks import SUSPICIOUS_WINS, Level, win_level, wins_before_the_first
 from funnelsim.calibrate.values import fit_values
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.history.log import History, bookings, open_leads, spells
@@ -44,6 +44,7 @@ def calibrate(
     bins: Sequence[float] | Floats = DEFAULT_BINS,
     half_life: float = 365.0,
     horizon: float = 91.0,
+    period: float = 28.0,
 ) -> Model:
     """Fit a model to a history: exits, intake, values and common shocks.
 
@@ -54,6 +55,8 @@ def calibrate(
         bins: left edges of the age bins in days, first 0.
         half_life: days after which an observation weighs half; inf: all weigh alike.
         horizon: days over which the forecast of new leads is to be good.
+        period: days of one period to be forecast; how much periods differ is judged on such windows, of
+            7 days at least and 28 at most.
 
     Raises:
         FunnelError: an unknown grouping, a half-life or horizon that is not positive, or no visit at all.
@@ -86,10 +89,13 @@ def calibrate(
     calendar, calendar_notes = win_calendar(
         booked["at"], max(history.began, booked["at"].min()), history.until, history.period_start
     )
-    spread, windows = win_spread(visits, funnel, counts, block=min(max(horizon, 7.0), 28.0), began=began)
+    window = float(np.clip(period, 7.0, 28.0))
+    level = win_level(
+        visits, funnel, counts, window=window, ahead=int(np.clip(horizon // window // 2, 1, 3)), began=began
+    )
     notes = (
         *_rate_notes(visits, funnel, counts, half_life, names, groups),
-        f"Common shocks: wins of past periods differ by {spread:.0%} beyond chance ({windows} periods).",
+        _level_note(level, window),
         *intake_notes,
         *value_notes,
         *calendar_notes,
@@ -98,13 +104,14 @@ def calibrate(
     return Model(
         funnel,
         names,
-        table_of(counts, funnel),
+        table_of(counts, funnel, level.factor),
         entries,
         values,
         history.until,
         history.currency,
         counts=counts,
-        win_spread=spread,
+        win_spread=level.spread,
+        win_level=level.factor,
         calendar=calendar,
         grouped_by=groups if len(names) > 1 else "",
         notes=notes,
@@ -166,6 +173,13 @@ def _rate_notes(
     if len(names) == 1:
         return (sentence,)
     return (sentence, f"Groups: by {column}: {', '.join(names)}; each shrunk to all as far as the data asks.")
+
+
+def _level_note(level: Level, window: float) -> str:
+    return (
+        f"Level of wins: taken at {level.factor:.0%} of the counted rates, as wins ran of late; windows of "
+        f"{window:g} days differ by {level.spread:.0%} beyond chance ({level.windows} windows)."
+    )
 
 
 def _warnings(visits: Visits, funnel: Funnel, counts: Counts, history: History) -> tuple[str, ...]:

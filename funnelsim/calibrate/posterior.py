@@ -123,12 +123,27 @@ def draw_rates(model: Model, draws: int, rng: np.random.Generator) -> Floats:
     """
     if model.counts is None:
         return np.broadcast_to(model.table.rate, (draws, *model.table.rate.shape))
-    return era_rates(model.levers, draw_counts(model.counts, draws, rng, model.funnel))
+    drawn = draw_counts(model.counts, draws, rng, model.funnel)
+    return era_rates(model.levers, raised(drawn, model.funnel, model.win_level))
 
 
-def table_of(counts: Counts, funnel: Funnel | None = None) -> RateTable:
-    """Return the rate table of the posterior mean, with one era."""
+def raised(rate: Floats, funnel: Funnel, level: float) -> Floats:
+    """Return rates (..., stages, exits, bins) with those of the winning exits multiplied by `level`."""
+    higher: Floats = rate * np.where(winning_exits(funnel), level, 1.0)[:, :, None]
+    return higher
+
+
+def winning_exits(funnel: Funnel) -> NDArray[np.bool_]:
+    """Return which exits lead to a place where revenue is booked, shape (stages, exits)."""
+    booked: NDArray[np.bool_] = np.append(funnel.booked > 0, False)[funnel.targets]
+    return booked
+
+
+def table_of(counts: Counts, funnel: Funnel | None = None, win_level: float = 1.0) -> RateTable:
+    """Return the rate table of the posterior mean, with one era, wins multiplied by a level."""
     rate = posterior_table(counts, funnel)
+    if funnel is not None:
+        rate = raised(rate, funnel, win_level)
     edges = np.broadcast_to(counts.edges, (*rate.shape[:2], counts.edges.size)).copy()
     return RateTable(edges, rate[None], np.array([-np.inf]), np.ones((1, *rate.shape[:2])))
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from funnelsim.calibrate.exits import Visits, count_visits
-from funnelsim.calibrate.posterior import posterior_table
+from funnelsim.calibrate.posterior import posterior_table, winning_exits
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.rates import Counts
 
@@ -15,40 +17,102 @@ Floats = NDArray[np.float64]
 DISCOUNT = 0.8
 PRIOR_SPREAD = 0.05
 PRIOR_WINDOWS = 4.0
-MOST_WINDOWS = 24
+MOST_WINDOWS = 26
 LARGEST_SPREAD = 0.6
 SUSPICIOUS_WINS = 10.0
+MEMORIES = (0.5, 0.8, 0.9)
+PRIOR_WINS = 10.0
+SHARPNESS = 1.5
+LARGEST_ERROR = 0.7
 
 
-def win_spread(
-    visits: Visits, funnel: Funnel, counts: Counts, *, block: float = 28.0, began: float = -np.inf
-) -> tuple[float, int]:
-    """Return the sd of a common factor on the win intensity of a period, and the number of windows used.
+@dataclass(frozen=True)
+class Level:
+    """How wins of late ran against the fitted rates, and how much single periods differ.
 
-    For past windows of `block` days, wins are compared with those that the fitted rates expect of the days
-    that leads really spent at risk: sum of w ((observed - expected)^2 - expected) over sum of w expected^2,
-    the weight w falling by 0.8 from window to window, plus a prior of four windows at 0.05^2.
+    Args:
+        factor: what the next periods' wins are expected to be, over what the rates alone say.
+        spread: standard deviation of a common factor on the win intensity of a period.
+        windows: number of past windows that both rest on.
+    """
+
+    factor: float
+    spread: float
+    windows: int
+
+
+def win_level(
+    visits: Visits,
+    funnel: Funnel,
+    counts: Counts,
+    *,
+    window: float = 28.0,
+    ahead: int = 1,
+    began: float = -np.inf,
+) -> Level:
+    """Return the level and spread of wins against the rates, from past windows.
+
+    In each window wins are compared with those that the rates expect of the days that leads really spent
+    at risk. The level is the log-average of forecasters with a memory d of .5, .8, .9 and of 1 (the rates
+    alone), sum d^age observed / sum d^age expected with a prior of ten wins, weighted by 1 / MSE^1.5 of what
+    they said `ahead` windows before. The spread is what then remains beyond Poisson luck: sum of
+    w ((observed - said)^2 - said) over sum of w said^2, w falling by 0.8 a window, with a prior of four
+    windows at 0.05^2.
 
     Args:
         visits: the visits that the rates were fitted to.
         counts: the counts of the fit.
+        window: days of a window.
+        ahead: windows between what is known and what is forecast.
         began: first day of the record.
     """
+    observed, expected = past_windows(visits, funnel, counts, window, began)
+    if len(observed) <= ahead:
+        return Level(1.0, PRIOR_SPREAD, len(observed))
+    said = np.stack([_remembered(observed, expected, memory) for memory in MEMORIES])
+    said = np.concatenate([said, np.ones((1, said.shape[1]))])
+    before = said[:, ahead:]
+    now, mean = observed[: before.shape[1]], expected[: before.shape[1]]
+    errors = np.log((now + 0.5) / (before * mean + 0.5)).clip(-LARGEST_ERROR, LARGEST_ERROR)
+    discounts = DISCOUNT ** (np.arange(before.shape[1]) / 2)
+    mse = ((errors**2 * discounts).sum(1) + PRIOR_WINDOWS * 0.05) / (discounts.sum() + PRIOR_WINDOWS)
+    weights = mse**-SHARPNESS / (mse**-SHARPNESS).sum()
+    pooled = np.exp(weights @ np.log(said))
+    return Level(float(pooled[0]), _spread(now, pooled[ahead:] * mean), len(observed))
+
+
+def past_windows(
+    visits: Visits, funnel: Funnel, counts: Counts, window: float, began: float
+) -> tuple[Floats, Floats]:
+    """Return wins observed, and expected under the rates, in past windows, latest first."""
     first = max(began, float(visits.start.min(initial=0.0)))
-    windows = int(min(-first // block, MOST_WINDOWS))
     rate = winning(posterior_table(counts, funnel), funnel)
-    excess = PRIOR_WINDOWS * PRIOR_SPREAD**2
-    total = PRIOR_WINDOWS
-    for window in range(windows):
-        observed, expected = _in_window(
-            visits, funnel, counts, rate, (-block * (window + 1), -block * window)
-        )
-        if expected < 1.0:
-            continue
-        weight = DISCOUNT**window
-        excess += weight * ((observed - expected) ** 2 - expected) / expected**2
-        total += weight
-    return float(np.sqrt(np.clip(excess / total, 0.0, LARGEST_SPREAD**2))), windows
+    number = int(min(-first // window, MOST_WINDOWS))
+    found = [
+        _in_window(visits, funnel, counts, rate, (-window * (back + 1), -window * back))
+        for back in range(number)
+    ]
+    observed, expected = np.array(found, dtype=np.float64).reshape(-1, 2).T
+    return observed, expected
+
+
+def _remembered(observed: Floats, expected: Floats, memory: float) -> Floats:
+    """Return the level known at the end of each window, from it and all earlier ones (latest first)."""
+    levels = np.empty(len(observed))
+    wins, mean = 0.0, 0.0
+    for place in range(len(observed) - 1, -1, -1):
+        wins, mean = memory * wins + observed[place], memory * mean + expected[place]
+        levels[place] = (PRIOR_WINS + wins) / (PRIOR_WINS + mean)
+    return levels
+
+
+def _spread(observed: Floats, said: Floats) -> float:
+    weights = DISCOUNT ** np.arange(len(said)) * (said >= 1.0)
+    relative = ((observed - said) ** 2 - said) / np.maximum(said, 1.0) ** 2
+    variance = ((weights * relative).sum() + PRIOR_WINDOWS * PRIOR_SPREAD**2) / (
+        weights.sum() + PRIOR_WINDOWS
+    )
+    return float(np.sqrt(np.clip(variance, 0.0, LARGEST_SPREAD**2)))
 
 
 def wins_before_the_first(visits: Visits, funnel: Funnel, bins: Floats, groups: int) -> tuple[float, float]:
@@ -71,8 +135,7 @@ def wins_before_the_first(visits: Visits, funnel: Funnel, bins: Floats, groups: 
 
 def winning(rate: Floats, funnel: Funnel) -> Floats:
     """Return the rate of winning per day, (groups, stages, bins), of rates (groups, stages, exits, bins)."""
-    booked = np.append(funnel.booked > 0, False)[funnel.targets]
-    wins: Floats = (rate * booked[None, :, :, None]).sum(axis=2)
+    wins: Floats = (rate * winning_exits(funnel)[:, :, None]).sum(axis=2)
     return wins
 
 
@@ -91,6 +154,5 @@ def _in_window(
         visits.dwell[rows],
     )
     found = count_visits(part, counts.events.shape[:3], counts.edges, window=window)
-    booked = np.append(funnel.booked > 0, False)[funnel.targets]
-    observed = float((found.events * booked[None, :, :, None]).sum())
+    observed = float((found.events * winning_exits(funnel)[:, :, None]).sum())
     return observed, float((rate * found.exposure).sum())

@@ -56,7 +56,7 @@ def fit_values(
     amounts = won_amounts(value[seen], weight[seen], group[seen], len(groups))
     shown = np.asarray(own["value"].reindex(bookings["lead"]), dtype=np.float64)
     ratio = won_to_shown(value, shown, weight, group, len(groups))
-    tilt = size_tilt(spells, bookings["lead"], stages)
+    tilt = size_tilt(spells, bookings["lead"], stages, grouped_by=grouped_by)
     return Values(amounts, ratio, tilt), _words(value, seen, ratio, tilt, stages)
 
 
@@ -101,10 +101,12 @@ def won_to_shown(value: Floats, shown: Floats, weight: Floats, group: Integers, 
     return ratio
 
 
-def size_tilt(spells: pd.DataFrame, winners: pd.Series, stages: Sequence[str]) -> Floats | None:
+def size_tilt(
+    spells: pd.DataFrame, winners: pd.Series, stages: Sequence[str], *, grouped_by: str = "segment"
+) -> Floats | None:
     """Return mean amount of a stage's leads that won / of all its leads whose fate is known, shape (stages,).
 
-    Shrunk to 1 as if twenty more winners had been like all others; None where losers do not show amounts as
+    Winners are compared with the leads of their own group, whose rates are its own already. Shrunk to 1 as if twenty more winners had been like all others; None where losers do not show amounts as
     winners do, because a file that records amounts only on winning says nothing about size.
     """
     shown = spells[spells["value"] > 0]
@@ -118,12 +120,15 @@ def size_tilt(spells: pd.DataFrame, winners: pd.Series, stages: Sequence[str]) -
     if len(share) < 2 or share[1] < SHOWN_ALIKE * share[0]:
         return None
     known = shown[shown["lead"].isin(closed.index[closed.to_numpy()])]
-    lead_values = known.drop_duplicates(["lead", "stage"], keep="last")
-    wins = lead_values[lead_values["lead"].isin(winners)].groupby("stage")["value"]
-    everyone = lead_values.groupby("stage")["value"].mean().reindex(list(stages)).fillna(1.0)
-    number = wins.count().reindex(list(stages)).fillna(0.0)
-    mean = wins.mean().reindex(list(stages)).fillna(0.0)
-    tilt = (number * mean / everyone + TILT_PRIOR_WINS) / (number + TILT_PRIOR_WINS)
+    known = known.drop_duplicates(["lead", "stage"], keep="last")
+    group = known[grouped_by].astype(object).fillna("") if grouped_by in known else known["stage"]
+    fair = known.groupby(["stage", group])["value"].transform("mean")
+    wins = known["lead"].isin(winners)
+    found = pd.DataFrame({"stage": known["stage"], "fair": fair})[wins]
+    weight = found["fair"].groupby(found["stage"]).sum().reindex(list(stages)).fillna(0.0)
+    won_value = known["value"][wins].groupby(found["stage"]).sum().reindex(list(stages)).fillna(0.0)
+    prior = TILT_PRIOR_WINS * found["fair"].mean() if len(found) else 1.0
+    tilt = (won_value + prior) / (weight + prior)
     return np.clip(np.asarray(tilt, dtype=np.float64), *TILT_LIMITS)
 
 
