@@ -271,3 +271,46 @@ def test_colours_differ_in_grey():
 def test_importing_the_package_does_not_import_altair():
     code = "import sys, funnelsim, funnelsim.show, funnelsim.show.words; sys.exit('altair' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+UNKNOWN = float("nan")
+EDGES = {
+    "nothing expected": (lambda: charts.split(periods().assign(mean=0.0)), "nothing is in sight"),
+    "too thin": (lambda: charts.fan(periods().assign(mean=UNKNOWN), target=1.0), "too thin to say a number"),
+    "thin split": (lambda: charts.split(periods().assign(mean=UNKNOWN)), "too thin to say a number"),
+    "nobody entered": (
+        lambda: charts.funnel_chart(CONVERSION.assign(entered=0, reached=0, share=UNKNOWN)),
+        "nothing to compare yet",
+    ),
+    "nobody left": (
+        lambda: charts.dwell(TIMES.assign(**dict.fromkeys(TIMES.columns[1:], UNKNOWN))),
+        "In no stage has half of the leads left yet",
+    ),
+    "nothing observed": (
+        lambda: charts.incidence(curves().assign(observed=UNKNOWN, low=UNKNOWN, high=UNKNOWN)),
+        "Nothing was observed",
+    ),
+    "no amounts": (lambda: charts.open_ages(deals(3).assign(value=UNKNOWN)), "none is older than deals"),
+    "no winners": (
+        lambda: charts.open_ages(deals(3), HALF.assign(half=UNKNOWN, ninety=UNKNOWN)),
+        "Of 3 open deals none is older",
+    ),
+    "no reps": (lambda: charts.queue(DAYS.assign(busy=0, size=0)), "There are no reps; 2.5 leads wait"),
+    "one moment": (lambda: charts.queue(DAYS.iloc[:1]), "Reps are busy 50 % of the time"),
+    "no waits": (lambda: charts.waits(pd.DataFrame({"wait": [0.0, 0.0]})), "do not wait at all"),
+    "one forecast": (lambda: charts.pit(pd.DataFrame({"pit": [0.4, UNKNOWN]})), "1 forecasts are too few"),
+    "nothing happened": (
+        lambda: charts.backtest_fan(RECORD.assign(actual=UNKNOWN)),
+        "Nothing has happened yet",
+    ),
+    "no verdict": (lambda: charts.differences(compared().assign(p_better=UNKNOWN)), "not known"),
+}
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_thin_data_is_drawn_and_said_to_be_thin(edge):
+    make, finding = EDGES[edge]
+    spec = make().to_dict()
+    assert finding in heading(spec)
+    assert charts.png(spec)[1:4] == b"PNG"
+    assert "NaN" not in json.dumps(spec)

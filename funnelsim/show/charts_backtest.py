@@ -13,6 +13,7 @@ from funnelsim.show import theme, words
 from funnelsim.show.charts_fan import bands
 
 BINS = 10
+FEWEST = 10
 SIDES = ("better", "worse", "could be luck")
 CAUGHT = ("inside the 80 % band", "outside")
 
@@ -53,9 +54,8 @@ def backtest_fan(record: pd.DataFrame, currency: str = "EUR", measure: str = "re
     )
     chart = theme.layered([_record_bands(table, x, unit), dots], theme.WIDTH, 320)
     known = int(table["actual"].notna().sum())
-    finding = (
-        f"{int(inside.sum())} of {known} times what happened lay inside the 80 % band that had been forecast"
-    )
+    finding = f"{int(inside.sum())} of {known} times what happened lay inside the 80 % band of its forecast"
+    finding = finding if known else "Nothing has happened yet that a forecast could be compared with"
     how = "Bands: what was forecast, from the data known then. Marks: what happened."
     how += " About eight in ten marks should lie inside the 80 % band."
     return theme.headed(chart, finding, how)
@@ -129,6 +129,8 @@ def _binomial_band(number: int, share: float) -> tuple[float, float]:
 
 def _pit_finding(counts: NDArray[np.int64]) -> str:
     number = int(counts.sum())
+    if number < FEWEST:
+        return f"{number} forecasts are too few to judge whether the bands are right"
     upper, half = int(counts[BINS // 2 :].sum()), _binomial_band(number, 0.5)
     if not half[0] <= upper <= half[1]:
         side = "above" if upper > half[1] else "below"
@@ -191,7 +193,9 @@ def skill(record: pd.DataFrame) -> alt.LayerChart:
         record: baseline, skill (1 - our CRPS / its CRPS), low, high (interval of the skill).
     """
     theme.need(record, ("baseline", "skill", "low", "high"), "skill")
-    table = record.sort_values("skill", ascending=False, kind="stable").assign(
+    table = record.dropna(subset="skill").sort_values("skill", ascending=False, kind="stable")
+    theme.need(table, (), "skill")
+    table = table.assign(
         sure=lambda rows: np.select([rows["low"] > 0, rows["high"] < 0], SIDES[:2], SIDES[2])
     )
     table["label"] = [words.percent(float(value)) for value in table["skill"]]

@@ -186,6 +186,8 @@ def _target_line(target: float, unit: str) -> Any:
 
 def _fan_finding(first: pd.Series[Any], target: float | None, chances: dict[str, float], unit: str) -> str:
     period = words.name(first["period"])
+    if not np.isfinite(float(first["mean"])):
+        return f"{period}: the history is too thin to say a number"
     expected = f"{period}: {words.amount(float(first['mean']), unit)} expected"
     if target is not None:
         return f"{expected}, {words.percent(chances[period])} chance to reach {words.amount(target, unit)}"

@@ -107,8 +107,12 @@ def _split_finding(stacked: pd.DataFrame, total: pd.DataFrame, unit: str) -> str
         for key, label in ORIGINS.items()
         if shares.get(label, 0.0) > 0
     ]
+    if not np.isfinite(float(first["mean"])):
+        return f"{period}: the history is too thin to say a number"
     expected = words.amount(float(first["mean"]), unit)
-    return f"{period}: of {expected} expected, {', '.join(parts) or 'nothing is in sight'}"
+    return (
+        f"{period}: of {expected} expected, {', '.join(parts)}" if parts else f"{period}: nothing is in sight"
+    )
 
 
 def differences(compared: pd.DataFrame, currency: str = "EUR") -> alt.LayerChart:

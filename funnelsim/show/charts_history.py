@@ -56,7 +56,9 @@ def _funnel_layers(table: pd.DataFrame) -> list[Any]:
 def _funnel_finding(table: pd.DataFrame, horizon: str) -> str:
     """Say where most leads stay behind: the largest number, not the smallest share."""
     behind = table["entered"] * (1 - table["share"])
-    worst = table.iloc[int(behind.to_numpy().argmax())]
+    if not behind.max() > 0:
+        return "Nobody stayed behind: there is nothing to compare yet"
+    worst = table.iloc[int(np.nanargmax(behind.to_numpy(dtype=float)))]
     step = f"{words.name(worst['stage'])} to {words.name(worst['to'])}"
     text = (
         f"{words.percent(float(worst['share']))} move on within {horizon}, {behind.max():,.0f} leads do not"

@@ -123,9 +123,12 @@ def _open_finding(deals: pd.DataFrame, percentiles: pd.DataFrame | None, currenc
         worth = f", {words.money(float(deals.loc[deals['zombie'], 'value'].sum()), currency)}"
     zombies = f"{dead:,} are older than any deal that ever closed{worth}"
     zombies = zombies if dead else "none is older than deals that did close"
-    if percentiles is None:
+    known = (
+        pd.DataFrame(columns=["stage", "half"]) if percentiles is None else percentiles.dropna(subset="half")
+    )
+    if known.empty:
         return f"Of {len(deals):,} open deals {zombies}"
-    half = deals["stage"].map(percentiles.set_index("stage")["half"])
+    half = deals["stage"].map(known.set_index("stage")["half"])
     late = words.percent(float((deals["age"] > half).mean()))
     past = "past the age at which half of the winners had moved on"
     return f"{late} of {len(deals):,} open deals are {past}; {zombies}"

@@ -58,27 +58,14 @@ def _queue_finding(days: pd.DataFrame) -> str:
     """Say how busy the reps are and how long the queue is, as means over time."""
     held = days.sort_values("day", kind="stable")
     moment = held["day"]
-    numbers = (
-        (moment - moment.iloc[0]).dt.total_seconds()
-        if pd.api.types.is_datetime64_any_dtype(moment)
-        else moment
-    )
-    weights = np.diff(numbers.to_numpy(dtype=float))
-    if not len(weights) or weights.sum() <= 0:
-        weights, held = np.ones(len(held)), held
-    else:
-        held = held.iloc[:-1]
-    mean = {
-        column: float(np.average(held[column], weights=weights)) for column in ("waiting", "busy", "size")
-    }
-    load = (
-        words.percent(mean["busy"] / mean["size"])
-        if mean["size"] > 0
-        else "none of their time, for there are none"
-    )
+    if pd.api.types.is_datetime64_any_dtype(moment):
+        moment = (moment - moment.iloc[0]).dt.total_seconds()
+    lasted = np.append(np.diff(moment.to_numpy(dtype=float)), 0.0)
+    lasted = lasted if lasted.sum() > 0 else np.ones(len(held))
+    waiting, busy, size = (float(np.average(held[c], weights=lasted)) for c in ("waiting", "busy", "size"))
+    load = f"Reps are busy {words.percent(busy / size)} of the time" if size > 0 else "There are no reps"
     longest = f"{days['waiting'].max():,.0f}"
-    line = words.digits(mean["waiting"])
-    return f"Reps are busy {load} of the time; {line} leads wait on average, {longest} at worst"
+    return f"{load}; {words.digits(waiting)} leads wait on average, {longest} at worst"
 
 
 def waits(visits: pd.DataFrame) -> alt.LayerChart:
@@ -127,6 +114,8 @@ def _waits_finding(visits: pd.DataFrame) -> str:
         words.name(group): float(rows["wait"].quantile(0.9))
         for group, rows in visits.groupby("group", sort=False)
     }
+    if not max(late.values()) > 0:
+        return f"Nine in ten leads do not wait at all; the longest wait is {words.days(visits['wait'].max())}"
     if len(late) == 1:
         at_once = words.percent(float((visits["wait"] <= 0).mean()))
         longer = words.days(next(iter(late.values())))

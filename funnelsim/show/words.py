@@ -124,6 +124,8 @@ def futures(chance: float) -> str:
     >>> futures(0.93), futures(1.0), futures(0.001)
     ('93 of 100 futures', 'all of 100 futures', 'fewer than 1 of 100 futures')
     """
+    if not math.isfinite(chance):
+        return "an unknown number of futures"
     if 0 < chance < 0.005:
         return "fewer than 1 of 100 futures"
     count = round(100 * chance)
