@@ -109,7 +109,7 @@ def _parsed(text: pd.Series, where: str, first: bool | None, zone: str) -> pd.Se
     stamps = (
         text[iso].str.replace(",", ".").str.replace(" UTC", "Z").str.replace(r" ([+-])", r"\1", regex=True)
     )
-    zoned = stamps.str.contains(r"(?:Z|:\d+[+-][\d:]+)$", regex=True)
+    zoned = stamps.str.contains(r"(?:Z|:[\d.]+[+-][\d:]+)$", regex=True)
     aware = pd.to_datetime(stamps[zoned], format="ISO8601", utc=True, errors="coerce")
     found.loc[aware.index] = _plain(aware, zone)
     plain = stamps[~zoned].str.replace(r"(?<=-)(\d)(?=\D|$)", r"0\1", regex=True)

@@ -60,8 +60,9 @@ def _recognised(data: bytes, file: str) -> str:
             return name
     head = data[:4096]
     zeros_even, zeros_odd = head[0::2].count(0), head[1::2].count(0)
-    if max(zeros_even, zeros_odd) > 0.3 * len(head) / 2 and min(zeros_even, zeros_odd) == 0:
-        return "utf-16-le" if zeros_odd else "utf-16-be"
+    many, few = max(zeros_even, zeros_odd), min(zeros_even, zeros_odd)
+    if many > 0.3 * len(head) / 2 and few < many / 5:
+        return "utf-16-le" if zeros_odd > zeros_even else "utf-16-be"
     if sum(head.count(byte) for byte in (*range(9), *range(14, 27), *range(28, 32))) > len(head) / 100:
         raise FunnelError(f"{file}: holds binary data; expected a table as text, Parquet or Excel")
     try:

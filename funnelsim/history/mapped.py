@@ -53,19 +53,22 @@ class Sheets:
         return cells.replace(self.mapping.replace[name]) if name in self.mapping.replace else cells
 
 
-def read_mapped(table: Table, mapping: Mapping, folders: tuple[Path, ...] = ()) -> Raw:
+def read_mapped(
+    table: Table, mapping: Mapping, folders: tuple[Path, ...] = (), extra: Table | None = None
+) -> Raw:
     """Return the rows of a table whose columns a mapping names.
 
     Args:
         table: the history, one row per stage entered or, with `dates`, one row per lead.
         mapping: what its columns and stages mean.
         folders: where the attributes file may lie; the first that has it counts.
+        extra: the attributes, where they are read already.
 
     Raises:
         FunnelError: a column, stage or file that the mapping names does not exist; says the nearest.
     """
     table, findings = _where(table, mapping)
-    extra = _attributes_file(mapping, folders)
+    extra = _attributes_file(mapping, folders) if extra is None else extra
     order = {"day first": True, "month first": False}.get(mapping.date_order or "")
     sheets = Sheets(table, extra, mapping, _order(table, extra, mapping) if order is None else order)
     if mapping.dates or mapping.outcome:
@@ -81,7 +84,7 @@ def read_mapped(table: Table, mapping: Mapping, folders: tuple[Path, ...] = ()) 
     return Raw(
         file=table.file,
         rows=rows,
-        source=_words(table, extra, mapping),
+        source=table.file,
         stages=tuple(dict.fromkeys(mapping.ours.values())),
         won=won,
         lost=lost,
@@ -251,9 +254,3 @@ def _limits(mapping: Mapping, lost: tuple[str, ...]) -> tuple[str, ...]:
     elif mapping.columns.value and (mapping.dates or mapping.outcome or mapping.attributes):
         said.append("Amounts are those shown now, not as they were known on earlier dates.")
     return tuple(said)
-
-
-def _words(table: Table, extra: Table | None, mapping: Mapping) -> str:
-    shape = "one row per lead" if mapping.dates or mapping.outcome else "one row per stage entered"
-    beside = f", with attributes from {extra.file}" if extra is not None else ""
-    return f"{table.file} read by its mapping as a table with {shape} ({table.words}){beside}"

@@ -69,7 +69,7 @@ class Mapping:
         zone: the time zone for moments that carry one.
         currency: three letters.
         period_start: first month of the fiscal year.
-        encoding, sheet: how to open the file.
+        encoding, sheet, query: how to open the file or data base.
     """
 
     columns: Columns = field(default_factory=Columns)
@@ -91,6 +91,7 @@ class Mapping:
     period_start: int = Field(default=1, ge=1, le=12)
     encoding: str | None = None
     sheet: str | None = None
+    query: str | None = None
 
     @property
     def ends(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -112,24 +113,31 @@ class Mapping:
         return named | {name: name for name in won + lost if name not in named.values()}
 
 
-def read_mapping(mapping: str | Path | Dictionary[str, object]) -> tuple[Mapping, Path | None]:
-    """Return a mapping and the folder of its file (None when it is given as a dictionary).
+def read_said(
+    mapping: str | Path | Dictionary[str, object],
+) -> tuple[dict[str, object], str, Path | None]:
+    """Return what a mapping file says, its name, and its folder (None when it is given as a dictionary).
 
     Raises:
-        FunnelError: unreadable, an unknown key, a wrong value, or a place both won and lost; names the key.
+        FunnelError: unreadable, or not a list of keys.
     """
     if isinstance(mapping, Dictionary):
-        said, file, folder = dict(mapping), "mapping", None
-    else:
-        content = read_yaml(mapping)
-        if not isinstance(content, dict):
-            raise FunnelError(
-                f"{mapping}: expected keys such as `columns` and `stages`, not a list or a word"
-            )
-        said, file, folder = content, str(mapping), Path(mapping).parent
+        return dict(mapping), "mapping", None
+    content = read_yaml(mapping)
+    if not isinstance(content, dict):
+        raise FunnelError(f"{mapping}: expected keys such as `columns` and `stages`, not a list or a word")
+    return content, str(mapping), Path(mapping).parent
+
+
+def stated(said: dict[str, object], file: str) -> Mapping:
+    """Return the mapping that a file's content makes.
+
+    Raises:
+        FunnelError: an unknown key, a wrong value, or a place both won and lost; names the key.
+    """
     made = validated(Mapping, said, file)
     won, lost = made.ends
     both = set(won) & set(lost)
     if both:
         raise FunnelError(f"{file}: '{min(both)}' is named under both `won` and `lost`")
-    return made, folder
+    return made

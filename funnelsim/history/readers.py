@@ -1,30 +1,31 @@
-"""The front door: a file, of whatever kind, to a History."""
+"""The front door: a file, a folder or a data base, of whatever kind, to a History."""
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping as Dictionary
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from funnelsim.errors import FunnelError, nearest
-from funnelsim.history.assemble import assemble
-from funnelsim.history.doors import Table, read_table
+from funnelsim.history.assemble import Raw, assemble
+from funnelsim.history.databases import is_address, query_table
+from funnelsim.history.doors import Table, read_tables
 from funnelsim.history.log import History
+from funnelsim.history.privacy import protected
+from funnelsim.history.recipe import Recipe, Said, Source, small
+from funnelsim.history.sources import dynamics, hubspot, pipedrive, salesforce, tables
 
-# Other words for our columns, as they stand in tidy logs and process-mining logs.
-SYNONYMS = {
-    "lead": ("lead", "lead_id", "case", "case_id", "case:concept:name", "deal_id", "deal", "客户", "线索"),
-    "stage": ("stage", "activity", "concept:name", "stage_name", "status", "阶段"),
-    "at": ("at", "timestamp", "time:timestamp", "date", "time", "entered_at", "start_time", "日期", "时间"),
-    "channel": ("channel", "lead_source", "渠道"),
-    "segment": ("segment", "细分"),
-    "owner": ("owner", "resource", "org:resource", "负责人"),
-    "value": ("value", "amount", "金额"),
-    "currency": ("currency", "币种"),
-    "expected_close": ("expected_close", "expected_close_date", "预计成交日期"),
-}
+SOURCES: tuple[Source, ...] = (
+    tables.TIDY,
+    *salesforce.SOURCES,
+    *hubspot.SOURCES,
+    *pipedrive.SOURCES,
+    *dynamics.SOURCES,
+    *tables.SOURCES,
+)
 
 
 def read_history(
@@ -32,53 +33,113 @@ def read_history(
     mapping: str | Path | Dictionary[str, object] | None = None,
     as_of: str | datetime.date | pd.Timestamp | None = None,
     source: str | None = None,
+    *,
+    query: str | None = None,
+    personal: bool = False,
+    anonymise: str | None = None,
 ) -> History:
     """Return the history that a file holds; `history.source` says how it was understood.
 
     Args:
-        path: the file (or a table already in memory).
-        mapping: a mapping file, or its content, where columns and stages have other names than ours.
+        path: a file, a folder or archive of files, a SQLAlchemy URL, or a table already in memory.
+        mapping: a mapping file, or its content. Where it names columns, it alone decides; else it adds
+            to what is recognised (such as the names of the wins).
         as_of: what is later is set aside; the day of the last event when not given.
-        source: "tidy" reads the columns lead, stage, at; recognised when not given.
+        source: how to read it, one of the names in `SOURCES`; recognised from the columns when not given.
+        query: for a data base: a SELECT, or the name of a table.
+        personal: whether leads may be named by e-mail addresses and phone numbers.
+        anonymise: a secret key with which the names of leads and owners are hashed.
 
     Raises:
-        FunnelError: the file cannot be read or understood; one sentence with file, row, column, value.
+        FunnelError: it cannot be read or understood; one sentence with file, row, column, value.
     """
-    from funnelsim.history.mapped import read_mapped
-    from funnelsim.history.mapping import read_mapping
+    from funnelsim.history.mapping import read_said, stated
 
-    if source not in (None, "tidy"):
-        raise FunnelError(f"'{source}' is no source; {nearest(source, ['tidy'])}")
-    made, folder = read_mapping(mapping) if mapping is not None else (None, None)
+    said, file, folder = read_said(mapping) if mapping is not None else ({}, "mapping", None)
+    made = stated(said, file)
+    found, folders = _opened(path, made.encoding, made.sheet, query or made.query)
+    if folder is not None:
+        folders = (folder, *folders)
+    if source is None and {"columns", "dates", "outcome"} & set(said):
+        raw = _by_mapping(found, said, file, folders)
+    else:
+        raw = _by_source(found, said, file, folders, source)
+    return assemble(protected(raw, personal, anonymise), as_of)
+
+
+def _opened(
+    path: str | Path | pd.DataFrame, encoding: str | None, sheet: str | None, query: str | None
+) -> tuple[tuple[Table, ...], tuple[Path, ...]]:
+    """Return the tables, and the folder in which other files of theirs may lie."""
     if isinstance(path, pd.DataFrame):
-        table = Table(path.set_axis(range(1, len(path) + 1), axis=0), "the table", "in memory")
-        folders: tuple[Path, ...] = ()
-    else:
-        table = read_table(path, made.encoding if made else None, made.sheet if made else None)
-        folders = tuple(place for place in (folder, Path(path).parent) if place is not None)
-    if made is None:
-        made, _ = read_mapping({"columns": tidy_columns(table)})
-        raw = read_mapped(table, made)
-    else:
-        raw = read_mapped(table, made, folders)
-    return assemble(raw, as_of)
+        frame = path.set_axis(range(1, len(path) + 1), axis=0).set_axis(list(map(str, path.columns)), axis=1)
+        if frame.empty:
+            raise FunnelError("the table: no row")
+        return (Table(frame, "the table", "in memory"),), ()
+    if is_address(path):
+        return (query_table(str(path), query),), ()
+    place = Path(path)
+    return read_tables(place, encoding, sheet), (place if place.is_dir() else place.parent,)
 
 
-def tidy_columns(table: Table) -> dict[str, str]:
-    """Return which columns of a log hold lead, stage, time and attributes, by their usual names.
+def _by_mapping(found: tuple[Table, ...], said: Said, file: str, folders: tuple[Path, ...]) -> Raw:
+    from funnelsim.history.mapped import read_mapped
+    from funnelsim.history.mapping import stated
+
+    if len(found) > 1:
+        listed = ", ".join(table.file for table in found[:8])
+        raise FunnelError(
+            f"{file}: describes one table, but there are {len(found)} ({listed}); give the one file"
+        )
+    made = stated(said, file)
+    shape = "one row per lead" if made.dates or made.outcome else "one row per stage entered"
+    words = f"{found[0].file}, read by its mapping as a table with {shape} ({found[0].words})"
+    return replace(read_mapped(found[0], made, folders), source=words)
+
+
+def _by_source(
+    found: tuple[Table, ...], said: Said, file: str, folders: tuple[Path, ...], name: str | None
+) -> Raw:
+    from funnelsim.history.mapped import read_mapped
+    from funnelsim.history.mapping import stated
+
+    recipe = recognised(found, name)
+    columns = {**_part(recipe.mapping), **_part(said)}
+    raw = read_mapped(
+        recipe.table, stated({**recipe.mapping, **said, "columns": columns}, file), folders, recipe.extra
+    )
+    return replace(
+        raw,
+        source=f"{recipe.table.file}, read as {recipe.words} ({recipe.table.words})",
+        limits=recipe.limits + raw.limits,
+        findings=recipe.findings + raw.findings,
+    )
+
+
+def _part(said: Said) -> Said:
+    columns = said.get("columns", {})
+    return dict(columns) if isinstance(columns, dict) else {}
+
+
+def recognised(found: tuple[Table, ...], name: str | None = None) -> Recipe:
+    """Return how to read these tables: by the source of this name, or the first whose columns are there.
 
     Raises:
-        FunnelError: lead, stage or time cannot be found; names the columns that are there.
+        FunnelError: no such source, or its columns are not there.
     """
-    there = {str(column).strip().casefold(): str(column) for column in table.frame.columns}
-    found = {}
-    for role, names in SYNONYMS.items():
-        name = next((there[word] for word in names if word in there), None)
-        if name is not None:
-            found[role] = name
-        elif role in ("lead", "stage", "at"):
-            raise FunnelError(
-                f"{table.file}: no column '{role}'; {nearest(role, there.values())}; "
-                "other names can be given in a mapping file"
-            )
-    return found
+    names = [source.name for source in SOURCES]
+    if name is not None and name not in names:
+        raise FunnelError(f"'{name}' is no source; {nearest(name, names)}")
+    for source in SOURCES:
+        if name is not None and source.name != name:
+            continue
+        for table in found:
+            if source.fits(small(table)) and (len(found) == 1 or source.name not in ("log", "tidy")):
+                return source.read(table, tuple(other for other in found if other is not table))
+    if name is None:
+        listed = ", ".join(table.file for table in found[:8])
+        raise FunnelError(
+            f"none of these is an export that is known ({listed}); give one file, with a mapping"
+        )
+    listed = ", ".join(map(str, found[0].frame.columns[:12]))
+    raise FunnelError(f"{found[0].file}: not a table of the source '{name}'; its columns are {listed[:300]}")

@@ -1,0 +1,122 @@
+"""The formats that tables come in: text between separators, Excel, Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+
+import pandas as pd
+
+from funnelsim.errors import FunnelError, nearest
+
+LONGEST_LINE = 1 << 24
+SEPARATORS = (",", ";", "\t", "|")
+
+
+def parquet_frame(data: bytes, name: str) -> pd.DataFrame:
+    """Return a Parquet file's columns with their types, rows numbered from 1.
+
+    Raises:
+        FunnelError: damaged.
+    """
+    try:
+        frame = pd.read_parquet(io.BytesIO(data))
+    except Exception as error:  # pyarrow raises many kinds for damaged files
+        raise FunnelError(f"{name}: damaged Parquet file: {str(error).splitlines()[0][:200]}") from None
+    frame.columns = pd.Index(_unique(map(str, frame.columns)))
+    return frame.set_axis(range(1, len(frame) + 1), axis=0)
+
+
+def excel_frame(data: bytes, name: str, sheet: str | None) -> pd.DataFrame:
+    """Return a sheet's cells below its first row, rows numbered as Excel does; the first if none is named.
+
+    Raises:
+        FunnelError: damaged, empty, no such sheet, or openpyxl is not installed.
+    """
+    try:
+        import openpyxl
+
+        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+    except ImportError:
+        raise FunnelError(f"{name}: Excel files need openpyxl: pip install 'funnelsim[formats]'") from None
+    except Exception as error:  # openpyxl raises many kinds for damaged files
+        raise FunnelError(f"{name}: damaged Excel file: {str(error).splitlines()[0][:200]}") from None
+    if sheet is not None and sheet not in book.sheetnames:
+        raise FunnelError(f"{name}: no sheet '{sheet}'; {nearest(sheet, book.sheetnames)}")
+    rows = [list(row) for row in book[sheet or book.sheetnames[0]].iter_rows(values_only=True)]
+    if not rows:
+        raise FunnelError(f"{name}: the sheet '{sheet or book.sheetnames[0]}' is empty")
+    frame = pd.DataFrame(rows[1:], dtype=object)
+    frame.columns = pd.Index(_unique("" if cell is None else str(cell) for cell in rows[0])[: frame.shape[1]])
+    return frame.set_axis(range(2, len(frame) + 2), axis=0)
+
+
+def text_frame(text: str, name: str) -> tuple[pd.DataFrame, str]:
+    """Return the cells below the header as text, "" where blank, and the separator found between cells.
+
+    Raises:
+        FunnelError: an endless line, a quotation mark left open, or a row longer than the header.
+    """
+    longest = text.find("\n") if "\n" in text[:LONGEST_LINE] else len(text)
+    if longest > LONGEST_LINE:
+        raise FunnelError(f"{name}, row 1: a line of {longest:,} characters; expected a header")
+    if text[:4].lower() == "sep=":
+        text = text.partition("\n")[2]
+    text = text.lstrip("\r\n")
+    separator = _separator(text[:100_000])
+    try:
+        frame = pd.read_csv(
+            io.StringIO(text),
+            sep=separator,
+            header=None,
+            dtype="str",
+            keep_default_na=False,
+            skip_blank_lines=False,
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError):
+        frame = _ragged(text, separator, name)
+    frame = frame.fillna("")
+    header = _unique(str(cell).strip() for cell in frame.iloc[0])
+    body = frame.iloc[1:].set_axis(header, axis=1).set_axis(range(2, len(frame) + 1), axis=0)
+    return body[(body != "").any(axis=1)], separator
+
+
+def _separator(text: str) -> str:
+    """Return the separator that gives the first rows most cells, and equally many."""
+    lines = [line for line in text.splitlines() if line.strip()][:30]
+
+    def evenness(separator: str) -> tuple[float, int]:
+        try:
+            widths = [len(row) for row in csv.reader(lines, delimiter=separator)]
+        except csv.Error:
+            return 0.0, 0
+        usual = max(set(widths), key=widths.count)
+        return (widths.count(usual) / len(widths) if usual > 1 else 0.0), widths[0]
+
+    return max(SEPARATORS, key=lambda separator: (round(evenness(separator)[0], 1), evenness(separator)[1]))
+
+
+def _ragged(text: str, separator: str, name: str) -> pd.DataFrame:
+    """Return rows of unequal length, where the longer ones are longer by blank cells only."""
+    csv.field_size_limit(1 << 24)
+    try:
+        rows = list(csv.reader(io.StringIO(text), delimiter=separator, strict=True))
+    except csv.Error as error:
+        raise FunnelError(f"{name}: not a table: {error} (is a quotation mark left open?)") from None
+    width = len(rows[0]) if rows else 0
+    for number, row in enumerate(rows, start=1):
+        if any(cell.strip() for cell in row[width:]):
+            raise FunnelError(f"{name}, row {number}: {len(row)} cells, but the header has {width}")
+    return pd.DataFrame([row[:width] + [""] * (width - len(row)) for row in rows], dtype="str")
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    """Return the names, the second 'x' as 'x (2)', a blank as 'column 3'."""
+    seen: dict[str, int] = {}
+    found = []
+    for number, name in enumerate(names, start=1):
+        name = name or f"column {number}"
+        seen[name] = seen.get(name, 0) + 1
+        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return found

@@ -1,0 +1,118 @@
+"""Write back: the tidy log, a process-mining log, and tables that a spreadsheet can open without danger."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pandas as pd
+
+from funnelsim.errors import FunnelError, nearest
+from funnelsim.files import whole_file
+from funnelsim.history.log import History
+
+ENDINGS = (".csv", ".parquet", ".xlsx")
+# A spreadsheet runs a cell that begins with one of these as a formula.
+FORMULA = r"^([=+\-@\t\r\n|])"
+
+
+def tidy_log(history: History) -> pd.DataFrame:
+    """Return the history as a table that reads back as the same history.
+
+    Returns:
+        lead, stage, at, and the attributes: on a lead's first row those known from the start, later
+        those that changed by then (blank: no change).
+    """
+    rows = history.events.copy()
+    updates = history.updates
+    names = [name for name in history.leads.columns if len(history.leads)]
+    first = ~rows["lead"].duplicated().to_numpy()
+    for name in names:
+        static = rows["lead"].map(history.leads[name])
+        moving = updates[updates[name].notna().to_numpy()] if name in updates.columns else updates[:0]
+        rows[name] = static.where(first & ~rows["lead"].isin(moving["lead"]).to_numpy())
+    if updates.empty:
+        return rows
+    changes = updates.assign(stage=_stage_then(history))
+    both = pd.concat([rows, changes[changes["stage"].notna().to_numpy()]], ignore_index=True)
+    both = both.sort_values(["lead", "at"], kind="stable")
+    return both[["lead", "stage", "at", *names]].reset_index(drop=True)
+
+
+def _stage_then(history: History) -> pd.Series:
+    """Return the place in which each update's lead was at that moment."""
+    events = history.events.assign(at=history.events["at"].astype("datetime64[us]")).sort_values(
+        "at", kind="stable"
+    )
+    asked = history.updates[["lead", "at"]].astype({"at": "datetime64[us]"})
+    return pd.merge_asof(asked, events, on="at", by="lead")["stage"].set_axis(history.updates.index)
+
+
+def process_log(history: History) -> pd.DataFrame:
+    """Return one row per visit to a stage, as process-mining tools such as Simod and PM4Py read it.
+
+    Returns:
+        case_id, activity, start_time, end_time (blank while open), resource.
+    """
+    rows = history.events
+    follows = rows["lead"].eq(rows["lead"].shift(-1)).to_numpy()
+    end = rows["at"].shift(-1).where(follows)
+    ended = rows["stage"].isin(history.ends).to_numpy()
+    owner = history.leads["owner"] if "owner" in history.leads.columns else pd.Series(dtype="str")
+    return pd.DataFrame(
+        {
+            "case_id": rows["lead"],
+            "activity": rows["stage"],
+            "start_time": rows["at"],
+            "end_time": end.where(~ended, rows["at"]),
+            "resource": rows["lead"].map(owner),
+        }
+    )
+
+
+def write_table(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write a table as .csv, .xlsx or .parquet, whole or not at all.
+
+    In .csv and .xlsx, text that a spreadsheet would run as a formula gets an apostrophe in front.
+
+    Raises:
+        FunnelError: another ending, or the folder cannot be written to.
+    """
+    ending = Path(path).suffix.casefold()
+    if ending not in ENDINGS:
+        raise FunnelError(f"{path}: '{ending}' is no known ending; {nearest(ending, ENDINGS)}")
+    with whole_file(path) as temporary:
+        if ending == ".parquet":
+            frame.to_parquet(temporary, index=False)
+        elif ending == ".csv":
+            text = harmless(frame).to_csv(
+                index=False, lineterminator="\n", date_format="%Y-%m-%dT%H:%M:%S.%f"
+            )
+            temporary.write_bytes(text.encode("utf-8"))
+        else:
+            temporary.write_bytes(_excel(harmless(frame)))
+
+
+def harmless(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with an apostrophe before each text, and column name, that would run as a formula.
+
+    >>> harmless(pd.DataFrame({"name": ["=1+1", "plain"], "value": [-1, 2]}))["name"].tolist()
+    ["'=1+1", 'plain']
+    """
+    safe = frame.copy()
+    for name in frame.columns:
+        if frame[name].dtype.kind not in "iufbM":
+            filled = frame[name].notna()
+            text = frame.loc[filled.to_numpy(), name].astype("str").str.replace(FORMULA, r"'\1", regex=True)
+            safe[name] = frame[name].astype(object).mask(filled, text)
+    safe.columns = pd.Index(frame.columns.astype("str")).str.replace(FORMULA, r"'\1", regex=True)
+    return safe
+
+
+def _excel(frame: pd.DataFrame) -> bytes:
+    data = io.BytesIO()
+    try:
+        frame.to_excel(data, index=False, engine="openpyxl")
+    except ImportError:
+        raise FunnelError("Excel files need openpyxl: pip install 'funnelsim[formats]'") from None
+    return data.getvalue()

@@ -1,0 +1,201 @@
+"""HubSpot: deals and contacts with a date per stage, property history, and what connectors make of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import pandas as pd
+
+from funnelsim.errors import FunnelError
+from funnelsim.history.doors import Table
+from funnelsim.history.places import plain
+from funnelsim.history.quality import Finding
+from funnelsim.history.recipe import Recipe, Said, Source, columns_of, first_of, having
+from funnelsim.history.sources.salesforce import changes_to_rows
+
+LABEL = re.compile(
+    r"^(?P<kind>date entered|cumulative time in|latest time in) [\"'“”‘’\[]*(?P<stage>.+?)"
+    r"(?: \((?P<pipeline>[^()]*)\))?[\"'“”‘’\]]*$",
+    re.IGNORECASE,
+)
+INTERNAL = re.compile(
+    r"^hs_(?P<new>v2_)?(?P<kind>date_entered|cumulative_time_in|latest_time_in)_(?P<stage>.+)$", re.IGNORECASE
+)
+LAST_ENTRY = "HubSpot keeps one date per stage: a stage that was entered again shows its last entry only."
+NO_STAGES = (
+    "No 'Date entered' columns: one stage 'Open' from creation to close. Export the properties "
+    "'Date entered ...' of each stage for a forecast by stage."
+)
+TWENTY = "HubSpot keeps a deal property's last 20 changes (a contact's 45): long lives lose their start."
+ROLES = {
+    "lead": (
+        "Record ID",
+        "Deal ID",
+        "Contact ID",
+        "hs_object_id",
+        "dealId",
+        "deal_id",
+        "id",
+        "Deal Name",
+        "dealname",
+    ),
+    "value": ("Amount", "amount"),
+    "currency": ("Currency", "deal_currency_code"),
+    "owner": ("Deal owner", "Contact owner", "hubspot_owner_id"),
+    "channel": ("Original Source Type", "Original Traffic Source", "hs_analytics_source"),
+    "segment": ("Deal Type", "dealtype"),
+}
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """One column about one stage."""
+
+    column: str
+    kind: str
+    stage: str
+    pipeline: str
+    new: bool
+
+
+def stage_columns(columns: frozenset[str] | list[str]) -> list[Stamp]:
+    """Return the columns that tell when stages were entered, and for how long.
+
+    >>> [stamp.stage for stamp in stage_columns(["Date entered 'Won (Sales)'", "hs_date_entered_lead"])]
+    ['Won', 'lead']
+    """
+    found = []
+    for column in columns:
+        match = LABEL.match(column)
+        if match:
+            new = '"' in column or "“" in column
+            found.append(
+                Stamp(
+                    column,
+                    match["kind"].casefold().replace(" ", "_"),
+                    match["stage"],
+                    match["pipeline"] or "",
+                    new,
+                )
+            )
+            continue
+        match = INTERNAL.match(column)
+        if match and match["stage"].casefold() != "current_stage":
+            found.append(Stamp(column, match["kind"].casefold(), match["stage"], "", bool(match["new"])))
+    return found
+
+
+def dated(table: Table, _: tuple[Table, ...]) -> Recipe:
+    """Deals or contacts with a "Date entered" column for each stage."""
+    stamps = stage_columns([str(column) for column in table.frame.columns])
+    entered = [stamp for stamp in stamps if stamp.kind == "date_entered"]
+    filled = [stamp for stamp in entered if (table.text(stamp.column) != "").any()]
+    if not filled:
+        raise FunnelError(
+            f"{table.file}: all {len(entered)} columns like '{entered[0].column[:80]}' are empty; export the "
+            "properties 'Date entered ...' (hs_v2_date_entered_...) of each stage, which only HubSpot "
+            "Professional and Enterprise fill"
+        )
+    several = len({stamp.pipeline for stamp in filled}) > 1
+    dates: dict[str, str] = {}
+    for stamp in sorted(filled, key=lambda stamp: not stamp.new):
+        name = f"{stamp.stage} ({stamp.pipeline})" if several and stamp.pipeline else stamp.stage
+        dates.setdefault(name, stamp.column)
+    said: Said = {"columns": columns_of(table, **ROLES), "dates": dates}
+    if any(plain(name) == "customer" for name in dates):
+        said["won"] = [name for name in dates if plain(name) == "customer"]
+    elif several:
+        said["won"] = [name for name in dates if plain(name).startswith(("closedwon", "won"))]
+        said["lost"] = [name for name in dates if plain(name).startswith(("closedlost", "lost"))]
+    old = [stamp.column for stamp in filled if not stamp.new and stamp.column in dates.values()]
+    limits: tuple[str, ...] = (LAST_ENTRY,)
+    if old:
+        limits += (f"{len(old)} stages have their dates in the older columns only, such as '{old[0]}'.",)
+    kind = "contact" if "won" in said and not several else "deal"
+    words = f"a HubSpot {kind} export, stages from {len(dates)} 'Date entered' columns"
+    return Recipe(table, said, words, limits, findings=_again(table, stamps))
+
+
+def _again(table: Table, stamps: list[Stamp]) -> tuple[Finding, ...]:
+    """Return how many stages were entered more than once: more time in all than in the latest visit."""
+    cumulative = {(s.stage, s.pipeline): s.column for s in stamps if s.kind == "cumulative_time_in"}
+    count, example = 0, ""
+    for stamp in stamps:
+        if stamp.kind == "latest_time_in" and (stamp.stage, stamp.pipeline) in cumulative:
+            longest = pd.to_numeric(table.text(cumulative[(stamp.stage, stamp.pipeline)]), errors="coerce")
+            again = longest > pd.to_numeric(table.text(stamp.column), errors="coerce") * (1 + 1e-9)
+            count += int(again.sum())
+            if again.any() and not example:
+                example = f"row {again.index[again.to_numpy()][0]}: '{stamp.stage}'"
+    done = "kept: with the date of their last entry"
+    return (Finding("stages that were entered again", count, example, done),) if count else ()
+
+
+def two_dates(table: Table, _: tuple[Table, ...]) -> Recipe:
+    """Deals without a date per stage: created on one day, closed on another."""
+    stage, close = (
+        str(first_of(table, "Deal Stage", "dealstage")),
+        str(first_of(table, "Close Date", "closedate")),
+    )
+    last = table.text(stage).map(plain)
+    end = pd.Series("", index=table.frame.index)
+    end = end.mask(last.str.contains("closedlost|^lost"), "Lost").mask(
+        last.str.contains("closedwon|^won"), "Won"
+    )
+    frame = table.frame.assign(**{"end of it": end, "closed on": table.text(close).where(end != "", "")})
+    said: Said = {
+        "columns": columns_of(table, **ROLES),
+        "dates": {"Open": first_of(table, "Create Date", "createdate")},
+        "outcome": {"stage": "end of it", "at": "closed on"},
+        "won": "Won",
+        "lost": "Lost",
+    }
+    words = "a HubSpot deal export, created and closed"
+    return Recipe(Table(frame, table.file, table.words), said, words, (NO_STAGES,))
+
+
+def property_history(table: Table, _: tuple[Table, ...]) -> Recipe:
+    """The history of deal properties, one row per change."""
+    lead, at = str(first_of(table, "dealId", "deal_id", "vid")), str(first_of(table, "timestamp"))
+    key, value = str(first_of(table, "property", "name")), str(first_of(table, "value"))
+    roles = {
+        "dealstage": "stage",
+        "lifecyclestage": "stage",
+        "amount": "value",
+        "closedate": "expected_close",
+    }
+    rows = changes_to_rows(table, lead, at, key, value, roles)
+    if rows.frame.empty:
+        raise FunnelError(
+            f"{table.file}: no row has '{key}' = dealstage; export the history of that property"
+        )
+    names = {name: name for name in ("stage", "value", "expected_close")}
+    return Recipe(
+        rows, {"columns": {"lead": lead, "at": at, **names}}, "a HubSpot property history", (TWENTY,)
+    )
+
+
+def connector(table: Table, _: tuple[Table, ...]) -> Recipe:
+    """What Fivetran makes of it: one row per stage that a deal entered."""
+    columns = columns_of(
+        table,
+        lead=("deal_id",),
+        stage=("pipeline_stage_label",),
+        at=("date_stage_entered",),
+        value=("amount",),
+    )
+    return Recipe(table, {"columns": columns}, "HubSpot deal stages of a connector", ())
+
+
+def _has_stamps(columns: frozenset[str]) -> bool:
+    return any(stamp.kind == "date_entered" for stamp in stage_columns(columns))
+
+
+SOURCES = (
+    Source("hubspot", _has_stamps, dated),
+    Source("hubspot-history", having("dealid", "property", "timestamp", "value"), property_history),
+    Source("hubspot-connector", having("deal_id", "pipeline_stage_label", "date_stage_entered"), connector),
+    Source("hubspot-two-dates", having("deal stage", "create date", "close date"), two_dates),
+    Source("hubspot-two-dates-internal", having("dealstage", "createdate", "closedate"), two_dates),
+)

@@ -1,0 +1,291 @@
+"""Exports of each vendor, in the shape in which they come, become the history that they tell."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from funnelsim.errors import FunnelError
+from funnelsim.history.log import History, bookings, open_leads, spells
+from funnelsim.history.readers import SOURCES, read_history
+
+MAPS = Path(__file__).parent / "maps"
+
+
+def read(folder: Path, text: str, name: str = "export.csv", **how: object) -> History:
+    path = folder / name
+    path.write_text(text.lstrip("\n"), encoding="utf-8")
+    return read_history(path, **how)
+
+
+def moves(history: History) -> list[str]:
+    return [f"{e.lead} {e.stage} {e.at:%d}" for e in history.events.itertuples()]
+
+
+def count(history: History, kind: str) -> int:
+    return sum(line.count for line in history.quality.findings if line.kind == kind)
+
+
+def test_salesforce_history_repeats_a_stage_when_another_field_changed(tmp_path: Path) -> None:
+    made = read(tmp_path, """
+Id,OpportunityId,CreatedById,CreatedDate,StageName,Amount,CloseDate,IsDeleted
+1,006A,u,02/13/26 08:55 PM,Prospecting,100,04/01/26,FALSE
+2,006A,u,02/14/26 08:55 AM,Prospecting,150,04/01/26,FALSE
+3,006A,u,02/15/26 12:05 AM,Closed Won,140,02/15/26,FALSE
+4,006B,u,02/13/26 08:55 PM,Prospecting,50,05/01/26,FALSE
+5,006C,u,02/13/26 08:55 PM,Prospecting,50,05/01/26,TRUE
+""")  # fmt: skip
+    assert "OpportunityHistory" in made.source
+    assert moves(made) == ["006A Prospecting 13", "006A Closed Won 15", "006B Prospecting 13"]
+    assert made.events["at"][1] == pd.Timestamp("2026-02-15 00:05")
+    assert bookings(made)["value"].tolist() == [140.0]
+    assert made.as_of("2026-02-14").leads.loc["006A", "value"] == 150.0
+    assert made.as_of("2026-02-13").leads.loc["006A", "value"] == 100.0
+    assert spells(made)["value"].tolist() == [150.0, 50.0]
+    assert open_leads(made)["expected_close"].tolist() == [pd.Timestamp("2026-05-01")]
+    assert count(made, "repeats") == 1
+    assert count(made, "rows with another IsDeleted") == 1
+
+
+def test_salesforce_field_history(tmp_path: Path) -> None:
+    made = read(tmp_path, """
+OpportunityId,Field,OldValue,NewValue,CreatedDate,IsDeleted
+006A,Amount,,100,2026-01-01T08:00:00Z,false
+006A,StageName,Prospecting,Proposal,2026-01-02T08:00:00Z,false
+006A,Amount,100,90,2026-01-03T08:00:00Z,false
+006A,NextStep,,call,2026-01-04T08:00:00Z,false
+006A,StageName,Proposal,Closed Won,2026-01-05T08:00:00Z,false
+""")  # fmt: skip
+    assert moves(made) == ["006A Proposal 02", "006A Closed Won 05"]
+    assert made.as_of("2026-01-02").leads.loc["006A", "value"] == 100.0
+    assert bookings(made)["value"].tolist() == [90.0]
+    assert any("before the first recorded change" in limit for limit in made.limits)
+
+
+def test_salesforce_entry_dates_and_trend(tmp_path: Path) -> None:
+    made = read(tmp_path, """
+Opportunity ID,Discovery_Entry_Date__c,Proposal_Entry_Date__c,Closed_Won_Date__c,Amount
+A,2026-01-01,2026-01-05,2026-01-09,10
+B,2026-01-02,,,20
+""")  # fmt: skip
+    assert moves(made) == ["A Discovery 01", "A Proposal 05", "A Closed Won 09", "B Discovery 02"]
+    made = read(tmp_path, """
+OpportunityId,OldStageName,NewStageName,EffectiveFromDate,EffectiveToDate,NewAmount
+A,,Discovery,2026-01-01,2026-01-05,10
+A,Discovery,Closed Won,2026-01-05,,12
+""")  # fmt: skip
+    assert made.source.startswith("export.csv, read as Salesforce historical trend")
+    assert bookings(made)["value"].tolist() == [12.0]
+
+
+def test_salesforce_opportunities_alone_are_one_stage(tmp_path: Path) -> None:
+    made = read(tmp_path, """
+Id,Name,StageName,Amount,CloseDate,IsClosed,IsWon,CreatedDate,LeadSource
+A,x,Closed Won,10,2026-01-09,TRUE,TRUE,2026-01-01,Web
+B,y,Closed Lost,20,2026-01-08,TRUE,FALSE,2026-01-01,Web
+C,z,Proposal,30,2026-03-08,FALSE,FALSE,2026-01-02,
+""")  # fmt: skip
+    assert moves(made) == ["A Open 01", "A Won 09", "B Open 01", "B Lost 08", "C Open 02"]
+    assert any("no stage history" in limit for limit in made.limits)
+    assert made.stages == ("Open",)
+
+
+HUBSPOT = """
+Record ID,Deal Name,Pipeline,Amount,Deal owner,{}
+1,x,Sales,"1,000.50",Ann,2026-01-01 09:00,2026-01-04 09:00,2026-01-09 09:00
+2,y,Sales,20,Ann,2026-01-02 09:00,2026-01-05 09:00,
+"""
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        "Date entered 'Qualified (Sales)',Date entered 'Contract (Sales)',Date entered 'Closed Won (Sales)'",
+        ",".join(f'"Date entered ""{name} (Sales)"""' for name in ("Qualified", "Contract", "Closed Won")),
+        "hs_date_entered_Qualified,hs_date_entered_Contract,hs_date_entered_closedwon",
+        "hs_v2_date_entered_Qualified,hs_v2_date_entered_Contract,hs_v2_date_entered_closedwon",
+    ],
+)
+def test_hubspot_in_both_generations(tmp_path: Path, headers: str) -> None:
+    made = read(tmp_path, HUBSPOT.format(headers))
+    assert "HubSpot deal export, stages from 3 'Date entered' columns" in made.source
+    assert made.stages == ("Qualified", "Contract")
+    assert [row.split()[-1] for row in moves(made)] == ["01", "04", "09", "02", "05"]
+    assert made.leads["value"].tolist() == [1000.5, 20.0]
+    assert any("one date per stage" in limit for limit in made.limits)
+
+
+def test_hubspot_prefers_the_newer_columns_and_sees_re_entries(tmp_path: Path) -> None:
+    made = read(tmp_path, """
+Record ID,hs_date_entered_lead,hs_v2_date_entered_lead,hs_date_entered_closedwon,\
+hs_v2_cumulative_time_in_lead,hs_v2_latest_time_in_lead
+1,2026-01-01,2026-01-03,2026-01-09,200,100
+2,2026-01-01,2026-01-01,,100,100
+""")  # fmt: skip
+    assert moves(made)[0] == "1 lead 03"
+    assert count(made, "stages that were entered again") == 1
+    assert any("older columns only, such as 'hs_date_entered_closedwon'" in limit for limit in made.limits)
+
+
+def test_hubspot_lifecycle_is_won_by_customers(tmp_path: Path) -> None:
+    stage = "Date entered '{} (Lifecycle Stage Pipeline)'"
+    header = ",".join(["Contact ID", *(stage.format(name) for name in ("Lead", "Customer", "Evangelist"))])
+    made = read(tmp_path, f"{header}\n1,2026-01-01,2026-01-05,\n2,2026-01-02,,\n")
+    assert made.won == ("Customer",)
+    assert "HubSpot contact export" in made.source
+
+
+def test_hubspot_without_any_date_is_refused_with_the_property(tmp_path: Path) -> None:
+    with pytest.raises(
+        FunnelError, match=r"all 2 columns like 'Date entered .Lead.' are empty.*hs_v2_date_entered"
+    ):
+        read(tmp_path, "Record ID,Date entered 'Lead',Date entered 'Won'\n1,,\n2,,\n")
+
+
+def test_hubspot_property_history_and_connector(tmp_path: Path) -> None:
+    made = read(tmp_path, """
+dealId,property,timestamp,value,sourceType
+7,dealstage,1767225600000,qualifiedtobuy,CRM_UI
+7,amount,1767225600000,500,CRM_UI
+7,amount,1767312000000,600,CRM_UI
+7,dealstage,1767571200000,closedwon,CRM_UI
+""")  # fmt: skip
+    assert moves(made) == ["7 qualifiedtobuy 01", "7 closedwon 05"]
+    assert bookings(made)["value"].tolist() == [600.0]
+    made = read(tmp_path, """
+deal_id,deal_name,date_stage_entered,pipeline_stage_label
+7,x,2026-01-01 10:00:00,Contract
+7,x,2026-01-03 10:00:00,Closed lost
+8,x,2026-01-03 10:00:00,Closed won
+""")  # fmt: skip
+    assert (made.won, made.lost) == (("Closed won",), ("Closed lost",))
+
+
+def test_pipedrive_list_is_one_stage_so_that_no_visit_is_missing(tmp_path: Path) -> None:
+    made = read(tmp_path, """
+Deal - ID,Deal - Title,Deal - Owner,Deal - Value,Deal - Currency of Value,\
+Deal - Stage,Deal - Status,\
+Deal - Deal created,Deal - Last stage change,Deal - Won time,Deal - Lost time,Deal - Expected close date
+1,x,Ann,100,EUR,Offer,won,2026-01-01 10:00,2026-01-02 10:00,2026-01-05 10:00,,
+2,y,Ann,200,EUR,Offer,lost,2026-01-01 11:00,,,2026-01-06 10:00,
+3,z,Ann,300,EUR,Lead,open,2026-01-02 10:00,,,,2026-03-01
+4,z,Ann,300,EUR,Lead,deleted,2026-01-02 10:00,,,,
+""")  # fmt: skip
+    assert moves(made) == ["1 Open 01", "1 Won 05", "2 Open 01", "2 Lost 06", "3 Open 02"]
+    assert any("last stage change only" in limit for limit in made.limits)
+    assert count(made, "deleted deals") == 1
+    assert made.quality.read == 6
+    assert open_leads(made)["expected_close"].tolist() == [pd.Timestamp("2026-03-01")]
+
+
+def test_pipedrive_flow(tmp_path: Path) -> None:
+    made = read(tmp_path, """
+id,item_id,user_id,field_key,old_value,new_value,log_time
+1,5,9,stage_id,1,2,2026-01-02 10:00:00
+2,5,9,value,1,2,2026-01-03 10:00:00
+3,5,9,status,open,won,2026-01-04 10:00:00
+""")  # fmt: skip
+    assert moves(made) == ["5 stage 2 02", "5 Won 04"]
+
+
+def test_zendesk_sell(tmp_path: Path) -> None:
+    text = """
+id,name,value,currency,stage_id,stage,loss_reason_id,last_stage_change_at,created_at
+1,x,10,USD,4,Won,,2026-01-05T10:00:00Z,2026-01-01T10:00:00Z
+2,x,10,USD,5,Lost,3,2026-01-06T10:00:00Z,2026-01-01T10:00:00Z
+3,x,10,USD,2,Quote,,2026-01-03T10:00:00Z,2026-01-02T10:00:00Z
+"""
+    assert moves(read(tmp_path, text)) == ["1 Open 01", "1 Won 05", "2 Open 01", "2 Lost 06", "3 Open 02"]
+    with pytest.raises(FunnelError, match="stage_id is a number here"):
+        read(tmp_path, text.replace(",stage,", ",colour,"))
+
+
+def test_dynamics_spreads_the_stages_between_and_says_so(tmp_path: Path) -> None:
+    made = read(tmp_path, """
+opportunityid,activestageid,activestageidname,createdon,activestagestartedon,completedon,traversedpath,statecode,statuscode
+A,s3,Propose,2026-01-01,2026-01-05,2026-01-09,"s1,s2,s3",1,2
+B,s1,Qualify,2026-01-02,2026-01-02,,s1,0,1
+C,s2,Develop,2026-01-01,2026-01-04,2026-01-06,"s1,s2",1,3
+""")  # fmt: skip
+    expected = ["A Qualify 01", "A Develop 03", "A Propose 05", "A Won 09", "B Qualify 02"]
+    assert moves(made) == [*expected, "C Qualify 01", "C Develop 04", "C Lost 06"]
+    assert any(limit.startswith("1 entries of stages between") for limit in made.limits)
+
+
+def test_business_central(tmp_path: Path) -> None:
+    made = read(tmp_path, """
+Opportunity No.;Sales Cycle Stage;Sales Cycle Stage Description;Date of Change;Action Taken;\
+Estimated Value (LCY);Estimated Close Date
+OP1;1;Erstkontakt;13.01.2026;;"1.000,00";01.03.2026
+OP1;2;Angebot;15.01.2026;Next;"1.200,00";01.03.2026
+OP1;2;Angebot;20.01.2026;Won;"1.100,00";20.01.2026
+""")  # fmt: skip
+    assert moves(made) == ["OP1 Erstkontakt 13", "OP1 Angebot 15", "OP1 Won 20"]
+    assert bookings(made)["value"].tolist() == [1100.0]
+
+
+XES = """<?xml version="1.0" encoding="UTF-8"?>
+<log xes.version="1.0" xmlns="http://www.xes-standard.org/">
+ <trace><string key="concept:name" value="c1"/><float key="AMOUNT" value="12.5"/>
+  <event><string key="concept:name" value="Lead"/><string key="lifecycle:transition" value="start"/>
+   <date key="time:timestamp" value="2026-01-01T09:00:00.000+01:00"/></event>
+  <event><string key="concept:name" value="Lead"/><string key="lifecycle:transition" value="complete"/>
+   <date key="time:timestamp" value="2026-01-02T00:30:00.000+01:00"/>
+   <string key="org:resource" value="Ann"/></event>
+  <event><string key="concept:name" value="Won"/><string key="lifecycle:transition" value="complete"/>
+   <date key="time:timestamp" value="2026-01-03T09:00:00.000+01:00"/></event>
+ </trace>
+</log>"""
+
+
+def test_xes(tmp_path: Path) -> None:
+    made = read(tmp_path, XES, "log.xes")
+    assert made.events["at"].tolist() == [pd.Timestamp("2026-01-01 23:30"), pd.Timestamp("2026-01-03 08:00")]
+    assert made.leads.loc["c1", "owner"] == "Ann"
+    berlin = {"zone": "Europe/Berlin", "columns": {"value": "case:AMOUNT"}}
+    made = read(tmp_path, XES, "log.xes", mapping=berlin, source="log")
+    assert made.events["at"][0] == pd.Timestamp("2026-01-02 00:30")
+    assert made.leads.loc["c1", "value"] == 12.5
+    with pytest.raises(FunnelError, match="declares a document type"):
+        read(tmp_path, XES.replace("<log", '<!DOCTYPE x [<!ENTITY a "b">]><log', 1), "log.xes")
+    with pytest.raises(FunnelError, match="not well-formed XML"):
+        read(tmp_path, XES[:-20], "log.xes")
+
+
+def test_a_source_can_be_named(tmp_path: Path) -> None:
+    text = "case_id,activity,timestamp\n1,Lead,2026-01-01\n1,Won,2026-01-05\n"
+    assert "a log with one row per stage entered" in read(tmp_path, text, source="log").source
+    with pytest.raises(FunnelError, match="'hubspott' is no source; did you mean 'hubspot'"):
+        read(tmp_path, text, source="hubspott")
+    with pytest.raises(FunnelError, match="not a table of the source 'pipedrive'; its columns are case_id"):
+        read(tmp_path, text, source="pipedrive")
+    assert len({source.name for source in SOURCES}) == len(SOURCES)
+
+
+def test_a_mapping_adds_to_what_is_recognised(tmp_path: Path) -> None:
+    text = "case_id,activity,timestamp\n1,Lead,2026-01-01\n1,Paid,2026-01-05\n"
+    assert read(tmp_path, text, mapping={"won": "Paid"}).won == ("Paid",)
+
+
+def test_the_demo_organisation(real_data: Path) -> None:
+    made = read_history(real_data / "salesforce_sample")
+    assert "OpportunityHistory.csv, read as Salesforce OpportunityHistory" in made.source
+    assert made.quality.read == 48
+    assert len(made.leads) == 36
+    assert made.leads["channel"].notna().any()
+    assert any("has no CreatedDate" in limit for limit in made.limits)
+    alone = read_history(real_data / "salesforce_sample" / "OpportunityHistory.csv")
+    pd.testing.assert_frame_equal(alone.events, made.events)
+
+
+def test_public_sets_without_a_mapping(real_data: Path) -> None:
+    made = read_history(real_data / "maven_crm" / "sales_pipeline.csv")
+    told = read_history(real_data / "maven_crm" / "sales_pipeline.csv", MAPS / "maven.yaml")
+    pd.testing.assert_frame_equal(spells(made), spells(told))
+    made = read_history(real_data / "olist", {"began": "2018-01-01"})
+    told = read_history(
+        real_data / "olist" / "olist_marketing_qualified_leads_dataset.csv", MAPS / "olist.yaml"
+    )
+    pd.testing.assert_frame_equal(spells(made), spells(told))
+    with pytest.raises(FunnelError, match="leads without their wins"):
+        read_history(real_data / "olist" / "olist_marketing_qualified_leads_dataset.csv")
