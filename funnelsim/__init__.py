@@ -33,7 +33,7 @@ _HOMES = {
     "situation": "funnelsim.forecast.planner",
     "under": "funnelsim.forecast.planner",
 }
-__all__ = sorted(_HOMES)  # noqa: PLE0605
+__all__ = sorted(_HOMES)
 __version__ = "0.1.0"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -19,17 +19,21 @@ app = typer.Typer(
     help="Simulate and forecast marketing and sales funnels.\n\nStart with: funnelsim demo",
 )
 
-HistoryFile = Annotated[str, typer.Argument(metavar="HISTORY", help="CSV or Parquet: one row per stage entered")]
-Map = Annotated[Optional[Path], typer.Option("--map", help="YAML that names columns, stages and ends")]
-AsOf = Annotated[Optional[str], typer.Option(help="all is known up to the end of this day [default: last event]")]
+HistoryFile = Annotated[
+    str, typer.Argument(metavar="HISTORY", help="one row per stage entered, or a CRM export")
+]
+Map = Annotated[Path | None, typer.Option("--map", help="YAML that names columns, stages and ends")]
+AsOf = Annotated[
+    str | None, typer.Option(help="all is known up to the end of this day [default: last event]")
+]
 PeriodKind = Annotated[str, typer.Option(help="week, month or quarter")]
 Periods = Annotated[int, typer.Option(help="how many; the first holds the as-of date")]
 Draws = Annotated[int, typer.Option(help="posterior draws of the rates")]
 Seed = Annotated[int, typer.Option(help="same seed, same numbers")]
-Engine = Annotated[Optional[str], typer.Option(help="exact, compiled or simpy [default: exact where it fits]")]
-Target = Annotated[Optional[float], typer.Option(help="money wanted in each period")]
-Html = Annotated[Optional[Path], typer.Option(help="write a page that needs no network")]
-Json = Annotated[Optional[Path], typer.Option("--json", help="write the numbers for other programs")]
+Engine = Annotated[str | None, typer.Option(help="exact, compiled or simpy [default: exact where it fits]")]
+Target = Annotated[float | None, typer.Option(help="money wanted in each period")]
+Html = Annotated[Path | None, typer.Option(help="write a page that needs no network")]
+Json = Annotated[Path | None, typer.Option("--json", help="write the numbers for other programs")]
 
 
 @app.command(epilog="Example: funnelsim demo --html out/demo.html")
@@ -61,7 +65,9 @@ def check(history: HistoryFile, mapping: Map = None, as_of: AsOf = None) -> None
 @app.command(epilog="Example: funnelsim calibrate deals.csv -o model.json")
 def calibrate(
     history: HistoryFile,
-    output: Annotated[Path, typer.Option("-o", "--output", help="where the model is written")] = Path("model.json"),
+    output: Annotated[Path, typer.Option("-o", "--output", help="where the model is written")] = Path(
+        "model.json"
+    ),
     mapping: Map = None,
     as_of: AsOf = None,
 ) -> None:
@@ -76,21 +82,23 @@ def calibrate(
     typer.echo(f"model written to {output}")
 
 
-@app.command(epilog="Example: funnelsim forecast deals.csv --period quarter --target 1500000 --html forecast.html")
+@app.command(
+    epilog="Example: funnelsim forecast deals.csv --period quarter --target 1500000 --html forecast.html"
+)
 def forecast(
     history: HistoryFile,
     mapping: Map = None,
     as_of: AsOf = None,
     period: PeriodKind = "quarter",
     periods: Periods = 2,
-    scenario: Annotated[Optional[Path], typer.Option(help="YAML with levers to pull")] = None,
+    scenario: Annotated[Path | None, typer.Option(help="YAML with levers to pull")] = None,
     target: Target = None,
     draws: Draws = 200,
     seed: Seed = 1,
     engine: Engine = None,
     json: Json = None,
     html: Html = None,
-    deals: Annotated[Optional[Path], typer.Option(help="write the open deals as CSV")] = None,
+    deals: Annotated[Path | None, typer.Option(help="write the open deals as CSV")] = None,
 ) -> None:
     """Forecast revenue and wins from open deals and from leads that do not exist yet."""
     _forecast(
@@ -99,7 +107,7 @@ def forecast(
     )  # fmt: skip
 
 
-@app.command(epilog="Example: funnelsim compare deals.csv scenarios/two_more_reps.yaml scenarios/shift_budget.yaml")
+@app.command(epilog="Example: funnelsim compare deals.csv scenarios/price_up.yaml scenarios/no_events.yaml")
 def compare(
     history: HistoryFile,
     scenarios: Annotated[list[Path], typer.Argument(metavar="SCENARIO...", help="YAML files with levers")],
@@ -140,12 +148,14 @@ def compare(
 
 @app.command(epilog="Example: funnelsim simulate sales_funnel_5 --days 365 --seed 1 -o log.csv")
 def simulate(
-    funnel: Annotated[str, typer.Argument(metavar="FUNNEL", help="a funnel's YAML file, or a name in scenarios/funnels")],
+    funnel: Annotated[
+        str, typer.Argument(metavar="FUNNEL", help="a YAML file, or a name in scenarios/funnels")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="log as .csv or .parquet")],
     days: Annotated[int, typer.Option(help="how long")] = 365,
     seed: Seed = 1,
     engine: Annotated[str, typer.Option(help="simpy or compiled")] = "simpy",
-    scenario: Annotated[Optional[Path], typer.Option(help="YAML with levers to pull")] = None,
+    scenario: Annotated[Path | None, typer.Option(help="YAML with levers to pull")] = None,
 ) -> None:
     """Simulate a stated funnel and write its event log, itself a valid history."""
     from funnelsim.model.scenario import apply_scenario, read_scenario

@@ -1,4 +1,4 @@
-"""What stands on the pages that the terminal writes: the forecast of a company, and scenarios side by side."""
+"""What stands on the pages that the terminal writes: a forecast, or scenarios side by side."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from funnelsim.show.report import Fact, Section, write_report
 HORIZON = 90.0
 MOST_DEALS = 100
 HOW_TO_READ = (
-    "Booked: won before the as-of date, in the period that holds it. Open deals: in the pipeline on the as-of "
-    "date. Leads not yet created: those that will come in, by the intake of the past.",
+    "Booked: won before the as-of date, in the period that holds it.",
+    "Open deals: in the pipeline on the as-of date. Leads not yet created: those still to come in.",
     "80 % interval: of ten such forecasts, about eight should end inside it, one below and one above.",
-    "Noise floor: the width that would remain if every rate were known exactly. It is luck; no model removes it.",
+    "Noise floor: the width that would remain if every rate were known: luck, which no model removes.",
     "A chance is of winning within the named period, never 'some day'.",
 )
 LIMITS = (
-    "The future is taken to work like the past, recent months weighing most. A price list, a campaign or a new "
-    "competitor that no past row shows must be stated in a scenario.",
-    "Deals are taken to be independent, apart from a common factor on the intake and one on the wins of a period.",
+    "The future is taken to work like the past, recent months weighing most.",
+    "A price list, a campaign or a new competitor that no past row shows must be stated in a scenario.",
+    "Deals are independent, apart from a common factor on the intake and one on the wins of a period.",
 )
 
 
@@ -53,7 +53,7 @@ def forecast_page(path: Path, place: Situation, found: Forecast, past: pd.DataFr
             "Which deals carry it?",
             chart=_pipeline(place, found.currency),
             table=found.deals.head(MOST_DEALS),
-            caption=f"The {min(MOST_DEALS, len(found.deals)):,} of {len(found.deals):,} open deals with most expected money.",
+            caption=f"{len(found.deals):,} open deals; shown are the {MOST_DEALS} with most expected money.",
         ),
         Section("How does the funnel convert?", chart=_funnel(place)),
         Section("What was read", text=place.history.source, table=quality_table(place.history)),
@@ -81,7 +81,9 @@ def compare_page(path: Path, table: pd.DataFrame, currency: str, parts: dict[str
     """
     sections = [Section("What would change?", chart=differences(table, currency), table=table)]
     sections += [
-        Section(f"Which lever brings what in '{name}'?", table=frame, caption="Parts add up to the whole gain.")
+        Section(
+            f"Which lever brings what in '{name}'?", table=frame, caption="Parts add up to the whole gain."
+        )
         for name, frame in parts.items()
         if len(frame) > 1
     ]
@@ -90,7 +92,7 @@ def compare_page(path: Path, table: pd.DataFrame, currency: str, parts: dict[str
         "Scenarios",
         sections,
         how_to_read=(
-            "Every scenario is lived through by the same leads with the same luck, so a difference is never noise.",
+            "The same leads live through every scenario with the same luck: a difference is never noise.",
             "Better: the share of futures in which the scenario earns more than the present plan.",
         ),
         limits=LIMITS,
@@ -100,7 +102,8 @@ def compare_page(path: Path, table: pd.DataFrame, currency: str, parts: dict[str
 def _headline(found: Forecast) -> str:
     first = found.periods.query("origin == 'total' and measure == 'revenue'").iloc[0]
     low, high = (words.money(first[level], found.currency) for level in ("0.10", "0.90"))
-    return f"{first['period']}: {words.money(first['mean'], found.currency)} expected, most likely {low} to {high}"
+    expected = words.money(first["mean"], found.currency)
+    return f"{first['period']}: {expected} expected; in 80 of 100 futures {low} to {high}"
 
 
 def _facts(found: Forecast) -> list[Fact]:
@@ -114,7 +117,11 @@ def _facts(found: Forecast) -> list[Fact]:
     facts.append(Fact("wins", words.digits(wins["mean"]), f"{wins['0.10']:.0f} to {wins['0.90']:.0f} (80 %)"))
     if np.isfinite(found.target):
         chance = found.widths["p_target"].iloc[0]
-        facts.append(Fact("chance to reach the target", words.percent(chance), words.money(found.target, found.currency)))
+        facts.append(
+            Fact(
+                "chance to reach the target", words.percent(chance), words.money(found.target, found.currency)
+            )
+        )
     return facts
 
 

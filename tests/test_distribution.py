@@ -74,6 +74,8 @@ def test_nothing_open_and_nobody_coming_is_surely_nothing() -> None:
 
 def test_quantiles_never_fall() -> None:
     rng = np.random.default_rng(2)
-    found = distributions(Lump(rng.random(300) * 1e6, rng.random((4, 300)) * 0.3, np.ones((4, 1)), np.ones((1, 1))))
+    found = distributions(
+        Lump(rng.random(300) * 1e6, rng.random((4, 300)) * 0.3, np.ones((4, 1)), np.ones((1, 1)))
+    )
     levels = quantiles(found["total"], np.linspace(0.01, 0.99, 99))
     assert (np.diff(levels) >= 0).all()

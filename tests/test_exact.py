@@ -125,7 +125,10 @@ def test_no_time_left_brings_nothing() -> None:
 def test_speed_that_changes_while_a_deal_ages() -> None:
     plain = three_bins()
     table = RateTable(
-        plain.edges, np.repeat(plain.rate, 2, 0), np.array([-np.inf, 8.0]), np.array([1.0, 2.0])[:, None, None]
+        plain.edges,
+        np.repeat(plain.rate, 2, 0),
+        np.array([-np.inf, 8.0]),
+        np.array([1.0, 2.0])[:, None, None],
     )
     found = chances(ONE, table, np.array([0.0, 24.0])).at_start[0, 0, 0, 0]
     same_age = chances(ONE, plain, np.array([0.0, 40.0])).at_start[0, 0, 0, 0]

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 
 from funnelsim.errors import FunnelError
 from funnelsim.forecast.export import as_json, deals_csv
-from funnelsim.forecast.forecast import Forecast, amounts, forecast, shaken, Intensity
+from funnelsim.forecast.forecast import Forecast, Intensity, amounts, forecast, shaken
 from funnelsim.forecast.periods import periods_from
 from funnelsim.model.entries import Cell, Entries
 from funnelsim.model.funnel import Funnel
@@ -24,13 +24,23 @@ QUARTERS = periods_from(DAY_0, "quarter", 3)
 def serial(leads_per_day: float = 2.0, spread: float = 0.0, win_spread: float = 0.0) -> Model:
     """Three exponential stages of 10, 20, 30 days, pass .5, .6, .5; wins worth 1,000 or 3,000."""
     funnel = Funnel(
-        "serial", ("A", "B", "C"), ("Won", "Lost"), (("B", "Lost"), ("C", "Lost"), ("Won", "Lost")), {"Won": 1.0}
+        "serial",
+        ("A", "B", "C"),
+        ("Won", "Lost"),
+        (("B", "Lost"), ("C", "Lost"), ("Won", "Lost")),
+        {"Won": 1.0},
     )
     rate = np.array([[[[p / m], [(1 - p) / m]] for m, p in ((10, 0.5), (20, 0.6), (30, 0.5))]])
     entries = Entries((Cell(0, 0),), np.array([1.0]), np.array([leads_per_day]), spread)
     values = Values(np.array([[1000.0, 3000.0]]), np.array([1.0]))
     return Model(
-        funnel, ("all",), constant_table(np.zeros((1, 3, 1)), rate), entries, values, DAY_0, win_spread=win_spread
+        funnel,
+        ("all",),
+        constant_table(np.zeros((1, 3, 1)), rate),
+        entries,
+        values,
+        DAY_0,
+        win_spread=win_spread,
     )
 
 
@@ -70,7 +80,9 @@ def test_what_is_booked_in_the_first_period_is_sure() -> None:
     moment = pd.Timestamp("2026-01-11")
     model = serial(leads_per_day=0.0)
     model = Model(**{**vars(model), "as_of": moment})
-    booked = pd.DataFrame({"at": [moment - pd.Timedelta(days=3), DAY_0 - pd.Timedelta(days=3)], "value": [700.0, 9.0]})
+    booked = pd.DataFrame(
+        {"at": [moment - pd.Timedelta(days=3), DAY_0 - pd.Timedelta(days=3)], "value": [700.0, 9.0]}
+    )
     found = forecast(model, nobody(), periods_from(moment, "quarter", 2), booked=booked, target=650.0)
     assert row(found, 0, "total")["0.01"] == row(found, 0, "total")["0.99"] == 700.0
     assert row(found, 1, "total")["mean"] == 0.0
@@ -92,12 +104,17 @@ def test_same_seed_same_numbers_and_order_of_deals_does_not_matter() -> None:
     found = forecast(serial(), THREE, QUARTERS, seed=4)
     again = forecast(serial(), THREE, QUARTERS, seed=4)
     pd.testing.assert_frame_equal(found.periods, again.periods, check_exact=True)
-    turned = forecast(serial(), deals((1, 3.5, 40_000.0), (2, 12.0, 10_000.0), (0, 80.0, np.nan)), QUARTERS, seed=4)
+    turned = forecast(
+        serial(), deals((1, 3.5, 40_000.0), (2, 12.0, 10_000.0), (0, 80.0, np.nan)), QUARTERS, seed=4
+    )
     assert_allclose(found.periods["mean"], turned.periods["mean"])
 
 
 def test_common_factors_widen_and_leave_the_mean_nearly_alone() -> None:
-    plain, wide = forecast(serial(), THREE, QUARTERS), forecast(serial(spread=0.3, win_spread=0.2), THREE, QUARTERS)
+    plain, wide = (
+        forecast(serial(), THREE, QUARTERS),
+        forecast(serial(spread=0.3, win_spread=0.2), THREE, QUARTERS),
+    )
     assert_allclose(row(wide, 1, "total")["mean"], row(plain, 1, "total")["mean"], rtol=0.01)
     assert row(wide, 1, "total")["sd"] > 1.1 * row(plain, 1, "total")["sd"]
     floor = wide.widths.set_index("period")["chance"]

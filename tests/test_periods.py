@@ -47,7 +47,9 @@ def test_days_count_from_the_moment_and_the_past_is_zero() -> None:
     assert days_of(periods_from(moment, "month", 2), moment).tolist() == [0.0, 11.5, 41.5]
 
 
-@pytest.mark.parametrize(("kind", "count", "words"), [("qarter", 1, "did you mean 'quarter'"), ("week", 0, "periods 0")])
+@pytest.mark.parametrize(
+    ("kind", "count", "words"), [("qarter", 1, "did you mean 'quarter'"), ("week", 0, "periods 0")]
+)
 def test_wrong_words_are_refused(kind: str, count: int, words: str) -> None:
     with pytest.raises(FunnelError, match=words):
         periods_from(pd.Timestamp("2026-05-20"), kind, count)

@@ -61,8 +61,8 @@ def compare(
     }
     levels = {
         name: forecast(
-            model, open_deals, periods, booked=booked, draws=draws, seed=seed, target=target, progress=progress,
-            engine=engine or choose_engine(model, None),
+            model, open_deals, periods, booked=booked, draws=draws, seed=seed, target=target,
+            engine=engine, progress=progress,
         )
         for name, model in models.items()
     }  # fmt: skip
@@ -125,7 +125,8 @@ def lever_parts(place: Situation, scenarios: Sequence[Path]) -> dict[str, pd.Dat
     """Return the levers of each scenario file with their parts of its gain; see `shapley`."""
     edges = days_of(place.periods, place.model.as_of)
     return {
-        path.stem: shapley(place.model, read_scenario(path, place.model), place.deals, edges) for path in scenarios
+        path.stem: shapley(place.model, read_scenario(path, place.model), place.deals, edges)
+        for path in scenarios
     }
 
 

@@ -1,6 +1,7 @@
 """The distribution of a period's money: weighted coins for open deals, compound Poisson for leads to come.
 
-The characteristic function is phi(theta) = prod_i (1 - q_i + q_i phi_i(theta)) * exp(Lambda (phi_X(theta) - 1)),
+The characteristic function is
+phi(theta) = prod_i (1 - q_i + q_i phi_i(theta)) * exp(Lambda (phi_X(theta) - 1)),
 or with a common Gamma factor of mean 1 and shape 1 / spread^2 in place of the exponential; parameter
 uncertainty is its mean over posterior draws; the fast Fourier transform turns it into chances.
 """
@@ -67,7 +68,8 @@ def distributions(lump: Lump) -> dict[str, Distribution]:
 
     Leads not yet born get a grid of their own, which may be much finer than that of the total.
 
-    >>> coins = Lump(np.array([10.0, 20.0, 40.0]), np.array([[0.5, 0.25, 0.1]]), np.zeros((1, 1)), np.ones((1, 1)))
+    >>> nobody = (np.zeros((1, 1)), np.ones((1, 1)))
+    >>> coins = Lump(np.array([10.0, 20.0, 40.0]), np.array([[0.5, 0.25, 0.1]]), *nobody)
     >>> total = distributions(coins)["total"]
     >>> np.interp([0, 10, 20], total.grid, total.chance).round(4).tolist()
     [0.3375, 0.3375, 0.1125]
@@ -78,7 +80,7 @@ def distributions(lump: Lump) -> dict[str, Distribution]:
     coins, births = _coins(lump, grid), _births(lump, grid)
     spectra = {"open": (grid, coins), "new": (finer, _births(alone, finer)), "total": (grid, coins * births)}
     return {
-        name: Distribution(step * np.arange(points), _invert(spectrum.mean(axis=0)), *moments[name])
+        name: Distribution(step * np.arange(float(points)), _invert(spectrum.mean(axis=0)), *moments[name])
         for name, ((step, points), spectrum) in spectra.items()
     }
 
@@ -129,7 +131,9 @@ def _grid(lump: Lump) -> tuple[float, int]:
     mean, *parts = _moments(lump)["total"]
     new, draws = lump.mean_new.max(axis=0), len(lump.chance)
     largest = max(lump.amount.max(initial=0.0), lump.atoms[new > 1e-9].max(initial=0.0))
-    extreme = max((lump.chance[d] @ lump.amount + lump.mean_new[d] @ lump.atoms.mean(axis=1)) for d in range(draws))
+    extreme = max(
+        (lump.chance[d] @ lump.amount + lump.mean_new[d] @ lump.atoms.mean(axis=1)) for d in range(draws)
+    )
     reach = max(mean, extreme) + 9 * float(np.sqrt(sum(parts))) + largest
     if reach <= 0:
         return 1.0, 2
@@ -177,7 +181,7 @@ def _coins(lump: Lump, grid: tuple[float, int]) -> Complexes:
 
 
 @njit(cache=True, nogil=True)
-def _product(place, chance, theta):  # type: ignore[no-untyped-def]
+def _product(place: Floats, chance: Floats, theta: Floats) -> Complexes:
     """Multiply 1 - q + q exp(-i theta place), an amount between two grid points being shared by both.
 
     A block of frequencies is left as soon as all its products are below rounding."""

@@ -116,11 +116,12 @@ def _overlap(edges: Floats, times: int, width: float) -> Floats:
     """Return the share of each time cell that lies in each period, shape (times, periods)."""
     left = width * np.arange(times)[:, None]
     shared = np.minimum(left + width, edges[None, 1:]) - np.maximum(left, edges[None, :-1])
-    return np.clip(shared / width, 0.0, 1.0)
+    share: Floats = np.clip(shared / width, 0.0, 1.0)
+    return share
 
 
 @njit(cache=True, nogil=True)
-def _cell(edges, rate, left, right, leave, late):  # type: ignore[no-untyped-def]
+def _cell(edges: Floats, rate: Floats, left: float, right: float, leave: Floats, late: Floats) -> float:
     """Fill the chances to leave by each exit between two ages, and those times the time of leaving.
 
     Returns the chance to stay. Within the cell the hazard is constant between bin edges."""
@@ -147,7 +148,9 @@ def _cell(edges, rate, left, right, leave, late):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, nogil=True)
-def _cells(edges, rate, speed, step, ages):  # type: ignore[no-untyped-def]
+def _cells(
+    edges: Floats, rate: Floats, speed: Floats, step: float, ages: int
+) -> tuple[Floats, Floats, Floats]:
     """Return stay (g, s, ages), leave and late (g, s, exits, ages) of one era."""
     groups, stages, exits, _ = rate.shape
     stay = np.ones((groups, stages, ages))
@@ -165,18 +168,19 @@ def _cells(edges, rate, speed, step, ages):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _at_once(stay, leave, late, targets, stages):  # type: ignore[no-untyped-def]
+def _at_once(leave: Floats, late: Floats, targets: Integers, stages: int) -> Floats:
     """Return the inverse of I - M for leads of age 0, M[r, s] = P_s (1 - w_s)."""
     matrix = np.eye(stages)
     for r in range(stages):
         for x in range(targets.shape[1]):
             if 0 <= targets[r, x] < stages:
                 matrix[r, targets[r, x]] -= leave[r, x, 0] - late[r, x, 0]
-    return np.linalg.inv(matrix)
+    inverse: Floats = np.linalg.inv(matrix).astype(np.float64)
+    return inverse
 
 
 @njit(cache=True, nogil=True)
-def _stretch(value, old, new):  # type: ignore[no-untyped-def]
+def _stretch(value: Floats, old: Floats, new: Floats) -> None:
     """Move values from an age lattice of width `old` to one of width `new`, in place."""
     ages = np.arange(value.shape[-1]).astype(np.float64)
     for k in range(value.shape[0]):
@@ -186,7 +190,15 @@ def _stretch(value, old, new):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _period(value, cell, inverse, targets, earns, booked, before):  # type: ignore[no-untyped-def]
+def _period(
+    value: Floats,
+    cell: tuple[Floats, Floats, Floats],
+    inverse: Floats,
+    targets: Integers,
+    earns: Floats,
+    booked: float,
+    before: Floats,
+) -> None:
     """Step one group's value of one period, (stages, ages), one cell of time back, in place."""
     stay, leave, late = cell
     stages, ages = value.shape
@@ -219,7 +231,17 @@ def _period(value, cell, inverse, targets, earns, booked, before):  # type: igno
 
 
 @njit(cache=True, nogil=True)
-def _backward(edges, rate, speed, eras, targets, earns, overlap, step, ages):  # type: ignore[no-untyped-def]
+def _backward(
+    edges: Floats,
+    rate: Floats,
+    speed: Floats,
+    eras: Integers,
+    targets: Integers,
+    earns: Floats,
+    overlap: Floats,
+    step: float,
+    ages: int,
+) -> tuple[Floats, Floats]:
     """Return value at time 0 (g, s, k, ages) and value of entering at each time (t, g, s, k)."""
     _, groups, stages, _, _ = rate.shape
     times, periods = overlap.shape
@@ -236,7 +258,7 @@ def _backward(edges, rate, speed, eras, targets, earns, overlap, step, ages):  #
             stay, leave, late = _cells(edges, rate[era], speed[era], step, ages)
             inverse = np.zeros((groups, stages, stages))
             for g in range(groups):
-                inverse[g] = _at_once(stay[g], leave[g], late[g], targets, stages)
+                inverse[g] = _at_once(leave[g], late[g], targets, stages)
         for g in range(groups):
             cell = (stay[g], leave[g], late[g])
             for k in range(periods):

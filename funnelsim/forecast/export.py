@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,12 +28,22 @@ def as_json(found: Forecast, *, as_of: str, period: str) -> str:
     body = []
     for label, rows in found.periods.groupby("period", sort=False):
         width = widths.loc[label]
-        dates = {"label": label, "start": f"{rows['start'].iloc[0]:%Y-%m-%d}", "end": f"{rows['end'].iloc[0]:%Y-%m-%d}"}
+        dates = {
+            "label": label,
+            "start": f"{rows['start'].iloc[0]:%Y-%m-%d}",
+            "end": f"{rows['end'].iloc[0]:%Y-%m-%d}",
+        }
         more = {"noise_floor_sd": _number(width["chance"]), "parameter_sd": _number(width["parameter"])}
         if np.isfinite(found.target):
             more |= {"target": found.target, "p_target": _number(width["p_target"])}
         body.append(dates | _measure(rows, "revenue") | {"wins": _measure(rows, "wins")} | more)
-    top = {"as_of": as_of, "period": period, "currency": found.currency, "engine": found.engine, "periods": body}
+    top = {
+        "as_of": as_of,
+        "period": period,
+        "currency": found.currency,
+        "engine": found.engine,
+        "periods": body,
+    }
     return json.dumps(top, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -42,7 +53,7 @@ def _measure(rows: pd.DataFrame, measure: str) -> dict[str, object]:
     return _spread(part.loc["total"]) | {"by_origin": origins}
 
 
-def _spread(row: pd.Series) -> dict[str, object]:
+def _spread(row: Any) -> dict[str, object]:
     return {
         "mean": _number(row["mean"]),
         "sd": _number(row["sd"]),
@@ -50,7 +61,7 @@ def _spread(row: pd.Series) -> dict[str, object]:
     }
 
 
-def _number(value: float) -> float:
+def _number(value: Any) -> float:
     """Return a number rounded to 12 digits, so that the file does not depend on the last bit."""
     return float(f"{float(value):.12g}")
 

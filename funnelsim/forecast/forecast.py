@@ -180,8 +180,9 @@ def shaken(found: Intensity, spread: float, rng: np.random.Generator) -> Intensi
 def amounts(model: Model, open_deals: OpenDeals) -> Floats:
     """Return the money that each open deal brings if it wins, shape (deals,).
 
-    Its own amount times the won / quoted ratio and the size tilt of its stage; deals without an amount take those of past wins in
-    golden-ratio steps, so that together they have the same spread and no deal's chance matters.
+    Its own amount times the won / quoted ratio and the size tilt of its stage; deals without an amount
+    take those of past wins in golden-ratio steps, so that together they have the same spread and no
+    deal's chance matters.
     """
     found = open_deals.value * model.values.ratio[open_deals.group]
     if model.values.tilt is not None:
@@ -231,11 +232,14 @@ def _by_sample(sums: Floats) -> dict[str, Distribution]:
     columns = {"open": sums[:, 0], "new": sums[:, 1], "total": sums.sum(axis=1)}
     weight = np.full(len(sums), 1 / len(sums))
     return {
-        name: Distribution(np.sort(x), weight, float(x.mean()), float(x.var()), 0.0) for name, x in columns.items()
+        name: Distribution(np.sort(x), weight, float(x.mean()), float(x.var()), 0.0)
+        for name, x in columns.items()
     }
 
 
-def _booked(periods: tuple[Period, ...], moment: pd.Timestamp, wins: pd.DataFrame | None) -> tuple[float, float]:
+def _booked(
+    periods: tuple[Period, ...], moment: pd.Timestamp, wins: pd.DataFrame | None
+) -> tuple[float, float]:
     """Return money and number of wins already booked in the first period."""
     if wins is None or wins.empty:
         return 0.0, 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -45,9 +46,7 @@ def periods_from(moment: pd.Timestamp, kind: str, count: int, first_month: int =
         raise FunnelError(f"periods {count}: expected a whole number from 1 on")
     start, length = _first(moment, kind, first_month), _length(kind)
     starts = [start + i * length for i in range(count + 1)]
-    return tuple(
-        Period(_label(a, kind, first_month), a, b) for a, b in zip(starts[:-1], starts[1:], strict=True)
-    )
+    return tuple(Period(_label(a, kind, first_month), a, b) for a, b in pairwise(starts))
 
 
 def past_periods(moment: pd.Timestamp, kind: str, count: int, first_month: int = 1) -> tuple[Period, ...]:
@@ -67,8 +66,8 @@ def days_of(periods: tuple[Period, ...], moment: pd.Timestamp) -> NDArray[np.flo
 
 
 def _length(kind: str) -> pd.DateOffset:
-    lengths = {"week": {"days": 7}, "month": {"months": 1}, "quarter": {"months": 3}}
-    return pd.DateOffset(**lengths[kind])
+    lengths = {"month": 1, "quarter": 3}
+    return pd.DateOffset(days=7) if kind == "week" else pd.DateOffset(months=lengths[kind])
 
 
 def _first(moment: pd.Timestamp, kind: str, first_month: int) -> pd.Timestamp:

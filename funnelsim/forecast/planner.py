@@ -15,6 +15,8 @@ from funnelsim.history.log import History, bookings, open_leads
 from funnelsim.model.model import Model, OpenDeals
 from funnelsim.model.scenario import apply_scenario, read_scenario
 
+WINS = "wins"
+
 
 @dataclass(frozen=True)
 class Situation:
@@ -36,7 +38,7 @@ class Situation:
 
 
 def situation(history: History, *, period: str = "quarter", count: int = 2) -> Situation:
-    """Calibrate a history and say where it stands.
+    """Calibrate a history and say where it stands; without any amount, revenue is counted in wins.
 
     Args:
         period: "week", "month" or "quarter".
@@ -47,8 +49,10 @@ def situation(history: History, *, period: str = "quarter", count: int = 2) -> S
     """
     periods = periods_from(history.until, period, count, history.period_start)
     horizon = (periods[-1].end - history.until) / pd.Timedelta(days=1)
-    model = calibrate(history, horizon=horizon)
-    return Situation(history, model, pipeline(history, model), bookings(history), periods)
+    model, booked = calibrate(history, horizon=horizon), bookings(history)
+    if not booked["value"].notna().any():
+        model, booked = replace(model, currency=WINS), booked.assign(value=1.0)
+    return Situation(history, model, pipeline(history, model), booked, periods)
 
 
 def under(place: Situation, scenario: Path | None) -> Situation:
@@ -88,7 +92,10 @@ def _named(deals: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
             deals.insert(position, column, extra[column].to_numpy())
     stale = extra["zombie"].to_numpy(dtype=bool)
     slow = (deals["age_percentile"] >= 90).to_numpy()
-    deals["flag"] = ["never closed this late" if z else "slower than 90 %" if s else "" for z, s in zip(stale, slow, strict=True)]
+    deals["flag"] = [
+        "never closed this late" if z else "slower than 90 %" if s else ""
+        for z, s in zip(stale, slow, strict=True)
+    ]
     return deals
 
 
@@ -103,5 +110,7 @@ def booked_by(wins: pd.DataFrame, periods: Sequence[Period]) -> pd.DataFrame:
     rows = []
     for period in periods:
         inside = wins[(wins["at"] >= period.start) & (wins["at"] < period.end)]
-        rows.append((period.label, period.start, float(inside["value"].fillna(0.0).sum()), float(len(inside))))
+        rows.append(
+            (period.label, period.start, float(inside["value"].fillna(0.0).sum()), float(len(inside)))
+        )
     return pd.DataFrame(rows, columns=["period", "start", "revenue", "wins"])
