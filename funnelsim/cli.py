@@ -102,7 +102,7 @@ def forecast(
 ) -> None:
     """Forecast revenue and wins from open deals and from leads that do not exist yet."""
     _forecast(
-        history, mapping=mapping, as_of=as_of, period=period, periods=periods, scenario=scenario, target=target,
+@app.command(epilog="Example: funnelsim compare deals.csv scenarios/price_up.yaml scenarios/no_events.yaml")
         draws=draws, seed=seed, engine=engine, json=json, html=html, deals=deals,
     )  # fmt: skip
 
@@ -161,7 +161,7 @@ def simulate(
     from funnelsim.model.scenario import apply_scenario, read_scenario
     from funnelsim.model.stated import load_funnel
     from funnelsim.simulate.run import simulate as live
-    from funnelsim.simulate.run import write_log
+    from funnelsim.simulate.record import write_log
 
     _writable(output)
     model = load_funnel(funnel)
