@@ -102,7 +102,7 @@ def forecast(
 ) -> None:
     """Forecast revenue and wins from open deals and from leads that do not exist yet."""
     _forecast(
-@app.command(epilog="Example: funnelsim compare deals.csv scenarios/price_up.yaml scenarios/no_events.yaml")
+        history, mapping=mapping, as_of=as_of, period=period, periods=periods, scenario=scenario, target=target,
         draws=draws, seed=seed, engine=engine, json=json, html=html, deals=deals,
     )  # fmt: skip
 
@@ -160,8 +160,8 @@ def simulate(
     """Simulate a stated funnel and write its event log, itself a valid history."""
     from funnelsim.model.scenario import apply_scenario, read_scenario
     from funnelsim.model.stated import load_funnel
-    from funnelsim.simulate.run import simulate as live
     from funnelsim.simulate.record import write_log
+    from funnelsim.simulate.run import simulate as live
 
     _writable(output)
     model = load_funnel(funnel)
