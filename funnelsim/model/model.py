@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from funnelsim.errors import FunnelError, nearest
 from funnelsim.model.calendar import Calendar
 from funnelsim.model.entries import Entries
 from funnelsim.model.funnel import Funnel
@@ -85,6 +87,25 @@ class OpenDeals:
 
     def __len__(self) -> int:
         return len(self.name)
+
+
+def only(deals: OpenDeals, leads: Iterable[str]) -> OpenDeals:
+    """Return the part of a pipeline that some leads are, in the pipeline's order.
+
+    Raises:
+        FunnelError: a lead is not in the pipeline.
+
+    >>> only(nobody(), ["4711"])
+    Traceback (most recent call last):
+    funnelsim.errors.FunnelError: lead '4711' is not open; none is known
+    """
+    wanted = {str(lead) for lead in leads}
+    for lead in sorted(wanted - set(deals.name)):
+        raise FunnelError(f"lead '{lead}' is not open; {nearest(lead, deals.name)}")
+    rows = np.isin(deals.name.astype(str), sorted(wanted))
+    return OpenDeals(
+        deals.name[rows], deals.stage[rows], deals.group[rows], deals.age[rows], deals.value[rows]
+    )
 
 
 def nobody() -> OpenDeals:

@@ -1,4 +1,7 @@
-"""A made-up company with a known truth: three years of its leads, its spend, and what decided them."""
+"""A made-up company with a known truth: three years of its leads, its spend, and what decided them.
+
+Beside it lies a workshop with thirteen leads, few enough to count by hand.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from pathlib import Path
 
 
 def sample_path(name: str = "history.csv") -> Path:
-    """Return where a file of the sample lies: history.csv, spend.csv or truth.json.
+    """Return where a file of the sample lies: history.csv, spend.csv, truth.json or thirteen_leads.csv.
 
     >>> sample_path().name
     'history.csv'
