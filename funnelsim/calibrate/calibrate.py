@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from funnelsim.calibrate.exits import (
     visits_of,
 )
 from funnelsim.calibrate.posterior import table_of
+from funnelsim.calibrate.response import fit_response, spend_words
 from funnelsim.calibrate.shocks import SUSPICIOUS_WINS, Level, win_level, wins_before_the_first
 from funnelsim.calibrate.values import fit_values
 from funnelsim.errors import FunnelError, nearest
@@ -45,6 +47,7 @@ def calibrate(
     half_life: float = 365.0,
     horizon: float = 91.0,
     period: float = 28.0,
+    spend: pd.DataFrame | None = None,
 ) -> Model:
     """Fit a model to a history: exits, intake, values and common shocks.
 
@@ -57,6 +60,7 @@ def calibrate(
         horizon: days over which the forecast of new leads is to be good.
         period: days of one period to be forecast; how much periods differ is judged on such windows, of
             7 days at least and 28 at most.
+        spend: channel, start, spend as `read_spend` returns: the model then knows how leads answer to it.
 
     Raises:
         FunnelError: an unknown grouping, a half-life or horizon that is not positive, or no visit at all.
@@ -76,6 +80,10 @@ def calibrate(
     entries, intake_notes = fit_entries(
         visited, funnel.stages, names, grouped_by=groups, began=began, horizon=horizon
     )
+    if spend is not None:
+        answers = fit_response(history, spend)
+        entries = replace(entries, spend=answers)
+        intake_notes = (*intake_notes, *spend_words(answers, spend))
     booked = bookings(history)
     values, value_notes = fit_values(
         visited,

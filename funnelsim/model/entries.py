@@ -39,11 +39,21 @@ class Change:
 
 @dataclass(frozen=True)
 class Spend:
-    """Money spent on a channel, and how its leads answer: leads are proportional to spend ** elasticity."""
+    """Money spent on a channel, and how its leads answer: leads are proportional to spend ** elasticity.
+
+    Args:
+        channel: name of the channel.
+        per_day: money spent per day now.
+        elasticity: 0 (money brings nothing) to 1 (twice the money, twice the leads).
+        error: standard error of the elasticity; 0 when it is stated.
+        lag_days: days until money brings its leads.
+    """
 
     channel: str
     per_day: float
     elasticity: float
+    error: float = 0.0
+    lag_days: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,8 @@ class SpendLever:
         elasticity: 0 (money brings nothing) to 1 (twice the money, twice the leads).
         multiply, add: new spend per day = spend * multiply + add.
         start, end: days since the as-of date; end may be inf.
+        lag: days until leads answer.
+        error: standard error of the elasticity.
     """
 
     channel: str
@@ -58,6 +60,8 @@ class SpendLever:
     add: float = 0.0
     start: float = 0.0
     end: float = np.inf
+    lag: float = 0.0
+    error: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,8 @@ def _entries(entries: Entries, levers: Sequence[Lever]) -> Entries:
 def _answer(levers: Sequence[SpendLever]) -> list[IntakeLever]:
     """Return how a channel's leads answer to all changes of its spend together, between their dates.
 
-    leads multiply by (spend / today) ** elasticity; multiplying and adding act in the order given.
+    leads multiply by (spend / today) ** elasticity, a lag later; multiplying and adding act in the order
+    given.
     """
     moments = sorted({day for lever in levers for day in (lever.start, lever.end)} - {np.inf})
     changes = []
@@ -89,7 +90,8 @@ def _answer(levers: Sequence[SpendLever]) -> list[IntakeLever]:
             raise FunnelError(f"the spend on {first.channel} would be {spend:g} per day, less than nothing")
         if spend != first.today:
             answer = (max(spend, 0.0) / first.today) ** first.elasticity
-            changes.append(IntakeLever(first.cells, start, end, answer))
+            late = IntakeLever(first.cells, start + first.lag, end + first.lag, answer)
+            changes.append(late)
     return changes
 
 

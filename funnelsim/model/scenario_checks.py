@@ -160,7 +160,9 @@ def _spend(change: shapes.SpendChange, model: Model, start: float, end: float) -
         raise FunnelError(f"add: {more:.2f} per day is more than is spent on '{channel}', {now:.2f} per day")
     ratio = (now * change.multiply + more) / now
     cells = _cells(model, {"channel": channel})
-    lever = SpendLever(channel, cells, now, elasticity, change.multiply, more, start, end)
+    lag, error = (found.lag_days, found.error) if found else (0.0, 0.0)
+    error = error if change.elasticity is None else 0.0
+    lever = SpendLever(channel, cells, now, elasticity, change.multiply, more, start, end, lag, error)
     far = f"{ratio:.2f} times today's spend on '{channel}' is outside 0.5 to 2: extrapolation"
     return (lever,), () if 0.5 <= ratio <= 2 else (far,)
 

@@ -1,0 +1,201 @@
+"""Spend and what it brings: the table read, the elasticity found again, and its doubt kept."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+from funnelsim import read_history, sample_path
+from funnelsim.calibrate.calibrate import calibrate
+from funnelsim.calibrate.response import NOTHING, PRIOR, PRIOR_ERROR, answer, fit_response, spend_words
+from funnelsim.errors import FunnelError
+from funnelsim.history.spend import read_spend, spent_per_day
+from funnelsim.model.entries import Spend, expected
+from funnelsim.model.scenario import apply_scenario, read_scenario
+from funnelsim.model.store import load_model, save_model
+
+
+@pytest.fixture(scope="module")
+def history():
+    return read_history(sample_path())
+
+
+@pytest.fixture(scope="module")
+def spend():
+    return read_spend(sample_path("spend.csv"))
+
+
+@pytest.fixture(scope="module")
+def found(history, spend):
+    return {one.channel: one for one in fit_response(history, spend)}
+
+
+@pytest.fixture(scope="module")
+def model(history, spend):
+    return calibrate(history, spend=spend)
+
+
+TRUTH = json.loads(sample_path("truth.json").read_text(encoding="utf-8"))["channels"]
+
+
+@pytest.mark.parametrize("channel", ["email", "events", "search", "social"])
+def test_the_samples_truth_is_found_again(found, channel):
+    one = found[channel]
+    assert abs(one.elasticity - TRUTH[channel]["elasticity"]) < 2.5 * one.error
+    assert one.error < PRIOR_ERROR / 2
+
+
+@pytest.mark.parametrize("channel", ["events", "search", "social"])
+def test_the_lag_is_found_where_spend_matters_enough(found, channel):
+    """Email's elasticity is so small that its lag cannot be seen in three years; its error says so."""
+    assert found[channel].lag_days == 7 * TRUTH[channel]["lag"]
+
+
+def test_todays_spend_is_the_mean_of_the_last_year(found, spend, history):
+    year = spend[(spend["channel"] == "search") & (spend["start"] < history.until)].tail(52)
+    assert_allclose(found["search"].per_day, year["spend"].mean() / 7, rtol=0.01)
+
+
+def test_later_rows_are_not_used(history, spend, found):
+    later = pd.DataFrame(
+        {"channel": "search", "start": history.until + pd.to_timedelta([5, 12], "D"), "spend": 1e6}
+    )
+    again = {one.channel: one for one in fit_response(history, pd.concat([spend, later]))}
+    assert again == found
+
+
+def made(elasticity, lag, seed, weeks=150, per_week=30.0, spread=0.4):
+    """Weekly leads of a known answer: (leads, spend by lag, years)."""
+    rng = np.random.default_rng(seed)
+    money = np.exp(spread * rng.standard_normal(weeks + 4))
+    shifted = np.array([money[4 - k : 4 - k + weeks] for k in range(5)])
+    leads = rng.poisson(per_week * shifted[lag] ** elasticity).astype(float)
+    return leads, shifted, np.arange(weeks) / 52
+
+
+def test_errors_are_honest():
+    """Of forty known elasticities, the distance over the error has mean 0 and spread about 1."""
+    scores = []
+    for seed in range(40):
+        truth, lag = 0.1 + 0.02 * (seed % 20), seed % 5
+        got = answer(*made(truth, lag, seed))
+        scores.append((got.elasticity - truth) / got.error)
+    assert abs(np.mean(scores)) < 4 / np.sqrt(40)
+    assert 0.6 < np.std(scores) < 1.4
+
+
+def test_more_luck_in_common_gives_a_larger_error():
+    leads, shifted, years = made(0.4, 1, 7)
+    rng = np.random.default_rng(8)
+    shaken = rng.poisson(leads * rng.gamma(4, 1 / 4, leads.size)).astype(float)
+    calm, wild = answer(leads, shifted, years), answer(shaken, shifted, years)
+    assert wild.dispersion > 3 * calm.dispersion
+    assert wild.error > 1.5 * calm.error
+
+
+@pytest.mark.parametrize(
+    "money",
+    [np.ones(154), np.exp(np.arange(154) / 50), np.where(np.arange(154) % 2 == 0, 1.0, 1.01)],
+    ids=["never moved", "only grew", "hardly moved"],
+)
+def test_spend_that_did_not_move_tells_nothing(money):
+    leads = np.random.default_rng(1).poisson(30, 150).astype(float)
+    shifted = np.array([money[4 - k : 154 - k] for k in range(5)])
+    assert answer(leads, shifted, np.arange(150) / 52) == NOTHING
+
+
+def test_without_evidence_the_prior_stands(history, spend):
+    flat = spend.assign(spend=700.0)
+    for one in fit_response(history, flat):
+        assert_allclose([one.elasticity, one.error, one.per_day], [PRIOR, PRIOR_ERROR, 100.0])
+    assert "assumed" in spend_words(fit_response(history, flat), flat)[0]
+
+
+def test_a_daily_table_means_the_same_money(history, spend):
+    day = spend.loc[spend.index.repeat(7)].assign(spend=lambda rows: rows["spend"] / 7)
+    day["start"] += pd.to_timedelta(np.tile(np.arange(7), len(spend)), "D")
+    weekly, daily = fit_response(history, spend), fit_response(history, day.reset_index(drop=True))
+    for one, other in zip(weekly, daily, strict=True):
+        assert_allclose([one.per_day, one.elasticity], [other.per_day, other.elasticity], rtol=0.02)
+
+
+def test_days_between_campaigns_cost_nothing():
+    rows = pd.DataFrame(
+        {"start": pd.to_datetime(["2026-01-01", "2026-01-08", "2026-01-29", "2026-02-05"]), "spend": 70.0}
+    )
+    daily = spent_per_day(rows, pd.Timestamp("2025-12-31"), 50)
+    assert np.isnan(daily[0]) and np.isnan(daily[43])
+    assert daily[1] == 10.0 and daily[14] == 10.0 and daily[15] == 0.0 and daily[29] == 10.0
+
+
+def test_other_names_and_campaigns_of_a_channel(tmp_path):
+    path = tmp_path / "costs.csv"
+    path.write_text(
+        "Month;Source;Cost (EUR)\n2026-01-01;ads;1.000,50\n2026-01-01;ads;100\n", encoding="utf-8"
+    )
+    read = read_spend(path)
+    assert read["spend"].tolist() == [1100.5]
+    assert read["start"].tolist() == [pd.Timestamp("2026-01-01")]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("week,channel,clicks\n2026-01-05,ads,1\n", "no column for 'spend'"),
+        ("week,channel,spend\n2026-01-05,,1\n", "column 'channel', row 2: the cell is blank"),
+        ("week,channel,spend\nsoon,ads,1\n", "row 2: 'soon' is no date"),
+        ("week,channel,spend\n2026-01-05,ads,much\n", "row 2: 'much' is no amount"),
+        ("week,channel,spend\n2026-01-05,ads,-5\n", "is a negative amount"),
+        ("week,channel,spend\n", "no row below the header"),
+    ],
+)
+def test_a_wrong_table_is_refused_in_one_sentence(tmp_path, text, words):
+    path = tmp_path / "spend.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(FunnelError, match="spend.csv") as refused:
+        read_spend(path)
+    assert words in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_channels_that_no_lead_names(history, spend):
+    more = pd.concat([spend, spend[spend["channel"] == "search"].assign(channel="radio")])
+    assert any("radio: set aside" in note for note in calibrate(history, spend=more).notes)
+    with pytest.raises(FunnelError, match="no lead came from 'serach'.*did you mean 'search'"):
+        fit_response(history, spend[spend["channel"] == "search"].assign(channel="serach"))
+
+
+def test_a_model_keeps_its_spend_in_a_file(model, tmp_path):
+    assert [one.channel for one in model.entries.spend] == ["email", "events", "search", "social"]
+    save_model(model, tmp_path / "model.json")
+    assert load_model(tmp_path / "model.json").entries.spend == model.entries.spend
+
+
+def test_leads_answer_after_the_lag(model, tmp_path):
+    path = tmp_path / "more_events.yaml"
+    path.write_text("changes:\n  - {spend: events, multiply: 1.5}\n", encoding="utf-8")
+    more = apply_scenario(model, read_scenario(path, model))
+    cells = [i for i, cell in enumerate(model.entries.cells) if cell.channel == "events"]
+    ratio = expected(more.entries, 60)[cells].sum(axis=0) / expected(model.entries, 60)[cells].sum(axis=0)
+    one = next(one for one in model.entries.spend if one.channel == "events")
+    assert_allclose(ratio[: int(one.lag_days)], 1.0)
+    assert_allclose(ratio[int(one.lag_days) :], 1.5**one.elasticity)
+
+
+def test_a_campaign_ends_after_the_lag_too(model, tmp_path):
+    path = tmp_path / "burst.yaml"
+    path.write_text("changes:\n  - {spend: events, add: 5000 per month, from: 2026-07-11, to: 2026-07-20}\n")
+    model = replace(model, entries=replace(model.entries, spend=(Spend("events", 100.0, 0.5, 0.1, 21.0),)))
+    more = apply_scenario(model, read_scenario(path, model))
+    assert [(change.start, change.end) for change in more.entries.changes] == [(31.0, 41.0)]
+
+
+def test_real_quotes_follow_tv_spend_in_the_same_month(real_data):
+    """Hyndman and Athanasopoulos' example: quotes follow advertising at once, and about in proportion."""
+    table = pd.read_csv(real_data / "insurance_tv" / "insurance.csv")
+    quotes, money = table["Quotes"].to_numpy(), table["TVadverts"].to_numpy()
+    got = answer(10 * quotes[1:], np.array([money[1:], money[:-1]]), np.arange(39) / 12)
+    assert got.lag == 0
+    assert 0.7 < got.elasticity < 1.3 and got.error < 0.2
