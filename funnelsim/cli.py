@@ -26,6 +26,7 @@ Map = Annotated[Path | None, typer.Option("--map", help="YAML that names columns
 AsOf = Annotated[
     str | None, typer.Option(help="all is known up to the end of this day [default: last event]")
 ]
+Spend = Annotated[Path | None, typer.Option(help="CSV of channel, week, spend: leads then answer to money")]
 PeriodKind = Annotated[str, typer.Option(help="week, month or quarter")]
 Periods = Annotated[int, typer.Option(help="how many; the first holds the as-of date")]
 Draws = Annotated[int, typer.Option(help="posterior draws of the rates")]
@@ -62,7 +63,7 @@ def check(history: HistoryFile, mapping: Map = None, as_of: AsOf = None) -> None
         typer.echo(f"- {limit}")
 
 
-@app.command(epilog="Example: funnelsim calibrate deals.csv -o model.json")
+@app.command(epilog="Example: funnelsim calibrate deals.csv --spend spend.csv -o model.json")
 def calibrate(
     history: HistoryFile,
     output: Annotated[Path, typer.Option("-o", "--output", help="where the model is written")] = Path(
@@ -70,12 +71,13 @@ def calibrate(
     ),
     mapping: Map = None,
     as_of: AsOf = None,
+    spend: Spend = None,
 ) -> None:
     """Fit the funnel to a history and write the model as JSON."""
     from funnelsim.calibrate.calibrate import calibrate as fit
     from funnelsim.model.store import save_model
 
-    model = fit(_read(history, mapping, as_of))
+    model = fit(_read(history, mapping, as_of), spend=_spent(spend))
     save_model(model, output)
     for note in model.notes:
         typer.echo(f"- {note}")
@@ -89,6 +91,7 @@ def forecast(
     history: HistoryFile,
     mapping: Map = None,
     as_of: AsOf = None,
+    spend: Spend = None,
     period: PeriodKind = "quarter",
     periods: Periods = 2,
     scenario: Annotated[Path | None, typer.Option(help="YAML with levers to pull")] = None,
@@ -102,8 +105,8 @@ def forecast(
 ) -> None:
     """Forecast revenue and wins from open deals and from leads that do not exist yet."""
     _forecast(
-        history, mapping=mapping, as_of=as_of, period=period, periods=periods, scenario=scenario, target=target,
-        draws=draws, seed=seed, engine=engine, json=json, html=html, deals=deals,
+        history, mapping=mapping, as_of=as_of, spend=spend, period=period, periods=periods, scenario=scenario,
+        target=target, draws=draws, seed=seed, engine=engine, json=json, html=html, deals=deals,
     )  # fmt: skip
 
 
@@ -113,6 +116,7 @@ def compare(
     scenarios: Annotated[list[Path], typer.Argument(metavar="SCENARIO...", help="YAML files with levers")],
     mapping: Map = None,
     as_of: AsOf = None,
+    spend: Spend = None,
     period: PeriodKind = "quarter",
     periods: Periods = 2,
     target: Target = None,
@@ -128,7 +132,7 @@ def compare(
     from funnelsim.show.tables import print_comparison, show_table
 
     _writable(html)
-    place = situation(_read(history, mapping, as_of), period=period, count=periods)
+    place = situation(_read(history, mapping, as_of), period=period, count=periods, spend=_spent(spend))
     models = {"as planned": place.model} | {path.stem: under(place, path).model for path in scenarios}
     table = paired(
         models, place.deals, place.periods, booked=place.booked, draws=draws, seed=seed, engine=engine,
@@ -186,6 +190,7 @@ def _forecast(
     *,
     mapping: Path | None = None,
     as_of: str | None = None,
+    spend: Path | None = None,
     period: str = "quarter",
     periods: int = 2,
     scenario: Path | None = None,
@@ -202,7 +207,8 @@ def _forecast(
     from funnelsim.show.tables import print_forecast
 
     _writable(json, html, deals)
-    place = under(situation(_read(history, mapping, as_of), period=period, count=periods), scenario)
+    known = _read(history, mapping, as_of)
+    place = under(situation(known, period=period, count=periods, spend=_spent(spend)), scenario)
     found = forecast_situation(
         place, draws=draws, seed=seed, engine=engine, target=target, progress=_progress()
     )
@@ -225,6 +231,12 @@ def _read(history: str | Path, mapping: Path | None, as_of: str | None) -> Any:
     from funnelsim.history.readers import read_history
 
     return read_history(history, mapping=mapping, as_of=as_of)
+
+
+def _spent(path: Path | None) -> Any:
+    from funnelsim.history.spend import read_spend
+
+    return None if path is None else read_spend(path)
 
 
 def _write(path: Path, text: str) -> None:

@@ -37,19 +37,22 @@ class Situation:
     periods: tuple[Period, ...]
 
 
-def situation(history: History, *, period: str = "quarter", count: int = 2) -> Situation:
+def situation(
+    history: History, *, period: str = "quarter", count: int = 2, spend: pd.DataFrame | None = None
+) -> Situation:
     """Calibrate a history and say where it stands; without any amount, revenue is counted in wins.
 
     Args:
         period: "week", "month" or "quarter".
         count: how many periods to look ahead; the first holds the as-of date.
+        spend: channel, start, spend as `read_spend` returns, for scenarios and budgets that move money.
 
     Raises:
         FunnelError: an unknown period, or a history that is too thin to calibrate.
     """
     periods = periods_from(history.until, period, count, history.period_start)
     horizon = (periods[-1].end - history.until) / pd.Timedelta(days=1)
-    model, booked = calibrate(history, horizon=horizon), bookings(history)
+    model, booked = calibrate(history, horizon=horizon, spend=spend), bookings(history)
     if not booked["value"].notna().any():
         model, booked = replace(model, currency=WINS), booked.assign(value=1.0)
     return Situation(history, model, pipeline(history, model), booked, periods)
