@@ -234,7 +234,7 @@ def eventually(edges: np.ndarray, rate: np.ndarray) -> float:
 
 
 def test_rejection_some_day_depends_on_the_model(real_data: Path) -> None:
-    """Three fits to the same 204 people say .78, .72 and .63: so never ask for "some day".."""
+    """Three fits to the same 204 people say .78, .72 and .63: "some day" depends on the family."""
     cohort = rejection(real_data)
     days, cause = cohort.days * 365.25, cohort.cause
     number = [int((cause == k).sum()) for k in (1, 2)]
