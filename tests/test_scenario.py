@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -366,6 +367,51 @@ def test_refused_with_key_value_and_nearest(tmp_path: Path, change: str, expecte
     assert str(caught.value).startswith(f"{tmp_path / 'plan.yaml'}: ")
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+KEYS = (
+    "odds",
+    "rate",
+    "days",
+    "entries",
+    "spend",
+    "value",
+    "reps",
+    "referrals",
+    "work",
+    "multiply",
+    "add",
+    "set",
+)
+FILTERS = ("from", "to", "ramp", "segment", "channel", "stage", "today", "elasticity", "junk")
+NAMES = st.sampled_from(
+    ["all", "Lead", "Proposal", "Negotiation", "Won", "events", "search", "large", "closers", "x"]
+)
+JUNK = st.one_of(
+    NAMES,
+    st.dictionaries(NAMES, NAMES, max_size=2),
+    st.floats(-2, 5),
+    st.integers(-3, 3),
+    st.sampled_from(
+        [None, True, "", [], [0.5], "2026-10-01", "2020-01-01", "5 per day", "-5 per day", "[.5] per month"]
+    ),
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.dictionaries(st.sampled_from(KEYS + FILTERS), JUNK, min_size=1, max_size=5), max_size=2))
+def test_any_changes_are_applied_or_refused_in_a_sentence(
+    tmp_path: Path, changes: list[dict[str, Any]]
+) -> None:
+    model, sentence = company(), "none"
+    try:
+        changed = apply_scenario(model, scenario(tmp_path, json.dumps({"changes": changes}), model))
+        assert np.isfinite(changed.table.rate).all()
+        assert changed.pools[0].size.min() >= 0
+    except FunnelError as error:
+        sentence = str(error)
+    assert sentence
+    assert "\n" not in sentence
 
 
 def test_unknown_key_of_the_file(tmp_path: Path) -> None:

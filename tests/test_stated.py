@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from funnelsim.errors import FunnelError
@@ -297,6 +300,14 @@ def put(*keys: str | int, value: Any) -> Callable[[dict[str, Any]], None]:
         (put("channels", value={"wed": {"spend": "1 per day", "elasticity": 0.2}}), "channels: unknown"),
         (put("segments", value={"small": {"share": 0.7}}), "segments: the shares of small sum to 0.7, not 1"),
         (put("value", value=None), "value: what a win is worth is missing"),
+        (
+            put("value", value={"median": 1, "p90": 5000}),
+            "value: p90 (5000) is more than 1000 times the median",
+        ),
+        (
+            put("stages", "Lead", "alert_after", value=1e9),
+            "stages.Lead.alert_after: 1000000000.0 given, expected less",
+        ),
         (put("start", value="1 July"), "start: '1 July' is not a date; expected one like 2026-07-01"),
         (put("unit", value="fortnight"), "unit: 'fortnight' given, expected 'minute', 'hour'"),
         (
@@ -358,3 +369,26 @@ def test_nobody_notices_considers_and_buys_in_a_week() -> None:
     assert found[awareness, 0] < 1e-3
     assert found[awareness].sum() > 0.05
     assert found[conversion, 0] > 0.3
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_any_damage_is_read_or_refused_in_a_sentence(tmp_path: Path, data: st.DataObject) -> None:
+    damaged = copy.deepcopy(TINY)
+    here: Any = damaged
+    for _ in range(data.draw(st.integers(0, 4))):
+        inner = [key for key in here if isinstance(here[key], dict)]
+        if inner:
+            here = here[data.draw(st.sampled_from(inner))]
+    junk = st.one_of(
+        st.none(), st.booleans(), st.floats(-2, 1e9), st.text(max_size=4), st.just({}), st.just([])
+    )
+    here[data.draw(st.sampled_from([*here, "new"]))] = data.draw(junk)
+    path, sentence = tmp_path / "damaged.yaml", "none"
+    path.write_text(json.dumps(damaged), encoding="utf-8")
+    try:
+        model = load_funnel(path)
+        assert np.isfinite(model.table.rate).all()
+    except FunnelError as error:
+        sentence = str(error)
+    assert "\n" not in sentence

@@ -121,7 +121,9 @@ def stated_rates(exits: Sequence[tuple[float, Duration]], step: float = 1.0) -> 
 
 def _beyond(chance: Floats, laws: Sequence[Duration], days: Floats) -> Floats:
     """Return the chance of each exit being taken, and later than so many days, shape (exits, days)."""
-    beyond: Floats = chance[:, None] * np.array([law.sf(days) for law in laws])
+    # Far beyond a short duration the exponent overflows, and the survival is 0 as it should be.
+    with np.errstate(over="ignore", under="ignore"):
+        beyond: Floats = chance[:, None] * np.array([law.sf(days) for law in laws])
     return beyond
 
 
@@ -176,7 +178,10 @@ def _refined(chance: Floats, laws: Sequence[Duration], edges: Floats, step: floa
         )
         whole = np.round(middle / step) * step
         inside = (whole > left) & (whole < right)
-        edges = np.unique(np.concatenate([edges, np.where(inside, whole, middle)]))
+        more = np.unique(np.concatenate([edges, np.where(inside, whole, middle)]))
+        if more.size == edges.size:
+            break
+        edges = more
     return edges
 
 

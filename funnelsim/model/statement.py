@@ -11,12 +11,16 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict
 from funnelsim.errors import FunnelError
 from funnelsim.files import shown
 from funnelsim.model import dwell
-from funnelsim.model.units import Date, NotNegative, Number, PerDay, Positive
+from funnelsim.model.units import Date, Number, PerDay
 
 Shape = TypeVar("Shape")
 Name = Annotated[str, Strict(), Field(min_length=1, max_length=200)]
-Whole = Annotated[int, Strict(), Field(ge=0)]
+Whole = Annotated[int, Strict(), Field(ge=0, le=10**9)]
+Long = Annotated[Number, Field(ge=1e-6, le=1e6)]
+Shaped = Annotated[Number, Field(ge=0.1, le=100)]
+Cash = Annotated[Number, Field(ge=0, le=1e12)]
 REST = -1.0
+WIDEST = 1000.0
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
@@ -35,12 +39,21 @@ def _chance(given: Any) -> Any:
     raise FunnelError(f"{shown(given)} given, expected a chance between 0 and 1, or 'rest'")
 
 
+def _check_spread(median: float | None, p90: float | None, otherwise: str) -> None:
+    if median is None or p90 is None:
+        return
+    if p90 < median * 1.001:
+        raise FunnelError(f"p90 ({p90:g}) must exceed the median ({median:g}); or give {otherwise}")
+    if p90 > median * WIDEST:
+        raise FunnelError(f"p90 ({p90:g}) is more than {WIDEST:g} times the median ({median:g})")
+
+
 @part
 class ShapeAndScale:
     """A Weibull or gamma duration; the scale is in the funnel's unit."""
 
-    shape: Positive
-    scale: Positive
+    shape: Shaped
+    scale: Long
 
 
 @part
@@ -48,12 +61,12 @@ class Exit:
     """How often an exit is taken, and how long that takes: lognormal, memoryless, Weibull, gamma or fixed."""
 
     chance: Annotated[float | None, BeforeValidator(_chance)] = None
-    median: Positive | None = None
-    p90: Positive | None = None
-    mean: Positive | None = None
+    median: Long | None = None
+    p90: Long | None = None
+    mean: Long | None = None
     weibull: ShapeAndScale | None = None
     gamma: ShapeAndScale | None = None
-    fixed: Positive | None = None
+    fixed: Long | None = None
 
     def __post_init__(self) -> None:
         ways = [
@@ -65,8 +78,7 @@ class Exit:
             raise FunnelError(
                 "'median' and 'p90' belong together: half within the median, nine in ten within p90"
             )
-        if self.median is not None and self.p90 is not None and self.p90 < self.median * 1.001:
-            raise FunnelError(f"p90 ({self.p90:g}) must exceed the median ({self.median:g}); or give 'fixed'")
+        _check_spread(self.median, self.p90, "'fixed'")
 
     def has_time(self) -> bool:
         """Return whether a time is stated at all."""
@@ -101,14 +113,14 @@ class Stage:
     """A stage: its exits by place, and the time after which a lead in it should be looked at."""
 
     exits: Annotated[dict[Name, Exit], Field(min_length=1)]
-    alert_after: Positive | None = None
+    alert_after: Long | None = None
 
 
 @part
 class Override:
     """What is different about a stage in one segment: all times by a factor, or single exits."""
 
-    time_factor: Positive = 1.0
+    time_factor: Annotated[Number, Field(ge=0.001, le=1000)] = 1.0
     exits: dict[Name, Exit] = Field(default_factory=dict)
 
 
@@ -116,17 +128,14 @@ class Override:
 class Amount:
     """What a win is worth: lognormal by median and p90, or one fixed amount."""
 
-    median: Positive | None = None
-    p90: Positive | None = None
-    fixed: NotNegative | None = None
+    median: Annotated[Cash, Field(gt=0)] | None = None
+    p90: Cash | None = None
+    fixed: Cash | None = None
 
     def __post_init__(self) -> None:
         if (self.fixed is None) == (self.median is None) or (self.median is None) != (self.p90 is None):
             raise FunnelError("expected an amount, or median and p90")
-        if self.median is not None and self.p90 is not None and self.p90 < self.median * 1.001:
-            raise FunnelError(
-                f"p90 ({self.p90:g}) must exceed the median ({self.median:g}); or give one amount"
-            )
+        _check_spread(self.median, self.p90, "one amount")
 
 
 def _amount(given: Any) -> Any:
@@ -136,7 +145,7 @@ def _amount(given: Any) -> Any:
 def _sizes(given: Any) -> Any:
     if isinstance(given, dict):
         return given
-    if not isinstance(given, int) or isinstance(given, bool) or given < 0:
+    if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given <= 10**9:
         raise FunnelError(f"{shown(given)} given, expected a whole number of reps, or numbers by date")
     return {datetime.date.min.isoformat(): given}
 
@@ -149,7 +158,7 @@ Sizes = Annotated[dict[Date, Whole], BeforeValidator(_sizes), Field(min_length=1
 class Segment:
     """A kind of lead: its share of the leads that enter, what a win is worth, what differs in its stages."""
 
-    share: NotNegative
+    share: Annotated[Number, Field(ge=0, le=1)]
     value: Money | None = None
     stages: dict[Name, Override] = Field(default_factory=dict)
 
@@ -159,7 +168,7 @@ class Entry:
     """Leads that enter at a stage: how many per day, week or month, from which channel, of which segment."""
 
     stage: Name
-    leads: Annotated[PerDay, Field(ge=0)]
+    leads: Annotated[PerDay, Field(ge=0, le=1e7)]
     channel: Name = ""
     segment: Name | None = None
 
@@ -168,7 +177,7 @@ class Entry:
 class Channel:
     """What a channel costs today, and its elasticity: leads are proportional to spend ** elasticity."""
 
-    spend: Annotated[PerDay, Field(ge=0)]
+    spend: Annotated[PerDay, Field(ge=0, le=1e12)]
     elasticity: Annotated[Number, Field(ge=0, le=2)]
 
 
@@ -205,7 +214,7 @@ class Recommendation:
 
     place: Name
     stage: Name
-    mean: NotNegative
+    mean: Annotated[Number, Field(ge=0, le=1000)]
     delay: Time
     channel: Name = "referral"
 
@@ -221,11 +230,11 @@ class Statement:
     start: Date
     stages: Annotated[dict[Name, Stage], Field(min_length=1)]
     ends: Annotated[tuple[Name, ...], Field(min_length=1)]
-    earns: dict[Name, NotNegative]
+    earns: dict[Name, Cash]
     value: Money | None = None
     segments: dict[Name, Segment] = Field(default_factory=dict)
     entries: tuple[Entry, ...] = ()
-    season: tuple[Positive, ...] = ()
+    season: tuple[Annotated[Number, Field(ge=0.001, le=1000)], ...] = ()
     growth_per_year: Annotated[Number, Field(gt=-1, le=10)] = 0.0
     intake_spread: Annotated[Number, Field(ge=0, le=2)] = 0.0
     channels: dict[Name, Channel] = Field(default_factory=dict)

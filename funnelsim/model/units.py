@@ -120,7 +120,5 @@ def known(name: str, names: Iterable[str], where: str, role: str) -> str:
 
 
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
-Positive = Annotated[Number, Field(gt=0)]
-NotNegative = Annotated[Number, Field(ge=0)]
 PerDay = Annotated[float, BeforeValidator(per_day)]
 Date = Annotated[datetime.date, BeforeValidator(date)]
