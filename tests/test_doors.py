@@ -64,7 +64,7 @@ def test_several_tables_in_a_folder(tmp_path: Path) -> None:
 def test_the_row_number_is_that_of_a_spreadsheet(tmp_path: Path) -> None:
     table = read_table(put(tmp_path, b'lead,note\na,"two\nlines"\n\nb,x\n'))
     assert table.frame.index.tolist() == [2, 4]
-    assert table.text("note")[2] == "two\nlines"
+    assert table.text("note")[2] == "two lines", "a line break inside quotes is a blank"
 
 
 def test_headers_that_repeat_or_are_blank(tmp_path: Path) -> None:

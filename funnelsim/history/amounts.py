@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from funnelsim.errors import FunnelError
+from funnelsim.files import shown
 from funnelsim.history.dates import BLANK
 
 SIGNS = {"€": "EUR", "$": "USD", "£": "GBP", "¥": "CNY", "￥": "CNY", "R$": "BRL", "₹": "INR", "元": "CNY"}
@@ -42,7 +43,7 @@ def to_amounts(cells: pd.Series, where: str, decimal: str = "") -> pd.Series:
     ):
         if wrong.any():
             row = int(wrong.to_numpy().argmax())
-            raise FunnelError(f"{where}, row {text.index[row]}: '{text.iloc[row][:40]}' {problem}")
+            raise FunnelError(f"{where}, row {text.index[row]}: {shown(text.iloc[row])} {problem}")
     return amounts
 
 

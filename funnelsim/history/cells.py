@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 
 import pandas as pd
@@ -11,6 +12,7 @@ import pandas as pd
 from funnelsim.errors import FunnelError, nearest
 
 LONGEST_LINE = 1 << 24
+LONGEST_NAME = 200
 SEPARATORS = (",", ";", "\t", "|")
 
 
@@ -112,11 +114,11 @@ def _ragged(text: str, separator: str, name: str) -> pd.DataFrame:
 
 
 def _unique(names: Iterable[str]) -> list[str]:
-    """Return the names, the second 'x' as 'x (2)', a blank as 'column 3'."""
+    """Return the names, the second 'x' as 'x (2)', a blank as 'column 3'; long ones are cut."""
     seen: dict[str, int] = {}
     found = []
-    for number, name in enumerate(names, start=1):
-        name = name or f"column {number}"
+    for number, cell in enumerate(names, start=1):
+        name = " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", cell).split())[:LONGEST_NAME] or f"column {number}"
         seen[name] = seen.get(name, 0) + 1
         found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
     return found

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from funnelsim.errors import FunnelError
+from funnelsim.files import shown
 
 BLANK = ("", "-", "--", "n/a", "na", "nan", "nat", "none", "null", "(blank)", "#n/a", "0000-00-00")
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -41,7 +42,7 @@ def day_first(texts: pd.Series, where: str) -> bool | None:
     if ((first > 12).any()) and ((second > 12).any()):
         some = texts.drop_duplicates()
         rows = [int((column > 12).to_numpy().argmax()) for column in (first, second)]
-        day, month = (f"row {some.index[row]}: '{some.iloc[row]}'" for row in rows)
+        day, month = (f"row {some.index[row]}: {shown(some.iloc[row])}" for row in rows)
         raise FunnelError(
             f"{where}: the day comes first in one date ({day}) and the month in another ({month})"
         )
@@ -84,8 +85,8 @@ def to_moments(cells: pd.Series, where: str, first: bool | None = None, zone: st
     wrong = (text != "") & (moments.isna() | (moments < EARLIEST) | (moments > LATEST))
     if wrong.any():
         row = int(wrong.to_numpy().argmax())
-        shown = f"row {text.index[row]}: '{text.iloc[row][:40]}'"
-        raise FunnelError(f"{where}, {shown} is no date; expected one like 2026-03-31")
+        cell = f"row {text.index[row]}: {shown(text.iloc[row])}"
+        raise FunnelError(f"{where}, {cell} is no date; expected one like 2026-03-31")
     return moments
 
 
@@ -138,7 +139,7 @@ def _ordered(parts: pd.DataFrame, text: pd.Series, where: str, first: bool | Non
     if decided is None and not same:
         row = parts.index[(parts["first"] != parts["second_part"]).to_numpy()][0]
         raise FunnelError(
-            f"{where}, row {row}: '{text[row]}' may have the day or the month first, and no other date "
+            f"{where}, row {row}: {shown(text[row])} may have the day or the month first, and no other date "
             "of the file tells; say `date_order: day first` or `date_order: month first` in the mapping"
         )
     day, month = ("first", "second_part") if decided else ("second_part", "first")

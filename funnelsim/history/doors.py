@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from funnelsim.errors import FunnelError, nearest
+from funnelsim.files import shown
 from funnelsim.history.cells import excel_frame, parquet_frame, text_frame
 from funnelsim.history.encodings import decode
 from funnelsim.history.xes import xes_frame
@@ -20,6 +21,7 @@ from funnelsim.history.xes import xes_frame
 LARGEST = 1 << 30
 LONGEST_CELL = 2000
 MOST_FILES = 50
+CONTROL = r"[\x00-\x1f\x7f\u2028\u2029]+"
 ENDINGS = (".csv", ".tsv", ".txt", ".parquet", ".xlsx", ".xes", ".gz", ".zip")
 
 
@@ -47,7 +49,7 @@ class Table:
         if name not in self.frame.columns:
             known = [str(column) for column in self.frame.columns]
             purpose = f" for '{role}'" if role and role != name else ""
-            raise FunnelError(f"{self.file}: no column '{name}'{purpose}; {nearest(name, known)}")
+            raise FunnelError(f"{self.file}: no column {shown(name)}{purpose}; {nearest(name, known)}")
         return self.frame[name]
 
     def text(self, name: str, role: str = "") -> pd.Series:
@@ -60,13 +62,13 @@ class Table:
         blank = cells.isna()
         if cells.dtype.kind == "f" and (cells.dropna() % 1 == 0).all():
             cells = cells.astype("Int64")
-        text = cells.astype("str").str.strip().mask(blank, "")
+        text = cells.astype("str").str.replace(CONTROL, " ", regex=True).str.strip().mask(blank, "")
         length = text.str.len()
         if (length > LONGEST_CELL).any():
             place = int(length.to_numpy().argmax())
             raise FunnelError(
                 f"{self.file}, row {text.index[place]}, column '{name}': a cell of {length.iloc[place]:,} "
-                f"characters ('{text.iloc[place][:20]}...'); expected at most {LONGEST_CELL:,}"
+                f"characters ({shown(text.iloc[place])}); expected at most {LONGEST_CELL:,}"
             )
         return text
 
@@ -184,7 +186,9 @@ def _unzipped(name: str, data: bytes) -> list[tuple[str, bytes]]:
                 room -= len(found[-1][1])
                 if room < 0:
                     raise FunnelError(f"{name}: unpacks to more than {LARGEST:,} bytes")
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError) as error:
+    except FunnelError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, EOFError, OSError) as error:
         raise FunnelError(f"{name}: cannot be unpacked: {error}") from None
     if not found:
         raise FunnelError(f"{name}: an archive without a file")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from funnelsim.errors import FunnelError, nearest
+from funnelsim.files import shown
 from funnelsim.history.amounts import currency_of, to_amounts
 from funnelsim.history.assemble import Raw
 from funnelsim.history.dates import day_first, to_moments
@@ -111,7 +112,9 @@ def _where(table: Table, mapping: Mapping) -> tuple[Table, tuple[Finding, ...]]:
         for value in allowed:
             if not (cells == value).any():
                 near = nearest(value, sorted(cells.unique())[:1000])
-                raise FunnelError(f"{table.file}: no row has '{value}' in column '{name}' (where); {near}")
+                raise FunnelError(
+                    f"{table.file}: no row has {shown(value)} in column '{name}' (where); {near}"
+                )
         other = ~cells.isin(allowed)
         if other.any():
             example = f"row {cells.index[other][0]}: '{cells[other].iloc[0][:40]}'"
@@ -129,12 +132,12 @@ def _attributes_file(mapping: Mapping, folders: tuple[Path, ...]) -> Table | Non
         path = (folder / name).resolve()
         if not path.is_relative_to(folder.resolve()):
             raise FunnelError(
-                f"attributes.file: '{name}' lies outside the folder of the mapping and the history"
+                f"attributes.file: {shown(name)} lies outside the folder of the mapping and the history"
             )
         if path.exists():
             return read_table(path, mapping.encoding)
     looked = " or ".join(sorted({f"'{folder}'" for folder in folders})) or "any folder"
-    raise FunnelError(f"attributes.file: there is no '{name}' in {looked}")
+    raise FunnelError(f"attributes.file: there is no {shown(name)} in {looked}")
 
 
 def _order(table: Table, extra: Table | None, mapping: Mapping) -> bool | None:
@@ -211,7 +214,7 @@ def _only_ours(rows: pd.DataFrame, mapping: Mapping, file: str) -> tuple[pd.Data
         if name not in there:
             hint = nearest(name, sorted(there - set(stated)))
             if hint.startswith("did you mean"):
-                raise FunnelError(f"{file}: no row has the stage '{name}' of the mapping; {hint}")
+                raise FunnelError(f"{file}: no row has the stage {shown(name)} of the mapping; {hint}")
             findings += (
                 Finding("stages of the mapping without a row", 1, f"'{name}'", "kept in the funnel"),
             )
@@ -220,8 +223,8 @@ def _only_ours(rows: pd.DataFrame, mapping: Mapping, file: str) -> tuple[pd.Data
     other = ~rows["stage"].isin(list(stated)) & (rows["stage"] != "")
     if other.any():
         names = rows.loc[other.to_numpy(), "stage"].value_counts()
-        shown = f"'{str(names.index[0])[:40]}' ({names.iloc[0]:,} rows), {len(names)} such stages"
-        findings += (Finding("other stages", int(other.sum()), shown, "set aside: not in the mapping"),)
+        most = f"'{str(names.index[0])[:40]}' ({names.iloc[0]:,} rows), {len(names)} such stages"
+        findings += (Finding("other stages", int(other.sum()), most, "set aside: not in the mapping"),)
     rows = rows[~other.to_numpy()]
     renamed = rows["stage"].map(lambda name: stated.get(name, name)).astype("str")
     return rows.assign(stage=renamed), findings

@@ -138,46 +138,30 @@ def _total(values: pd.Series) -> float:
 
 
 def _money(history: History, horizon: float, target: float | None) -> list[Line]:
-    wins, waiting = bookings(history), open_leads(history)
+    wins, waiting, unit = bookings(history), open_leads(history), history.currency
+    year = wins[(wins["at"] >= history.until - 365 * DAY).to_numpy()]
+    order, valued = float(wins["value"].mean()), int(wins["value"].notna().sum())
+    lines = [
+        _count("wins", "all", len(wins), "leads", len(wins)),
+        _count("average order value", "all", order, unit, valued, "revenue / orders"),
+        _count("total revenue", "all", _total(wins["value"]), unit, len(wins), "over the whole record"),
+        _count("total revenue", "last 365 days", _total(year["value"]), unit, len(year)),
+    ]
     won = first_passage(history, None, history.won)
     share = aalen_johansen(won, 1).at(horizon)[0]
-    order, revenue = float(wins["value"].mean()), _total(wins["value"])
-    year = wins[(wins["at"] >= history.until - 365 * DAY).to_numpy()]
-    first_wins = won.days[won.cause == 1]
-    cycle = float(first_wins.mean()) if first_wins.size else np.nan
-    open_value, zombies = _total(waiting["value"]), int(waiting["zombie"].sum())
-    velocity = open_value * share / cycle if cycle else np.nan
-    unit, count = history.currency, len(wins)
-    lines = [
-        _count("wins", "all", count, "leads", count),
-        _count(
-            "average order value", "all", order, unit, int(wins["value"].notna().sum()), "revenue / orders"
-        ),
-        _count("total revenue", "all", revenue, unit, count, "over the whole record"),
-        _count("total revenue", "last 365 days", _total(year["value"]), unit, len(year)),
-        _count(
-            "lifetime value", "all", share * order, unit, won.days.size, f"of a lead, in {horizon:g} days"
-        ),
-        _count("cycle length", "all", cycle, "days", first_wins.size, "entry to win, of those won"),
-        _count(
-            "open pipeline",
-            "all",
-            open_value,
-            unit,
-            len(waiting),
-            f"{zombies} open for longer than any closed",
-        ),
-        _count(
-            "pipeline velocity",
-            "all",
-            velocity,
-            f"{unit} a day",
-            len(waiting),
-            "open value x win rate / cycle",
-        ),
+    days = won.days[won.cause == 1]
+    cycle = float(days.mean()) if days.size else np.nan
+    worth, zombies = _total(waiting["value"]), int(waiting["zombie"].sum())
+    old = f"{zombies} open for longer than any closed"
+    velocity, how = worth * share / cycle if cycle else np.nan, "open value x win rate / cycle length"
+    lines += [
+        _count("lifetime value", "all", share * order, unit, won.days.size, f"a lead, in {horizon:g} days"),
+        _count("cycle length", "all", cycle, "days", days.size, "entry to win, of those won"),
+        _count("open pipeline", "all", worth, unit, len(waiting), old),
+        _count("pipeline velocity", "all", velocity, f"{unit} a day", len(waiting), how),
     ]
     if target is not None:
-        gap = np.nan if target <= 0 else open_value / target
+        gap = np.nan if target <= 0 else worth / target
         lines.append(_count("pipeline coverage", "all", gap, "times", len(waiting), "open value / target"))
     return lines
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from funnelsim.errors import FunnelError, nearest
 from funnelsim.history.doors import Table
 from funnelsim.history.quality import Finding
 
@@ -67,6 +68,19 @@ def first_of(table: Table, *names: str) -> str | None:
     """Return the first of these columns that a table has, as it is written there; None if it has none."""
     there = {str(name).strip().casefold(): str(name) for name in reversed(list(table.frame.columns))}
     return next((there[name.casefold()] for name in names if name.casefold() in there), None)
+
+
+def needed(table: Table, *names: str) -> str:
+    """Return the first of these columns that a table has.
+
+    Raises:
+        FunnelError: it has none of them.
+    """
+    found = first_of(table, *names)
+    if found is None:
+        known = [str(name) for name in table.frame.columns]
+        raise FunnelError(f"{table.file}: no column '{names[0]}'; {nearest(names[0], known)}")
+    return found
 
 
 def columns_of(table: Table, **wanted: tuple[str, ...]) -> Said:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from funnelsim.history.dates import day_first, to_moments
 from funnelsim.history.doors import Table
-from funnelsim.history.recipe import Recipe, Said, Source, columns_of, first_of, having
+from funnelsim.history.recipe import Recipe, Said, Source, columns_of, first_of, having, needed
 
 SPREAD = (
     "{} entries of stages between a deal's first and present one have no date: they are spread evenly over "
@@ -22,9 +22,9 @@ def process(table: Table, _: tuple[Table, ...]) -> Recipe:
     """
     created, started = _moments(table, "createdon"), _moments(table, "activestagestartedon")
     completed = _moments(table, "completedon")
-    lead = table.text(str(first_of(table, "opportunityid", "leadid", "businessprocessflowinstanceid")))
-    active, name = table.text(str(first_of(table, "activestageid"))), _names(table)
-    status = table.text(str(first_of(table, "statuscode", "statecode"))).str.casefold()
+    lead = table.text(needed(table, "opportunityid", "leadid", "businessprocessflowinstanceid"))
+    active, name = table.text(needed(table, "activestageid")), _names(table)
+    status = table.text(needed(table, "statuscode", "statecode")).str.casefold()
     rows, between = [], 0
     for row in table.frame.index:
         path = _path(table, row) or [active[row]]
@@ -68,15 +68,15 @@ def _names(table: Table) -> dict[str, str]:
     label = first_of(table, "activestageidname", "activestageid_name")
     if label is None:
         return {}
-    pairs = zip(table.text(str(first_of(table, "activestageid"))), table.text(label), strict=True)
+    pairs = zip(table.text(needed(table, "activestageid")), table.text(label), strict=True)
     return {stage: name for stage, name in pairs if name}
 
 
 def entries(table: Table, _: tuple[Table, ...]) -> Recipe:
     """Business Central: one row per change of a sales cycle stage; the action taken tells win and loss."""
-    action = table.text(str(first_of(table, "Action Taken"))).str.casefold()
-    place = table.text(str(first_of(table, "Sales Cycle Stage Description", "Sales Cycle Stage")))
-    number = table.text(str(first_of(table, "Sales Cycle Stage")))
+    action = table.text(needed(table, "Action Taken")).str.casefold()
+    place = table.text(needed(table, "Sales Cycle Stage Description", "Sales Cycle Stage"))
+    number = table.text(needed(table, "Sales Cycle Stage"))
     place = place.where(place != "", "stage " + number)
     frame = table.frame.assign(place=place.mask(action == "won", "Won").mask(action == "lost", "Lost"))
     said: Said = {

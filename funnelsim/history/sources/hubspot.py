@@ -11,7 +11,7 @@ from funnelsim.errors import FunnelError
 from funnelsim.history.doors import Table
 from funnelsim.history.places import plain
 from funnelsim.history.quality import Finding
-from funnelsim.history.recipe import Recipe, Said, Source, columns_of, first_of, having
+from funnelsim.history.recipe import Recipe, Said, Source, columns_of, having, needed
 from funnelsim.history.sources.salesforce import changes_to_rows
 
 LABEL = re.compile(
@@ -135,8 +135,8 @@ def _again(table: Table, stamps: list[Stamp]) -> tuple[Finding, ...]:
 def two_dates(table: Table, _: tuple[Table, ...]) -> Recipe:
     """Deals without a date per stage: created on one day, closed on another."""
     stage, close = (
-        str(first_of(table, "Deal Stage", "dealstage")),
-        str(first_of(table, "Close Date", "closedate")),
+        needed(table, "Deal Stage", "dealstage"),
+        needed(table, "Close Date", "closedate"),
     )
     last = table.text(stage).map(plain)
     end = pd.Series("", index=table.frame.index)
@@ -146,7 +146,7 @@ def two_dates(table: Table, _: tuple[Table, ...]) -> Recipe:
     frame = table.frame.assign(**{"end of it": end, "closed on": table.text(close).where(end != "", "")})
     said: Said = {
         "columns": columns_of(table, **ROLES),
-        "dates": {"Open": first_of(table, "Create Date", "createdate")},
+        "dates": {"Open": needed(table, "Create Date", "createdate")},
         "outcome": {"stage": "end of it", "at": "closed on"},
         "won": "Won",
         "lost": "Lost",
@@ -157,8 +157,8 @@ def two_dates(table: Table, _: tuple[Table, ...]) -> Recipe:
 
 def property_history(table: Table, _: tuple[Table, ...]) -> Recipe:
     """The history of deal properties, one row per change."""
-    lead, at = str(first_of(table, "dealId", "deal_id", "vid")), str(first_of(table, "timestamp"))
-    key, value = str(first_of(table, "property", "name")), str(first_of(table, "value"))
+    lead, at = needed(table, "dealId", "deal_id", "vid"), needed(table, "timestamp")
+    key, value = needed(table, "property", "name"), needed(table, "value")
     roles = {
         "dealstage": "stage",
         "lifecyclestage": "stage",

@@ -8,7 +8,7 @@ from funnelsim.errors import FunnelError
 from funnelsim.history.doors import Table
 from funnelsim.history.places import LOST, WON, plain
 from funnelsim.history.quality import Finding
-from funnelsim.history.recipe import Recipe, Said, Source, columns_of, first_of, having
+from funnelsim.history.recipe import Recipe, Said, Source, columns_of, first_of, having, needed
 
 ONE_STAGE = (
     "The list knows a deal's last stage change only, not the earlier ones: read as one stage 'Open' from "
@@ -43,7 +43,7 @@ def deals(table: Table, _: tuple[Table, ...]) -> Recipe:
         expected_close=names("Expected close date", "expected_close_date"),
     )
     created = first_of(table, *names("Deal created", "Deal - Creation date", "add_time"))
-    status = table.text(str(first_of(table, *names("Status", "status")))).str.casefold()
+    status = table.text(needed(table, *names("Status", "status"))).str.casefold()
     closed = first_of(table, *names("Deal closed on", "Deal - Closed on", "close_time"))
 
     def ended(word: str, *own: str) -> pd.Series:
@@ -71,8 +71,8 @@ def deals(table: Table, _: tuple[Table, ...]) -> Recipe:
 
 def flow(table: Table, _: tuple[Table, ...]) -> Recipe:
     """The log of changes of deals: stages and status."""
-    key = table.text(str(first_of(table, "field_key"))).str.casefold()
-    new = table.text(str(first_of(table, "new_value")))
+    key = table.text(needed(table, "field_key")).str.casefold()
+    new = table.text(needed(table, "new_value"))
     status = (key == "status") & new.str.casefold().isin(["won", "lost"])
     stages = key.isin(["stage_id", "stage"])
     if not stages.any():
@@ -88,9 +88,9 @@ def flow(table: Table, _: tuple[Table, ...]) -> Recipe:
 def sell(table: Table, _: tuple[Table, ...]) -> Recipe:
     """Zendesk Sell: created, and the last stage change, which for a closed deal is its end."""
     named = first_of(table, "stage_name", "stage")
-    place = table.text(named or str(first_of(table, "stage_id"))).map(plain)
+    place = table.text(named or needed(table, "stage_id")).map(plain)
     reason = first_of(table, "loss_reason_id", "loss_reason")
-    changed = table.text(str(first_of(table, "last_stage_change_at")))
+    changed = table.text(needed(table, "last_stage_change_at"))
     lost = place.isin(LOST) | (table.text(reason) != "" if reason else False)
     won = place.isin(WON)
     if named is None and not won.any():
@@ -103,7 +103,7 @@ def sell(table: Table, _: tuple[Table, ...]) -> Recipe:
         channel=("source", "source_id"), expected_close=("estimated_close_date",),
     )  # fmt: skip
     shaped, said = _one_stage(
-        table, columns, str(first_of(table, "created_at")), changed.where(won, ""), changed.where(lost, "")
+        table, columns, needed(table, "created_at"), changed.where(won, ""), changed.where(lost, "")
     )
     return Recipe(shaped, said, "a Zendesk Sell list of deals, created and closed", (ONE_STAGE,))
 

@@ -6,8 +6,9 @@ import re
 
 import pandas as pd
 
+from funnelsim.history.dates import day_first, to_moments
 from funnelsim.history.doors import Table
-from funnelsim.history.recipe import Recipe, Said, Source, columns_of, first_of, having, small, true
+from funnelsim.history.recipe import Recipe, Said, Source, columns_of, first_of, having, needed, small, true
 
 STAMP = re.compile(r"^(?P<place>.+?)[ _](?:(?:entry|entered)[ _])?date(?:__c)?$", re.IGNORECASE)
 EDITED = "Close dates and amounts of open deals are edited by hand."
@@ -71,8 +72,8 @@ def _with_leads(table: Table, others: tuple[Table, ...]) -> tuple[Table, tuple[s
     created = first_of(leads, "CreatedDate")
     if created is None:
         return table, (f"{leads.file} has no CreatedDate: the time before an opportunity is unknown.",)
-    opportunity = leads.text(str(first_of(leads, "ConvertedOpportunityId")))
-    lead = opportunity.where(opportunity != "", leads.text(str(first_of(leads, "Id"))))
+    opportunity = leads.text(needed(leads, "ConvertedOpportunityId"))
+    lead = opportunity.where(opportunity != "", leads.text(needed(leads, "Id")))
     names = columns_of(table, lead=("OpportunityId",), stage=("StageName",), at=("CreatedDate",))
     born = pd.DataFrame(
         {str(names["lead"]): lead, str(names["stage"]): "Lead", str(names["at"]): leads.text(created)}
@@ -85,13 +86,13 @@ def _with_leads(table: Table, others: tuple[Table, ...]) -> tuple[Table, tuple[s
 
 def field_history(table: Table, _: tuple[Table, ...]) -> Recipe:
     """One row per change of a tracked field: stages, with amount and close date as they were then."""
-    lead, at = str(first_of(table, "OpportunityId")), str(first_of(table, "CreatedDate"))
+    lead, at = needed(table, "OpportunityId"), needed(table, "CreatedDate")
     rows = changes_to_rows(
         table,
         lead,
         at,
-        str(first_of(table, "Field")),
-        str(first_of(table, "NewValue")),
+        needed(table, "Field"),
+        needed(table, "NewValue"),
         {"StageName": "stage", "Amount": "value", "CloseDate": "expected_close"},
     )
     said: Said = {
@@ -116,7 +117,9 @@ def changes_to_rows(table: Table, lead: str, at: str, key: str, value: str, role
     for name in dict.fromkeys(roles.values()):
         rows[name] = table.text(value).where(role == name)
     rows = rows[role.notna().to_numpy()]
-    moments = pd.to_datetime(rows[at], errors="coerce", utc=True, format="mixed")
+    where = f"{table.file}, column '{at}'"
+    first = None if rows[at].dtype.kind in "Miuf" else day_first(Table(rows, table.file, "").text(at), where)
+    moments = to_moments(rows[at], where, first)
     rows = rows.assign(moment=moments).sort_values([lead, "moment"], kind="stable")
     names = list(dict.fromkeys(roles.values()))
     rows[names] = rows.groupby(lead, sort=False)[names].ffill()
@@ -142,8 +145,8 @@ def historical_trend(table: Table, _: tuple[Table, ...]) -> Recipe:
 def opportunities(table: Table, _: tuple[Table, ...]) -> Recipe:
     """Opportunities without history: created on one day, closed on another."""
     won, closed = (
-        true(table.text(str(first_of(table, "IsWon")))),
-        true(table.text(str(first_of(table, "IsClosed")))),
+        true(table.text(needed(table, "IsWon"))),
+        true(table.text(needed(table, "IsClosed"))),
     )
     end = pd.Series("", index=table.frame.index).mask(closed, "Lost").mask(won, "Won")
     frame = table.frame.assign(**{"end of it": end})
@@ -159,7 +162,7 @@ def opportunities(table: Table, _: tuple[Table, ...]) -> Recipe:
             value=("Amount",),
             currency=("CurrencyIsoCode",),
         ),
-        "dates": {"Open": first_of(table, "CreatedDate")},
+        "dates": {"Open": needed(table, "CreatedDate")},
         "outcome": {"stage": "end of it", "at": "closed on"},
         "won": "Won",
         "lost": "Lost",

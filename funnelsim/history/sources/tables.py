@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.history.doors import Table
-from funnelsim.history.recipe import Recipe, Said, Source, columns_of, first_of, having, small
+from funnelsim.history.recipe import Recipe, Said, Source, columns_of, first_of, having, needed, small
 
 # Other words for our columns, as they stand in tidy logs and process-mining logs.
 SYNONYMS = {
@@ -26,7 +26,7 @@ def two_dates(table: Table, _: tuple[Table, ...]) -> Recipe:
         "columns": columns_of(
             table, lead=("opportunity_id", "deal_id"), owner=("sales_agent",), value=("close_value",)
         ),
-        "dates": {"Engaging": first_of(table, "engage_date")},
+        "dates": {"Engaging": needed(table, "engage_date")},
         "outcome": {"stage": first_of(table, "deal_stage"), "at": first_of(table, "close_date")},
         "won": "Won",
         "lost": "Lost",
