@@ -1,4 +1,4 @@
-"""The same, from a terminal: demo, check, calibrate, forecast, compare, simulate, lab."""
+"""The same, from a terminal: demo, check, calibrate, forecast, compare, budget, simulate, lab."""
 
 from __future__ import annotations
 
@@ -19,23 +19,6 @@ app = typer.Typer(
     help="Simulate and forecast marketing and sales funnels.\n\nStart with: funnelsim demo",
 )
 
-HistoryFile = Annotated[
-    str, typer.Argument(metavar="HISTORY", help="one row per stage entered, or a CRM export")
-]
-Map = Annotated[Path | None, typer.Option("--map", help="YAML that names columns, stages and ends")]
-AsOf = Annotated[
-    str | None, typer.Option(help="all is known up to the end of this day [default: last event]")
-]
-Spend = Annotated[Path | None, typer.Option(help="CSV of channel, week, spend: leads then answer to money")]
-PeriodKind = Annotated[str, typer.Option(help="week, month or quarter")]
-Periods = Annotated[int, typer.Option(help="how many; the first holds the as-of date")]
-Draws = Annotated[int, typer.Option(help="posterior draws of the rates")]
-Seed = Annotated[int, typer.Option(help="same seed, same numbers")]
-Engine = Annotated[str | None, typer.Option(help="exact, compiled or simpy [default: exact where it fits]")]
-Target = Annotated[float | None, typer.Option(help="money wanted in each period")]
-Html = Annotated[Path | None, typer.Option(help="write a page that needs no network")]
-Json = Annotated[Path | None, typer.Option("--json", help="write the numbers for other programs")]
-
 
 @app.command(epilog="Example: funnelsim demo --html out/demo.html")
 def demo(html: Html = None) -> None:
@@ -53,12 +36,12 @@ def check(history: HistoryFile, mapping: Map = None, as_of: AsOf = None) -> None
     """Read a history and say what was understood, used and set aside."""
     from funnelsim.history.metrics import metrics
     from funnelsim.history.quality import quality_table
-    from funnelsim.show.tables import show_table
+    from funnelsim.show.tables import show_metrics, show_table
 
-    read = _read(history, mapping, as_of)
+    read = read(history, mapping, as_of)
     typer.echo(read.source)
     show_table(quality_table(read), "What was read")
-    show_table(metrics(read), "What happened")
+    show_metrics(metrics(read), "What happened")
     for limit in read.limits:
         typer.echo(f"- {limit}")
 
@@ -77,7 +60,7 @@ def calibrate(
     from funnelsim.calibrate.calibrate import calibrate as fit
     from funnelsim.model.store import save_model
 
-    model = fit(_read(history, mapping, as_of), spend=_spent(spend))
+    model = fit(read(history, mapping, as_of), spend=spent(spend))
     save_model(model, output)
     for note in model.notes:
         typer.echo(f"- {note}")
@@ -131,12 +114,12 @@ def compare(
     from funnelsim.forecast.planner import situation, under
     from funnelsim.show.tables import print_comparison, show_table
 
-    _writable(html)
-    place = situation(_read(history, mapping, as_of), period=period, count=periods, spend=_spent(spend))
+    writable(html)
+    place = situation(read(history, mapping, as_of), period=period, count=periods, spend=spent(spend))
     models = {"as planned": place.model} | {path.stem: under(place, path).model for path in scenarios}
     table = paired(
         models, place.deals, place.periods, booked=place.booked, draws=draws, seed=seed, engine=engine,
-        target=target, progress=_progress(),
+        target=target, progress=progress(),
     )  # fmt: skip
     print_comparison(table, place.model.currency)
     parts = lever_parts(place, scenarios)
@@ -147,6 +130,42 @@ def compare(
         from funnelsim.pages import compare_page
 
         compare_page(html, table, place.model.currency, parts)
+        typer.echo(f"written: {html.resolve()}")
+
+
+@app.command(epilog="Example: funnelsim budget deals.csv --spend spend.csv --total 250000 --html budget.html")
+def budget(
+    history: HistoryFile,
+    spend: Annotated[Path, typer.Option(help="CSV of channel, week, spend")],
+    mapping: Map = None,
+    as_of: AsOf = None,
+    total: Annotated[float | None, typer.Option(help="money to split [default: what is spent now]")] = None,
+    period: Annotated[str, typer.Option(help="spent over a week, month or quarter")] = "quarter",
+    periods: Annotated[int, typer.Option(help="in how many periods revenue counts")] = 4,
+    at_least: Annotated[float, typer.Option(help="of a channel's spend now")] = 0.7,
+    at_most: Annotated[float, typer.Option(help="of a channel's spend now")] = 1.3,
+    curve: Annotated[str, typer.Option(help="power or saturation")] = "power",
+    draws: Draws = 200,
+    seed: Seed = 1,
+    html: Html = None,
+) -> None:
+    """Say where the next euro should go, and how a budget is best split."""
+    from funnelsim.forecast.budget import best_budget, budget_rows, budget_words
+    from funnelsim.forecast.planner import situation
+    from funnelsim.show.tables import show_table
+
+    writable(html)
+    place = situation(read(history, mapping, as_of), period=period, count=periods, spend=spent(spend))
+    limits = (at_least, at_most)
+    found = best_budget(place, total=total, per=period, bounds=limits, curve=curve, draws=draws, seed=seed)
+    rows, kinds = budget_rows(found)
+    show_table(rows, f"Spend per {period} ({found.currency})", kinds=kinds)
+    for line in (budget_words(found), *found.notes):
+        typer.echo(f"- {line}")
+    if html:
+        from funnelsim.pages import budget_page
+
+        budget_page(html, found)
         typer.echo(f"written: {html.resolve()}")
 
 
@@ -162,18 +181,22 @@ def simulate(
     scenario: Annotated[Path | None, typer.Option(help="YAML with levers to pull")] = None,
 ) -> None:
     """Simulate a stated funnel and write its event log, itself a valid history."""
+    from funnelsim.forecast.export import mapping_text
     from funnelsim.model.scenario import apply_scenario, read_scenario
     from funnelsim.model.stated import load_funnel
     from funnelsim.simulate.record import write_log
     from funnelsim.simulate.run import simulate as live
 
-    _writable(output)
+    writable(output)
     model = load_funnel(funnel)
     if scenario:
         model = apply_scenario(model, read_scenario(scenario, model))
     run = live(model, days, seed=seed, engine=engine)
     write_log(run, output)
+    guide = output.with_name(f"{output.stem}.map.yaml")
+    write(guide, mapping_text(model.funnel, output.name))
     typer.echo(f"{len(run.log):,} rows written to {output}")
+    typer.echo(f"read it back with: funnelsim check {output} --map {guide}")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -206,19 +229,19 @@ def _forecast(
     from funnelsim.forecast.planner import forecast_situation, situation, under
     from funnelsim.show.tables import print_forecast
 
-    _writable(json, html, deals)
-    known = _read(history, mapping, as_of)
-    place = under(situation(known, period=period, count=periods, spend=_spent(spend)), scenario)
+    writable(json, html, deals)
+    known = read(history, mapping, as_of)
+    place = under(situation(known, period=period, count=periods, spend=spent(spend)), scenario)
     found = forecast_situation(
-        place, draws=draws, seed=seed, engine=engine, target=target, progress=_progress()
+        place, draws=draws, seed=seed, engine=engine, target=target, progress=progress()
     )
     print_forecast(found.periods, found.widths, target=target, currency=found.currency)
     for note in place.model.notes:
         typer.echo(f"- {note}")
-    written = as_of or f"{place.history.until - _instant():%Y-%m-%d}"
+    written = as_of or f"{place.history.until - instant():%Y-%m-%d}"
     outputs: list[tuple[Path | None, Any]] = [
-        (json, lambda path: _write(path, as_json(found, as_of=written, period=period))),
-        (deals, lambda path: _write(path, deals_csv(found))),
+        (json, lambda path: write(path, as_json(found, as_of=written, period=period))),
+        (deals, lambda path: write(path, deals_csv(found))),
         (html, lambda path: _page(path, place, found, period)),
     ]
     for path, write in outputs:
@@ -227,48 +250,11 @@ def _forecast(
             typer.echo(f"written: {path.resolve()}")
 
 
-def _read(history: str | Path, mapping: Path | None, as_of: str | None) -> Any:
-    from funnelsim.history.readers import read_history
-
-    return read_history(history, mapping=mapping, as_of=as_of)
-
-
-def _spent(path: Path | None) -> Any:
-    from funnelsim.history.spend import read_spend
-
-    return None if path is None else read_spend(path)
-
-
-def _write(path: Path, text: str) -> None:
-    from funnelsim.files import write_atomic
-
-    write_atomic(path, text)
-
-
 def _page(path: Path, place: Any, found: Any, period: str) -> None:
     from funnelsim.forecast.planner import past_revenue
     from funnelsim.pages import forecast_page
 
     forecast_page(path, place, found, past_revenue(place, period, 8))
-
-
-def _instant() -> Any:
-    import pandas as pd
-
-    return pd.Timedelta(microseconds=1)
-
-
-def _writable(*paths: Path | None) -> None:
-    """Refuse an output that cannot be written before any work is done."""
-    for path in paths:
-        if path is not None and not path.resolve().parent.is_dir():
-            raise FunnelError(f"{path}: the folder {path.resolve().parent} does not exist")
-        if path is not None and path.is_dir():
-            raise FunnelError(f"{path}: is a folder; name a file in it")
-
-
-def _progress() -> bool:
-    return sys.stderr.isatty()
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from funnelsim.forecast.forecast import LEVELS, Forecast
+from funnelsim.model.funnel import Funnel
 
 _NAMES = [f"{level:.2f}" for level in LEVELS]
 
@@ -76,6 +77,27 @@ def deals_csv(found: Forecast) -> str:
         if not pd.api.types.is_numeric_dtype(table[column]):
             table[column] = [_as_text(cell) for cell in table[column]]
     return table.to_csv(index=False, lineterminator="\n")
+
+
+def mapping_text(funnel: Funnel, name: str) -> str:
+    """Return a mapping file for a simulated log: the order of its stages, and which places are wins.
+
+    >>> tiny = Funnel("tiny", ("Lead",), ("Sold", "Gone"), (("Sold", "Gone"),), {"Sold": 1.0})
+    >>> print(mapping_text(tiny, "log.csv"))
+    # How to read log.csv, simulated from the funnel 'tiny'.
+    stages: ["Lead"]
+    won: ["Sold"]
+    lost: ["Gone"]
+    <BLANKLINE>
+    """
+    won = [place for place in funnel.places if place in funnel.earns]
+    lists = {
+        "stages": [stage for stage in funnel.stages if stage not in won],
+        "won": won,
+        "lost": [end for end in funnel.ends if end not in won],
+    }
+    lines = [f"{key}: {json.dumps(names, ensure_ascii=False)}" for key, names in lists.items()]
+    return "\n".join([f"# How to read {name}, simulated from the funnel '{funnel.name}'.", *lines, ""])
 
 
 def _as_text(cell: object) -> str:

@@ -49,6 +49,24 @@ def show_table(
     _print([label(column) for column in frame.columns], texts, right, title, left_out, file)
 
 
+def show_metrics(metrics: pd.DataFrame, title: str = "", *, file: TextIO | None = None) -> None:
+    """Print measures, each value and its 95 % interval in the manner of its unit.
+
+    Args:
+        metrics: metric, scope, value, unit, low, high, leads, note.
+        title: above the table.
+        file: where to, standard output if None.
+    """
+    kinds = ["share" if unit == "share" else "number" for unit in metrics["unit"]]
+    told = metrics[["metric", "scope"]].copy()
+    for column in ("value", "low", "high"):
+        told[column] = [cell(value, kind) for value, kind in zip(metrics[column], kinds, strict=True)]
+    told = told.assign(
+        unit=metrics["unit"].replace("share", ""), leads=metrics["leads"], note=metrics["note"]
+    )
+    show_table(told, title, kinds={"value": "text", "low": "text", "high": "text"}, file=file)
+
+
 def print_forecast(
     periods: pd.DataFrame,
     widths: pd.DataFrame,
