@@ -9,6 +9,26 @@ from typing import Annotated, Any
 
 import typer
 
+from funnelsim.cli_parts import (
+    AsOf,
+    Draws,
+    Engine,
+    HistoryFile,
+    Html,
+    Json,
+    Map,
+    PeriodKind,
+    Periods,
+    Seed,
+    Spend,
+    Target,
+    at_terminal,
+    history_of,
+    instant,
+    refuse_unwritable,
+    spend_of,
+    write_text,
+)
 from funnelsim.errors import FunnelError
 
 app = typer.Typer(
@@ -38,7 +58,7 @@ def check(history: HistoryFile, mapping: Map = None, as_of: AsOf = None) -> None
     from funnelsim.history.quality import quality_table
     from funnelsim.show.tables import show_metrics, show_table
 
-    read = read(history, mapping, as_of)
+    read = history_of(history, mapping, as_of)
     typer.echo(read.source)
     show_table(quality_table(read), "What was read")
     show_metrics(metrics(read), "What happened")
@@ -60,7 +80,7 @@ def calibrate(
     from funnelsim.calibrate.calibrate import calibrate as fit
     from funnelsim.model.store import save_model
 
-    model = fit(read(history, mapping, as_of), spend=spent(spend))
+    model = fit(history_of(history, mapping, as_of), spend=spend_of(spend))
     save_model(model, output)
     for note in model.notes:
         typer.echo(f"- {note}")
@@ -114,12 +134,14 @@ def compare(
     from funnelsim.forecast.planner import situation, under
     from funnelsim.show.tables import print_comparison, show_table
 
-    writable(html)
-    place = situation(read(history, mapping, as_of), period=period, count=periods, spend=spent(spend))
+    refuse_unwritable(html)
+    place = situation(
+        history_of(history, mapping, as_of), period=period, count=periods, spend=spend_of(spend)
+    )
     models = {"as planned": place.model} | {path.stem: under(place, path).model for path in scenarios}
     table = paired(
         models, place.deals, place.periods, booked=place.booked, draws=draws, seed=seed, engine=engine,
-        target=target, progress=progress(),
+        target=target, progress=at_terminal(),
     )  # fmt: skip
     print_comparison(table, place.model.currency)
     parts = lever_parts(place, scenarios)
@@ -154,8 +176,10 @@ def budget(
     from funnelsim.forecast.planner import situation
     from funnelsim.show.tables import show_table
 
-    writable(html)
-    place = situation(read(history, mapping, as_of), period=period, count=periods, spend=spent(spend))
+    refuse_unwritable(html)
+    place = situation(
+        history_of(history, mapping, as_of), period=period, count=periods, spend=spend_of(spend)
+    )
     limits = (at_least, at_most)
     found = best_budget(place, total=total, per=period, bounds=limits, curve=curve, draws=draws, seed=seed)
     rows, kinds = budget_rows(found)
@@ -187,14 +211,14 @@ def simulate(
     from funnelsim.simulate.record import write_log
     from funnelsim.simulate.run import simulate as live
 
-    writable(output)
+    refuse_unwritable(output)
     model = load_funnel(funnel)
     if scenario:
         model = apply_scenario(model, read_scenario(scenario, model))
     run = live(model, days, seed=seed, engine=engine)
     write_log(run, output)
     guide = output.with_name(f"{output.stem}.map.yaml")
-    write(guide, mapping_text(model.funnel, output.name))
+    write_text(guide, mapping_text(model.funnel, output.name))
     typer.echo(f"{len(run.log):,} rows written to {output}")
     typer.echo(f"read it back with: funnelsim check {output} --map {guide}")
 
@@ -229,19 +253,19 @@ def _forecast(
     from funnelsim.forecast.planner import forecast_situation, situation, under
     from funnelsim.show.tables import print_forecast
 
-    writable(json, html, deals)
-    known = read(history, mapping, as_of)
-    place = under(situation(known, period=period, count=periods, spend=spent(spend)), scenario)
+    refuse_unwritable(json, html, deals)
+    known = history_of(history, mapping, as_of)
+    place = under(situation(known, period=period, count=periods, spend=spend_of(spend)), scenario)
     found = forecast_situation(
-        place, draws=draws, seed=seed, engine=engine, target=target, progress=progress()
+        place, draws=draws, seed=seed, engine=engine, target=target, progress=at_terminal()
     )
     print_forecast(found.periods, found.widths, target=target, currency=found.currency)
     for note in place.model.notes:
         typer.echo(f"- {note}")
     written = as_of or f"{place.history.until - instant():%Y-%m-%d}"
     outputs: list[tuple[Path | None, Any]] = [
-        (json, lambda path: write(path, as_json(found, as_of=written, period=period))),
-        (deals, lambda path: write(path, deals_csv(found))),
+        (json, lambda path: write_text(path, as_json(found, as_of=written, period=period))),
+        (deals, lambda path: write_text(path, deals_csv(found))),
         (html, lambda path: _page(path, place, found, period)),
     ]
     for path, write in outputs:

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from funnelsim.forecast.budget import Budget, budget_rows, budget_words, last_day
 from funnelsim.forecast.forecast import Forecast
 from funnelsim.forecast.planner import Situation
 from funnelsim.history.log import open_leads
 from funnelsim.history.metrics import metrics
 from funnelsim.history.quality import quality_table
 from funnelsim.show import words
-from funnelsim.show.charts import differences, fan, funnel_chart, open_ages, split, spread
+from funnelsim.show.charts import budget, differences, fan, funnel_chart, open_ages, split, spread
 from funnelsim.show.report import Fact, Section, write_report
 
 HORIZON = 90.0
@@ -96,6 +97,26 @@ def compare_page(path: Path, table: pd.DataFrame, currency: str, parts: dict[str
             "Better: the share of futures in which the scenario earns more than the present plan.",
         ),
         limits=LIMITS,
+    )
+
+
+def budget_page(path: Path, found: Budget) -> None:
+    """Write the page of a budget: the best split, what one more euro brings, and how sure that is."""
+    table, kinds = budget_rows(found)
+    chart = budget(found.table, found.currency)
+    sections = [Section("Where should the next euro go?", chart=chart, table=table, kinds=kinds)]
+    write_report(
+        path,
+        "Budget",
+        sections,
+        headline=budget_words(found),
+        how_to_read=(
+            f"Money is spent for {found.days:.0f} days; what its leads earn until {last_day(found)} counts.",
+            "A lead that comes late is worth what it can still earn by that day.",
+            "Back per extra euro: revenue that one more euro brings at this spend. It falls as spend grows.",
+            "Gain: over the same total, split as today. Its interval holds what is not known, not luck.",
+        ),
+        limits=found.notes,
     )
 
 

@@ -22,6 +22,7 @@ FLOORS = {
     "simulate": 3,
     "forecast": 4,
     "pages": 5,
+    "cli_parts": 5,
     "cli": 6,
     "__main__": 7,
     "__init__": 7,

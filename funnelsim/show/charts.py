@@ -1,6 +1,7 @@
 """All charts by name; importing this makes Altair charts show offline in the house's look."""
 
 from funnelsim.show.charts_backtest import backtest_fan, coverage, pit, skill, weights
+from funnelsim.show.charts_budget import budget
 from funnelsim.show.charts_fan import fan
 from funnelsim.show.charts_forecast import differences, split, spread
 from funnelsim.show.charts_history import dwell, funnel_chart, incidence
@@ -11,6 +12,7 @@ from funnelsim.show.theme import use_theme
 
 __all__ = [
     "backtest_fan",
+    "budget",
     "coverage",
     "differences",
     "dwell",

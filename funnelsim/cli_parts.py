@@ -1,0 +1,70 @@
+"""What the commands of the terminal share: their options, and the doors for files."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from funnelsim.errors import FunnelError
+
+HistoryFile = Annotated[
+    str, typer.Argument(metavar="HISTORY", help="one row per stage entered, or a CRM export")
+]
+Map = Annotated[Path | None, typer.Option("--map", help="YAML that names columns, stages and ends")]
+AsOf = Annotated[
+    str | None, typer.Option(help="all is known up to the end of this day [default: last event]")
+]
+Spend = Annotated[Path | None, typer.Option(help="CSV of channel, week, spend: leads then answer to money")]
+PeriodKind = Annotated[str, typer.Option(help="week, month or quarter")]
+Periods = Annotated[int, typer.Option(help="how many; the first holds the as-of date")]
+Draws = Annotated[int, typer.Option(help="posterior draws of the rates")]
+Seed = Annotated[int, typer.Option(help="same seed, same numbers")]
+Engine = Annotated[str | None, typer.Option(help="exact, compiled or simpy [default: exact where it fits]")]
+Target = Annotated[float | None, typer.Option(help="money wanted in each period")]
+Html = Annotated[Path | None, typer.Option(help="write a page that needs no network")]
+Json = Annotated[Path | None, typer.Option("--json", help="write the numbers for other programs")]
+
+
+def history_of(history: str | Path, mapping: Path | None, as_of: str | None) -> Any:
+    """Return the history in a file, as it was known on a day."""
+    from funnelsim.history.readers import read_history
+
+    return read_history(history, mapping=mapping, as_of=as_of)
+
+
+def spend_of(path: Path | None) -> Any:
+    """Return the table of spend in a file, if one is given."""
+    from funnelsim.history.spend import read_spend
+
+    return None if path is None else read_spend(path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    from funnelsim.files import write_atomic
+
+    write_atomic(path, text)
+
+
+def instant() -> Any:
+    """Return the shortest time, for the last day before a moment."""
+    import pandas as pd
+
+    return pd.Timedelta(microseconds=1)
+
+
+def refuse_unwritable(*paths: Path | None) -> None:
+    """Refuse an output that cannot be written before any work is done."""
+    for path in paths:
+        if path is not None and not path.resolve().parent.is_dir():
+            raise FunnelError(f"{path}: the folder {path.resolve().parent} does not exist")
+        if path is not None and path.is_dir():
+            raise FunnelError(f"{path}: is a folder; name a file in it")
+
+
+def at_terminal() -> bool:
+    """Return whether somebody is looking, so that progress is worth showing."""
+    return sys.stderr.isatty()
