@@ -11,6 +11,7 @@ from funnelsim.forecast.scores import (
     crps_quantiles,
     inside,
     mape,
+    normal_scores,
     pinball,
     probability_below,
     quantile_at,
@@ -109,3 +110,8 @@ def test_an_outcome_on_a_lump_of_chance_is_in_its_middle() -> None:
 def test_percentage_error_leaves_out_zeros() -> None:
     assert_allclose(mape(np.array([200.0, 0, 50]), np.array([100.0, 9, 50])), 0.25)
     assert np.isnan(mape(np.zeros(2), np.ones(2)))
+
+
+def test_normal_scores_invert_normal_quantiles() -> None:
+    y = np.array([-9.0, -2.2, 0.0, 0.37, 5.0])
+    assert_allclose(normal_scores(3 + 2 * y, LEVELS, np.tile(norm.ppf(LEVELS, 3, 2), (5, 1))), y, atol=1e-9)

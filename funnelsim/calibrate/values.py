@@ -106,8 +106,9 @@ def size_tilt(
 ) -> Floats | None:
     """Return mean amount of a stage's leads that won / of all its leads whose fate is known, shape (stages,).
 
-    Winners are compared with the leads of their own group, whose rates are its own already. Shrunk to 1 as if twenty more winners had been like all others; None where losers do not show amounts as
-    winners do, because a file that records amounts only on winning says nothing about size.
+    Winners are compared with the leads of their own group, whose rates are its own already. Shrunk to 1 as
+    if twenty more winners had been like all others; None where losers do not show amounts as winners do,
+    because a file that records amounts only on winning says nothing about size.
     """
     shown = spells[spells["value"] > 0]
     closed = spells.groupby("lead")["exit"].last() != ""

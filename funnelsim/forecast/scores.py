@@ -148,6 +148,28 @@ def probability_below(observed: Floats, levels: Floats, quantiles: Floats) -> Fl
     return found.reshape(np.shape(observed))
 
 
+def normal_scores(observed: Floats, levels: Floats, quantiles: Floats) -> Floats:
+    """Return where outcomes fell in their forecasts, in standard deviations of the normal distribution.
+
+    Linear between quantiles, and beyond them as between the two outermost.
+
+    Args:
+        observed: (n,) what happened.
+        levels: (levels,) chances.
+        quantiles: (n, levels).
+
+    >>> normal_scores(np.array([3.0]), np.array([0.5, 0.8413]), np.array([[1.0, 2.0]])).round(2).tolist()
+    [2.0]
+    """
+    z, rows = ndtri(levels), np.maximum.accumulate(quantiles, axis=1)
+    right = np.clip((rows < observed[:, None]).sum(axis=1), 1, len(levels) - 1)
+    place = np.arange(len(rows))
+    low, high = rows[place, right - 1], rows[place, right]
+    share = np.divide(observed - low, high - low, out=np.full(len(rows), 0.5), where=high > low)
+    scores: Floats = z[right - 1] + share * (z[right] - z[right - 1])
+    return scores
+
+
 def mape(observed: Floats, median: Floats) -> float:
     """Return the mean absolute percentage error of the median, as a share, over outcomes other than 0.
 
