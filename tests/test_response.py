@@ -10,7 +10,15 @@ from numpy.testing import assert_allclose
 
 from funnelsim import read_history, sample_path
 from funnelsim.calibrate.calibrate import calibrate
-from funnelsim.calibrate.response import NOTHING, PRIOR, PRIOR_ERROR, answer, fit_response, spend_words
+from funnelsim.calibrate.response import (
+    NOTHING,
+    PRIOR,
+    PRIOR_ERROR,
+    answer,
+    fit_response,
+    fit_saturation,
+    spend_words,
+)
 from funnelsim.errors import FunnelError
 from funnelsim.history.spend import read_spend, spent_per_day
 from funnelsim.model.entries import Spend, expected
@@ -199,3 +207,12 @@ def test_real_quotes_follow_tv_spend_in_the_same_month(real_data):
     got = answer(10 * quotes[1:], np.array([money[1:], money[:-1]]), np.arange(39) / 12)
     assert got.lag == 0
     assert 0.7 < got.elasticity < 1.3 and got.error < 0.2
+
+
+@pytest.mark.parametrize(
+    ("spend", "words"), [([1.0, 2.0], "expected at least three"), ([1.0, 2.0, 3.0], "does not bend")]
+)
+def test_saturation_is_not_invented(spend, words):
+    spend = np.array(spend)
+    with pytest.raises(FunnelError, match=words):
+        fit_saturation(spend, spend**1.5)

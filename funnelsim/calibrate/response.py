@@ -124,6 +124,41 @@ def answer(leads: Floats, spend: Floats, years: Floats, months: NDArray[np.int64
     return Answer(mean, float(np.sqrt(weight @ (errors**2 + (slope - mean) ** 2))), best, dispersion)
 
 
+def fit_saturation(spend: Floats, response: Floats) -> tuple[float, float]:
+    """Return top and half of response = top spend / (half + spend), by least squares: for tests of a budget.
+
+    Unlike a history, where spend moves little, a test that tries quite different amounts shows the top.
+
+    Args:
+        spend: (tests,) money, 0 or more.
+        response: (tests,) what it brought.
+
+    Raises:
+        FunnelError: fewer than three tests, or a response that does not bend.
+
+    Source: Michaelis and Menten 1913; Bates and Watts, Nonlinear Regression, 1988, doi:10.1002/9780470316757.
+    """
+    from scipy.optimize import least_squares
+
+    if spend.size < 3 or np.unique(spend).size < 2:
+        raise FunnelError(
+            f"{spend.size} tests of {np.unique(spend).size} amounts; expected at least three tests"
+        )
+    start = np.array([1.5 * float(response.max()), float(np.median(spend))])
+    found = least_squares(
+        lambda x: x[0] * spend / (x[1] + spend) - response,
+        start,
+        x_scale=start,
+        ftol=1e-14,
+        xtol=1e-14,
+        gtol=1e-14,
+    )
+    top, half = (float(value) for value in found.x)
+    if not found.success or not 0 < half < 1000 * float(spend.max()):
+        raise FunnelError("the response does not bend with spend: no saturation can be seen in these tests")
+    return top, half
+
+
 def spend_words(found: tuple[Spend, ...], given: pd.DataFrame) -> tuple[str, ...]:
     """Return what the spend tells, one sentence per channel, and which channels of it were set aside."""
     said = [

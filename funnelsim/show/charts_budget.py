@@ -21,7 +21,7 @@ def budget(table: pd.DataFrame, currency: str = "EUR") -> alt.LayerChart:
     theme.need(table, ("channel", "spend_now", "spend_best", "return_now", "flag"), "budget")
     ranked = table.sort_values("return_now", ascending=False, kind="stable").reset_index(drop=True)
     ranked["label"] = [
-        f"{words.digits(back)} {currency} per extra {currency}" + (f" ({words.name(flag)})" if flag else "")
+        f"{words.digits(back)} {currency}" + (f"; {words.name(flag)}" if flag else "")
         for back, flag in zip(ranked["return_now"], ranked["flag"], strict=True)
     ]
     order = theme.in_order(ranked["channel"])
@@ -44,8 +44,8 @@ def budget(table: pd.DataFrame, currency: str = "EUR") -> alt.LayerChart:
         x=alt.value(theme.WIDTH * 0.66 + 14), y=y, text="label:N"
     )
     chart = theme.layered([line, dot, text], theme.WIDTH * 0.66, 44 * len(order))
-    how = "Marks: money spent now and in the split that earns most. At the right: what the next unit of money"
-    how += " brings at today's spend."
+    how = "Marks: money spent now, and in the split that earns most."
+    how += f" At the right: what one more {currency} brings at the spend of now."
     return theme.headed(chart, _finding(ranked, currency), how)
 
 
