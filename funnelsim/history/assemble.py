@@ -10,7 +10,7 @@ import pandas as pd
 
 from funnelsim.errors import FunnelError
 from funnelsim.history.log import ATTRIBUTES, DAY, History, moment, open_leads
-from funnelsim.history.places import guess_ends, guess_order, plain
+from funnelsim.history.places import LOST, WON, guess_ends, guess_order, plain
 from funnelsim.history.quality import Finding, Quality, found, move_findings
 
 
@@ -83,7 +83,7 @@ def assemble(raw: Raw, as_of: str | datetime.date | pd.Timestamp | None = None) 
         began=events["at"].min().normalize() if raw.began is None else raw.began,
         currency=raw.currency or "EUR",
         source=raw.source,
-        limits=raw.limits + _clock_limit(events),
+        limits=raw.limits + _guess_limit(won + lost, raw.won + raw.lost) + _clock_limit(events),
         period_start=raw.period_start,
         updates=updates,
     )
@@ -161,6 +161,15 @@ def _attributes(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         changes.append(shown[moving.to_numpy()])
     updates = pd.concat([rows.loc[[], ["lead", "at"]], *(change for change in changes if len(change))])
     return leads, updates.sort_values("at", kind="stable").reset_index(drop=True)
+
+
+def _guess_limit(ends: tuple[str, ...], stated: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a sentence about ends that were guessed and whose name could also be that of a stage."""
+    guessed = [name for name in ends if name not in stated and plain(name) not in WON | LOST]
+    if not guessed:
+        return ()
+    names = ", ".join(f"'{name[:40]}'" for name in guessed)
+    return (f"{names} taken for an end, as no lead goes on from there: name `won` and `lost` if it is not.",)
 
 
 def _clock_limit(events: pd.DataFrame) -> tuple[str, ...]:

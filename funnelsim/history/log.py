@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -11,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from funnelsim.errors import FunnelError
+from funnelsim.files import shown
 from funnelsim.history.quality import Quality
 
 ATTRIBUTES = ("channel", "segment", "owner", "value", "expected_close")
@@ -108,11 +110,11 @@ def moment(date: str | datetime.date | pd.Timestamp) -> pd.Timestamp:
     """
     whole_day = isinstance(date, datetime.date) and not isinstance(date, datetime.datetime)
     if isinstance(date, str):
-        whole_day = len(date.strip()) == 10
+        whole_day = not re.search(r"[T: ]", date.strip())
         try:
             stamp = pd.Timestamp(datetime.datetime.fromisoformat(date.strip()))
         except ValueError:
-            raise FunnelError(f"'{date[:60]}' is no date; write it as 2026-03-31") from None
+            raise FunnelError(f"{shown(date)} is no date; write it as 2026-03-31") from None
     else:
         stamp = pd.Timestamp(date)
     if stamp.tzinfo is not None:

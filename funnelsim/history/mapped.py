@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,7 +102,7 @@ def read_mapped(
 
 
 def _whole_day(text: str) -> pd.Timedelta:
-    return pd.Timedelta(days=1 if len(text.strip()) == 10 else 0)
+    return pd.Timedelta(days=0 if re.search(r"[T: ]", text.strip()) else 1)
 
 
 def _where(table: Table, mapping: Mapping) -> tuple[Table, tuple[Finding, ...]]:
