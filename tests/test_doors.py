@@ -99,7 +99,7 @@ def test_damaged_and_dangerous_files_are_refused(tmp_path: Path, monkeypatch: py
     for path, said in [
         (tmp_path / "bomb.zip", "unpacks to more than 10,000 bytes"),
         (put(tmp_path, gzip.compress(b"0" * 20_000), "bomb.gz"), "unpacks to more than 10,000 bytes"),
-        (put(tmp_path, gzip.compress(TEXT.encode())[:-9], "cut.gz"), "it ends too early"),
+        (put(tmp_path, gzip.compress(TEXT.encode())[:-9], "cut.gz"), "damaged gzip file"),
         (put(tmp_path, b"\x1f\x8bxxxxxxxxxxxxxxxxxxxxxxxx", "bad.gz"), "damaged gzip file"),
         (tmp_path / "up.zip", "the entry '../a.csv' points outside the archive"),
         (tmp_path / "none.zip", "an archive without a file"),
@@ -119,5 +119,27 @@ def test_damaged_and_dangerous_files_are_refused(tmp_path: Path, monkeypatch: py
 
 
 def test_an_endless_line_is_refused_quickly(tmp_path: Path) -> None:
-    with pytest.raises(FunnelError, match="a line of 20,000,000 characters"):
+    with pytest.raises(FunnelError, match="a first line of more than 16,777,216 characters"):
         read_table(put(tmp_path, b"x" * 20_000_000))
+
+
+def test_a_sheet_that_claims_a_million_columns_is_read_as_it_is(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in CELLS:
+        book.active.append(row)
+    book.save(tmp_path / "plain.xlsx")
+    with zipfile.ZipFile(tmp_path / "plain.xlsx") as old, zipfile.ZipFile(tmp_path / "wide.xlsx", "w") as new:
+        for entry in old.namelist():
+            new.writestr(entry, old.read(entry).replace(b'ref="A1:C3"', b'ref="A1:XFD1048576"'))
+    assert cells(tmp_path / "wide.xlsx") == CELLS
+
+
+def test_damage_inside_a_sheet_is_refused(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["x"])
+    book.save(tmp_path / "plain.xlsx")
+    with zipfile.ZipFile(tmp_path / "plain.xlsx") as old, zipfile.ZipFile(tmp_path / "cut.xlsx", "w") as new:
+        for entry in old.namelist():
+            new.writestr(entry, old.read(entry)[: 200 if "sheet1" in entry else None])
+    with pytest.raises(FunnelError, match=r"cut.xlsx: damaged Excel file"):
+        read_table(tmp_path / "cut.xlsx")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import re
+import zipfile
 from collections.abc import Iterable
 
 import pandas as pd
 
 from funnelsim.errors import FunnelError, nearest
+from funnelsim.files import shown
 
 LONGEST_LINE = 1 << 24
 LONGEST_NAME = 200
+MOST_XML = 1 << 29
 SEPARATORS = (",", ";", "\t", "|")
 
 
@@ -25,7 +28,8 @@ def parquet_frame(data: bytes, name: str) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(io.BytesIO(data))
     except Exception as error:  # pyarrow raises many kinds for damaged files
-        raise FunnelError(f"{name}: damaged Parquet file: {str(error).splitlines()[0][:200]}") from None
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        raise FunnelError(f"{name}: damaged Parquet file: {said}") from None
     frame.columns = pd.Index(_unique(map(str, frame.columns)))
     return frame.set_axis(range(1, len(frame) + 1), axis=0)
 
@@ -38,20 +42,39 @@ def excel_frame(data: bytes, name: str, sheet: str | None) -> pd.DataFrame:
     """
     try:
         import openpyxl
-
-        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
     except ImportError:
         raise FunnelError(f"{name}: Excel files need openpyxl: pip install 'funnelsim[formats]'") from None
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > MOST_XML:
+            raise FunnelError(f"{name}: unpacks to {size:,} bytes; at most {MOST_XML:,} are read from Excel")
+        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+        if sheet is not None and sheet not in book.sheetnames:
+            raise FunnelError(f"{name}: no sheet {shown(sheet)}; {nearest(sheet, book.sheetnames)}")
+        page = book[sheet or book.sheetnames[0]]
+        page.reset_dimensions()  # a file may claim a million columns
+        rows = [list(row) for row in page.iter_rows(values_only=True)]
+    except FunnelError:
+        raise
     except Exception as error:  # openpyxl raises many kinds for damaged files
-        raise FunnelError(f"{name}: damaged Excel file: {str(error).splitlines()[0][:200]}") from None
-    if sheet is not None and sheet not in book.sheetnames:
-        raise FunnelError(f"{name}: no sheet '{sheet}'; {nearest(sheet, book.sheetnames)}")
-    rows = [list(row) for row in book[sheet or book.sheetnames[0]].iter_rows(values_only=True)]
-    if not rows:
-        raise FunnelError(f"{name}: the sheet '{sheet or book.sheetnames[0]}' is empty")
-    frame = pd.DataFrame(rows[1:], dtype=object)
-    frame.columns = pd.Index(_unique("" if cell is None else str(cell) for cell in rows[0])[: frame.shape[1]])
-    return frame.set_axis(range(2, len(frame) + 2), axis=0)
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        raise FunnelError(f"{name}: damaged Excel file: {said}") from None
+    if not rows or not rows[0]:
+        raise FunnelError(f"{name}: the sheet {shown(sheet or book.sheetnames[0])} is empty")
+    header = _unique("" if cell is None else str(cell) for cell in rows[0])
+    return _boxed(rows[1:], header, name)
+
+
+def _boxed(rows: list[list[object]], header: list[str], name: str) -> pd.DataFrame:
+    """Return rows of a sheet under their header, rows without any cell left out."""
+    width = len(header)
+    for number, row in enumerate(rows, start=2):
+        if any(cell is not None for cell in row[width:]):
+            raise FunnelError(f"{name}, row {number}: {len(row)} cells, but the header has {width}")
+    boxed = [row[:width] + [None] * (width - len(row)) for row in rows]
+    frame = pd.DataFrame(boxed, columns=header, index=range(2, len(rows) + 2), dtype=object)
+    return frame.dropna(how="all")
 
 
 def text_frame(text: str, name: str) -> tuple[pd.DataFrame, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import re
 import stat
@@ -14,7 +15,7 @@ import pandas as pd
 
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.files import shown
-from funnelsim.history.cells import excel_frame, parquet_frame, text_frame
+from funnelsim.history.cells import LONGEST_LINE, excel_frame, parquet_frame, text_frame
 from funnelsim.history.encodings import decode
 from funnelsim.history.xes import xes_frame
 
@@ -139,11 +140,21 @@ def file_bytes(path: str | Path) -> bytes:
             raise FunnelError(
                 f"{path}: {kind.st_size:,} bytes; at most {LARGEST:,} are read: split it by date"
             )
-        return Path(path).read_bytes()
+        with Path(path).open("rb") as stream:
+            head = stream.read(LONGEST_LINE)
+            if len(head) == LONGEST_LINE and b"\n" not in head and b"\r" not in head and _is_text(head):
+                raise FunnelError(
+                    f"{path}: a first line of more than {LONGEST_LINE:,} characters; expected a header"
+                )
+            return head + stream.read()
     except (OSError, ValueError) as error:
         if isinstance(error, FunnelError):
             raise
         raise FunnelError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _is_text(head: bytes) -> bool:
+    return not head.startswith((b"PAR1", b"PK", b"\x1f\x8b", b"<", b"\xef\xbb\xbf<"))
 
 
 def _unpacked(name: str, data: bytes) -> list[tuple[str, bytes]]:
@@ -156,16 +167,14 @@ def _unpacked(name: str, data: bytes) -> list[tuple[str, bytes]]:
 
 
 def _ungzipped(name: str, data: bytes) -> bytes:
-    stream = zlib.decompressobj(wbits=31)
     try:
-        text = stream.decompress(data, LARGEST)
-    except zlib.error as error:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+            content = stream.read(LARGEST + 1)
+    except (OSError, EOFError, zlib.error) as error:
         raise FunnelError(f"{name}: damaged gzip file: {error}") from None
-    if stream.unconsumed_tail:
+    if len(content) > LARGEST:
         raise FunnelError(f"{name}: unpacks to more than {LARGEST:,} bytes")
-    if not stream.eof:
-        raise FunnelError(f"{name}: damaged gzip file: it ends too early")
-    return text
+    return content
 
 
 def _unzipped(name: str, data: bytes) -> list[tuple[str, bytes]]:
