@@ -7,14 +7,28 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from funnelsim.forecast.backtest import Backtest
 from funnelsim.forecast.budget import Budget, budget_rows, budget_words, last_day
 from funnelsim.forecast.forecast import Forecast
 from funnelsim.forecast.planner import Situation
+from funnelsim.forecast.record import OURS, coverage, skill, summary
 from funnelsim.history.log import open_leads
 from funnelsim.history.metrics import metrics
 from funnelsim.history.quality import quality_table
 from funnelsim.show import words
-from funnelsim.show.charts import budget, differences, fan, funnel_chart, open_ages, split, spread
+from funnelsim.show.charts import (
+    backtest_fan,
+    budget,
+    differences,
+    fan,
+    funnel_chart,
+    open_ages,
+    pit,
+    split,
+    spread,
+)
+from funnelsim.show.charts import coverage as coverage_chart
+from funnelsim.show.charts import skill as skill_chart
 from funnelsim.show.report import Fact, Section, write_report
 
 HORIZON = 90.0
@@ -117,6 +131,36 @@ def budget_page(path: Path, found: Budget) -> None:
             "Gain: over the same total, split as today. Its interval holds what is not known, not luck.",
         ),
         limits=found.notes,
+    )
+
+
+def backtest_page(path: Path, found: Backtest) -> None:
+    """Write the page of a record: each past forecast and what happened, skill, coverage, and all scores."""
+    record = found.record
+    sections = [Section("How to judge a forecast", table=summary(record))]
+    for measure in ("revenue", "wins"):
+        mine = record[(record["measure"] == measure) & (record["method"] == OURS) & (record["step"] == 1)]
+        kept = coverage(record, measure=measure)
+        sections += [
+            Section(
+                f"{measure.capitalize()}: said and happened",
+                chart=backtest_fan(mine, found.currency, measure),
+            ),
+            Section("Better than simpler ways?", chart=skill_chart(skill(record, measure=measure))),
+            Section("Do the intervals keep their promise?", chart=coverage_chart(kept[kept["step"] == 1])),
+            Section("Do outcomes fall evenly?", chart=pit(mine)),
+        ]
+    write_report(
+        path,
+        "Past performance",
+        sections,
+        how_to_read=(
+            "Every forecast was made with what was known at its date; no later row could change it.",
+            "CRPS: mean distance of a whole forecast from what happened, in its own unit; lower is better.",
+            "Skill: by how much smaller our CRPS is than a simpler way's; the bar is a 90 % interval.",
+            "A single record of 15 to 30 forecasts cannot tell skills of 0.2 apart.",
+        ),
+        limits=LIMITS,
     )
 
 

@@ -23,9 +23,10 @@ FLOORS = {
     "forecast": 4,
     "pages": 5,
     "cli_parts": 5,
-    "cli": 6,
-    "__main__": 7,
-    "__init__": 7,
+    "cli_more": 6,
+    "cli": 7,
+    "__main__": 8,
+    "__init__": 8,
 }
 # Module prefixes, below funnelsim, that may import the library.
 KNOWN_TO = {

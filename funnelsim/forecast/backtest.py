@@ -13,8 +13,9 @@ from funnelsim.calibrate.calibrate import calibrate, pipeline
 from funnelsim.errors import FunnelError
 from funnelsim.forecast.baselines import View, points
 from funnelsim.forecast.forecast import forecast
+from funnelsim.forecast.money import valued
 from funnelsim.forecast.periods import Period, past_periods, periods_from
-from funnelsim.forecast.record import MEASURES, NAMES, Snapshot, record_of
+from funnelsim.forecast.record import MEASURES, NAMES, Snapshot, record_of, scales_of
 from funnelsim.history.log import History, bookings, moment, spells
 
 Floats = NDArray[np.float64]
@@ -50,6 +51,7 @@ def backtest(
     period: str = "month",
     count: int = 1,
     start: str | None = None,
+    every: int = 1,
     draws: int = 60,
     seed: int = 1,
     workers: int = 2,
@@ -63,6 +65,7 @@ def backtest(
         count: periods ahead of each origin.
         start: date of the first origin (the first period start on or after it); by default the first
             third of the history is only learned from, and at most the last 24 origins are scored.
+        every: only every n-th of these origins is scored.
         draws: posterior draws of each forecast.
         seed: of the draws.
         workers: processes.
@@ -71,13 +74,42 @@ def backtest(
         FunnelError: the history has too few whole periods or wins.
     """
     starts, first = origins(history, period, start)
-    scored = [origin for origin in starts[first:] if _end(history, origin, period) <= history.until]
+    if every < 1:
+        raise FunnelError(f"every {every}: expected a whole number from 1 on")
+    scored = [origin for origin in starts[first:] if _end(history, origin, period) <= history.until][::every]
     burnt = starts[max(first - BURN_IN, LEAST_PAST) : first]
     early = starts[LEAST_PAST : max(first - BURN_IN, LEAST_PAST)]
     tasks = [(origin, 0) for origin in early] + [(origin, draws) for origin in (*burnt, *scored)]
     shots = _snapshots(history, tasks, period, count, seed, workers, progress)
-    record = record_of(shots, scored, bookings(history), history.until)
-    return Backtest(record, period, history.currency)
+    wins, currency = valued(history)
+    return Backtest(record_of(shots, scored, wins, history.until), period, currency)
+
+
+def past_scales(
+    history: History,
+    *,
+    period: str = "quarter",
+    count: int = 1,
+    latest: int = 8,
+    draws: int = 20,
+    seed: int = 1,
+    workers: int = 2,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Return by how much the latest forecasts of this history would have been farther off than they said.
+
+    Args:
+        period, count: what is to be forecast.
+        latest: past origins to forecast from, the last ones.
+
+    Returns:
+        measure, step, scale (1 with under four known outcomes), n: see `funnelsim.forecast.record.scaled_by`.
+    """
+    starts, first = origins(history, period)
+    over = [one for one in starts[first:] if _end(history, one, period) <= history.until]
+    tasks = [(one, draws) for one in over[-latest:]]
+    shots = _snapshots(history, tasks, period, count, seed, workers, progress)
+    return scales_of(shots, bookings(history), history.until)
 
 
 def origins(history: History, period: str, start: str | None = None) -> tuple[list[pd.Timestamp], int]:
@@ -138,7 +170,7 @@ def view_of(known: History, period: str, periods: Sequence[Period]) -> View:
     inside = [one for one in past if one.start >= known.began]
     edges = np.array([(one.start - known.until) / DAY for one in inside] + [0.0])
     ahead = np.array([0.0] + [(one.end - known.until) / DAY for one in periods])
-    won = bookings(known)
+    won, _ = valued(known)
     day = np.asarray((won["at"] - known.until) / DAY, dtype=np.float64)
     amounts = np.nan_to_num(np.asarray(won["value"], dtype=np.float64))
     return View(spells(known), day, amounts, known.won, edges, ahead, PER_YEAR[period])

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from funnelsim.forecast.backtest import Backtest
 from funnelsim.forecast.forecast import LEVELS, Forecast
+from funnelsim.forecast.record import coverage, skill, summary
 from funnelsim.model.funnel import Funnel
 
 _NAMES = [f"{level:.2f}" for level in LEVELS]
@@ -77,6 +79,28 @@ def deals_csv(found: Forecast) -> str:
         if not pd.api.types.is_numeric_dtype(table[column]):
             table[column] = [_as_text(cell) for cell in table[column]]
     return table.to_csv(index=False, lineterminator="\n")
+
+
+def record_json(found: Backtest) -> str:
+    """Return a backtest as JSON text: the scores of every method, skill, coverage, and the whole record."""
+    record = found.record
+    top: dict[str, object] = {
+        "period": found.kind,
+        "currency": found.currency,
+        "summary": _rows(summary(record)),
+    }
+    for measure in ("revenue", "wins"):
+        top[measure] = {
+            "skill": _rows(skill(record, measure=measure)),
+            "coverage": _rows(coverage(record, measure=measure)),
+        }
+    return json.dumps(top | {"record": _rows(record)}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, object]]:
+    """Return a frame as rows for JSON: dates as text, what is not known as null."""
+    rows: list[dict[str, object]] = json.loads(frame.to_json(orient="records", date_format="iso"))
+    return rows
 
 
 def mapping_text(funnel: Funnel, name: str) -> str:

@@ -10,12 +10,11 @@ import pandas as pd
 
 from funnelsim.calibrate.calibrate import calibrate, pipeline
 from funnelsim.forecast.forecast import Forecast, forecast
+from funnelsim.forecast.money import valued
 from funnelsim.forecast.periods import Period, past_periods, periods_from
-from funnelsim.history.log import History, bookings, open_leads
+from funnelsim.history.log import History, open_leads
 from funnelsim.model.model import Model, OpenDeals
 from funnelsim.model.scenario import apply_scenario, read_scenario
-
-WINS = "wins"
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,9 @@ def situation(
     """
     periods = periods_from(history.until, period, count, history.period_start)
     horizon = (periods[-1].end - history.until) / pd.Timedelta(days=1)
-    model, booked = calibrate(history, horizon=horizon, spend=spend), bookings(history)
-    if not booked["value"].notna().any():
-        model, booked = replace(model, currency=WINS), booked.assign(value=1.0)
+    length = (periods[0].end - periods[0].start) / pd.Timedelta(days=1)
+    booked, currency = valued(history)
+    model = replace(calibrate(history, horizon=horizon, period=length, spend=spend), currency=currency)
     return Situation(history, model, pipeline(history, model), booked, periods)
 
 
