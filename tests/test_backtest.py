@@ -9,7 +9,7 @@ from made_up import UNTIL, history
 from numpy.testing import assert_allclose
 
 from funnelsim.errors import FunnelError
-from funnelsim.forecast.backtest import backtest, origins, snapshot
+from funnelsim.forecast.backtest import backtest, origins, past_scales, snapshot
 from funnelsim.forecast.record import NAMES, OURS, SCALED, summary
 
 DATA = history(1500)
@@ -67,6 +67,12 @@ def test_a_snapshot_is_the_forecast_of_that_day() -> None:
     assert said.quantiles is not None
     assert_allclose(row[NAMES], said.quantiles[0], rtol=0)
     assert snapshot(known, "month", 2, draws=0, seed=1).quantiles is None
+
+
+def test_scales_rest_on_the_latest_origins() -> None:
+    table = past_scales(DATA, period="month", count=1, latest=4, draws=5, workers=1)
+    assert table["n"].tolist() == [4, 4]
+    assert table["scale"].between(0.5, 2.0).all() and (table["scale"] != 1).all()
 
 
 def test_all_methods_are_summed_up() -> None:

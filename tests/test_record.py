@@ -15,11 +15,10 @@ from funnelsim.forecast.record import (
     Snapshot,
     coverage,
     record_of,
-    scale_of,
+    scales_of,
     scored_rows,
     skill,
     summary,
-    widened,
 )
 
 Z = norm.ppf(LEVELS)
@@ -68,23 +67,6 @@ def test_only_errors_known_at_the_origin_dress_and_scale_it() -> None:
 def test_without_amounts_only_wins_are_scored() -> None:
     record = record_of(shots(), [MONTHS[6].start], wins().assign(value=np.nan), MONTHS[-1].end)
     assert set(record["measure"]) == {"wins"}
-
-
-def test_scale_by_hand() -> None:
-    """Eight outcomes at z = 2, each 2 sd off: sqrt((4 + 8 * 4) / 12); at the median: sqrt(4 / 12)."""
-    quantiles = np.tile(Z, (8, 1))
-    assert_allclose(scale_of(quantiles, np.full(8, 2.0)), np.sqrt(36 / 12))
-    assert_allclose(scale_of(quantiles, np.zeros(8)), np.sqrt(4 / 12))
-    assert_allclose(scale_of(quantiles, np.full(8, 99.0)), np.sqrt((4 + 8 * 9) / 12))
-    assert scale_of(quantiles[:3], np.full(3, 99.0)) == 1
-
-
-def test_widening_keeps_the_median_and_stays_above_zero() -> None:
-    quantiles = np.maximum(10 + 8 * Z, 0)
-    wide = widened(quantiles, 2.0)
-    assert wide[7] == quantiles[7] and (wide >= 0).all()
-    assert_allclose(wide[-1] - wide[7], 2 * (quantiles[-1] - quantiles[7]))
-    assert_allclose(widened(quantiles, 1.0), quantiles)
 
 
 def test_too_narrow_forecasts_are_widened_by_their_record() -> None:
@@ -148,3 +130,11 @@ def test_summary_has_every_score(column: str) -> None:
     record = record_of(shots(), [m.start for m in MONTHS[6:]], wins(), MONTHS[-1].end)
     table = summary(record)
     assert len(table) == 2 * 3 and np.isfinite(table[column]).all()
+
+
+def test_scales_of_a_calm_and_a_wild_record() -> None:
+    calm = scales_of(shots(15.0), wins(), MONTHS[-1].end).set_index("measure")
+    wild = scales_of(shots(4.0), wins(), MONTHS[-1].end).set_index("measure")
+    assert calm["scale"]["revenue"] < 1 < wild["scale"]["revenue"]
+    assert calm["n"]["revenue"] == 24 and calm["step"]["wins"] == 1
+    assert scales_of(shots(), wins(), MONTHS[2].end)["scale"].tolist() == [1.0, 1.0]

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from funnelsim.forecast.baselines import dressed
 from funnelsim.forecast.forecast import LEVELS
 from funnelsim.forecast.periods import Period
-from funnelsim.forecast.scores import crps_quantiles, inside, mape, normal_scores, pinball, probability_below
+from funnelsim.forecast.scores import crps_quantiles, inside, mape, pinball, probability_below
+from funnelsim.forecast.width import scale_of, widened
 
 Floats = NDArray[np.float64]
 
@@ -22,9 +23,6 @@ MEASURES = ("revenue", "wins")
 NAMES = [f"{level:.2f}" for level in LEVELS]
 SHARES = (0.5, 0.8, 0.95)
 RESAMPLES = 2000
-FEWEST_FOR_SCALE = 4
-PRIOR_WINDOWS = 4.0
-LARGEST_SQUARE = 9.0
 
 
 @dataclass(frozen=True)
@@ -111,32 +109,6 @@ def _said(
     return found
 
 
-def scale_of(quantiles: Floats, actual: Floats) -> float:
-    """Return by how much past forecasts were farther off than they said; 1 with under four of them.
-
-    The root of (4 + sum z^2) / (4 + n), z being the outcome's place in its forecast on the scale of the
-    normal distribution, z^2 capped at 9.
-
-    Args:
-        quantiles: (n, levels) of past forecasts.
-        actual: (n,) what happened.
-
-    >>> scale_of(np.zeros((2, 15)), np.zeros(2))
-    1.0
-    """
-    if len(actual) < FEWEST_FOR_SCALE:
-        return 1.0
-    squares = np.minimum(normal_scores(actual, np.array(LEVELS), quantiles) ** 2, LARGEST_SQUARE)
-    return float(np.sqrt((PRIOR_WINDOWS + squares.sum()) / (PRIOR_WINDOWS + len(actual))))
-
-
-def widened(quantiles: Floats, scale: float) -> Floats:
-    """Return quantiles (..., levels) as far from their median as `scale` says, none below 0."""
-    middle = quantiles[..., LEVELS.index(0.5), None]
-    wider: Floats = np.maximum(middle + scale * (quantiles - middle), np.minimum(quantiles, 0.0))
-    return wider
-
-
 def scored_rows(record: pd.DataFrame) -> pd.DataFrame:
     """Add crps, pinball, pit, inside_50, inside_80 and inside_95 to rows with actual and quantiles."""
     levels, quantiles = np.array(LEVELS), record[NAMES].to_numpy(dtype=np.float64)
@@ -217,3 +189,18 @@ def _interval(pair: Floats, step: int, rng: np.random.Generator) -> tuple[float,
     values = 1 - means[:, 0] / np.maximum(means[:, 1], 1e-300)
     low, high = np.quantile(values, [0.05, 0.95])
     return float(low), float(high)
+
+
+def scales_of(
+    shots: Mapping[pd.Timestamp, Snapshot], wins: pd.DataFrame, until: pd.Timestamp
+) -> pd.DataFrame:
+    """Return by how much past forecasts were farther off than said: measure, step, scale, n (forecasts)."""
+    made = [shot for shot in shots.values() if shot.quantiles is not None]
+    found = []
+    for step in range(max((len(shot.periods) for shot in made), default=0)):
+        over = [shot for shot in made if shot.periods[step].end <= until]
+        outcomes = np.array([happened(wins, shot.periods[step]) for shot in over]).reshape(-1, 2)
+        for number, measure in enumerate(MEASURES):
+            said = np.array([shot.quantiles[number, step] for shot in over if shot.quantiles is not None])
+            found.append((measure, step + 1, scale_of(said, outcomes[:, number]), len(over)))
+    return pd.DataFrame(found, columns=["measure", "step", "scale", "n"])
