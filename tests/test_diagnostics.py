@@ -1,0 +1,126 @@
+"""Frames to draw agree with plain counting, and findings say in words what was planted."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from companies import random_company
+from numpy.testing import assert_allclose
+from test_evidence import beside, two_stages
+
+from funnelsim.calibrate.calibrate import calibrate, pipeline
+from funnelsim.calibrate.diagnostics import (
+    dwell_times,
+    findings,
+    fitted_incidence,
+    thin_share,
+    winner_ages,
+)
+from funnelsim.history.log import spells
+from funnelsim.model.model import nobody
+from funnelsim.sample import sample_path
+from funnelsim.show.charts import dwell, incidence, open_ages
+
+COMPANY = random_company(11).history
+
+
+def test_fitted_lies_on_counted_at_the_bin_edges() -> None:
+    record = beside(two_stages(4, 3000))
+    curves = fitted_incidence(record)
+    edges = curves[curves["days"].isin([1.0, 3.0, 7.0, 14.0, 30.0, 60.0])]
+    assert len(edges) == 5 + 6 + 6, "nobody stays in A for 60 days"
+    assert (edges["fitted"] - edges["observed"]).abs().max() < 0.01
+    assert (curves["low"] <= curves["observed"]).all() and (curves["observed"] <= curves["high"]).all()
+    assert curves.groupby(["stage", "exit"])["fitted"].apply(lambda x: x.is_monotonic_increasing).all()
+
+
+def test_days_in_a_stage_are_quantiles_where_nothing_is_open() -> None:
+    history = two_stages(5, 400)
+    record = beside(history)
+    table = dwell_times(record).set_index("stage")
+    frame = spells(history)
+    days = (frame["stop"] - frame["start"])[(frame["stage"] == "A").to_numpy()]
+    assert (frame.loc[frame["stage"] == "A", "exit"] != "").all()
+    assert_allclose(table.loc["A", "0.50"], days.quantile(0.5, interpolation="lower"))
+    assert table.loc["A", "leads"] == 400
+
+
+def test_days_are_unknown_where_too_many_never_left() -> None:
+    history = two_stages(5, 400)
+    kept = ~((history.events["stage"] == "Lost") & (history.events["lead"] > "L00100"))
+    table = dwell_times(beside(replace(history, events=history.events[kept].reset_index(drop=True))))
+    last = table.set_index("stage").loc["B"]
+    assert np.isfinite(last["0.25"]) and np.isnan(last["0.90"])
+
+
+def test_ages_of_winners() -> None:
+    history = two_stages(6, 500)
+    table = winner_ages(history, beside(history)).set_index("stage")
+    frame = spells(history)
+    won = frame["lead"].isin(history.events.loc[history.events["stage"] == "Won", "lead"])
+    days = (frame["stop"] - frame["start"])[won & (frame["stage"] == "B")]
+    assert_allclose(table.loc["B"], [days.quantile(0.5), days.quantile(0.9), len(days)], rtol=1e-8)
+
+
+def test_thin_ages_by_number_and_by_money() -> None:
+    record = beside(COMPANY)
+    deals = pipeline(COMPANY, calibrate(COMPANY))
+    ages = np.where(np.arange(len(deals)) % 4 == 0, 10_000.0, 0.0)
+    old = replace(deals, age=ages, stage=np.zeros_like(deals.stage))
+    assert_allclose(thin_share(record, old), (ages > 0).mean())
+    assert_allclose(thin_share(record, old, np.where(ages > 0, 3.0, 1.0)),
+                    3 * (ages > 0).sum() / (3 * (ages > 0).sum() + (ages == 0).sum()))  # fmt: skip
+    assert np.isnan(thin_share(record, nobody()))
+
+
+def test_findings_of_a_quiet_history() -> None:
+    said = "\n".join(findings(two_stages(7, 2000), calibrate(two_stages(7, 2000))))
+    assert "Fit: rates and counted shares agree within" in said
+    assert "Wins: as many as the rates expect" in said
+    assert "Memory: how long the stage before took tells nothing clear" in said
+    assert "Not in the export: channel, owner, expected close." in said
+
+
+def test_findings_say_what_was_planted() -> None:
+    history = two_stages(8, 2500, memory=0.5)
+    events = history.events.copy()
+    late = (events["at"] >= "2025-11-01") & (events["stage"] == "Won")
+    events.loc[late, "stage"] = "Lost"
+    forgotten = events["lead"].isin(events["lead"].unique()[:40]) & (events["stage"] != "A")
+    events = events[~forgotten].reset_index(drop=True)
+    facts = history.leads.assign(segment=np.nan)
+    edited = replace(history, events=events, leads=facts, limits=("Only what was asked for is here.",))
+    model = calibrate(edited)
+    said = findings(edited, model, pipeline(edited, model))
+    text = "\n".join(said)
+    assert "in 2025-11 0 (" in text
+    assert "Memory: at B, leads that came fast leave to " in text
+    assert "Thin ages: " in text
+    assert "Never closed: 40 of " in text, text
+    assert "Only what was asked for is here." in said
+    assert "Not in the export: channel, segment, owner, expected close." in said
+
+
+def test_a_history_without_losses_says_so() -> None:
+    history = two_stages(9, 300)
+    events = history.events[history.events["stage"] != "Lost"].reset_index(drop=True)
+    unlost = replace(history, events=events)
+    said = findings(unlost, calibrate(unlost))
+    assert "The export records no loss: a lead that is lost looks like one that waits." in said
+
+
+def test_a_history_of_three_leads_is_told_without_a_crash() -> None:
+    few = two_stages(10, 3)
+    said = findings(few, calibrate(few))
+    assert any("no stage was visited often enough" in sentence for sentence in said)
+
+
+def test_the_frames_can_be_drawn() -> None:
+    from funnelsim.history.readers import read_history
+
+    history = read_history(sample_path())
+    record = beside(history)
+    deals = pd.DataFrame({"stage": ["Proposal"], "age": [3.0], "zombie": [False]})
+    for chart in (incidence(fitted_incidence(record)), dwell(dwell_times(record)),
+                  open_ages(deals, winner_ages(history, record))):  # fmt: skip
+        assert chart.to_dict()["config"]
