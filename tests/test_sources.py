@@ -224,34 +224,6 @@ OP1;2;Angebot;20.01.2026;Won;"1.100,00";20.01.2026
     assert bookings(made)["value"].tolist() == [1100.0]
 
 
-XES = """<?xml version="1.0" encoding="UTF-8"?>
-<log xes.version="1.0" xmlns="http://www.xes-standard.org/">
- <trace><string key="concept:name" value="c1"/><float key="AMOUNT" value="12.5"/>
-  <event><string key="concept:name" value="Lead"/><string key="lifecycle:transition" value="start"/>
-   <date key="time:timestamp" value="2026-01-01T09:00:00.000+01:00"/></event>
-  <event><string key="concept:name" value="Lead"/><string key="lifecycle:transition" value="complete"/>
-   <date key="time:timestamp" value="2026-01-02T00:30:00.000+01:00"/>
-   <string key="org:resource" value="Ann"/></event>
-  <event><string key="concept:name" value="Won"/><string key="lifecycle:transition" value="complete"/>
-   <date key="time:timestamp" value="2026-01-03T09:00:00.000+01:00"/></event>
- </trace>
-</log>"""
-
-
-def test_xes(tmp_path: Path) -> None:
-    made = read(tmp_path, XES, "log.xes")
-    assert made.events["at"].tolist() == [pd.Timestamp("2026-01-01 23:30"), pd.Timestamp("2026-01-03 08:00")]
-    assert made.leads.loc["c1", "owner"] == "Ann"
-    berlin = {"zone": "Europe/Berlin", "columns": {"value": "case:AMOUNT"}}
-    made = read(tmp_path, XES, "log.xes", mapping=berlin, source="log")
-    assert made.events["at"][0] == pd.Timestamp("2026-01-02 00:30")
-    assert made.leads.loc["c1", "value"] == 12.5
-    with pytest.raises(FunnelError, match="declares a document type"):
-        read(tmp_path, XES.replace("<log", '<!DOCTYPE x [<!ENTITY a "b">]><log', 1), "log.xes")
-    with pytest.raises(FunnelError, match="not well-formed XML"):
-        read(tmp_path, XES[:-20], "log.xes")
-
-
 def test_a_source_can_be_named(tmp_path: Path) -> None:
     text = "case_id,activity,timestamp\n1,Lead,2026-01-01\n1,Won,2026-01-05\n"
     assert "a log with one row per stage entered" in read(tmp_path, text, source="log").source

@@ -90,9 +90,7 @@ def read_mapped(
         stages=tuple(dict.fromkeys(mapping.ours.values())),
         won=won,
         lost=lost,
-        began=None
-        if mapping.began is None
-        else moment(mapping.began).normalize() - _whole_day(mapping.began),
+        began=None if mapping.began is None else moment(mapping.began) - _whole_day(mapping.began),
         currency=mapping.currency or _currency(sheets),
         limits=_limits(mapping, lost),
         findings=findings + more,
