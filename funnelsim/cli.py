@@ -54,7 +54,10 @@ def demo(html: Html = None) -> None:
 
 @app.command(epilog="Example: funnelsim check deals.csv --map deals.yaml")
 def check(history: HistoryFile, mapping: Map = None, as_of: AsOf = None) -> None:
-    """Read a history and say what was understood, used and set aside."""
+    """Read a history and say what was understood, used, set aside, and how far it can be trusted."""
+    from funnelsim.calibrate.calibrate import calibrate as fit
+    from funnelsim.calibrate.calibrate import pipeline
+    from funnelsim.calibrate.diagnostics import findings
     from funnelsim.history.metrics import metrics
     from funnelsim.history.quality import quality_table
     from funnelsim.show.tables import show_metrics, show_table
@@ -63,8 +66,9 @@ def check(history: HistoryFile, mapping: Map = None, as_of: AsOf = None) -> None
     typer.echo(read.source)
     show_table(quality_table(read), "What was read")
     show_metrics(metrics(read), "What happened")
-    for limit in read.limits:
-        typer.echo(f"- {limit}")
+    model = fit(read)
+    for finding in findings(read, model, pipeline(read, model)):
+        typer.echo(f"- {finding}")
 
 
 @app.command(epilog="Example: funnelsim calibrate deals.csv --spend spend.csv -o model.json")

@@ -7,6 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from funnelsim.calibrate.diagnostics import (
+    dwell_times,
+    findings,
+    fitted_incidence,
+    thin_share,
+    winner_ages,
+)
+from funnelsim.calibrate.evidence import Record, record_of
 from funnelsim.forecast.backtest import Backtest
 from funnelsim.forecast.budget import Budget, budget_rows, budget_words, last_day
 from funnelsim.forecast.forecast import Forecast
@@ -20,8 +28,10 @@ from funnelsim.show.charts import (
     backtest_fan,
     budget,
     differences,
+    dwell,
     fan,
     funnel_chart,
+    incidence,
     open_ages,
     pit,
     split,
@@ -71,6 +81,7 @@ def forecast_page(path: Path, place: Situation, found: Forecast, past: pd.DataFr
             caption=f"{len(found.deals):,} open deals; shown are the {MOST_DEALS} with most expected money.",
         ),
         Section("How does the funnel convert?", chart=_funnel(place)),
+        *_trust(place, found),
         Section("What was read", text=place.history.source, table=quality_table(place.history)),
     ]
     write_report(
@@ -193,7 +204,42 @@ def _facts(found: Forecast) -> list[Fact]:
 def _pipeline(place: Situation, currency: str) -> object:
     leads = open_leads(place.history)
     order = leads["stage"].map({stage: i for i, stage in enumerate(place.history.stages)})
-    return open_ages(leads.iloc[order.argsort(kind="stable")], currency=currency) if len(leads) else None
+    if leads.empty:
+        return None
+    winners = winner_ages(place.history, record_of(place.history, place.model))
+    return open_ages(leads.iloc[order.argsort(kind="stable")], winners if len(winners) else None, currency)
+
+
+def _trust(place: Situation, found: Forecast) -> list[Section]:
+    """Return the sections on whether the rates fit what was counted, and how long leads wait."""
+    record = record_of(place.history, place.model)
+    curves, said = fitted_incidence(record), findings(place.history, place.model, place.deals)
+    text = [sentence for sentence in said if sentence not in place.history.limits]
+    share = _thin_part(found, place, record)
+    if share > 0:
+        text.append(f"Of this forecast, {words.percent(share)} rests on open deals of such thin ages.")
+    return [
+        Section(
+            "Do the rates fit what happened?",
+            text="\n\n".join(text),
+            chart=incidence(curves) if len(curves) else None,
+        ),
+        Section("How long do leads wait?", chart=dwell(dwell_times(record))),
+    ]
+
+
+def _thin_part(found: Forecast, place: Situation, record: Record) -> float:
+    """Return the share of the expected money (of the wins, without amounts) that rests on thin ages."""
+    deals = found.deals.set_index("lead").reindex(place.deals.name)
+    money, total = (
+        deals["expected"].to_numpy(dtype=np.float64),
+        found.periods[found.periods["origin"] == "total"],
+    )
+    measure = "revenue" if np.nansum(money) > 0 else "wins"
+    chances = deals.filter(like="P(win ").sum(axis=1).to_numpy(dtype=np.float64)
+    weight = np.nan_to_num(money if measure == "revenue" else chances)
+    whole = float(total.loc[total["measure"] == measure, "mean"].sum())
+    return thin_share(record, place.deals, weight) * weight.sum() / whole if weight.any() and whole else 0.0
 
 
 def _funnel(place: Situation) -> object:
