@@ -39,7 +39,8 @@ def compare(
 
     Every scenario is lived through by the same leads with the same luck and the same posterior draw
     in each replication; the interval and the chance to be better are over these pairs. Where the
-    exact engine fits, expected revenue and its quantiles come from it.
+    exact engine fits, expected revenue and its quantiles come from it. How leads answer to spend is taken
+    at its estimate: the interval does not hold the error of an elasticity (that of `best_budget` does).
 
     Args:
         models: name -> model under that scenario; the first is what the others are compared with.

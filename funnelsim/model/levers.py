@@ -49,7 +49,6 @@ class SpendLever:
         multiply, add: new spend per day = spend * multiply + add.
         start, end: days since the as-of date; end may be inf.
         lag: days until leads answer.
-        error: standard error of the elasticity.
     """
 
     channel: str
@@ -61,7 +60,6 @@ class SpendLever:
     start: float = 0.0
     end: float = np.inf
     lag: float = 0.0
-    error: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,8 @@ def _spend(change: shapes.SpendChange, model: Model, start: float, end: float) -
     elasticity = change.elasticity if change.elasticity is not None else found.elasticity if found else None
     if elasticity is None:
         raise FunnelError(
-            f"spend: how leads answer to money on '{channel}' is not known; add 'elasticity: 0.3'"
+            f"spend: how leads answer to money on '{channel}' is not known; "
+            "give --spend FILE or add 'elasticity: 0.3'"
         )
     # Without today's spend only its change by a factor has a meaning, and then any unit will do.
     today = change.today if change.today is not None else found.per_day if found else None
@@ -160,9 +161,8 @@ def _spend(change: shapes.SpendChange, model: Model, start: float, end: float) -
         raise FunnelError(f"add: {more:.2f} per day is more than is spent on '{channel}', {now:.2f} per day")
     ratio = (now * change.multiply + more) / now
     cells = _cells(model, {"channel": channel})
-    lag, error = (found.lag_days, found.error) if found else (0.0, 0.0)
-    error = error if change.elasticity is None else 0.0
-    lever = SpendLever(channel, cells, now, elasticity, change.multiply, more, start, end, lag, error)
+    lag = found.lag_days if found else 0.0
+    lever = SpendLever(channel, cells, now, elasticity, change.multiply, more, start, end, lag)
     far = f"{ratio:.2f} times today's spend on '{channel}' is outside 0.5 to 2: extrapolation"
     return (lever,), () if 0.5 <= ratio <= 2 else (far,)
 
