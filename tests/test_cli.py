@@ -1,0 +1,188 @@
+"""The terminal as a user meets it: its contract, its refusals, and nothing half-written."""
+
+import json
+import re
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from funnelsim.cli import main
+
+EXAMPLE = """question: What if more proposals were won?
+changes:
+  - {odds: {Proposal: Won}, multiply: 1.5}
+"""
+
+
+def run(*words: object) -> int:
+    """Run the command line in this process and return its exit code."""
+    sys.argv = ["funnelsim", *map(str, words)]
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    return int(stopped.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    """A small history: leads enter daily, wait, and are won or lost."""
+    rng = np.random.default_rng(8)
+    start = pd.Timestamp("2025-01-01")
+    rows = []
+    for lead in range(400):
+        born = start + pd.Timedelta(days=float(rng.uniform(0, 365)))
+        offer = born + pd.Timedelta(days=float(rng.exponential(20)))
+        end = offer + pd.Timedelta(days=float(rng.exponential(30)))
+        rows.append((lead, "Lead", born, 1000 + lead))
+        rows.append((lead, "Proposal" if rng.random() < 0.6 else "Lost", offer, 1000 + lead))
+        if rows[-1][1] == "Proposal":
+            rows.append((lead, "Won" if rng.random() < 0.5 else "Lost", end, 1000 + lead))
+    table = pd.DataFrame(rows, columns=["lead", "stage", "at", "value"])
+    path = tmp_path_factory.mktemp("history") / "log.csv"
+    table[table["at"] < "2026-01-01"].to_csv(path, index=False)
+    return path
+
+
+def test_forecast_keeps_its_contract(log, tmp_path, capsys):
+    out = {name: tmp_path / name for name in ("f.json", "f.html", "deals.csv")}
+    code = run(
+        "forecast", log, "--as-of", "2025-12-31", "--period", "month", "--periods", 3, "--target", 20_000,
+        "--draws", 20, "--json", out["f.json"], "--html", out["f.html"], "--deals", out["deals.csv"],
+    )  # fmt: skip
+    assert code == 0
+    said = json.loads(out["f.json"].read_text(encoding="utf-8"))
+    assert [said["as_of"], said["period"], said["currency"]] == ["2025-12-31", "month", "EUR"]
+    assert [p["start"] for p in said["periods"]] == ["2026-01-01", "2026-02-01", "2026-03-01"]
+    assert [p["end"] for p in said["periods"]] == ["2026-02-01", "2026-03-01", "2026-04-01"]
+    for period in said["periods"]:
+        for part in (period, period["wins"], *period["by_origin"].values()):
+            levels = [part["quantiles"][level] for level in ("0.01", "0.10", "0.50", "0.90", "0.99")]
+            assert levels == sorted(levels)
+        assert set(period["by_origin"]) == {"booked", "open", "new"}
+        assert 0 < period["noise_floor_sd"] <= period["sd"] * 1.001
+    assert "chance to reach" in capsys.readouterr().out
+    assert not re.search(r"(src|href)=.https?:", out["f.html"].read_text(encoding="utf-8"))
+    deals = pd.read_csv(out["deals.csv"])
+    assert {"lead", "stage", "P(win 2026-01)", "expected"} <= set(deals.columns)
+
+
+def test_the_same_seed_writes_the_same_file(log, tmp_path):
+    for name in ("a.json", "b.json"):
+        assert run("forecast", log, "--draws", 10, "--seed", 3, "--json", tmp_path / name) == 0
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+def test_an_empty_scenario_changes_nothing_bit_for_bit(log, tmp_path):
+    (tmp_path / "empty.yaml").write_text("question: nothing?\nchanges: []\n")
+    assert run("forecast", log, "--draws", 10, "--json", tmp_path / "a.json") == 0
+    scenario = ("--scenario", tmp_path / "empty.yaml")
+    assert run("forecast", log, "--draws", 10, *scenario, "--json", tmp_path / "b.json") == 0
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+def test_simulated_engines_answer_like_the_exact_one(log, tmp_path):
+    means = {}
+    for engine, draws in (("exact", 60), ("compiled", 400)):
+        path = tmp_path / f"{engine}.json"
+        words = ("--period", "quarter", "--periods", 1, "--engine", engine, "--draws", draws, "--json", path)
+        assert run("forecast", log, *words) == 0
+        wins = json.loads(path.read_text())["periods"][0]["wins"]
+        means[engine] = wins["mean"], wins["sd"]
+    error = 4 * means["compiled"][1] / np.sqrt(400) + 4 * means["exact"][1] / np.sqrt(60) / 2
+    assert abs(means["exact"][0] - means["compiled"][0]) < error
+
+
+def test_compare_says_what_a_lever_brings(log, tmp_path, capsys):
+    (tmp_path / "better.yaml").write_text(EXAMPLE)
+    words = (tmp_path / "better.yaml", "--draws", 40, "--html", tmp_path / "c.html")
+    assert run("compare", log, *words) == 0
+    told = capsys.readouterr().out
+    assert "better" in told and "as planned" in told
+    assert (tmp_path / "c.html").stat().st_size > 100_000
+
+
+def test_simulate_writes_a_log_that_reads_back(tmp_path, capsys):
+    assert run("simulate", "lead_funnel", "--days", 60, "--engine", "compiled", "-o", tmp_path / "l.csv") == 0
+    log = pd.read_csv(tmp_path / "l.csv")
+    assert list(log.columns[:3]) == ["lead", "stage", "at"]
+    assert run("check", tmp_path / "l.csv", "--map", tmp_path / "l.map.yaml") == 0
+    assert "entrances" in capsys.readouterr().out
+
+
+def test_both_engines_write_the_same_file(tmp_path):
+    for engine in ("simpy", "compiled"):
+        path = tmp_path / f"{engine}.csv"
+        assert run("simulate", "real_estate", "--days", 120, "--engine", engine, "-o", path) == 0
+    assert (tmp_path / "simpy.csv").read_bytes() == (tmp_path / "compiled.csv").read_bytes()
+
+
+def test_calibrate_writes_a_model_that_reads_back(log, tmp_path):
+    from funnelsim.model.store import load_model
+
+    assert run("calibrate", log, "-o", tmp_path / "m.json") == 0
+    assert load_model(tmp_path / "m.json").funnel.stages == ("Lead", "Proposal")
+
+
+@pytest.mark.parametrize(
+    "command", ["demo", "check", "calibrate", "forecast", "compare", "simulate", "backtest"]
+)
+def test_help_has_an_example(command, capsys):
+    assert run(command, "--help") == 0
+    assert f"Example: funnelsim {command}" in " ".join(capsys.readouterr().out.split())
+
+
+BAD_TABLES = {
+    "no_column.csv": ("id,stage,at\n1,Lead,2026-01-01\n", "no column 'lead'"),
+    "date.csv": ("lead,stage,at\n1,Lead,2026-01-01\n1,Won,2026-13-40\n", "2026-13-40"),
+    "empty.csv": ("", "empty"),
+    "header.csv": ("lead,stage,at\n", "no row"),
+    "long.csv": ("lead,stage,at\n1," + "x" * 1_000_000 + ",2026-01-01\n", "1,000,000 characters"),
+    "negative.csv": ("lead,stage,at,value\n1,Lead,2026-01-01,-5\n1,Won,2026-01-03,-5\n", "-5"),
+    "binary.csv": ("\x00\x01\x02" * 99, "binary"),
+    "thin.csv": ("lead,stage,at\n1,Lead,2026-01-01\n", "no stage looks like a win"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TABLES)
+def test_bad_tables_are_refused_in_one_sentence(name, tmp_path, capsys):
+    text, words = BAD_TABLES[name]
+    (tmp_path / name).write_text(text)
+    assert run("forecast", tmp_path / name, "--json", tmp_path / "out.json") == 2
+    told = capsys.readouterr().err.strip()
+    assert name in told and words in told and "\n" not in told
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--period", "qarter"], "did you mean 'quarter'"),
+        (["--periods", "0"], "periods 0"),
+        (["--as-of", "tomorrow"], "'tomorrow' is no date"),
+        (["--engine", "magic"], "engine 'magic'"),
+        (["--draws", "0"], "draws 0"),
+        (["--json", "no/folder/x.json"], "does not exist"),
+        (["--map", "missing.yaml"], "missing.yaml"),
+        (["--scenario", "missing.yaml"], "missing.yaml"),
+    ],
+)
+def test_wrong_words_are_refused_in_one_sentence(words, said, log, capsys):
+    assert run("forecast", log, *words) == 2
+    told = capsys.readouterr().err.strip()
+    assert said in told and "\n" not in told
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("changes:\n  - {oddz: {Proposal: Won}, multiply: 2}\n", "did you mean 'odds'"),
+        ("changes:\n  - {odds: {Propsal: Won}, multiply: 2}\n", "did you mean 'Proposal'"),
+        ("changes:\n  - {odds: {Proposal: Won}, multiply: -2}\n", "-2"),
+    ],
+)
+def test_wrong_levers_are_refused_with_the_nearest_name(text, said, log, tmp_path, capsys):
+    (tmp_path / "s.yaml").write_text(f"question: what?\n{text}")
+    assert run("forecast", log, "--scenario", tmp_path / "s.yaml") == 2
+    told = capsys.readouterr().err
+    assert "s.yaml" in told and said in told

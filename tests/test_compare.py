@@ -1,0 +1,86 @@
+"""Scenarios differ by their levers only; what they bring is split among the levers without remainder."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from test_forecast import DAY_0, QUARTERS, THREE, row, serial
+
+from funnelsim.errors import FunnelError
+from funnelsim.forecast.compare import _shapley_part, compare, expected_revenue, shapley, shared_luck
+from funnelsim.forecast.forecast import forecast
+from funnelsim.forecast.periods import days_of
+from funnelsim.model.levers import Change, RateLever, Scenario
+from funnelsim.model.scenario import apply_scenario
+
+EDGES = days_of(QUARTERS, DAY_0)
+MORE_WINS = Change("more wins", (RateLever("odds", 2, 0, 1.3, (0,)),))
+FASTER = Change("faster", (RateLever("days", 1, -1, 0.7, (0,)),))
+
+
+def under(*changes: Change):
+    return apply_scenario(serial(), Scenario("s", "", changes))
+
+
+def test_a_scenario_without_levers_differs_by_exactly_nothing() -> None:
+    found = compare({"base": serial(), "same": under()}, THREE, QUARTERS, draws=20)
+    same = found[found["scenario"] == "same"]
+    assert (same[["difference", "low", "high"]] == 0).all(axis=None)
+    assert (same["p_better"] == 0.5).all()
+
+
+def test_a_better_close_is_better_in_every_quarter_and_mean_meets_the_exact_forecast() -> None:
+    found = compare({"base": serial(), "better": under(MORE_WINS)}, THREE, QUARTERS, draws=200)
+    better = found[found["scenario"] == "better"]
+    assert (better["difference"] > 0).all()
+    assert (better["p_better"] > 0.8).all()
+    exact = forecast(under(MORE_WINS), THREE, QUARTERS)
+    assert_allclose(better["mean"].iloc[1], row(exact, 1, "total")["mean"])
+
+
+def test_shared_luck_makes_differences_far_less_noisy() -> None:
+    base = shared_luck(serial(), THREE, EDGES, draws=300, seed=3)
+    close = apply_scenario(serial(), Scenario("s", "", (Change("", (RateLever("odds", 2, 0, 1.1, (0,)),)),)))
+    same_luck = shared_luck(close, THREE, EDGES, draws=300, seed=3) - base
+    other_luck = shared_luck(close, THREE, EDGES, draws=300, seed=4) - base
+    assert same_luck[:, 2].var() < 0.2 * other_luck[:, 2].var()
+
+
+def test_paired_difference_agrees_with_the_exact_one() -> None:
+    luck = shared_luck(under(MORE_WINS), THREE, EDGES, draws=1500, seed=5) - shared_luck(
+        serial(), THREE, EDGES, draws=1500, seed=5
+    )
+    gap = luck.sum(axis=1)
+    exact = expected_revenue(under(MORE_WINS), THREE, EDGES, draws=1, seed=1) - expected_revenue(
+        serial(), THREE, EDGES, draws=1, seed=1
+    )
+    assert abs(gap.mean() - exact) < 4 * gap.std() / np.sqrt(len(gap))
+
+
+def test_parts_of_a_product_meet_the_known_split() -> None:
+    low, high = (100, 0.2, 50), (120, 0.25, 45)
+    worth = {}
+    for mask in range(8):
+        chosen = tuple(i for i in range(3) if mask >> i & 1)
+        worth[chosen] = float(np.prod([high[i] if i in chosen else low[i] for i in range(3)]))
+    parts = [_shapley_part(worth, lever, 3) for lever in range(3)]
+    assert_allclose(parts, [213.33333, 260.83333, -124.16667], atol=1e-4)
+    assert_allclose(sum(parts), 350)
+
+
+def test_parts_of_levers_add_up_to_the_whole_gain() -> None:
+    scenario = Scenario("both", "", (MORE_WINS, FASTER))
+    parts = shapley(serial(), scenario, THREE, EDGES, draws=1)
+    whole = expected_revenue(apply_scenario(serial(), scenario), THREE, EDGES, draws=1, seed=1)
+    before = expected_revenue(serial(), THREE, EDGES, draws=1, seed=1)
+    assert_allclose(parts["part"].sum(), whole - before, rtol=1e-9)
+    assert parts["lever"].tolist() == ["more wins", "faster"]
+
+
+def test_too_little_or_too_much_is_refused() -> None:
+    with pytest.raises(FunnelError, match="at least one scenario"):
+        compare({"base": serial()}, THREE, QUARTERS)
+    many = Scenario("many", "", (MORE_WINS,) * 9)
+    with pytest.raises(FunnelError, match="9 levers"):
+        shapley(replace(serial()), many, THREE, EDGES)
