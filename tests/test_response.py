@@ -175,6 +175,16 @@ def test_channels_that_no_lead_names(history, spend):
         fit_response(history, spend[spend["channel"] == "search"].assign(channel="serach"))
 
 
+def test_leads_without_channels_are_said_so(history, spend):
+    with pytest.raises(FunnelError, match="name no channel"):
+        fit_response(replace(history, leads=history.leads.drop(columns="channel")), spend)
+
+
+def test_spend_that_ended_long_ago_is_none_today(history, spend):
+    old = spend[spend["start"] < "2025-01-01"]
+    assert {one.per_day for one in fit_response(history, old)} == {0.0}
+
+
 def test_a_model_keeps_its_spend_in_a_file(model, tmp_path):
     assert [one.channel for one in model.entries.spend] == ["email", "events", "search", "social"]
     save_model(model, tmp_path / "model.json")

@@ -74,6 +74,8 @@ def fit_response(
     known = [name for name in rows["channel"].unique() if name]
     ours = matched(spend["channel"].unique(), known)
     if not ours:
+        if not known:
+            raise FunnelError("spend: the leads of this history name no channel; map the column that does")
         given = str(spend["channel"].iloc[0])
         hint = nearest(given, known)
         raise FunnelError(f"spend: no lead came from '{given}', nor from its other channels; {hint}")
@@ -192,7 +194,8 @@ def _channel(
     weight = 0.0 if np.isinf(found.error) else found.error**-2.0
     precision = weight + prior_error**-2.0
     elasticity = (weight * found.elasticity + prior * prior_error**-2.0) / precision
-    today = float(np.nanmean(spent_per_day(money, history.until - YEAR * DAY, YEAR)))
+    year = spent_per_day(money, history.until - YEAR * DAY, YEAR)
+    today = float(year[np.isfinite(year)].mean()) if np.isfinite(year).any() else 0.0
     return Spend(name, today, max(elasticity, 0.0), precision**-0.5, float(WEEK * found.lag))
 
 
