@@ -1,0 +1,64 @@
+"""150 made-up companies: the 80 % interval of the next quarter holds what came about as often as it says."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from companies import Company, random_company
+
+from funnelsim.calibrate.calibrate import calibrate, pipeline
+from funnelsim.forecast.forecast import LEVELS, forecast
+from funnelsim.forecast.periods import Period
+from funnelsim.model.model import Model, OpenDeals
+
+COMPANIES = 150
+DRAWS = 20
+NAMES = [f"{level:.2f}" for level in LEVELS]
+
+
+def said(company: Company, model: Model, deals: OpenDeals, draws: int = DRAWS) -> pd.DataFrame:
+    """Return the quantiles of the coming days in total, one row for revenue and one for wins."""
+    end = company.history.until + pd.Timedelta(days=company.horizon)
+    period = Period("ahead", company.history.until, end)
+    found = forecast(model, deals, (period,), draws=draws).periods
+    return found[found["origin"] == "total"].set_index("measure")
+
+
+@pytest.fixture(scope="module")
+def record() -> pd.DataFrame:
+    """What was said of 150 companies, with all that makes a forecast unsure and with luck alone."""
+    rows = []
+    for seed in range(COMPANIES):
+        company = random_company(seed)
+        model = calibrate(company.history, horizon=company.horizon, period=company.horizon)
+        deals = pipeline(company.history, model)
+        sure = replace(model, win_spread=0.0, entries=replace(model.entries, spread=0.0))
+        for kind, fit, draws in (("whole", model, DRAWS), ("luck alone", sure, 1)):
+            table = said(company, fit, deals, draws)
+            for measure, actual in (("revenue", company.revenue), ("wins", float(company.wins))):
+                row = table.loc[measure]
+                inside = row["0.10"] <= actual <= row["0.90"]
+                rows.append((kind, measure, actual, row["mean"], row["sd"], inside, row["0.50"] > actual))
+    columns = ["kind", "measure", "actual", "mean", "sd", "inside", "above"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+@pytest.mark.parametrize("measure", ["revenue", "wins"])
+def test_eight_of_ten_intervals_hold_what_came(record: pd.DataFrame, measure: str) -> None:
+    mine = record[(record["kind"] == "whole") & (record["measure"] == measure)]
+    assert 0.72 <= mine["inside"].mean() <= 0.88
+
+
+def test_luck_alone_is_too_narrow(record: pd.DataFrame) -> None:
+    """The planted fault, rates and intake taken as known, is found out by the same band of 72 to 88 %."""
+    mine = record[(record["kind"] == "luck alone") & (record["measure"] == "wins")]
+    assert mine["inside"].mean() < 0.72
+
+
+def test_what_was_expected_came_on_the_whole(record: pd.DataFrame) -> None:
+    """Wins of all companies, over expected: within 4 of the standard errors that the forecasts claim."""
+    mine = record[(record["kind"] == "whole") & (record["measure"] == "wins")]
+    error = np.sqrt((mine["sd"] ** 2).sum())
+    assert abs(mine["actual"].sum() - mine["mean"].sum()) < 4 * error
+    assert abs((mine["above"]).mean() - 0.5) < 4 * 0.5 / np.sqrt(COMPANIES)
