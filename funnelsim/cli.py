@@ -145,8 +145,8 @@ def _forecast(
     deals: Path | None = None,
 ) -> None:
     from funnelsim.forecast.export import as_json, deals_csv
-    from funnelsim.forecast.planner import forecast_situation, situation, under
-    from funnelsim.show.tables import print_forecast
+    from funnelsim.forecast.planner import forecast_situation, simpler_ways, situation, under
+    from funnelsim.show.tables import print_forecast, show_table
 
     refuse_unwritable(json, html, deals)
     known = history_of(history, mapping, as_of)
@@ -155,13 +155,19 @@ def _forecast(
         place, draws=draws, seed=seed, engine=engine, target=target, progress=at_terminal()
     )
     print_forecast(found.periods, found.widths, target=target, currency=found.currency)
+    ways = simpler_ways(place, period)
+    show_table(
+        ways,
+        f"What simpler ways would say ({found.currency})",
+        kinds=dict.fromkeys(ways.columns[1:], "money"),
+    )
     for note in place.model.notes:
         typer.echo(f"- {note}")
     written = as_of or f"{place.history.until - instant():%Y-%m-%d}"
     outputs: list[tuple[Path | None, Any]] = [
         (json, lambda path: write_text(path, as_json(found, as_of=written, period=period))),
         (deals, lambda path: write_text(path, deals_csv(found))),
-        (html, lambda path: _page(path, place, found, period)),
+        (html, lambda path: _page(path, place, found, period, ways)),
     ]
     for path, write in outputs:
         if path is not None:
@@ -169,11 +175,11 @@ def _forecast(
             typer.echo(f"written: {path.resolve()}")
 
 
-def _page(path: Path, place: Any, found: Any, period: str) -> None:
+def _page(path: Path, place: Any, found: Any, period: str, ways: Any) -> None:
     from funnelsim.forecast.planner import past_revenue
     from funnelsim.pages import forecast_page
 
-    forecast_page(path, place, found, past_revenue(place, period, 8))
+    forecast_page(path, place, found, past_revenue(place, period, 8), ways)
 
 
 for command, example in (

@@ -57,7 +57,9 @@ LIMITS = (
 )
 
 
-def forecast_page(path: Path, place: Situation, found: Forecast, past: pd.DataFrame) -> None:
+def forecast_page(
+    path: Path, place: Situation, found: Forecast, past: pd.DataFrame, ways: pd.DataFrame
+) -> None:
     """Write the page of a forecast: fan, origins, width, open deals, funnel, and what was read.
 
     Args:
@@ -65,6 +67,7 @@ def forecast_page(path: Path, place: Situation, found: Forecast, past: pd.DataFr
         place: the company's situation.
         found: the forecast.
         past: period, start, revenue and wins of whole past periods.
+        ways: what simpler ways would say, a column per period.
     """
     money = bool((past["revenue"] > 0).any() or (found.periods["mean"] > 0).any())
     target = None if np.isnan(found.target) else found.target
@@ -72,6 +75,12 @@ def forecast_page(path: Path, place: Situation, found: Forecast, past: pd.DataFr
         Section("What will we close?", chart=fan(found.periods, target, past, found.widths, found.currency))
         if money
         else Section("What will we close?", chart=fan(found.periods, past=past, measure="wins")),
+        Section(
+            "What would simpler ways say?",
+            table=ways,
+            kinds=dict.fromkeys(ways.columns[1:], "money"),
+            caption="Revenue by the last period, by the same period a year before, and by exponential smoothing.",
+        ),
         Section("Where does it come from?", chart=split(found.periods, found.currency)),
         Section("How sure is it, and why?", chart=spread(found.widths), table=found.widths),
         Section(

@@ -168,7 +168,9 @@ def view_of(known: History, period: str, periods: Sequence[Period]) -> View:
     longest = int((known.until - known.began) / DAY) // 7 + 2
     past = past_periods(known.until, period, longest, known.period_start)
     inside = [one for one in past if one.start >= known.began]
-    edges = np.array([(one.start - known.until) / DAY for one in inside] + [0.0])
+    edges = np.array(
+        [(one.start - known.until) / DAY for one in inside] + [(periods[0].start - known.until) / DAY]
+    )
     ahead = np.array([0.0] + [(one.end - known.until) / DAY for one in periods])
     won, _ = valued(known)
     day = np.asarray((won["at"] - known.until) / DAY, dtype=np.float64)

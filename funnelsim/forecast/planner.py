@@ -9,6 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from funnelsim.calibrate.calibrate import calibrate, pipeline
+from funnelsim.forecast.backtest import view_of
+from funnelsim.forecast.baselines import points
 from funnelsim.forecast.forecast import Forecast, forecast
 from funnelsim.forecast.money import valued
 from funnelsim.forecast.periods import Period, past_periods, periods_from
@@ -99,6 +101,16 @@ def _named(deals: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
         for z, s in zip(stale, slow, strict=True)
     ]
     return deals
+
+
+def simpler_ways(place: Situation, kind: str) -> pd.DataFrame:
+    """Return what simpler forecasters say of revenue, nan where they cannot: way, a column per period."""
+    found = points(view_of(place.history, kind, place.periods))
+    rows = [
+        {"way": way} | {p.label: x for p, x in zip(place.periods, found[way][0], strict=True)}
+        for way in ("last period", "same period last year", "ETS")
+    ]
+    return pd.DataFrame(rows)
 
 
 def past_revenue(place: Situation, kind: str, count: int) -> pd.DataFrame:
