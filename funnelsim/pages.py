@@ -79,7 +79,7 @@ def forecast_page(
             "What would simpler ways say?",
             table=ways,
             kinds=dict.fromkeys(ways.columns[1:], "money"),
-            caption="Revenue by the last period, by the same period a year before, and by exponential smoothing.",
+            caption="Revenue by the last period, the same period a year before, and exponential smoothing.",
         ),
         Section("Where does it come from?", chart=split(found.periods, found.currency)),
         Section("How sure is it, and why?", chart=spread(found.widths), table=found.widths),
