@@ -36,6 +36,7 @@ GROUPINGS = ("segment", "channel", "owner", "")
 MOST_GROUPS = 12
 LEADS_OF_A_GROUP = 30
 FEW_WINS = 30
+MOST_AHEAD = 6
 DAY = pd.Timedelta(days=1)
 
 
@@ -99,7 +100,12 @@ def calibrate(
     )
     window = float(np.clip(period, 7.0, 28.0))
     level = win_level(
-        visits, funnel, counts, window=window, ahead=int(np.clip(horizon // window // 2, 1, 3)), began=began
+        visits,
+        funnel,
+        counts,
+        window=window,
+        ahead=int(np.clip(horizon // window, 1, MOST_AHEAD)),
+        began=began,
     )
     notes = (
         *_rate_notes(visits, funnel, counts, half_life, names, groups),

@@ -128,7 +128,7 @@ def origins(history: History, period: str, start: str | None = None) -> tuple[li
         first = sum(one < wanted for one in starts)
     else:
         enough = won.iloc[LEAST_WINS - 1] if len(won) >= LEAST_WINS else history.until
-        learned = sum(one < enough for one in starts)
+        learned = sum(one <= enough for one in starts)
         first = max(learned, len(starts) // 3, len(starts) - MOST_ORIGINS)
     first = max(first, LEAST_PAST)
     if first >= len(starts):
