@@ -91,3 +91,8 @@ def test_what_is_no_date_is_refused_with_its_row(text: str) -> None:
         to_moments(pd.Series(["2026-01-01", text], index=[2, 3]), "x.csv, column 'at'")
     assert text[:10] in str(refusal.value)
     assert "x.csv, column 'at'" in str(refusal.value)
+
+
+def test_cells_of_a_spreadsheet_without_a_zone_are_not_moved() -> None:
+    cells = pd.Series([AFTERNOON.to_pydatetime(), None], dtype=object)
+    assert to_moments(cells, "x", zone="Europe/Berlin")[0] == AFTERNOON

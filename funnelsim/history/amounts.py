@@ -34,7 +34,9 @@ def to_amounts(cells: pd.Series, where: str, decimal: str = "") -> pd.Series:
     else:
         text = cells.astype("str").str.strip().mask(cells.isna(), "")
         text = text.mask(text.str.lower().isin(BLANK), "")
-        amounts = _parsed(text, decimal)
+        codes, unique = pd.factorize(text)
+        parsed = _parsed(pd.Series(unique, dtype="str"), decimal).to_numpy(dtype=np.float64)
+        amounts = pd.Series(parsed[codes], index=cells.index)
     blank = (text == "") | cells.isna()
     for wrong, problem in (
         (~blank & ~np.isfinite(amounts), "is no amount; expected one like 1234.50"),

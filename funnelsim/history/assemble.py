@@ -70,7 +70,8 @@ def assemble(raw: Raw, as_of: str | datetime.date | pd.Timestamp | None = None) 
     findings = (*raw.findings, *aside, *spelling, *late, *repeats, *loops)
     if events.empty:
         raise FunnelError(f"{raw.file}: no row can be used: {_reasons(findings)}")
-    won, lost = guess_ends((events, _sorted(every)), raw.file, raw.stages, (raw.won, raw.lost))
+    tables = (events,) if as_of is None else (events, _sorted(every))
+    won, lost = guess_ends(tables, raw.file, raw.stages, (raw.won, raw.lost))
     stages = tuple(name for name in raw.stages if name not in won + lost) or guess_order(events, won + lost)
     leads, updates = _attributes(rows)
     history = History(

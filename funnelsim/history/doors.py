@@ -63,7 +63,10 @@ class Table:
         blank = cells.isna()
         if cells.dtype.kind == "f" and (cells.dropna() % 1 == 0).all():
             cells = cells.astype("Int64")
-        text = cells.astype("str").str.replace(CONTROL, " ", regex=True).str.strip().mask(blank, "")
+        text = cells.astype("str").str.strip().mask(blank, "")
+        odd = text.str.contains(CONTROL, regex=True)
+        if odd.any():
+            text = text.mask(odd, text[odd].str.replace(CONTROL, " ", regex=True).str.strip())
         length = text.str.len()
         if (length > LONGEST_CELL).any():
             place = int(length.to_numpy().argmax())
