@@ -77,8 +77,8 @@ def backtest(
     if every < 1:
         raise FunnelError(f"every {every}: expected a whole number from 1 on")
     scored = [origin for origin in starts[first:] if _end(history, origin, period) <= history.until][::every]
-    burnt = starts[max(first - BURN_IN, LEAST_PAST) : first]
-    early = starts[LEAST_PAST : max(first - BURN_IN, LEAST_PAST)]
+    burnt_from = min(max(first - BURN_IN, LEAST_PAST, _learned(history, starts)), first)
+    burnt, early = starts[burnt_from:first], starts[LEAST_PAST:burnt_from]
     tasks = [(origin, 0) for origin in early] + [(origin, draws) for origin in (*burnt, *scored)]
     shots = _snapshots(history, tasks, period, count, seed, workers, progress)
     wins, currency = valued(history)
@@ -109,7 +109,7 @@ def past_scales(
     over = [one for one in starts[first:] if _end(history, one, period) <= history.until]
     tasks = [(one, draws) for one in over[-latest:]]
     shots = _snapshots(history, tasks, period, count, seed, workers, progress)
-    return scales_of(shots, bookings(history), history.until)
+    return scales_of(shots, valued(history)[0], history.until)
 
 
 def origins(history: History, period: str, start: str | None = None) -> tuple[list[pd.Timestamp], int]:
@@ -122,14 +122,11 @@ def origins(history: History, period: str, start: str | None = None) -> tuple[li
     longest = int((history.until - history.began) / DAY) // 7 + 2
     past = past_periods(history.until, period, longest, history.period_start)
     starts = [one.start for one in past if one.start >= history.began]
-    won = bookings(history)["at"].sort_values()
     if start is not None:
         wanted = moment(start) - DAY if len(start.strip()) == len("2026-03-31") else moment(start)
         first = sum(one < wanted for one in starts)
     else:
-        enough = won.iloc[LEAST_WINS - 1] if len(won) >= LEAST_WINS else history.until
-        learned = sum(one <= enough for one in starts)
-        first = max(learned, len(starts) // 3, len(starts) - MOST_ORIGINS)
+        first = max(_learned(history, starts), len(starts) // 3, len(starts) - MOST_ORIGINS)
     first = max(first, LEAST_PAST)
     if first >= len(starts):
         raise FunnelError(
@@ -198,6 +195,13 @@ def _snapshots(
     made = Parallel(n_jobs=workers, return_as="generator")(work)
     shown = tqdm(made, total=len(tasks), desc="origins", disable=not progress, leave=False)
     return dict(zip([origin for origin, _ in tasks], shown, strict=True))
+
+
+def _learned(history: History, starts: Sequence[pd.Timestamp]) -> int:
+    """Return the place of the first origin at which ten wins are known."""
+    won = bookings(history)["at"].sort_values()
+    enough = won.iloc[LEAST_WINS - 1] if len(won) >= LEAST_WINS else history.until
+    return sum(one <= enough for one in starts)
 
 
 def _end(history: History, origin: pd.Timestamp, period: str) -> pd.Timestamp:
