@@ -11,6 +11,7 @@ import typer
 
 from funnelsim.cli_more import backtest, budget, compare, simulate
 from funnelsim.cli_parts import (
+    Anonymise,
     AsOf,
     Draws,
     Engine,
@@ -21,6 +22,7 @@ from funnelsim.cli_parts import (
     PeriodKind,
     Periods,
     Seed,
+    Source,
     Spend,
     Target,
     at_terminal,
@@ -53,7 +55,13 @@ def demo(html: Html = None) -> None:
 
 
 @app.command(epilog="Example: funnelsim check deals.csv --map deals.yaml")
-def check(history: HistoryFile, mapping: Map = None, as_of: AsOf = None) -> None:
+def check(
+    history: HistoryFile,
+    mapping: Map = None,
+    as_of: AsOf = None,
+    source: Source = None,
+    anonymise: Anonymise = None,
+) -> None:
     """Read a history and say what was understood, used, set aside, and how far it can be trusted."""
     from funnelsim.calibrate.calibrate import calibrate as fit
     from funnelsim.calibrate.calibrate import pipeline
@@ -62,7 +70,7 @@ def check(history: HistoryFile, mapping: Map = None, as_of: AsOf = None) -> None
     from funnelsim.history.quality import quality_table
     from funnelsim.show.tables import show_metrics, show_table
 
-    read = history_of(history, mapping, as_of)
+    read = history_of(history, mapping, as_of, source, anonymise)
     typer.echo(read.source)
     show_table(quality_table(read), "What was read")
     show_metrics(metrics(read), "What happened")
@@ -79,13 +87,15 @@ def calibrate(
     ),
     mapping: Map = None,
     as_of: AsOf = None,
+    source: Source = None,
+    anonymise: Anonymise = None,
     spend: Spend = None,
 ) -> None:
     """Fit the funnel to a history and write the model as JSON."""
     from funnelsim.calibrate.calibrate import calibrate as fit
     from funnelsim.model.store import save_model
 
-    model = fit(history_of(history, mapping, as_of), spend=spend_of(spend))
+    model = fit(history_of(history, mapping, as_of, source, anonymise), spend=spend_of(spend))
     save_model(model, output)
     for note in model.notes:
         typer.echo(f"- {note}")
@@ -99,6 +109,8 @@ def forecast(
     history: HistoryFile,
     mapping: Map = None,
     as_of: AsOf = None,
+    source: Source = None,
+    anonymise: Anonymise = None,
     spend: Spend = None,
     period: PeriodKind = "quarter",
     periods: Periods = 2,
@@ -113,7 +125,8 @@ def forecast(
 ) -> None:
     """Forecast revenue and wins from open deals and from leads that do not exist yet."""
     _forecast(
-        history, mapping=mapping, as_of=as_of, spend=spend, period=period, periods=periods, scenario=scenario,
+        history, mapping=mapping, as_of=as_of, source=source, anonymise=anonymise, spend=spend, period=period,
+        periods=periods, scenario=scenario,
         target=target, draws=draws, seed=seed, engine=engine, json=json, html=html, deals=deals,
     )  # fmt: skip
 
@@ -132,6 +145,8 @@ def _forecast(
     *,
     mapping: Path | None = None,
     as_of: str | None = None,
+    source: str | None = None,
+    anonymise: str | None = None,
     spend: Path | None = None,
     period: str = "quarter",
     periods: int = 2,
@@ -149,7 +164,7 @@ def _forecast(
     from funnelsim.show.tables import print_forecast, show_table
 
     refuse_unwritable(json, html, deals)
-    known = history_of(history, mapping, as_of)
+    known = history_of(history, mapping, as_of, source, anonymise)
     place = under(situation(known, period=period, count=periods, spend=spend_of(spend)), scenario)
     found = forecast_situation(
         place, draws=draws, seed=seed, engine=engine, target=target, progress=at_terminal()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from funnelsim.cli_parts import (
+    Anonymise,
     AsOf,
     Draws,
     Engine,
@@ -18,6 +19,7 @@ from funnelsim.cli_parts import (
     PeriodKind,
     Periods,
     Seed,
+    Source,
     Spend,
     Target,
     at_terminal,
@@ -37,6 +39,8 @@ def compare(
     scenarios: Annotated[list[Path], typer.Argument(metavar="SCENARIO...", help="YAML files with levers")],
     mapping: Map = None,
     as_of: AsOf = None,
+    source: Source = None,
+    anonymise: Anonymise = None,
     spend: Spend = None,
     period: PeriodKind = "quarter",
     periods: Periods = 2,
@@ -54,7 +58,10 @@ def compare(
 
     refuse_unwritable(html)
     place = situation(
-        history_of(history, mapping, as_of), period=period, count=periods, spend=spend_of(spend)
+        history_of(history, mapping, as_of, source, anonymise),
+        period=period,
+        count=periods,
+        spend=spend_of(spend),
     )
     models = {"as planned": place.model} | {path.stem: under(place, path).model for path in scenarios}
     table = paired(
@@ -78,6 +85,8 @@ def budget(
     spend: Annotated[Path, typer.Option(help="CSV of channel, week, spend")],
     mapping: Map = None,
     as_of: AsOf = None,
+    source: Source = None,
+    anonymise: Anonymise = None,
     total: Annotated[float | None, typer.Option(help="money to split [default: what is spent now]")] = None,
     period: Annotated[str, typer.Option(help="spent over a week, month or quarter")] = "quarter",
     periods: Annotated[int, typer.Option(help="in how many periods revenue counts")] = 4,
@@ -95,7 +104,10 @@ def budget(
 
     refuse_unwritable(html)
     place = situation(
-        history_of(history, mapping, as_of), period=period, count=periods, spend=spend_of(spend)
+        history_of(history, mapping, as_of, source, anonymise),
+        period=period,
+        count=periods,
+        spend=spend_of(spend),
     )
     limits = (at_least, at_most)
     found = best_budget(place, total=total, per=period, bounds=limits, curve=curve, draws=draws, seed=seed)
@@ -143,6 +155,8 @@ def backtest(
     history: HistoryFile,
     mapping: Map = None,
     as_of: AsOf = None,
+    source: Source = None,
+    anonymise: Anonymise = None,
     period: PeriodKind = "month",
     periods: Annotated[int, typer.Option(help="how many ahead of each past date")] = 1,
     start: Annotated[str | None, typer.Option("--from", help="first past date to forecast from")] = None,
@@ -161,7 +175,8 @@ def backtest(
 
     refuse_unwritable(json, html)
     found = rolled(
-        history_of(history, mapping, as_of), period=period, count=periods, start=start, every=every,
+        history_of(history, mapping, as_of, source, anonymise), period=period, count=periods, start=start,
+        every=every,
         draws=draws, seed=seed, workers=workers, progress=at_terminal(),
     )  # fmt: skip
     scores = summary(found.record)

@@ -17,6 +17,10 @@ Map = Annotated[Path | None, typer.Option("--map", help="YAML that names columns
 AsOf = Annotated[
     str | None, typer.Option(help="all is known up to the end of this day [default: last event]")
 ]
+Source = Annotated[str | None, typer.Option(help="how to read the file, where its columns do not tell")]
+Anonymise = Annotated[
+    str | None, typer.Option(help="secret key with which names of leads and owners are hashed")
+]
 Spend = Annotated[Path | None, typer.Option(help="CSV of channel, week, spend: leads then answer to money")]
 PeriodKind = Annotated[str, typer.Option(help="week, month or quarter")]
 Periods = Annotated[int, typer.Option(help="how many; the first holds the as-of date")]
@@ -28,11 +32,17 @@ Html = Annotated[Path | None, typer.Option(help="write a page that needs no netw
 Json = Annotated[Path | None, typer.Option("--json", help="write the numbers for other programs")]
 
 
-def history_of(history: str | Path, mapping: Path | None, as_of: str | None) -> Any:
-    """Return the history in a file, as it was known on a day."""
+def history_of(
+    history: str | Path,
+    mapping: Path | None,
+    as_of: str | None,
+    source: str | None = None,
+    anonymise: str | None = None,
+) -> Any:
+    """Return the history in a file or data base, as it was known on a day."""
     from funnelsim.history.readers import read_history
 
-    return read_history(history, mapping=mapping, as_of=as_of)
+    return read_history(history, mapping=mapping, as_of=as_of, source=source, anonymise=anonymise)
 
 
 def spend_of(path: Path | None) -> Any:
