@@ -50,7 +50,8 @@ class Funnel:
             twice = next(place for place in self.places if self.places.count(place) > 1)
             raise FunnelError(f"funnel '{self.name}': '{twice}' is named twice among stages and ends")
         if len(self.exits) != len(self.stages):
-            raise FunnelError(f"funnel '{self.name}': {len(self.stages)} stages but {len(self.exits)} lists of exits")
+            lists = f"{len(self.stages)} stages but {len(self.exits)} lists of exits"
+            raise FunnelError(f"funnel '{self.name}': {lists}")
         for stage, exits in zip(self.stages, self.exits, strict=True):
             for place in exits:
                 self._check(place, f"exit of stage '{stage}'")
@@ -61,7 +62,8 @@ class Funnel:
 
     def _check(self, place: str, role: str) -> None:
         if place not in self.places:
-            raise FunnelError(f"funnel '{self.name}': {role} '{place}' is unknown; {nearest(place, self.places)}")
+            hint = nearest(place, self.places)
+            raise FunnelError(f"funnel '{self.name}': {role} '{place}' is unknown; {hint}")
 
     @property
     def places(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -38,8 +38,8 @@ class Model:
         referrals: places whose entering starts new leads elsewhere.
         counts: what the rates were counted from; None when the model is stated.
         win_spread: standard deviation of a common Gamma factor on the win intensity of a period.
-        win_level: factor on the counted rates of winning, by which wins lately ran above or below them; `table`
-            has it applied.
+        win_level: factor on the counted rates of winning, by which wins lately ran above or below them;
+            `table` has it applied.
         calendar: days on which wins are booked; the exact forecast knows it, simulations do not.
         levers: what a scenario does to the rates; `table` has them applied, era 0 being the base.
         max_days: (stages,) days in a stage after which a lead is to be looked at, inf where none.
@@ -60,7 +60,7 @@ class Model:
     counts: Counts | None = None
     win_spread: float = 0.0
     win_level: float = 1.0
-    calendar: Calendar = Calendar()
+    calendar: Calendar = field(default_factory=Calendar)
     levers: tuple[RateLever, ...] = ()
     max_days: tuple[float, ...] = ()
     grouped_by: str = "segment"
