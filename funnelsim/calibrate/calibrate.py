@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -19,12 +19,14 @@ from funnelsim.calibrate.exits import (
     group_numbers,
     visits_of,
 )
+from funnelsim.calibrate.notes import level_note, rate_notes, warnings_of
 from funnelsim.calibrate.posterior import table_of
 from funnelsim.calibrate.response import fit_response, spend_words
-from funnelsim.calibrate.shocks import SUSPICIOUS_WINS, Level, win_level, wins_before_the_first
+from funnelsim.calibrate.shocks import win_level
 from funnelsim.calibrate.values import fit_values
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.history.log import History, bookings, open_leads, spells
+from funnelsim.model.entries import Entries
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Model, OpenDeals
 from funnelsim.model.rates import DEFAULT_BINS, Counts
@@ -35,8 +37,8 @@ ALL = "all"
 GROUPINGS = ("segment", "channel", "owner", "")
 MOST_GROUPS = 12
 LEADS_OF_A_GROUP = 30
-FEW_WINS = 30
 MOST_AHEAD = 6
+SHORTEST_WINDOW, LONGEST_WINDOW = 7.0, 28.0
 DAY = pd.Timedelta(days=1)
 
 
@@ -70,66 +72,72 @@ def calibrate(
         raise FunnelError(f"groups '{groups}' is no column to group by; {nearest(groups, GROUPINGS[:3])}")
     if not (half_life > 0 and horizon > 0):
         raise FunnelError(f"half-life {half_life:g} and horizon {horizon:g}: both must be positive days")
+    seen = _counted(history, groups, bins, half_life)
+    entries, intake_notes = _intake(seen, horizon, spend)
+    booked = bookings(history)
+    values, value_notes = fit_values(
+        seen.spells, booked, history.until, seen.funnel.stages, seen.groups, grouped_by=groups,
+        half_life=half_life,
+    )  # fmt: skip
+    calendar, calendar_notes = win_calendar(
+        booked["at"], max(history.began, booked["at"].min()), history.until, history.period_start
+    )
+    window = float(np.clip(period, SHORTEST_WINDOW, LONGEST_WINDOW))
+    ahead = int(np.clip(horizon // window, 1, MOST_AHEAD))
+    level = win_level(seen.visits, seen.funnel, seen.counts, window=window, ahead=ahead, began=seen.began)
+    notes = (
+        *rate_notes(seen.visits, seen.funnel, seen.counts, half_life, seen.groups, groups),
+        level_note(level, window),
+        *intake_notes,
+        *value_notes,
+        *calendar_notes,
+        *warnings_of(seen.visits, seen.funnel, seen.counts, history),
+    )
+    table = table_of(seen.counts, seen.funnel, level.factor)
+    return Model(
+        seen.funnel, seen.groups, table, entries, values, history.until, history.currency, counts=seen.counts,
+        win_spread=level.spread, win_level=level.factor, calendar=calendar, notes=notes,
+        grouped_by=groups if len(seen.groups) > 1 else "",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A history as calibration sees it: its visits, as a frame and as arrays, and what was counted."""
+
+    history: History
+    spells: pd.DataFrame
+    funnel: Funnel
+    groups: tuple[str, ...]
+    grouped_by: str
+    began: float
+    visits: Visits
+    counts: Counts
+
+
+def _counted(history: History, grouped_by: str, bins: Sequence[float] | Floats, half_life: float) -> _Seen:
+    """Return the history's visits and counts; refuse one without any visit."""
     visited = spells(history)
     if visited.empty:
         raise FunnelError(f"no lead was in any stage before {history.until:%Y-%m-%d}: nothing to learn from")
     began = (history.began - history.until) / DAY
-    names = group_names(visited, groups)
+    names = group_names(visited, grouped_by)
     funnel = funnel_of(visited, history.stages, history.won, history.lost)
-    visits = visits_of(visited, funnel, names, grouped_by=groups, began=began)
+    visits = visits_of(visited, funnel, names, grouped_by=grouped_by, began=began)
     counts = count_visits(visits, (len(names), *funnel.targets.shape), bins, half_life)
-    entries, intake_notes = fit_entries(
-        visited, funnel.stages, names, grouped_by=groups, began=began, horizon=horizon
-    )
-    if spend is not None:
-        answers = fit_response(history, spend)
-        entries = replace(entries, spend=answers)
-        intake_notes = (*intake_notes, *spend_words(answers, spend))
-    booked = bookings(history)
-    values, value_notes = fit_values(
-        visited,
-        booked,
-        history.until,
-        funnel.stages,
-        names,
-        grouped_by=groups,
-        half_life=half_life,
-    )
-    calendar, calendar_notes = win_calendar(
-        booked["at"], max(history.began, booked["at"].min()), history.until, history.period_start
-    )
-    window = float(np.clip(period, 7.0, 28.0))
-    level = win_level(
-        visits,
-        funnel,
-        counts,
-        window=window,
-        ahead=int(np.clip(horizon // window, 1, MOST_AHEAD)),
-        began=began,
-    )
-    notes = (
-        *_rate_notes(visits, funnel, counts, half_life, names, groups),
-        _level_note(level, window),
-        *intake_notes,
-        *value_notes,
-        *calendar_notes,
-        *_warnings(visits, funnel, counts, history),
-    )
-    return Model(
-        funnel,
-        names,
-        table_of(counts, funnel, level.factor),
-        entries,
-        values,
-        history.until,
-        history.currency,
-        counts=counts,
-        win_spread=level.spread,
-        win_level=level.factor,
-        calendar=calendar,
-        grouped_by=groups if len(names) > 1 else "",
-        notes=notes,
-    )
+    return _Seen(history, visited, funnel, names, grouped_by, began, visits, counts)
+
+
+def _intake(seen: _Seen, horizon: float, spend: pd.DataFrame | None) -> tuple[Entries, tuple[str, ...]]:
+    """Return the leads to come, with how they answer to spend where that is known, and words."""
+    entries, notes = fit_entries(
+        seen.spells, seen.funnel.stages, seen.groups, grouped_by=seen.grouped_by, began=seen.began,
+        horizon=horizon,
+    )  # fmt: skip
+    if spend is None:
+        return entries, notes
+    answers = fit_response(seen.history, spend)
+    return replace(entries, spend=answers), (*notes, *spend_words(answers, spend))
 
 
 def pipeline(history: History, model: Model) -> OpenDeals:
@@ -174,40 +182,3 @@ def group_names(spells: pd.DataFrame, column: str) -> tuple[str, ...]:
         return (ALL,)
     rest = len(sizes) > len(large)
     return (*large, OTHER) if rest else tuple(large)
-
-
-def _rate_notes(
-    visits: Visits, funnel: Funnel, counts: Counts, half_life: float, names: tuple[str, ...], column: str
-) -> tuple[str, ...]:
-    weighing = "all alike" if np.isinf(half_life) else f"half as much after {half_life:g} days"
-    sentence = (
-        f"Rates: {int((visits.exit >= 0).sum()):,} moves in {len(visits):,} visits to {len(funnel.stages)} "
-        f"stages, by age in {len(counts.edges)} bins; observations weigh {weighing}."
-    )
-    if len(names) == 1:
-        return (sentence,)
-    return (sentence, f"Groups: by {column}: {', '.join(names)}; each shrunk to all as far as the data asks.")
-
-
-def _level_note(level: Level, window: float) -> str:
-    return (
-        f"Level of wins: taken at {level.factor:.0%} of the counted rates, as wins ran of late; windows of "
-        f"{window:g} days differ by {level.spread:.0%} beyond chance ({level.windows} windows)."
-    )
-
-
-def _warnings(visits: Visits, funnel: Funnel, counts: Counts, history: History) -> tuple[str, ...]:
-    """Return sentences on what makes this history doubtful."""
-    taken = funnel.targets[visits.stage, visits.exit]
-    wins = int(((visits.exit >= 0) & (funnel.booked[taken] > 0)).sum())
-    found = []
-    if wins < FEW_WINS:
-        found.append(f"Warning: only {wins} wins in the history; the forecast rests mostly on assumptions.")
-    expected, first = wins_before_the_first(visits, funnel, counts.edges, len(counts.events))
-    if expected > SUSPICIOUS_WINS:
-        date = history.until + first * DAY
-        found.append(
-            f"Warning: {expected:.0f} wins would be expected before the first recorded one, {date:%Y-%m-%d}; "
-            "if wins were recorded only from some date on, state it (`began:` in the mapping file)."
-        )
-    return tuple(found)
