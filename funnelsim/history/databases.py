@@ -10,6 +10,8 @@ from funnelsim.errors import FunnelError
 from funnelsim.history.doors import Table
 
 ADDRESS = re.compile(r"^[A-Za-z][\w+]*://")
+# A password may hold '@' and '/', and may stand behind the '?'.
+SECRET = re.compile(r"(?<=://)\S*(?=@)|(?<=password=)[^&\s]*", re.IGNORECASE)
 
 
 def is_address(path: object) -> bool:
@@ -35,7 +37,7 @@ def query_table(address: str, query: str | None) -> Table:
         import sqlalchemy
     except ImportError:
         raise FunnelError("data bases need SQLAlchemy: pip install 'funnelsim[formats]'") from None
-    shown = re.sub(r"://[^@/]*@", "://...@", address)
+    shown = SECRET.sub("...", address)
     if not query:
         raise FunnelError(f"{shown}: say what to read: `query` with a SELECT or the name of a table")
     statement = query if " " in query.strip() else f"SELECT * FROM {_quoted(query.strip())}"
@@ -46,7 +48,7 @@ def query_table(address: str, query: str | None) -> Table:
             connection.rollback()
         engine.dispose()
     except Exception as error:  # drivers raise errors of their own
-        said = re.sub(r"://[^@/]*@", "://...@", str(error).splitlines()[0])
+        said = SECRET.sub("...", str(error).replace(address, shown).splitlines()[0])
         raise FunnelError(f"{shown}: {said[:300]}") from None
     if frame.empty:
         raise FunnelError(f"{shown}: the query finds no row")
