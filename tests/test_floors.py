@@ -30,7 +30,7 @@ FLOORS = {
 }
 # Module prefixes, below funnelsim, that may import the library.
 KNOWN_TO = {
-    "simpy": ("simulate.simpy_engine",),
+    "simpy": ("simulate.simpy_engine", "simulate.team"),
     "altair": ("show",),
     "vl_convert": ("show",),
     "yaml": ("files",),
