@@ -1,4 +1,4 @@
-"""A real PostgreSQL server gives the same history as the file, and keeps what it is told to keep to itself."""
+"""A real PostgreSQL server gives the same history as the file, and no password is ever shown."""
 
 import importlib.util
 import os
