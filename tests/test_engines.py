@@ -40,14 +40,15 @@ def deal() -> OpenDeals:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_two_leads_by_hand(engine):
-    # Acme is 1.25 days into Talk: Offer on day 0.75, Won on day 5.75. With seed 4 one lead comes, on day 3.362.
+    # Acme is 1.25 days into Talk: Offer on day 0.75, Won on day 5.75. With seed 4 one lead comes, on
+    # day 3.374.
     run = simulate(by_the_clock(), 30, seed=4, open_deals=deal(), engine=engine)
     log = run.log.assign(day=run.day.round(3))[["lead", "stage", "day", "channel", "segment", "value"]]
     assert log.values.tolist() == [
         ["Acme", "Offer", 0.75, "", "all", 50.0],
         ["Acme", "Won", 5.75, "", "all", 50.0],
-        ["new-0-3-0", "Offer", 3.362, "fair", "all", 7.0],
-        ["new-0-3-0", "Won", 8.362, "fair", "all", 7.0],
+        ["new-0-3-0", "Offer", 3.374, "fair", "all", 7.0],
+        ["new-0-3-0", "Won", 8.374, "fair", "all", 7.0],
     ]
     assert run.log["at"][0].round("s") == pd.Timestamp("2026-04-01 18:00")
 

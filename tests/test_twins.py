@@ -11,7 +11,7 @@ from funnelsim.model.entries import Cell, Entries
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Model, OpenDeals
 from funnelsim.model.rates import RateTable
-from funnelsim.model.reps import Draw, Referral
+from funnelsim.model.reps import Draw, Pool, Referral, Work
 from funnelsim.model.values import Values
 from funnelsim.simulate.run import period_sums, simulate
 
@@ -68,6 +68,40 @@ def some_referrals(rng: np.random.Generator, funnel: Funnel, count: int) -> tupl
     )
 
 
+def some_duration(rng: np.random.Generator, mean: float) -> Draw:
+    """Return a fixed duration in half of the cases, so that things happen at the same moment."""
+    return Draw(np.array([mean])) if rng.random() < 0.5 else Draw(np.sort(rng.exponential(mean, 9)))
+
+
+def some_pool(rng: np.random.Generator, name: str) -> Pool:
+    """Return a team that may be small, grow, shrink, be retrained, sleep at night and carry several deals."""
+    changes = int(rng.integers(0, 4))
+    starts = np.concatenate(
+        [[-np.inf], np.sort(rng.choice([0.0, 2.0, 5.5, 9.0, 9.0, 14.25], changes, replace=False))]
+    )
+    return Pool(
+        name, starts, rng.integers(0, 4, changes + 1), str(rng.choice(["fifo", "value", "age"])),
+        int(rng.integers(1, 3)), np.ones(7) if rng.random() < 0.5 else rng.choice([0.0, 1 / 3, 0.5, 1.0], 7),
+        (1, 3) if rng.random() < 0.5 else (), ramp=rng.choice([0.25, 0.5, 1.0], int(rng.integers(0, 4))),
+        ramp_days=3.0,
+    )  # fmt: skip
+
+
+def some_work(rng: np.random.Generator, funnel: Funnel, groups: int, pools: int) -> tuple[Work, ...]:
+    """Return work at about half of the stages, for some groups, with and without patience."""
+    made = []
+    for stage in range(len(funnel.stages)):
+        if rng.random() < 0.5:
+            continue
+        patience = some_duration(rng, 2.0) if rng.random() < 0.5 else None
+        only = (int(rng.integers(groups)),) if rng.random() < 0.3 else ()
+        time = some_duration(rng, float(rng.choice([0.1, 0.5])))
+        made.append(
+            Work(stage, int(rng.integers(pools)), time, patience, int(rng.integers(len(funnel.places))), only)
+        )
+    return tuple(made)
+
+
 @st.composite
 def situations(draw) -> tuple[Model, OpenDeals, float]:
     """A model, a pipeline, and days to simulate."""
@@ -82,8 +116,11 @@ def situations(draw) -> tuple[Model, OpenDeals, float]:
     share = rng.dirichlet(np.ones(ways)) if ways else np.zeros(0)
     entries = Entries(cells, share, rng.gamma(1, 4, 10), spread=draw(st.sampled_from([0.0, 0.3])))
     values = Values(np.sort(rng.lognormal(9, 1, (groups, 7)), axis=1), rng.uniform(0.5, 1.2, groups))
+    pools = tuple(some_pool(rng, f"p{i}") for i in range(draw(st.integers(0, 2))))
     model = Model(
-        funnel, tuple(f"g{i}" for i in range(groups)), table, entries, values, pd.Timestamp("2026-04-01"),
+        funnel, tuple(f"g{i}" for i in range(groups)), table, entries, values,
+        pd.Timestamp("2026-04-01 10:00"), pools=pools,
+        work=some_work(rng, funnel, groups, len(pools)) if pools else (),
         referrals=some_referrals(rng, funnel, draw(st.integers(0, 2))),
     )  # fmt: skip
     return (
@@ -93,7 +130,7 @@ def situations(draw) -> tuple[Model, OpenDeals, float]:
     )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(situations(), st.integers(0, 2**64 - 1), st.integers(0, 5))
 def test_engines_tell_the_same_lives(situation, seed, replicate):
     model, deals, days = situation
@@ -103,7 +140,10 @@ def test_engines_tell_the_same_lives(situation, seed, replicate):
     )
     for column in COLUMNS:
         np.testing.assert_array_equal(getattr(one, column), getattr(other, column), err_msg=column)
+    np.testing.assert_array_equal(one.served.number, other.served.number)
+    np.testing.assert_array_equal(one.served.moment, other.served.moment)
     pd.testing.assert_frame_equal(one.log, other.log)
+    pd.testing.assert_frame_equal(one.waits, other.waits)
 
 
 @settings(max_examples=15, deadline=None, derandomize=True)
@@ -133,4 +173,5 @@ def test_every_lead_is_in_one_place_at_every_time(situation, seed):
         assert np.all(run.place[rows][:-1] < stages)
         path = [int(run.stage[who]), *run.place[rows & (run.visit > 0)]]
         for before, after in itertools.pairwise(path):
-            assert model.funnel.places[after] in model.funnel.exits[before]
+            gives_up_to = {work.gives_up_to for work in model.work if work.stage == before}
+            assert model.funnel.places[after] in model.funnel.exits[before] or after in gives_up_to

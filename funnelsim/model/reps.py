@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from funnelsim.errors import FunnelError, nearest
+
 Floats = NDArray[np.float64]
+ORDERS = ("fifo", "value", "age")
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,11 @@ class Draw:
 class Pool:
     """A team of interchangeable reps.
 
+    A free rep takes the next lead in order as soon as it is working time; work begun is finished, over
+    nights and holidays, also by a rep who leaves. Seats are numbered: when the size falls, the reps of
+    the last seats leave; when it rises, new ones are hired to them, who ramp up. Replacing a rep is a
+    fall and a rise, on one day or later.
+
     Args:
         name: what the team is called.
         starts: (changes,) days since the as-of date at which the size changes; the first is -inf.
@@ -34,6 +42,13 @@ class Pool:
         capacity: deals that one rep works on at the same time.
         week: (7,) working hours of each weekday, Monday first, as a share of 24 (all 1: always at work).
         holidays: days since the as-of date on which nobody works.
+        opens: moment of the day at which work begins, earlier where the day would be too short.
+        ramp: (steps,) speed of a rep in each `ramp_days` after being hired, 1 being the speed afterwards
+            and of the reps of day 0; what counts is the moment at which a piece of work begins.
+        ramp_days: days that each step lasts.
+
+    Raises:
+        FunnelError: an unknown order, a size below 0, a capacity below 1, a day longer than 24 hours.
     """
 
     name: str
@@ -43,6 +58,25 @@ class Pool:
     capacity: int = 1
     week: Floats = field(default_factory=lambda: np.ones(7))
     holidays: tuple[int, ...] = ()
+    opens: float = 9 / 24
+    ramp: Floats = field(default_factory=lambda: np.zeros(0))
+    ramp_days: float = 30.0
+
+    def __post_init__(self) -> None:
+        if self.order not in ORDERS:
+            raise FunnelError(
+                f"pool '{self.name}': order '{self.order}' is unknown; {nearest(self.order, ORDERS)}"
+            )
+        if self.size.size != self.starts.size or self.size.min(initial=0) < 0 or self.capacity < 1:
+            raise FunnelError(
+                f"pool '{self.name}': sizes {self.size.tolist()} and capacity {self.capacity}; expected a "
+                "size of 0 or more from each start on, and a capacity of 1 or more"
+            )
+        if self.week.shape != (7,) or np.any((self.week < 0) | (self.week > 1)) or np.any(self.ramp <= 0):
+            raise FunnelError(
+                f"pool '{self.name}': a week of {self.week.tolist()} and a ramp of {self.ramp.tolist()}; "
+                "expected seven shares of 24 hours, and speeds above 0"
+            )
 
 
 @dataclass(frozen=True)

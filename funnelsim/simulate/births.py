@@ -11,7 +11,7 @@ from funnelsim.errors import FunnelError
 from funnelsim.model.entries import expected
 from funnelsim.model.model import Model, OpenDeals
 from funnelsim.model.reps import Draw
-from funnelsim.simulate.jit import inlined, kernel
+from funnelsim.simulate.jit import bare, inlined, kernel
 from funnelsim.simulate.luck import (
     MOST_CELLS,
     MOST_DAYS,
@@ -107,48 +107,57 @@ def end_to_end(draws: list[Draw]) -> tuple[Floats, Integers]:
     return np.concatenate([np.zeros(0), *(draw.quantiles for draw in draws)]), np.cumsum([0, *sizes])
 
 
-@kernel
+@bare
 def born(
-    plan: Plan, start: Start, horizon: float, cursor: Integers, lead: Words, kind: Integers, now: Floats
-) -> int:
+    plan: Plan, start: Start, horizon: float, until: int, cursor: Integers,
+    lead: Words, kind: Integers, now: Floats,
+) -> int:  # fmt: skip
     """Fill arrays with the next leads that are born before the horizon, and return how many.
 
     Args:
-        cursor: the last three are the way in, day and number of the next birth; moved on.
+        until: number of the first day that is not yet asked for.
+        cursor: the last three are the day, way in and number of the next birth; moved on.
         lead, kind, now: filled from the beginning, as far as they reach.
     """
     count, room = 0, lead.size
-    while count < room and cursor[1] < start.way.size:
-        cell, day, number = cursor[1], cursor[2], cursor[3]
-        if day == start.counts.shape[1]:
-            cursor[1], cursor[2] = cell + 1, 0
+    while count < room and cursor[1] < until:
+        day, cell, number = cursor[1], cursor[2], cursor[3]
+        if cell == start.way.size:
+            cursor[1], cursor[2] = day + 1, 0
             continue
         more = min(start.counts[cell, day] - number, room - count)
         for i in range(more):
             lead[count + i] = born_lead(cell, day, number + i)
-            now[count + i] = day + birth_moment(plan, lead[count + i])
         for i in range(count, count + more):
-            lead[count], now[count], kind[count] = lead[i], now[i], start.way[cell]
-            count += now[i] < horizon
+            now[i] = day + birth_moment(plan, lead[i])
+        for i in range(count, count + more):
+            kind[i] = start.way[cell]
+        if day + 1 > horizon:
+            last = count + more
+            for i in range(count, last):
+                lead[count], now[count] = lead[i], now[i]
+                count += now[i] < horizon
+        else:
+            count += more
         cursor[3] += more
         if cursor[3] == start.counts[cell, day]:
-            cursor[2], cursor[3] = day + 1, 0
+            cursor[2], cursor[3] = cell + 1, 0
     return count
 
 
 @kernel
 def all_born(plan: Plan, start: Start, horizon: float) -> tuple[Words, Integers, Floats]:
-    """Return identity, kind and moment of every lead born before the horizon, by way in and day."""
-    room = start.counts.sum()
+    """Return identity, kind and moment of every lead born before the horizon, by day and way in."""
+    room, days = start.counts.sum(), start.counts.shape[1]
     lead, kind, now = np.zeros(room, dtype=np.uint64), np.zeros(room, dtype=np.int64), np.zeros(room)
     cursor = np.zeros(4, dtype=np.int64)
     count = 0
-    while count < room and cursor[1] < start.way.size:
-        count += born(plan, start, horizon, cursor, lead[count:], kind[count:], now[count:])
+    while count < room and cursor[1] < days:
+        count += born(plan, start, horizon, days, cursor, lead[count:], kind[count:], now[count:])
     return lead[:count], kind[:count], now[:count]
 
 
-@kernel
+@bare
 def worth_of(plan: Plan, start: Start, lead: W64, who: int, kind: int) -> float:
     """Return what a lead books when it earns a full share of its value."""
     if who < start.lead.size and start.worth[who] == start.worth[who]:

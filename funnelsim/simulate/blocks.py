@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from funnelsim.simulate.jit import inlined, kernel
+from funnelsim.simulate.jit import bare, inlined, kernel
 from funnelsim.simulate.luck import W64
 from funnelsim.simulate.step import Plan, advance
 
@@ -17,6 +17,7 @@ Flags = NDArray[np.bool_]
 Words = NDArray[np.uint64]
 
 BLOCK = 1024
+LEAD, WHO, KIND, VISIT, PLACE = range(5)
 
 
 class Block(NamedTuple):
@@ -34,13 +35,28 @@ class Block(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """What happened: a lead entered a place; `visit` counts the stages that it has left before."""
+    """What happened: leads entered places.
 
-    lead: Words
-    who: Integers
-    kind: Integers
-    visit: Integers
-    place: Integers
+    Args:
+        number: (rows, 5) identity (its bits as a signed number), who (number in the run), kind that it
+            was before, visit (stages that it has left before) and place: columns LEAD to PLACE.
+        moment: (rows,) days.
+    """
+
+    number: Integers
+    moment: Floats
+
+
+class Served(NamedTuple):
+    """Visits to stages that need a rep.
+
+    Args:
+        number: (visits, 3) who, visit, and number of the work.
+        moment: (visits, 3) when the lead joined the line, work began, and work was done: nan where it gave
+            up or has not come to that before the horizon.
+    """
+
+    number: Integers
     moment: Floats
 
 
@@ -57,38 +73,17 @@ def new_block() -> Block:
 @kernel
 def new_rows(size: int) -> Rows:
     """Return room for rows."""
-    numbers = np.zeros((4, size), dtype=np.int64)
-    words = np.zeros(size, dtype=np.uint64)
-    return Rows(words, numbers[0], numbers[1], numbers[2], numbers[3], np.zeros(size))
+    return Rows(np.empty((size, 5), dtype=np.int64), np.empty(size))
 
 
 @kernel
 def with_room(rows: Rows, used: int, more: int) -> Rows:
     """Return rows with room for `more` rows after the first `used`, keeping those."""
-    if used + more <= rows.who.size:
+    if used + more <= rows.moment.size:
         return rows
     larger = new_rows(2 * (used + more))
-    larger.lead[:used], larger.who[:used], larger.kind[:used] = (
-        rows.lead[:used],
-        rows.who[:used],
-        rows.kind[:used],
-    )
-    larger.visit[:used], larger.place[:used] = rows.visit[:used], rows.place[:used]
-    larger.moment[:used] = rows.moment[:used]
+    larger.number[:used], larger.moment[:used] = rows.number[:used], rows.moment[:used]
     return larger
-
-
-@kernel
-def cut_rows(rows: Rows, used: int) -> Rows:
-    """Return the first `used` rows alone."""
-    return Rows(
-        rows.lead[:used],
-        rows.who[:used],
-        rows.kind[:used],
-        rows.visit[:used],
-        rows.place[:used],
-        rows.moment[:used],
-    )
 
 
 @inlined
@@ -96,14 +91,14 @@ def write(
     rows: Rows, used: int, lead: W64, who: int, kind: int, visit: int, place: int, moment: float
 ) -> int:
     """Write a row after the first `used` and return how many there are then."""
-    rows.lead[used], rows.who[used], rows.kind[used] = lead, who, kind
-    rows.visit[used], rows.place[used], rows.moment[used] = visit, place, moment
+    rows.number[used, LEAD], rows.number[used, WHO], rows.number[used, KIND] = np.int64(lead), who, kind
+    rows.number[used, VISIT], rows.number[used, PLACE], rows.moment[used] = visit, place, moment
     return used + 1
 
 
 @kernel
 def follow(
-    plan: Plan, block: Block, count: int, horizon: float, noted: Flags, stops: Flags, rows: Rows, used: int
+    plan: Plan, block: Block, count: int, horizon: float, noted: Flags, onward: Flags, rows: Rows, used: int
 ) -> tuple[Rows, int]:
     """Move a block's leads until all have ended, stopped or passed the horizon.
 
@@ -113,30 +108,41 @@ def follow(
         count: how many of them there are.
         horizon: day after which nothing is told.
         noted: (places,) places whose entering is written.
-        stops: (places,) places, noted too, at which a lead's life is no longer its own.
+        onward: (groups * places,) whether a lead of a group that enters a place lives on by itself.
         rows: room for what is written, after the first `used`.
 
     Returns:
         The rows, in larger room where needed, and how many there are.
     """
-    stages, visit = plan.shape[1], 0
+    visit = 0
     while count:
         rows = with_room(rows, used, count)
-        advance(
-            plan, visit, count, block.lead, block.kind, block.age, block.now,
-            block.luck, block.chance, block.moment, block.place,
-        )  # fmt: skip
-        kept = 0
+        count, used = follow_once(plan, block, count, visit, horizon, noted, onward, rows, used)
         visit += 1
-        for i in range(count):
-            moment, place, kind = block.moment[i], block.place[i], block.kind[i]
-            if moment >= horizon:
-                continue
-            if noted[place]:
-                used = write(rows, used, block.lead[i], block.who[i], kind, visit, place, moment)
-            block.lead[kept], block.who[kept] = block.lead[i], block.who[i]
-            block.kind[kept], block.now[kept] = plan.group[kind] * stages + place, moment
-            block.age[kept] = 0.0
-            kept += (place < stages) and not stops[place]
-        count = kept
     return rows, used
+
+
+@bare
+def follow_once(
+    plan: Plan, block: Block, count: int, visit: int, horizon: float, noted: Flags, onward: Flags,
+    rows: Rows, used: int,
+) -> tuple[int, int]:  # fmt: skip
+    """Move a block's leads out of their stages, and return how many go on and how many rows there are."""
+    advance(
+        plan, visit, count, block.lead, block.kind, block.age, block.now,
+        block.luck, block.chance, block.moment, block.place,
+    )  # fmt: skip
+    stages, places, kept = plan.shape[1], plan.booked.size, 0
+    for i in range(count):
+        moment, place, kind = block.moment[i], block.place[i], block.kind[i]
+        if moment >= horizon:
+            continue
+        if noted[place]:
+            used = write(rows, used, block.lead[i], block.who[i], kind, visit + 1, place, moment)
+        group = plan.group[kind]
+        block.lead[kept], block.who[kept] = block.lead[i], block.who[i]
+        block.kind[kept], block.now[kept] = group * stages + place, moment
+        kept += onward[group * places + place]
+    if not visit:
+        block.age[:kept] = 0.0
+    return kept, used

@@ -10,16 +10,22 @@ from numpy.typing import NDArray
 from funnelsim.simulate.births import Families, Start, born, referred, worth_of
 from funnelsim.simulate.blocks import (
     BLOCK,
+    KIND,
+    LEAD,
+    PLACE,
+    VISIT,
+    WHO,
     Block,
     Rows,
-    cut_rows,
+    Served,
     follow,
     new_block,
     new_rows,
     with_room,
     write,
 )
-from funnelsim.simulate.jit import kernel
+from funnelsim.simulate.jit import bare, inlined, kernel
+from funnelsim.simulate.luck import W64
 from funnelsim.simulate.step import Plan
 
 Floats = NDArray[np.float64]
@@ -35,21 +41,24 @@ class Asked(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What a run told: sums (periods, 2: open, new), and rows lead by lead; a birth is a row of visit 0."""
+    """What a run told: sums (periods, 2: open, new), rows (a birth has visit 0), and visits to rep stages."""
 
     revenue: Floats
     wins: Floats
     rows: Rows
+    served: Served
 
 
-@kernel
+@bare
 def fill(
-    plan: Plan, start: Start, horizon: float, cursor: Integers, brood: Rows, waiting: int, block: Block
-) -> tuple[int, int]:
-    """Put the next leads into a block: open deals, then the born, by way in and day, then the referred.
+    plan: Plan, start: Start, horizon: float, until: int, cursor: Integers,
+    brood: Rows, waiting: int, block: Block,
+) -> tuple[int, int]:  # fmt: skip
+    """Put the next leads into a block: open deals, then the born by day and way in, then the referred.
 
     Args:
-        cursor: what has been taken so far: leads, then way in, day and number of the next birth.
+        until: number of the first day whose births are not yet asked for.
+        cursor: what has been taken so far: leads, then day, way in and number of the next birth.
         brood: referred leads, of which the first `waiting` are still to be lived.
 
     Returns:
@@ -64,32 +73,32 @@ def fill(
         count += 1
     if count:
         return count, waiting
-    while waiting and (waiting >= BLOCK or cursor[1] == start.way.size) and count < BLOCK:
+    if waiting < BLOCK:
+        count = born(plan, start, horizon, until, cursor, block.lead, block.kind, block.now)
+    while waiting and count < BLOCK:
         waiting -= 1
-        block.lead[count], block.kind[count] = brood.lead[waiting], brood.kind[waiting]
+        block.lead[count], block.kind[count] = W64(brood.number[waiting, LEAD]), brood.number[waiting, KIND]
         block.now[count] = brood.moment[waiting]
         count += 1
-    if not count:
-        count = born(plan, start, horizon, cursor, block.lead, block.kind, block.now)
     for i in range(count):
         block.who[i], block.age[i] = cursor[0] + i, 0.0
     cursor[0] += count
     return count, waiting
 
 
-@kernel
+@bare
 def book(plan: Plan, start: Start, asked: Asked, rows: Rows, used: int, told: Told) -> None:
     """Add what rows earn to the sums of their periods; a birth earns nothing."""
     for i in range(used):
-        share = plan.booked[rows.place[i]]
-        if share == 0.0 or rows.visit[i] == 0:
+        share = plan.booked[rows.number[i, PLACE]]
+        if share == 0.0 or rows.number[i, VISIT] == 0:
             continue
         period = np.searchsorted(asked.edges, rows.moment[i], side="right") - 1
         if 0 <= period < told.wins.shape[0]:
-            origin = 0 if rows.who[i] < start.lead.size else 1
+            origin = 0 if rows.number[i, WHO] < start.lead.size else 1
             told.wins[period, origin] += 1.0
             told.revenue[period, origin] += share * worth_of(
-                plan, start, rows.lead[i], rows.who[i], rows.kind[i]
+                plan, start, W64(rows.number[i, LEAD]), rows.number[i, WHO], rows.number[i, KIND]
             )
 
 
@@ -99,12 +108,14 @@ def refer(
 ) -> tuple[Rows, int]:
     """Add the leads that rows refer, and that come before the horizon, to those that wait to be lived."""
     for i in range(used):
-        for number in range(families.place.size if rows.visit[i] else 0):
-            if families.place[number] != rows.place[i]:
+        for number in range(families.place.size if rows.number[i, VISIT] else 0):
+            if families.place[number] != rows.number[i, PLACE]:
                 continue
-            lead, moment = referred(plan, families, number, rows.lead[i], rows.visit[i], rows.moment[i])
+            lead, moment = referred(
+                plan, families, number, W64(rows.number[i, LEAD]), rows.number[i, VISIT], rows.moment[i]
+            )
             brood = with_room(brood, waiting, lead.size)
-            kind = plan.group[rows.kind[i]] * plan.shape[1] + families.stage[number]
+            kind = plan.group[rows.number[i, KIND]] * plan.shape[1] + families.stage[number]
             for child in range(lead.size):
                 if moment[child] < horizon:
                     waiting = write(brood, waiting, lead[child], 0, kind, 0, -1, moment[child])
@@ -127,14 +138,33 @@ def append(log: Rows, written: int, rows: Rows, used: int, first: int, count: in
     log = with_room(log, written, used)
     ends = np.zeros(count + 1, dtype=np.int64)
     for i in range(used):
-        ends[rows.who[i] - first + 1] += 1
+        ends[rows.number[i, WHO] - first + 1] += 1
     ends = written + np.cumsum(ends)
     for i in range(used):
-        to = ends[rows.who[i] - first]
-        ends[rows.who[i] - first] = write(
-            log, to, rows.lead[i], rows.who[i], rows.kind[i], rows.visit[i], rows.place[i], rows.moment[i]
-        )
+        who = rows.number[i, WHO] - first
+        copy(log, ends[who], rows, i)
+        ends[who] += 1
     return log, written + used
+
+
+@inlined
+def copy(log: Rows, to: int, rows: Rows, i: int) -> None:
+    """Copy row i into a log."""
+    for column in range(5):
+        log.number[to, column] = rows.number[i, column]
+    log.moment[to] = rows.moment[i]
+
+
+@kernel
+def stages_of(plan: Plan) -> NDArray[np.bool_]:
+    """Return whether a place is a stage, for each group and place, flat."""
+    return np.arange(plan.shape[0] * plan.booked.size) % plan.booked.size < plan.shape[1]
+
+
+@kernel
+def no_visits() -> Served:
+    """Return that nobody has been at a rep stage."""
+    return Served(np.empty((0, 3), dtype=np.int64), np.empty((0, 3)))
 
 
 @kernel
@@ -145,8 +175,8 @@ def live(plan: Plan, start: Start, families: Families, asked: Asked) -> Told:
         Sums by period, and, if asked for, all rows by lead (numbered as they were lived), then visit.
     """
     periods = asked.edges.size - 1
-    told = Told(np.zeros((periods, 2)), np.zeros((periods, 2)), new_rows(0))
-    noted, stops = plan.booked > 0.0, np.zeros(plan.booked.size, dtype=np.bool_)
+    told = Told(np.zeros((periods, 2)), np.zeros((periods, 2)), new_rows(0), no_visits())
+    noted, onward = plan.booked > 0.0, stages_of(plan)
     noted[families.place] = True
     noted |= asked.log
     block, rows, brood, log = new_block(), new_rows(BLOCK), new_rows(0), new_rows(0)
@@ -154,13 +184,17 @@ def live(plan: Plan, start: Start, families: Families, asked: Asked) -> Told:
     waiting, written, used = 0, 0, 0
     while True:
         first = cursor[0]
-        count, waiting = fill(plan, start, asked.horizon, cursor, brood, waiting, block)
+        count, waiting = fill(
+            plan, start, asked.horizon, start.counts.shape[1], cursor, brood, waiting, block
+        )
         if not count:
-            return Told(told.revenue, told.wins, cut_rows(log, written))
+            return Told(
+                told.revenue, told.wins, Rows(log.number[:written], log.moment[:written]), told.served
+            )
         used = 0
         if asked.log:
             rows, used = births(block, count, start.lead.size, rows)
-        rows, used = follow(plan, block, count, asked.horizon, noted, stops, rows, used)
+        rows, used = follow(plan, block, count, asked.horizon, noted, onward, rows, used)
         book(plan, start, asked, rows, used, told)
         if families.place.size:
             brood, waiting = refer(plan, families, asked.horizon, rows, used, brood, waiting)

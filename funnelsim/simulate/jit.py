@@ -8,23 +8,32 @@ from typing import TypeVar, cast
 
 import numba
 
+_njit: Callable[..., Callable[..., object]] = numba.njit
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
 def kernel(function: Function) -> Function:
-    """Compile a function at its first call and keep the machine code on disk."""
-    compiled = numba.njit(cache=True, error_model="numpy", nogil=True)(function)
-    return cast(Function, compiled)
+    """Compile a function that makes arrays, at its first call, and keep the machine code on disk."""
+    return cast(Function, _njit(cache=True, error_model="numpy", nogil=True)(function))
+
+
+def bare(function: Function) -> Function:
+    """Compile a function that makes no arrays: nothing is spent on counting who refers to them.
+
+    Counting costs more than the work itself where a call is one event of one lead and hands on
+    tuples of arrays.
+    """
+    return cast(Function, _njit(cache=True, error_model="numpy", nogil=True, _nrt=False)(function))
 
 
 def inlined(function: Function) -> Function:
     """Compile a small function into its callers, so that loops around it become vector instructions.
 
-    Neither here nor in `kernel` may arithmetic be reordered or fused: a lead's moments must come out
-    equal, bit for bit, in a vector loop and when Python calls the function for one lead.
+    Nowhere in this package may arithmetic be reordered or fused: a lead's moments must come out equal,
+    bit for bit, in a vector loop and when Python calls the function for one lead.
     """
-    compiled = numba.njit(cache=True, error_model="numpy", nogil=True, forceinline=True)(function)
-    return cast(Function, compiled)
+    made = _njit(cache=True, error_model="numpy", nogil=True, forceinline=True, _nrt=False)(function)
+    return cast(Function, made)
 
 
 def forget_outdated() -> None:

@@ -99,7 +99,7 @@ def on_grid(moment: float) -> float:
 @inlined
 def born_lead(cell: int, day: int, number: int) -> W64:
     """Return the identity of the number-th lead that a way in brings on a day."""
-    return W64((1 << 31) | (cell << 15) | day) << HALF | W64(number)
+    return W64((1 << 31) | (day << 16) | cell) << HALF | W64(number)
 
 
 @inlined

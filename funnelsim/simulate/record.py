@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from funnelsim.files import whole_file
 from funnelsim.model.model import Model, OpenDeals
 from funnelsim.simulate.births import Start, worths
-from funnelsim.simulate.blocks import Rows
+from funnelsim.simulate.blocks import Served
+from funnelsim.simulate.compiled import Told
 from funnelsim.simulate.step import Plan
 
 Floats = NDArray[np.float64]
@@ -26,7 +27,7 @@ OPEN, NEW = 0, 1
 class Run:
     """One replicate of all lives up to a day.
 
-    Leads are ordered: open deals as given, new leads by way in, day and number, referred leads by identity.
+    Leads are ordered: open deals as given, new leads by day, way in and number, referred leads by identity.
     Rows are ordered by lead, then time: one for each place that a lead entered from day 0 on.
 
     Args:
@@ -41,6 +42,7 @@ class Run:
         visit: (rows,) moves that the lead had made then, 0 for its entry into the funnel.
         place: (rows,) place number entered.
         day: (rows,) days since the as-of moment.
+        served: visits to stages that need a rep, in the order of leads and visits.
     """
 
     model: Model
@@ -56,6 +58,7 @@ class Run:
     visit: Integers
     place: Integers
     day: Floats
+    served: Served
 
     @cached_property
     def names(self) -> NDArray[np.object_]:
@@ -80,6 +83,31 @@ class Run:
             }
         )
 
+    @cached_property
+    def waits(self) -> pd.DataFrame:
+        """Visits to stages that need a rep: lead, stage, pool, joined, began, done, wait, gave_up; in days.
+
+        `began` is empty for a lead that gave up or still waits, `done` also where work goes on; `wait` is
+        the days in line, up to the end of the run for those that still wait.
+        """
+        who, visit, task = self.served.number.T
+        joined, began, done = self.served.moment.T
+        key = self.who * (1 << 24) + self.visit
+        after = who * (1 << 24) + visit + 1
+        next_row = np.minimum(np.searchsorted(key, after), max(key.size - 1, 0))
+        gone = np.isnan(began) & (key[next_row] == after if key.size else False)
+        end = np.where(
+            np.isnan(began), np.where(gone, self.day[next_row] if key.size else 0.0, self.days), began
+        )
+        stages = np.array([self.model.funnel.stages[one.stage] for one in self.model.work], dtype=object)
+        pools = np.array([self.model.pools[one.pool].name for one in self.model.work], dtype=object)
+        return pd.DataFrame(
+            {
+                "lead": self.names[who], "stage": stages[task], "pool": pools[task],
+                "joined": joined, "began": began, "done": done, "wait": end - joined, "gave_up": gone,
+            }
+        )  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Sums:
@@ -94,30 +122,40 @@ class Sums:
     wins: Floats
 
 
-def run_of(model: Model, days: float, deals: OpenDeals, plan: Plan, start: Start, rows: Rows) -> Run:
+def run_of(model: Model, days: float, deals: OpenDeals, plan: Plan, start: Start, told: Told) -> Run:
     """Return what an engine told as a run, its leads in an order that does not depend on the engine.
 
     Args:
-        rows: lead by lead, with a row of visit 0 for each lead born.
+        told: rows and visits to rep stages in any order, with a row of visit 0 for each lead born.
     """
-    births = rows.visit == 0
-    new, number = rows.lead[births], rows.who[births]
+    rows, served = told.rows, told.served
+    identity, number, before, visit, place = rows.number.T
+    births = visit == 0
+    new, born = identity[births].astype(np.uint64), number[births]
     rank = np.argsort(new ^ np.uint64(1 << 63), kind="stable")
     place_in_line = np.arange(len(deals) + new.size)
-    place_in_line[number[rank]] = len(deals) + np.arange(new.size)
+    place_in_line[born[rank]] = len(deals) + np.arange(new.size)
     lead = np.concatenate([start.lead, new[rank]])
-    kind = np.concatenate([start.kind, rows.kind[births][rank]])
-    who = place_in_line[rows.who]
+    kind = np.concatenate([start.kind, before[births][rank]])
+    who = place_in_line[number]
     order: Integers | slice = slice(None)
     if np.any(np.diff(who) < 0):
-        order = np.lexsort((rows.visit, who))
+        order = np.lexsort((visit, who))
     stage = kind % len(model.funnel.stages)
-    entered = np.where(births, rows.kind % len(model.funnel.stages), rows.place)
+    entered = np.where(births, before % len(model.funnel.stages), place)
     return Run(
         model, days, deals, lead, stage, kind // len(model.funnel.stages), _channels(model, lead, len(deals)),
         np.where(np.arange(lead.size) < len(deals), OPEN, NEW), worths(plan, start, lead, kind),
-        who[order], rows.visit[order], entered[order], rows.moment[order],
+        who[order], visit[order], entered[order], rows.moment[order], _work(served, place_in_line),
     )  # fmt: skip
+
+
+def _work(served: Served, place_in_line: Integers) -> Served:
+    """Return visits to rep stages in order, leads numbered as in the run."""
+    number = served.number.copy()
+    number[:, 0] = place_in_line[number[:, 0]]
+    order = np.lexsort((number[:, 1], number[:, 0]))
+    return Served(number[order], served.moment[order])
 
 
 def _channels(model: Model, lead: Words, opened: int) -> NDArray[np.object_]:
@@ -127,7 +165,7 @@ def _channels(model: Model, lead: Words, opened: int) -> NDArray[np.object_]:
         ["", *(cell.channel for cell in model.entries.cells), *(kind.channel for kind in model.referrals)],
         dtype=object,
     )
-    cell = (words >> np.uint64(47)).astype(np.int64) & 0xFFFF
+    cell = (words >> np.uint64(32)).astype(np.int64) & 0xFFFF
     referral = (words >> np.uint64(58)).astype(np.int64) & 0xF
     number = np.where(words >> np.uint64(63) == 1, cell, len(model.entries.cells) + referral)
     channels: NDArray[np.object_] = known[np.concatenate([np.zeros(opened, dtype=np.int64), 1 + number])]
@@ -137,11 +175,11 @@ def _channels(model: Model, lead: Words, opened: int) -> NDArray[np.object_]:
 def _name(word: int) -> str:
     """Return the name of a lead that was not in the pipeline.
 
-    >>> _name(1 << 63 | 2 << 47 | 30 << 32 | 4), _name(1 << 62)
+    >>> _name(1 << 63 | 30 << 48 | 2 << 32 | 4), _name(1 << 62)
     ('new-2-30-4', 'referred-4000000000000000')
     """
     if word >> 63:
-        return f"new-{word >> 47 & 0xFFFF}-{word >> 32 & 0x7FFF}-{word & 0xFFFFFFFF}"
+        return f"new-{word >> 32 & 0xFFFF}-{word >> 48 & 0x7FFF}-{word & 0xFFFFFFFF}"
     return f"referred-{word:016x}"
 
 

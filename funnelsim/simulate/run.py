@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from tqdm import tqdm  # type: ignore[import-untyped]
+from tqdm import tqdm
 
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.model.model import Model, OpenDeals, nobody
 from funnelsim.simulate.births import Start, families_of, start_of
 from funnelsim.simulate.compiled import Asked, Told, live
+from funnelsim.simulate.crew import crew_of
 from funnelsim.simulate.luck import MOST_REPLICATES, MOST_SEED
+from funnelsim.simulate.queues import live_with_reps
 from funnelsim.simulate.record import Run, Sums, run_of
 from funnelsim.simulate.step import Plan, plan
 
@@ -40,7 +42,7 @@ def simulate(
     deals = nobody() if open_deals is None else open_deals
     _check(days, seed, engine)
     start, ready, told = told_by(model, np.array([0.0, days]), deals, seed, replicate, engine, None, log=True)
-    return run_of(model, days, deals, ready, start, told.rows)
+    return run_of(model, days, deals, ready, start, told)
 
 
 def period_sums(
@@ -82,11 +84,14 @@ def told_by(
     ready = plan(model, seed, replicate, rate)
     start = start_of(model, ready, float(edges[-1]), deals)
     asked = Asked(float(edges[-1]), edges, log)
+    families, crew = families_of(model), crew_of(model, float(edges[-1]))
     if engine == "simpy":
         from funnelsim.simulate.simpy_engine import tell
 
-        return start, ready, tell(ready, start, families_of(model), asked)
-    return start, ready, live(ready, start, families_of(model), asked)
+        return start, ready, tell(ready, start, families, crew, asked)
+    if model.work:
+        return start, ready, live_with_reps(ready, start, families, crew, asked)
+    return start, ready, live(ready, start, families, asked)
 
 
 def _check(days: float, seed: int, engine: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from funnelsim.model.model import Model
-from funnelsim.simulate.jit import inlined, kernel
+from funnelsim.simulate.jit import bare, inlined
 from funnelsim.simulate.luck import BIRTH, MOVE, W32, W64, exponential, on_grid, uniform, words
 
 Floats = NDArray[np.float64]
@@ -116,9 +116,10 @@ def _split(by_exit: Floats) -> Floats:
 def bin_of(plan: Plan, row: int, hazard: float) -> int:
     """Return the bin in which a cumulative hazard is reached."""
     found = int(plan.guide[row, min(int(min(hazard * GUIDES_PER_UNIT, 1e6)), GUIDES - 1)])
+    found += hazard >= plan.cuts[row, found + 1, HAZARD]  # mostly enough, and no branch to guess wrong
     while hazard >= plan.cuts[row, found + 1, HAZARD]:
         found += 1
-    return found
+    return int(found)
 
 
 @inlined
@@ -174,12 +175,12 @@ def leave(plan: Plan, kind: int, age: float, now: float, luck: float) -> tuple[f
 def place_of(plan: Plan, kind: int, row: int, found: int, chance: float) -> int:
     """Return the place that a lead leaves to, given the bin in which it leaves."""
     column = 0
-    while chance >= plan.split[row, found, column]:
-        column += 1
+    for other in range(plan.split.shape[2] - 1):
+        column += chance >= plan.split[row, found, other]
     return int(plan.targets[kind, column])
 
 
-@kernel
+@bare
 def move(plan: Plan, lead: W64, visit: int, kind: int, age: float, now: float) -> tuple[float, int]:
     """Return the moment at which a lead leaves its stage and the place it goes to.
 
@@ -205,7 +206,7 @@ def birth_moment(plan: Plan, lead: W64) -> float:
     return float(np.float64(np.int64(first >> W64(32))) * 2.0**-32)
 
 
-@kernel
+@bare
 def amount(plan: Plan, lead: W64, group: int) -> float:
     """Return the value of a lead whose amount is not known: one of its group's, equally likely."""
     _, second = words(plan.seed, plan.replicate, lead, 0, BIRTH)
@@ -222,7 +223,7 @@ def drawn(quantiles: Floats, chance: float) -> float:
     return max(on_grid(days), 2.0**-32)
 
 
-@kernel
+@bare
 def advance(
     plan: Plan, visit: int, count: int, lead: NDArray[np.uint64], kind: Integers, age: Floats, now: Floats,
     luck: Floats, chance: Floats, moment: Floats, place: Integers,
