@@ -68,54 +68,86 @@ def calibrate(
     Raises:
         FunnelError: an unknown grouping, a half-life or horizon that is not positive, or no visit at all.
     """
+    seen = _counted(history, checked(groups, half_life, horizon), bins, half_life)
+    return fitted(seen, half_life, horizon, period, spend)
+
+
+def checked(groups: str, half_life: float, horizon: float) -> str:
+    """Return the column to group by, after a look at what calibration is asked.
+
+    Raises:
+        FunnelError: no such column, or days that are not positive.
+    """
     if groups not in GROUPINGS:
         raise FunnelError(f"groups '{groups}' is no column to group by; {nearest(groups, GROUPINGS[:3])}")
     if not (half_life > 0 and horizon > 0):
         raise FunnelError(f"half-life {half_life:g} and horizon {horizon:g}: both must be positive days")
-    seen = _counted(history, groups, bins, half_life)
+    return groups
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A history as calibration sees it.
+
+    Args:
+        history: of it, only what holds for all leads: as-of date, beginning, currency, fiscal year.
+        funnel, groups, grouped_by: the map, and the kinds of lead.
+        visits, counts: all visits as arrays, and what was counted in them.
+        entered: the visits by which leads came in, at least.
+        spells, booked: visits and wins that amounts are learnt from: all, or those of some leads.
+        won: moments of all wins.
+    """
+
+    history: History
+    funnel: Funnel
+    groups: tuple[str, ...]
+    grouped_by: str
+    visits: Visits
+    counts: Counts
+    entered: pd.DataFrame
+    spells: pd.DataFrame
+    booked: pd.DataFrame
+    won: pd.Series
+
+    @property
+    def began(self) -> float:
+        """Day on which recording began, in days since the as-of date."""
+        return float((self.history.began - self.history.until) / DAY)
+
+
+def fitted(
+    seen: Seen, half_life: float, horizon: float, period: float, spend: pd.DataFrame | None = None
+) -> Model:
+    """Return the model that what was seen makes; `calibrate` says what the arguments mean."""
+    known = seen.history
     entries, intake_notes = _intake(seen, horizon, spend)
-    booked = bookings(history)
     values, value_notes = fit_values(
-        seen.spells, booked, history.until, seen.funnel.stages, seen.groups, grouped_by=groups,
+        seen.spells, seen.booked, known.until, seen.funnel.stages, seen.groups, grouped_by=seen.grouped_by,
         half_life=half_life,
     )  # fmt: skip
     calendar, calendar_notes = win_calendar(
-        booked["at"], max(history.began, booked["at"].min()), history.until, history.period_start
+        seen.won, max(known.began, seen.won.min()), known.until, known.period_start
     )
     window = float(np.clip(period, SHORTEST_WINDOW, LONGEST_WINDOW))
     ahead = int(np.clip(horizon // window, 1, MOST_AHEAD))
     level = win_level(seen.visits, seen.funnel, seen.counts, window=window, ahead=ahead, began=seen.began)
     notes = (
-        *rate_notes(seen.visits, seen.funnel, seen.counts, half_life, seen.groups, groups),
+        *rate_notes(seen.visits, seen.funnel, seen.counts, half_life, seen.groups, seen.grouped_by),
         level_note(level, window),
         *intake_notes,
         *value_notes,
         *calendar_notes,
-        *warnings_of(seen.visits, seen.funnel, seen.counts, history),
+        *warnings_of(seen.visits, seen.funnel, seen.counts, known),
     )
     table = table_of(seen.counts, seen.funnel, level.factor)
     return Model(
-        seen.funnel, seen.groups, table, entries, values, history.until, history.currency, counts=seen.counts,
+        seen.funnel, seen.groups, table, entries, values, known.until, known.currency, counts=seen.counts,
         win_spread=level.spread, win_level=level.factor, calendar=calendar, notes=notes,
-        grouped_by=groups if len(seen.groups) > 1 else "",
+        grouped_by=seen.grouped_by if len(seen.groups) > 1 else "",
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """A history as calibration sees it: its visits, as a frame and as arrays, and what was counted."""
-
-    history: History
-    spells: pd.DataFrame
-    funnel: Funnel
-    groups: tuple[str, ...]
-    grouped_by: str
-    began: float
-    visits: Visits
-    counts: Counts
-
-
-def _counted(history: History, grouped_by: str, bins: Sequence[float] | Floats, half_life: float) -> _Seen:
+def _counted(history: History, grouped_by: str, bins: Sequence[float] | Floats, half_life: float) -> Seen:
     """Return the history's visits and counts; refuse one without any visit."""
     visited = spells(history)
     if visited.empty:
@@ -125,18 +157,19 @@ def _counted(history: History, grouped_by: str, bins: Sequence[float] | Floats, 
     funnel = funnel_of(visited, history.stages, history.won, history.lost)
     visits = visits_of(visited, funnel, names, grouped_by=grouped_by, began=began)
     counts = count_visits(visits, (len(names), *funnel.targets.shape), bins, half_life)
-    return _Seen(history, visited, funnel, names, grouped_by, began, visits, counts)
+    booked = bookings(history)
+    return Seen(history, funnel, names, grouped_by, visits, counts, visited, visited, booked, booked["at"])
 
 
-def _intake(seen: _Seen, horizon: float, spend: pd.DataFrame | None) -> tuple[Entries, tuple[str, ...]]:
+def _intake(seen: Seen, horizon: float, spend: pd.DataFrame | None) -> tuple[Entries, tuple[str, ...]]:
     """Return the leads to come, with how they answer to spend where that is known, and words."""
     entries, notes = fit_entries(
-        seen.spells, seen.funnel.stages, seen.groups, grouped_by=seen.grouped_by, began=seen.began,
+        seen.entered, seen.funnel.stages, seen.groups, grouped_by=seen.grouped_by, began=seen.began,
         horizon=horizon,
     )  # fmt: skip
     if spend is None:
         return entries, notes
-    answers = fit_response(seen.history, spend)
+    answers = fit_response(seen.history, spend, visits=seen.entered)
     return replace(entries, spend=answers), (*notes, *spend_words(answers, spend))
 
 
@@ -176,7 +209,16 @@ def group_names(spells: pd.DataFrame, column: str) -> tuple[str, ...]:
     """
     if not column or column not in spells:
         return (ALL,)
-    sizes = spells.drop_duplicates("lead")[column].astype(object).replace("", np.nan).value_counts()
+    return large_groups(group_sizes(spells, column))
+
+
+def group_sizes(spells: pd.DataFrame, column: str) -> pd.Series:
+    """Return the number of leads of each value of a column, most leads first."""
+    return spells.drop_duplicates("lead")[column].astype(object).replace("", np.nan).value_counts()
+
+
+def large_groups(sizes: pd.Series) -> tuple[str, ...]:
+    """Return the groups that are large enough to stand alone, and "other" for the rest; sizes descend."""
     large = [str(name) for name in sizes[sizes >= LEADS_OF_A_GROUP].index if str(name) != OTHER][:MOST_GROUPS]
     if not large:
         return (ALL,)

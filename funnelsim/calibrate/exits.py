@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +19,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 OTHER = "other"
+BLOCK = 500_000
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,13 @@ class Visits:
 
     def __len__(self) -> int:
         return len(self.stage)
+
+    def rows(self, which: slice | Integers) -> Visits:
+        """Return some of the visits."""
+        return Visits(
+            self.stage[which], self.group[which], self.exit[which],
+            self.start[which], self.since[which], self.dwell[which],
+        )  # fmt: skip
 
 
 def funnel_of(
@@ -150,14 +160,28 @@ def count_visits(
 
     Source: occurrence / exposure rates: Holford, Biometrics 1980, doi:10.2307/2529982.
     """
-    groups, stages, exits = shape
     edges = _checked(bins)
+    blocks = [visits.rows(slice(start, start + BLOCK)) for start in range(0, max(len(visits), 1), BLOCK)]
+    return functools.reduce(
+        operator.add, (_count_block(block, shape, edges, half_life, window) for block in blocks)
+    )
+
+
+def _count_block(
+    visits: Visits,
+    shape: tuple[int, int, int],
+    edges: Floats,
+    half_life: float,
+    window: tuple[float, float],
+) -> Counts:
+    """Count as many visits at a time as memory is sure to hold."""
+    groups, stages, exits = shape
     since = np.maximum(visits.since, window[0] - visits.start)
     until = np.minimum(visits.dwell, window[1] - visits.start)
     at_risk = until >= since
     limits = np.clip(np.append(edges, np.inf)[None, :], since[:, None], np.maximum(until, since)[:, None])
     days = np.diff(_weight(visits.start[:, None] + limits, half_life), axis=1)
-    place = visits.group * stages + visits.stage
+    place = visits.group.astype(np.int64) * stages + visits.stage
     left = at_risk & (visits.exit >= 0) & (visits.dwell < window[1] - visits.start)
     age_bin = np.searchsorted(edges, visits.dwell, side="right") - 1
     full = (groups, stages, len(edges))

@@ -48,7 +48,12 @@ NOTHING = Answer(PRIOR, np.inf, 0)
 
 
 def fit_response(
-    history: History, spend: pd.DataFrame, *, prior: float = PRIOR, prior_error: float = PRIOR_ERROR
+    history: History,
+    spend: pd.DataFrame,
+    *,
+    visits: pd.DataFrame | None = None,
+    prior: float = PRIOR,
+    prior_error: float = PRIOR_ERROR,
 ) -> tuple[Spend, ...]:
     """Return today's spend and elasticity of every channel that the spend table and the leads both name.
 
@@ -60,6 +65,7 @@ def fit_response(
     Args:
         history: what happened; leads need a channel.
         spend: channel, start, spend, as `read_spend` returns; rows from the as-of date on are not used.
+        visits: the visits by which leads came in, where they are known already.
         prior, prior_error: what is believed of an elasticity before looking, mean and standard deviation.
 
     Returns:
@@ -69,7 +75,7 @@ def fit_response(
     Raises:
         FunnelError: no channel of the spend table is a channel of the leads.
     """
-    visits = visits_in(history)
+    visits = visits_in(history) if visits is None else visits
     rows = visits[visits["entry"] | visits["reopened"]]
     known = [name for name in rows["channel"].unique() if name]
     ours = matched(spend["channel"].unique(), known)

@@ -144,15 +144,7 @@ def _in_window(
 ) -> tuple[float, float]:
     """Return wins observed, and expected, within a window of days."""
     alive = (visits.start < window[1]) & (visits.start + visits.dwell >= window[0])
-    rows = np.flatnonzero(alive)
-    part = Visits(
-        visits.stage[rows],
-        visits.group[rows],
-        visits.exit[rows],
-        visits.start[rows],
-        visits.since[rows],
-        visits.dwell[rows],
-    )
+    part = visits.rows(np.flatnonzero(alive))
     found = count_visits(part, counts.events.shape[:3], counts.edges, window=window)
     observed = float((found.events * winning_exits(funnel)[:, :, None]).sum())
     return observed, float((rate * found.exposure).sum())

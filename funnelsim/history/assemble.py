@@ -57,9 +57,9 @@ def assemble(raw: Raw, as_of: str | datetime.date | pd.Timestamp | None = None) 
     Raises:
         FunnelError: no row can be used, or no place looks like a win.
     """
-    rows, aside = _complete(raw.rows)
+    rows, aside = complete(raw.rows)
     rows, spelling = _one_spelling(rows, raw.stages + raw.won + raw.lost)
-    until = moment(as_of) if as_of is not None else _last_day(rows["at"], raw.file)
+    until = moment(as_of) if as_of is not None else last_day(rows["at"], raw.file)
     every = rows
     rows, late = _set_aside(rows, (rows["at"] >= until).to_numpy(), "after the as-of date", "future dates")
     rows = _sorted(rows)
@@ -101,7 +101,7 @@ def _set_aside(
     return rows[~wrong], found(kind, rows[wrong], f"set aside: {why}")
 
 
-def _complete(rows: pd.DataFrame) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
+def complete(rows: pd.DataFrame) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
     """Return the rows that have a lead, a stage and a date."""
     findings: tuple[Finding, ...] = ()
     for column, word in (("lead", "a lead"), ("stage", "a stage"), ("at", "a date")):
@@ -113,27 +113,43 @@ def _complete(rows: pd.DataFrame) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
 
 def _one_spelling(rows: pd.DataFrame, stated: tuple[str, ...]) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
     """Return rows where stages that differ by case and marks only are spelled as stated, or as most are."""
-    often = rows["stage"].value_counts()
-    usual = {plain(name): name for name in stated if plain(name)}
-    for name in map(str, often.index):
-        usual.setdefault(plain(name) or name, name)
-    spelled = (
-        rows["stage"].map({name: usual[plain(str(name)) or str(name)] for name in often.index}).astype("str")
-    )
+    spelled = rows["stage"].map(spellings(rows["stage"].value_counts(), stated)).astype("str")
     other = rows[(spelled != rows["stage"]).to_numpy()]
     return rows.assign(stage=spelled), found(
         "other spellings of a stage", other, "kept: under the usual spelling"
     )
 
 
-def _last_day(at: pd.Series, file: str) -> pd.Timestamp:
-    """Return the end of the last day with events; a few dates far beyond all others are no last day."""
+def spellings(often: pd.Series, stated: tuple[str, ...]) -> dict[str, str]:
+    """Return each name's spelling: as stated, else as most rows have it.
+
+    Args:
+        often: name -> rows, most rows first.
+
+    >>> spellings(pd.Series({"Closed Won": 9, "closed-won": 1, "Open": 5}), ("open",))
+    {'Closed Won': 'Closed Won', 'closed-won': 'Closed Won', 'Open': 'open'}
+    """
+    usual = {plain(name): name for name in stated if plain(name)}
+    for name in map(str, often.index):
+        usual.setdefault(plain(name) or name, name)
+    return {name: usual[plain(name) or name] for name in map(str, often.index)}
+
+
+def last_day(at: pd.Series, file: str, size: int | None = None) -> pd.Timestamp:
+    """Return the end of the last day with events; a few dates far beyond all others are no last day.
+
+    Args:
+        at: moments.
+        file: its name, for the sentence.
+        size: their number, where `at` holds only the latest of them.
+    """
     times = np.sort(at.to_numpy(dtype="datetime64[us]"))
+    size = times.size if size is None else size
     if times.size == 0:
         raise FunnelError(f"{file}: no row has a lead, a stage and a date")
-    tail = times[-max(3, times.size // 200) - 1 :]
+    tail = times[-max(3, size // 200) - 1 :]
     far = np.flatnonzero(np.diff(tail) > np.timedelta64(180, "D"))
-    last = tail[int(far[0])] if far.size and times.size > 20 else times[-1]
+    last = tail[int(far[0])] if far.size and size > 20 else times[-1]
     return pd.Timestamp(last).normalize() + DAY
 
 

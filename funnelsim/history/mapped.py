@@ -56,7 +56,12 @@ class Sheets:
 
 
 def read_mapped(
-    table: Table, mapping: Mapping, folders: tuple[Path, ...] = (), extra: Table | None = None
+    table: Table,
+    mapping: Mapping,
+    folders: tuple[Path, ...] = (),
+    extra: Table | None = None,
+    *,
+    whole: bool = True,
 ) -> Raw:
     """Return the rows of a table whose columns a mapping names.
 
@@ -65,11 +70,12 @@ def read_mapped(
         mapping: what its columns and stages mean.
         folders: where the attributes file may lie; the first that has it counts.
         extra: the attributes, where they are read already.
+        whole: whether a stage or value without a row is suspicious; in a part of a file it is not.
 
     Raises:
         FunnelError: a column, stage or file that the mapping names does not exist; says the nearest.
     """
-    table, findings = _where(table, mapping)
+    table, findings = _where(table, mapping, whole)
     extra = _attributes_file(mapping, folders) if extra is None else extra
     order = {"day first": True, "month first": False}.get(mapping.date_order or "")
     sheets = Sheets(table, extra, mapping, _order(table, extra, mapping) if order is None else order)
@@ -80,7 +86,7 @@ def read_mapped(
         rows = _by_event(sheets)
     rows = _with_attributes(rows, sheets)
     won, lost = mapping.ends
-    rows, more = _only_ours(rows, mapping, table.file)
+    rows, more = _only_ours(rows, mapping, table.file, whole)
     if mapping.value_known == "win" and "value" in rows.columns:
         rows["value"] = rows["value"].where(rows["stage"].isin(won))
     return Raw(
@@ -103,13 +109,13 @@ def _whole_day(text: str) -> pd.Timedelta:
     return pd.Timedelta(days=0 if re.search(r"[T: ]", text.strip()) else 1)
 
 
-def _where(table: Table, mapping: Mapping) -> tuple[Table, tuple[Finding, ...]]:
+def _where(table: Table, mapping: Mapping, whole: bool) -> tuple[Table, tuple[Finding, ...]]:
     frame, findings = table.frame, []
     for name, wanted in mapping.where.items():
         allowed = [str(value) for value in (wanted if isinstance(wanted, list) else [wanted])]
         cells = Table(frame, table.file, "").text(name, "where")
         for value in allowed:
-            if not (cells == value).any():
+            if whole and not (cells == value).any():
                 near = nearest(value, sorted(cells.unique())[:1000])
                 raise FunnelError(
                     f"{table.file}: no row has {shown(value)} in column '{name}' (where); {near}"
@@ -203,14 +209,16 @@ def _with_attributes(rows: pd.DataFrame, sheets: Sheets) -> pd.DataFrame:
     return rows
 
 
-def _only_ours(rows: pd.DataFrame, mapping: Mapping, file: str) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
+def _only_ours(
+    rows: pd.DataFrame, mapping: Mapping, file: str, whole: bool
+) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
     """Return the rows of the stages that the mapping names, under our names."""
     there = set(map(str, rows["stage"].unique()))
     won, lost = mapping.ends
     stated = mapping.ours or {name: name for name in won + lost}
     findings: tuple[Finding, ...] = ()
     for name in stated:
-        if name not in there:
+        if whole and name not in there:
             hint = nearest(name, sorted(there - set(stated)))
             if hint.startswith("did you mean"):
                 raise FunnelError(f"{file}: no row has the stage {shown(name)} of the mapping; {hint}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +30,14 @@ class Quality:
     read: int = 0
     used: int = 0
     findings: tuple[Finding, ...] = ()
+
+    def __add__(self, other: Quality) -> Quality:
+        """Return the tally of both readings, each kind of oddity with its first example."""
+        kinds: dict[str, Finding] = {}
+        for line in self.findings + other.findings:
+            known = kinds.get(line.kind)
+            kinds[line.kind] = line if known is None else replace(known, count=known.count + line.count)
+        return Quality(self.read + other.read, self.used + other.used, tuple(kinds.values()))
 
 
 def example(rows: pd.DataFrame) -> str:

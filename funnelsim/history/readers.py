@@ -60,11 +60,35 @@ def read_history(
     found, folders = _opened(path, made.encoding, made.sheet, query or made.query)
     if folder is not None:
         folders = (folder, *folders)
-    if source is None and {"columns", "dates", "outcome"} & set(said):
-        raw = _by_mapping(found, said, file, folders)
-    else:
-        raw = _by_source(found, said, file, folders, source)
+    raw = understood(found, said, file, folders, source)
     return assemble(protected(raw, personal, anonymise), as_of)
+
+
+def understood(
+    found: tuple[Table, ...],
+    said: Said,
+    file: str,
+    folders: tuple[Path, ...],
+    source: str | None,
+    whole: bool = True,
+) -> Raw:
+    """Return what tables say: by their mapping where it names columns, else by what they look like.
+
+    Args:
+        found: the tables.
+        said, file: the mapping's content and its name.
+        folders: where other files may lie.
+        source: how to read them; recognised when None.
+        whole: whether these are all rows, so that a stage without a row is suspicious.
+    """
+    if by_mapping(said, source):
+        return _by_mapping(found, said, file, folders, whole)
+    return _by_source(found, said, file, folders, source, whole)
+
+
+def by_mapping(said: Said, source: str | None) -> bool:
+    """Return whether the mapping alone decides how a table is read."""
+    return source is None and bool({"columns", "dates", "outcome"} & set(said))
 
 
 def _opened(
@@ -82,7 +106,9 @@ def _opened(
     return read_tables(place, encoding, sheet), (place if place.is_dir() else place.parent,)
 
 
-def _by_mapping(found: tuple[Table, ...], said: Said, file: str, folders: tuple[Path, ...]) -> Raw:
+def _by_mapping(
+    found: tuple[Table, ...], said: Said, file: str, folders: tuple[Path, ...], whole: bool
+) -> Raw:
     from funnelsim.history.mapped import read_mapped
     from funnelsim.history.mapping import stated
 
@@ -94,19 +120,23 @@ def _by_mapping(found: tuple[Table, ...], said: Said, file: str, folders: tuple[
     made = stated(said, file)
     shape = "one row per lead" if made.dates or made.outcome else "one row per stage entered"
     words = f"{found[0].file}, read by its mapping as a table with {shape} ({found[0].words})"
-    return replace(read_mapped(found[0], made, folders), source=words)
+    return replace(read_mapped(found[0], made, folders, whole=whole), source=words)
 
 
 def _by_source(
-    found: tuple[Table, ...], said: Said, file: str, folders: tuple[Path, ...], name: str | None
+    found: tuple[Table, ...], said: Said, file: str, folders: tuple[Path, ...], name: str | None, whole: bool
 ) -> Raw:
     from funnelsim.history.mapped import read_mapped
     from funnelsim.history.mapping import stated
 
     recipe = recognised(found, name)
-    columns = {**_part(recipe.mapping), **_part(said)}
+    columns = {**part_of(recipe.mapping), **part_of(said)}
     raw = read_mapped(
-        recipe.table, stated({**recipe.mapping, **said, "columns": columns}, file), folders, recipe.extra
+        recipe.table,
+        stated({**recipe.mapping, **said, "columns": columns}, file),
+        folders,
+        recipe.extra,
+        whole=whole,
     )
     return replace(
         raw,
@@ -116,7 +146,8 @@ def _by_source(
     )
 
 
-def _part(said: Said) -> Said:
+def part_of(said: Said) -> Said:
+    """Return what a mapping says of columns."""
     columns = said.get("columns", {})
     return dict(columns) if isinstance(columns, dict) else {}
 
