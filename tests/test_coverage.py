@@ -39,8 +39,9 @@ def record() -> pd.DataFrame:
             for measure, actual in (("revenue", company.revenue), ("wins", float(company.wins))):
                 row = table.loc[measure]
                 inside = row["0.10"] <= actual <= row["0.90"]
-                rows.append((kind, measure, actual, row["mean"], row["sd"], inside, row["0.50"] > actual))
-    columns = ["kind", "measure", "actual", "mean", "sd", "inside", "above"]
+                below = (float(row["0.50"] < actual) + float(row["0.50"] <= actual)) / 2
+                rows.append((kind, measure, actual, row["mean"], row["sd"], inside, below))
+    columns = ["kind", "measure", "actual", "mean", "sd", "inside", "below"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -50,10 +51,10 @@ def test_eight_of_ten_intervals_hold_what_came(record: pd.DataFrame, measure: st
     assert 0.72 <= mine["inside"].mean() <= 0.88
 
 
-def test_luck_alone_is_too_narrow(record: pd.DataFrame) -> None:
-    """The planted fault, rates and intake taken as known, is found out by the same band of 72 to 88 %."""
-    mine = record[(record["kind"] == "luck alone") & (record["measure"] == "wins")]
-    assert mine["inside"].mean() < 0.72
+def test_luck_alone_holds_clearly_less(record: pd.DataFrame) -> None:
+    """The planted fault, rates and intake taken as known: of the same 300 outcomes 30 more fall outside."""
+    held = record.groupby("kind")["inside"].mean()
+    assert held["luck alone"] < held["whole"] - 0.08
 
 
 def test_what_was_expected_came_on_the_whole(record: pd.DataFrame) -> None:
@@ -61,4 +62,4 @@ def test_what_was_expected_came_on_the_whole(record: pd.DataFrame) -> None:
     mine = record[(record["kind"] == "whole") & (record["measure"] == "wins")]
     error = np.sqrt((mine["sd"] ** 2).sum())
     assert abs(mine["actual"].sum() - mine["mean"].sum()) < 4 * error
-    assert abs((mine["above"]).mean() - 0.5) < 4 * 0.5 / np.sqrt(COMPANIES)
+    assert abs(mine["below"].mean() - 0.5) < 4 * 0.5 / np.sqrt(COMPANIES)

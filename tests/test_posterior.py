@@ -44,12 +44,22 @@ def model_with(counts: Counts, funnel: Funnel = ONE, levers: tuple[RateLever, ..
     return replace(model, levers=levers, table=table_under(levers, base))
 
 
-def test_one_pseudo_event_at_the_stage_rate() -> None:
-    """Stage rate (6 + 2 + 1 + 1) / 100; the win's part of the pseudo-event is (8 + .25) / (10 + .5)."""
+def test_half_a_pseudo_event_at_the_rate_of_the_bin_before() -> None:
+    """Stage rate (6 + 2 + 1 + 1) / 100; the win's part of the first pseudo-event is (8 + .25) / (10 + .5)."""
     counts = Counts(np.array([0.0, 5.0]), np.array([[[[6.0, 2], [1, 1]]]]), np.array([[[60.0, 40]]]))
-    win = 8.25 / 10.5
-    expected = [[(6 + win) / 70, (2 + win) / 50], [(2 - win) / 70, (2 - win) / 50]]
-    assert_allclose(posterior_table(counts, ONE)[0, 0], expected)
+    win = 0.5 * 8.25 / 10.5
+    first = np.array([6 + win, 1.5 - win]) / (60 + 0.5 / 0.1)
+    second = (np.array([2, 1]) + 0.5 * first / first.sum()) / (40 + 0.5 / first.sum())
+    assert_allclose(posterior_table(counts, ONE)[0, 0], np.stack([first, second], axis=1))
+
+
+def test_leads_that_waited_long_are_not_taken_for_new_ones() -> None:
+    """40 of 50 leave in the first bin, one in the second, none of 3 in the last: the rate falls with them."""
+    events = np.array([[[[30.0, 1, 0], [10, 0, 0]]]])
+    counts = Counts(np.array([0.0, 10, 100]), events, np.array([[[250.0, 400, 30]]]))
+    rate = posterior_table(counts, ONE)[0, 0].sum(axis=0)
+    assert_allclose(rate[0], 40 / 250, rtol=0.05)
+    assert rate[2] < rate[1] < 0.005
 
 
 def test_an_exit_that_nobody_took_is_rare_and_one_that_does_not_exist_is_never_taken() -> None:
@@ -67,7 +77,7 @@ def test_without_any_lead_there_are_rates_all_the_same() -> None:
 
 def test_parameter_and_process_variance_add_up() -> None:
     """Rate ~ Gamma(20 events, 100 days), 30 days at risk: mean 6, variance 6 (chance) + 1.8 (parameter)."""
-    counts = Counts(np.array([0.0]), np.array([[[[19.0]]]]), np.array([[[95.0]]]))
+    counts = Counts(np.array([0.0]), np.array([[[[19.5]]]]), np.array([[[97.5]]]))
     alone = Funnel("alone", ("Open",), ("Won",), (("Won",),), {"Won": 1.0})
     number = 40_000
     mean = 30 * draw_counts(counts, number, np.random.default_rng(5), alone).ravel()

@@ -18,7 +18,7 @@ UNTIL = pd.Timestamp("2026-01-01")
 BINS = np.array([0.0, 7.0, 30.0])
 FUNNEL = Funnel("two", ("Lead", "Offer"), ("Won", "Lost"), (("Offer", "Lost"), ("Won", "Lost")), {"Won": 1.0})
 DRAWS, REPLICATES, RANKS = 99, 100, 10
-# So many that the prior, one pseudo-event in each bin, which is not what rates are drawn from, fades.
+# So many that the prior, half an event in each bin, which is not what rates are drawn from, fades.
 LEADS, YEAR, BEGAN, SEED = 1500, 365.0, -120.0, 20_260_101
 UNEVEN = 1e-4
 

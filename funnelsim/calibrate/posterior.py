@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 STRENGTHS = np.geomspace(0.3, 3000.0, 61)
 LEAST_RATE = 1e-9
 PRIOR_EXITS = 0.5
+PRIOR_EVENTS = 0.5
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,9 @@ class Posterior:
 def posterior(counts: Counts, funnel: Funnel | None = None) -> Posterior:
     """Return the posterior of the rates.
 
-    Each age bin of a stage has one pseudo-event at the stage's pooled rate, divided over its exits as
-    the stage's leavers are. Multipliers of groups are shrunk as in Clayton and Kaldor.
+    Each age bin of a stage has half a pseudo-event at the rates of the bin before it, the first one at
+    the stage's pooled rate: leads that have waited long are like those that have waited almost as long, and
+    not like new ones. Multipliers of groups are shrunk as in Clayton and Kaldor.
 
     Args:
         counts: leavers and days at risk.
@@ -69,8 +71,7 @@ def posterior(counts: Counts, funnel: Funnel | None = None) -> Posterior:
     possible = events.sum(-1) > 0 if funnel is None else funnel.targets >= 0
     split = _exit_split(events, possible)
     stage_rate = np.maximum(events.sum((1, 2)), PRIOR_EXITS) / np.maximum(days.sum(-1), 1.0)
-    shape = events + split[..., None]
-    exposure = np.broadcast_to((days + 1.0 / stage_rate[:, None])[:, None, :], shape.shape)
+    shape, exposure = _along_ages(events, days, split * stage_rate[:, None])
     rate = shape / exposure
     expected = (rate[None] * at_risk[:, :, None, :]).sum(-1)
     by_group = strength(counts.events.sum(-1), expected)
@@ -198,6 +199,24 @@ def _last_maximum(values: Floats) -> NDArray[np.intp]:
 def _shrunk(k: Floats, observed: Floats, expected: Floats) -> Floats:
     ratio: Floats = (k + observed) / (k + expected)
     return ratio
+
+
+def _along_ages(events: Floats, days: Floats, first: Floats) -> tuple[Floats, Floats]:
+    """Return Gamma shape and exposure of every bin, its prior being the posterior mean of the bin before.
+
+    Args:
+        events: (stages, exits, bins) leavers.
+        days: (stages, bins) at risk.
+        first: (stages, exits) rates that stand before the first bin.
+    """
+    shape, exposure = np.empty_like(events), np.empty_like(events)
+    before = first
+    for b in range(events.shape[-1]):
+        known = PRIOR_EVENTS / np.maximum(before.sum(axis=1, keepdims=True), LEAST_RATE)
+        shape[..., b] = events[..., b] + known * before
+        exposure[..., b] = days[:, None, b] + known
+        before = shape[..., b] / exposure[..., b]
+    return shape, exposure
 
 
 def _exit_split(events: Floats, possible: NDArray[np.bool_]) -> Floats:
