@@ -65,15 +65,29 @@ def period_sums(
         FunnelError: an unknown engine, edges that do not ascend, rates of another shape.
     """
     deals = nobody() if open_deals is None else open_deals
-    ends = np.asarray(edges, dtype=np.float64)
-    _check(float(ends[-1]), seed, engine)
-    _check_sums(model, ends, replications, rates)
+    ends = checked_edges(model, edges, seed, engine, replications, rates)
     revenue, wins = (np.zeros((replications, ends.size - 1, 2)) for _ in range(2))
     for replicate in tqdm(range(replications), desc="simulating", disable=not progress, leave=False):
         rate = None if rates is None else rates[replicate]
         _, _, told = told_by(model, ends, deals, seed, replicate, engine, rate, log=False)
         revenue[replicate], wins[replicate] = told.revenue, told.wins
     return Sums(revenue, wins)
+
+
+def checked_edges(
+    model: Model, edges: ArrayLike, seed: int, engine: str, replications: int, rates: Floats | None
+) -> Floats:
+    """Return the ends of the periods as an array, or refuse what cannot be simulated."""
+    ends = np.asarray(edges, dtype=np.float64)
+    if ends.size < 2 or np.any(np.diff(ends) <= 0) or ends[0] < 0:
+        raise FunnelError(f"the ends of the periods are {ends.tolist()}; expected ascending days from 0 on")
+    _check(float(ends[-1]), seed, engine)
+    if not 0 < replications <= MOST_REPLICATES:
+        raise FunnelError(f"{replications} replications; expected a whole number from 1 on")
+    expected = (replications, *model.table.rate.shape)
+    if rates is not None and rates.shape != expected:
+        raise FunnelError(f"rates of shape {rates.shape}; expected {expected}, one draw per replicate")
+    return ends
 
 
 def told_by(
@@ -101,13 +115,3 @@ def _check(days: float, seed: int, engine: str) -> None:
         raise FunnelError(f"the seed is {seed}; expected a whole number from 0 to 2 ** 64 - 1")
     if not 0 <= days < np.inf:
         raise FunnelError(f"{days:g} days to simulate; expected a number of days from 0 on")
-
-
-def _check_sums(model: Model, edges: Floats, replications: int, rates: Floats | None) -> None:
-    if edges.size < 2 or np.any(np.diff(edges) <= 0) or edges[0] < 0:
-        raise FunnelError(f"the ends of the periods are {edges.tolist()}; expected ascending days from 0 on")
-    if not 0 < replications <= MOST_REPLICATES:
-        raise FunnelError(f"{replications} replications; expected a whole number from 1 on")
-    expected = (replications, *model.table.rate.shape)
-    if rates is not None and rates.shape != expected:
-        raise FunnelError(f"rates of shape {rates.shape}; expected {expected}, one draw per replicate")
