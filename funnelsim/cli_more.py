@@ -131,10 +131,11 @@ def simulate(
     seed: Seed = 1,
     engine: Annotated[str, typer.Option(help="simpy or compiled")] = "simpy",
     scenario: Annotated[Path | None, typer.Option(help="YAML with levers to pull")] = None,
+    reps: Annotated[list[str] | None, typer.Option(help="another size of a pool: 'sales=12'")] = None,
 ) -> None:
     """Simulate a stated funnel and write its event log, itself a valid history."""
     from funnelsim.forecast.export import mapping_text
-    from funnelsim.model.scenario import apply_scenario, read_scenario
+    from funnelsim.model.scenario import apply_scenario, read_scenario, with_sizes
     from funnelsim.model.stated import load_funnel
     from funnelsim.simulate.record import write_log
     from funnelsim.simulate.run import simulate as live
@@ -143,6 +144,7 @@ def simulate(
     model = load_funnel(funnel)
     if scenario:
         model = apply_scenario(model, read_scenario(scenario, model))
+    model = with_sizes(model, reps or ())
     run = live(model, days, seed=seed, engine=engine)
     write_log(run, output)
     guide = output.with_name(f"{output.stem}.map.yaml")

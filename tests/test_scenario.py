@@ -20,7 +20,7 @@ from funnelsim.model.levers import RepsLever, Scenario
 from funnelsim.model.model import Model
 from funnelsim.model.rates import constant_table
 from funnelsim.model.reps import Draw, Pool, Referral, Work
-from funnelsim.model.scenario import _staffed, apply_scenario, read_scenario
+from funnelsim.model.scenario import _staffed, apply_scenario, read_scenario, with_sizes
 from funnelsim.model.scenario_file import scenario_funnel
 from funnelsim.model.stated import load_funnel
 from funnelsim.model.values import Values
@@ -440,3 +440,17 @@ def test_every_shipped_scenario_fits_its_model(path: Path) -> None:
     changed = apply_scenario(model, made)
     assert made.question.endswith("?")
     assert (changed is model) == (made.changes == ())
+
+
+def test_sizes_of_pools_by_name() -> None:
+    other = with_sizes(company(), ["closers=12"])
+    assert other.pools[0].size.tolist() == [12, 12]
+    assert with_sizes(other, []) is other
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("closer=2", "did you mean 'closers'"), ("closers=two", "'two' given")]
+)
+def test_wrong_sizes_are_refused(text: str, words: str) -> None:
+    with pytest.raises(FunnelError, match=words):
+        with_sizes(company(), [text])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from funnelsim.errors import FunnelError
+from funnelsim.errors import FunnelError, nearest
 from funnelsim.model.entries import Change as IntakeLever
 from funnelsim.model.entries import Entries
 from funnelsim.model.levers import (
@@ -52,6 +52,24 @@ def apply_scenario(model: Model, scenario: Scenario) -> Model:
         work=tuple(replace(w, time=_longer(w.time, i, levers)) for i, w in enumerate(model.work)),
         referrals=tuple(replace(r, mean=r.mean * _factor(i, levers)) for i, r in enumerate(model.referrals)),
     )
+
+
+def with_sizes(model: Model, sizes: Iterable[str]) -> Model:
+    """Return the model with other sizes of some pools, each said as "name=number".
+
+    Raises:
+        FunnelError: no such pool, or no whole number of reps.
+    """
+    names = [pool.name for pool in model.pools]
+    levers = []
+    for text in sizes:
+        name, _, number = text.rpartition("=")
+        if name.strip() not in names:
+            raise FunnelError(f"reps '{text}': no pool '{name.strip() or text}'; {nearest(name, names)}")
+        if not number.strip().isdecimal():
+            raise FunnelError(f"reps '{text}': '{number}' given, expected a whole number of reps")
+        levers.append(RepsLever(names.index(name.strip()), to=int(number), start=-np.inf))
+    return replace(model, pools=_pools(model.pools, levers)) if levers else model
 
 
 def _table(model: Model, levers: tuple[RateLever, ...]) -> RateTable:
