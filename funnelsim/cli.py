@@ -90,12 +90,22 @@ def calibrate(
     source: Source = None,
     anonymise: Anonymise = None,
     spend: Spend = None,
+    large: Annotated[
+        bool, typer.Option("--large", help="read in parts, as is done from 128 MiB or 3 million rows on")
+    ] = False,
 ) -> None:
-    """Fit the funnel to a history and write the model as JSON."""
+    """Fit the funnel to a history, also to one larger than memory, and write the model as JSON."""
     from funnelsim.calibrate.calibrate import calibrate as fit
+    from funnelsim.calibrate.large import calibrate_large
+    from funnelsim.history.cut import is_large
     from funnelsim.model.store import save_model
 
-    model = fit(history_of(history, mapping, as_of, source, anonymise), spend=spend_of(spend))
+    if large or is_large(history):
+        model, _ = calibrate_large(
+            history, mapping, as_of, source, anonymise=anonymise, spend=spend_of(spend)
+        )
+    else:
+        model = fit(history_of(history, mapping, as_of, source, anonymise), spend=spend_of(spend))
     save_model(model, output)
     for note in model.notes:
         typer.echo(f"- {note}")

@@ -6,6 +6,7 @@ import functools
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from funnelsim.model.rates import DEFAULT_BINS, Counts
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Codes = NDArray[np.integer[Any]]
 
 OTHER = "other"
 BLOCK = 500_000
@@ -34,9 +36,9 @@ class Visits:
         dwell: age at which the lead left, or at which we stopped looking.
     """
 
-    stage: Integers
-    group: Integers
-    exit: Integers
+    stage: Codes
+    group: Codes
+    exit: Codes
     start: Floats
     since: Floats
     dwell: Floats

@@ -141,7 +141,8 @@ def file_bytes(path: str | Path) -> bytes:
             raise FunnelError(f"{path}: not a file")
         if kind.st_size > LARGEST:
             raise FunnelError(
-                f"{path}: {kind.st_size:,} bytes; at most {LARGEST:,} are read: split it by date"
+                f"{path}: {kind.st_size:,} bytes; at most {LARGEST:,} are read at once; `funnelsim "
+                "calibrate` reads larger files in parts, with DuckDB (pip install 'funnelsim[formats]')"
             )
         with Path(path).open("rb") as stream:
             head = stream.read(LONGEST_LINE)
