@@ -161,6 +161,34 @@ deal_id,deal_name,date_stage_entered,pipeline_stage_label
     assert (made.won, made.lost) == (("Closed won",), ("Closed lost",))
 
 
+PAIRS = """7,Müller,qualifiedtobuy,2026-01-01 09:00
+8,"Big, Ltd",contractsent,2026-01-06 10:00,qualifiedtobuy,2026-01-02 10:00
+9,x,closedwon,2026-01-09 08:00,contractsent,2026-01-05 08:00,qualifiedtobuy,2026-01-03 08:00
+"""
+
+
+@pytest.mark.parametrize("header", ["Deal ID,Deal Name,Deal Stage,Timestamp\n", "Deal ID,Deal Name\n", ""])
+def test_hubspot_history_with_all_changes_in_one_row(tmp_path: Path, header: str) -> None:
+    made = read(tmp_path, header + PAIRS)
+    assert "HubSpot property history with the changes of a deal in one row" in made.source
+    assert moves(made) == [
+        "7 qualifiedtobuy 01",
+        *("8 qualifiedtobuy 02", "8 contractsent 06"),
+        *("9 qualifiedtobuy 03", "9 contractsent 05", "9 closedwon 09"),
+    ]
+    assert made.stages == ("qualifiedtobuy", "contractsent")
+    assert made.won == ("closedwon",)
+    assert made.quality.read == made.quality.used == 6
+    assert any("last 20 changes" in limit for limit in made.limits)
+
+
+def test_a_row_too_long_is_no_history_in_pairs(tmp_path: Path) -> None:
+    with pytest.raises(FunnelError, match="row 3: 6 cells, but the header has 4"):
+        read(tmp_path, "Deal ID,Deal Name,Deal Stage,Timestamp\n" + PAIRS.replace(",2026-01-05 08:00", ""))
+    made = read(tmp_path, "Deal ID,Deal Name\n" + PAIRS + "9,x,,2026-01-10\n10,y,closedlost,2026-01-10\n")
+    assert count(made, "rows without a stage") == 1
+
+
 def test_pipedrive_list_is_one_stage_so_that_no_visit_is_missing(tmp_path: Path) -> None:
     made = read(tmp_path, """
 Deal - ID,Deal - Title,Deal - Owner,Deal - Value,Deal - Currency of Value,\

@@ -16,6 +16,7 @@ from funnelsim.files import shown
 LONGEST_LINE = 1 << 24
 LONGEST_NAME = 200
 MOST_XML = 1 << 29
+MOMENT = re.compile(r"\s*(\d{4}-\d\d-\d\d|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{13}\s*$)")
 SEPARATORS = (",", ";", "\t", "|")
 
 
@@ -130,10 +131,27 @@ def _ragged(text: str, separator: str, name: str) -> pd.DataFrame:
     except csv.Error as error:
         raise FunnelError(f"{name}: not a table: {error} (is a quotation mark left open?)") from None
     width = len(rows[0]) if rows else 0
+    if any(len(row) > width for row in rows) and all(_in_pairs(row) for row in rows[1:] if any(row)):
+        return _pairs(rows)
     for number, row in enumerate(rows, start=1):
         if any(cell.strip() for cell in row[width:]):
             raise FunnelError(f"{name}, row {number}: {len(row)} cells, but the header has {width}")
     return pd.DataFrame([row[:width] + [""] * (width - len(row)) for row in rows], dtype="str")
+
+
+def _in_pairs(row: list[str]) -> bool:
+    """Return whether a row is a name or two, then values each with its moment, as HubSpot wrote histories."""
+    cells = row[: max((place for place, cell in enumerate(row, 1) if cell.strip()), default=0)]
+    return len(cells) >= 4 and len(cells) % 2 == 0 and all(MOMENT.match(cell) for cell in cells[3::2])
+
+
+def _pairs(rows: list[list[str]]) -> pd.DataFrame:
+    """Return such rows at full width, under a header with "value 1", "timestamp 1", "value 2" and so on."""
+    width = max(len(row) + len(row) % 2 for row in rows)
+    named = [] if _in_pairs(rows[0]) else [rows.pop(0)]
+    header = [*(named[0] if named else ["Record ID", "Name"])[:2]]
+    header += [f"{word} {number}" for number in range(1, width // 2) for word in ("value", "timestamp")]
+    return pd.DataFrame([header, *(row + [""] * (width - len(row)) for row in rows)], dtype="str")
 
 
 def _unique(names: Iterable[str]) -> list[str]:

@@ -176,6 +176,21 @@ def property_history(table: Table, _: tuple[Table, ...]) -> Recipe:
     )
 
 
+def pairs(table: Table, _: tuple[Table, ...]) -> Recipe:
+    """The older history of one property: id, name, then a value and its moment for each change."""
+    lead = str(table.frame.columns[0])
+    parts = []
+    for number in range(1, len(table.frame.columns) // 2):
+        cells = {name: table.text(f"{name} {number}") for name in ("value", "timestamp")}
+        part = pd.DataFrame({lead: table.text(lead), **cells, "place": range(len(table.frame))})
+        part.index = pd.Index([f"{row} (change {number})" for row in part.index])
+        parts.append(part[(part["value"] != "").to_numpy() | (part["timestamp"] != "").to_numpy()])
+    rows = pd.concat(parts).sort_values("place", kind="stable").drop(columns="place")
+    columns = {"lead": lead, "stage": "value", "at": "timestamp"}
+    words = "a HubSpot property history with the changes of a deal in one row"
+    return Recipe(Table(rows, table.file, table.words), {"columns": columns}, words, (TWENTY,))
+
+
 def connector(table: Table, _: tuple[Table, ...]) -> Recipe:
     """What Fivetran makes of it: one row per stage that a deal entered."""
     columns = columns_of(
@@ -195,6 +210,7 @@ def _has_stamps(columns: frozenset[str]) -> bool:
 SOURCES = (
     Source("hubspot", _has_stamps, dated),
     Source("hubspot-history", having("dealid", "property", "timestamp", "value"), property_history),
+    Source("hubspot-pairs", having("value 1", "timestamp 1"), pairs),
     Source("hubspot-connector", having("deal_id", "pipeline_stage_label", "date_stage_entered"), connector),
     Source("hubspot-two-dates", having("deal stage", "create date", "close date"), two_dates),
     Source("hubspot-two-dates-internal", having("dealstage", "createdate", "closedate"), two_dates),
