@@ -53,7 +53,7 @@ def test_named_scenarios_and_funnels_exist():
 
 
 def test_every_notebook_is_in_the_table_and_the_other_way_round():
-    named = set(re.findall(r"\| \[?`?(\d\d_\w+)", README))
+    named = set(re.findall(r"\| \[(\d\d_\w+)\]", README))
     assert named == {path.stem for path in (ROOT / "notebooks").glob("[0-9]*.ipynb")}
 
 
