@@ -180,9 +180,15 @@ def _span(crew: Crew, pool: int, moment: float) -> int:
 def needs(plan: Plan, crew: Crew, task: int, lead: W64, visit: int) -> tuple[float, float]:
     """Return the work time that a lead needs, and the days after which it gives up waiting (inf: never)."""
     first, second = words(plan.seed, plan.replicate, lead, visit, WORK)
+    return times(crew, task, uniform(first), uniform(second))
+
+
+@inlined
+def times(crew: Crew, task: int, chance: float, other: float) -> tuple[float, float]:
+    """Return work time and patience, given a lead's luck."""
     begin, middle, end = crew.work[task, TIME], crew.work[task, PATIENCE], crew.work[task, PATIENCE_END]
-    time = drawn(crew.quantiles[begin:middle], uniform(first))
-    return time, drawn(crew.quantiles[middle:end], uniform(second)) if end > middle else np.inf
+    time = drawn(crew.quantiles[begin:middle], chance)
+    return time, drawn(crew.quantiles[middle:end], other) if end > middle else np.inf
 
 
 @inlined

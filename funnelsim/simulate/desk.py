@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from funnelsim.simulate.blocks import KIND, LEAD, VISIT, WHO
 from funnelsim.simulate.jit import bare, inlined, kernel
-from funnelsim.simulate.luck import W64
+from funnelsim.simulate.luck import MOVE, W32, W64, WORK, exponential, uniform, words
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -17,9 +17,11 @@ Words = NDArray[np.uint64]
 
 JOIN, EXPIRE, DONE, RESIZE, SERVE, GONE, SERVED, WALK = range(8)
 NONE = -1
-ROOM, EVENTS, FREE, DAY_END = range(4)
+ROOM, EVENTS, FREE, DAY_END, SLOT = range(5)
 WHAT, LEFT, RIGHT, REFS = range(4, 8)
-JOINED, SINCE, RANK, WHEN = range(4)
+JOINED, SINCE, RANK, WHEN, LUCK, CHANCE, TIME, PATIENCE = range(8)
+SLOTS = 512
+BATCH = 512
 
 
 class Desk(NamedTuple):
@@ -29,14 +31,17 @@ class Desk(NamedTuple):
         number: (items, 8) columns LEAD to VISIT as in `Rows`; WHAT happens next, or has become, of it; the
             two children in its line, a skew heap (LEFT links free items too); REFS, how many events and
             lines speak of it. For events of a pool, KIND is the pool.
-        moment: (items, 4) when a lead joined the line and entered the funnel, its rank in the line, and
-            when its event comes.
-        when, item: (events,) the heap of the day's coming events; later ones lie in a list for each day.
-        behind: (items,) next in that list.
+        moment: (items, 8) when a lead joined the line and entered the funnel, its rank in the line, when
+            its event comes, and its luck at this visit: LUCK and CHANCE as in `depart` (LUCK below 0: not
+            drawn yet), TIME and PATIENCE as in `times`.
+        when, item: (events,) the heap of coming events, those of the present slot of the day.
+        behind: (items,) next in the lists of later events.
+        soon: (SLOTS,) first in the list of each slot of the day.
         later: (days + 1,) first in the list of each day.
         root: (pools,) first in line.
         asked_for: (pools,) last moment at which a pool was asked to serve.
-        used: (4,) items ever used, events of the day coming, first free item, and the day's end.
+        used: (5,) items ever used, events on the heap, first free item, the day's end, the present slot.
+        batch, luck: (3, BATCH) items, leads and visits, and (4, BATCH) their luck, drawn together.
     """
 
     number: Integers
@@ -44,20 +49,24 @@ class Desk(NamedTuple):
     when: Floats
     item: Integers
     behind: Integers
+    soon: Integers
     later: Integers
     root: Integers
     asked_for: Floats
     used: Integers
+    batch: Integers
+    luck: Floats
 
 
 @kernel
 def new_desk(pools: int, days: int, room: int) -> Desk:
     """Return an empty desk with room for so many items and events."""
-    used = np.array([0, 0, NONE, 0])
+    used = np.array([0, 0, NONE, 0, 0])
     return Desk(
-        np.empty((room, 8), dtype=np.int64), np.empty((room, 4)), np.empty(room),
-        np.empty(room, dtype=np.int64), np.empty(room, dtype=np.int64),
+        np.empty((room, 8), dtype=np.int64), np.empty((room, 8)), np.empty(room),
+        np.empty(room, dtype=np.int64), np.empty(room, dtype=np.int64), np.full(SLOTS, NONE),
         np.full(days + 1, NONE), np.full(pools, NONE), np.full(pools, -1.0), used,
+        np.empty((3, BATCH), dtype=np.int64), np.empty((4, BATCH)),
     )  # fmt: skip
 
 
@@ -72,8 +81,8 @@ def roomy(desk: Desk, more: int) -> Desk:
     larger.when[:held], larger.item[:held] = desk.when[:held], desk.item[:held]
     larger.behind[:held] = desk.behind[:held]
     return Desk(
-        larger.number, larger.moment, larger.when, larger.item, larger.behind, desk.later, desk.root,
-        desk.asked_for, desk.used,
+        larger.number, larger.moment, larger.when, larger.item, larger.behind, desk.soon, desk.later,
+        desk.root, desk.asked_for, desk.used, desk.batch, desk.luck,
     )  # fmt: skip
 
 
@@ -95,6 +104,7 @@ def new_item(desk: Desk, what: int, lead: W64, who: int, kind: int, visit: int) 
     desk.number[item, WHAT], desk.number[item, LEAD], desk.number[item, WHO] = what, np.int64(lead), who
     desk.number[item, KIND], desk.number[item, VISIT], desk.number[item, REFS] = kind, visit, 0
     desk.number[item, LEFT], desk.number[item, RIGHT] = NONE, NONE
+    desk.moment[item, LUCK] = -1.0
     return int(item)
 
 
@@ -129,23 +139,79 @@ def sooner(desk: Desk, when: float, item: int, other_when: float, other: int) ->
 def expect(desk: Desk, when: float, item: int) -> None:
     """Put an event on the agenda; it is before the horizon, and an item has one at most."""
     desk.number[item, REFS] += 1
-    if when < desk.used[DAY_END]:
-        put_on_heap(desk, when, item)
-        return
-    day = int(when)
-    desk.moment[item, WHEN] = when
-    desk.behind[item] = desk.later[day]
-    desk.later[day] = item
+    if when >= desk.used[DAY_END]:
+        desk.moment[item, WHEN] = when
+        desk.behind[item] = desk.later[int(when)]
+        desk.later[int(when)] = item
+    else:
+        expect_today(desk, when, item)
 
 
 @bare
-def wake(desk: Desk, day: int) -> None:
-    """Begin a day, numbered from 1: its events come off their list."""
-    desk.used[DAY_END] = day
+def expect_today(desk: Desk, when: float, item: int) -> None:
+    """Put an event on the agenda of the present day."""
+    slot = int((when - (desk.used[DAY_END] - 1)) * SLOTS)
+    if slot <= desk.used[SLOT]:
+        put_on_heap(desk, when, item)
+    else:
+        desk.moment[item, WHEN] = when
+        desk.behind[item] = desk.soon[slot]
+        desk.soon[slot] = item
+
+
+@bare
+def wake(desk: Desk, day: int, seed: W64, replicate: W32) -> None:
+    """Begin a day, numbered from 1: draw the luck of who joins a line on it, and put its events in slots."""
+    desk.used[DAY_END], desk.used[SLOT] = day, NONE
     item = desk.later[day - 1]
     while item != NONE:
-        put_on_heap(desk, desk.moment[item, WHEN], item)
-        item = desk.behind[item]
+        count = 0
+        while item != NONE and count < BATCH:
+            desk.batch[0, count], desk.batch[1, count] = item, desk.number[item, LEAD]
+            desk.batch[2, count] = desk.number[item, VISIT]
+            item = desk.behind[item]
+            count += 1
+        draw(desk.batch, count, seed, replicate, desk.luck)
+        for i in range(count):
+            drawn = desk.batch[0, i]
+            desk.moment[drawn, LUCK], desk.moment[drawn, CHANCE] = desk.luck[0, i], desk.luck[1, i]
+            desk.moment[drawn, TIME], desk.moment[drawn, PATIENCE] = desk.luck[2, i], desk.luck[3, i]
+            expect_today(desk, desk.moment[drawn, WHEN], drawn)
+
+
+@bare
+def draw(batch: Integers, count: int, seed: W64, replicate: W32, luck: Floats) -> None:
+    """Draw the luck of leads at a rep stage; without branches, so that it becomes vector instructions."""
+    for i in range(count):
+        first, second = words(seed, replicate, W64(batch[1, i]), batch[2, i], MOVE)
+        luck[0, i], luck[1, i] = exponential(first), uniform(second)
+    for i in range(count):
+        first, second = words(seed, replicate, W64(batch[1, i]), batch[2, i], WORK)
+        luck[2, i], luck[3, i] = uniform(first), uniform(second)
+
+
+@bare
+def ensure_luck(desk: Desk, item: int, seed: W64, replicate: W32) -> None:
+    """Draw the luck of a lead that comes to a rep stage on the day on which that became known."""
+    if desk.moment[item, LUCK] < 0.0:
+        desk.batch[0, 0], desk.batch[1, 0] = item, desk.number[item, LEAD]
+        desk.batch[2, 0] = desk.number[item, VISIT]
+        draw(desk.batch, 1, seed, replicate, desk.luck)
+        desk.moment[item, LUCK], desk.moment[item, CHANCE] = desk.luck[0, 0], desk.luck[1, 0]
+        desk.moment[item, TIME], desk.moment[item, PATIENCE] = desk.luck[2, 0], desk.luck[3, 0]
+
+
+@bare
+def next_moment(desk: Desk) -> float:
+    """Return when the next event of the day comes, inf if there is none, and have it on the heap."""
+    while not desk.used[EVENTS] and desk.used[SLOT] < SLOTS - 1:
+        desk.used[SLOT] += 1
+        item = desk.soon[desk.used[SLOT]]
+        desk.soon[desk.used[SLOT]] = NONE
+        while item != NONE:
+            put_on_heap(desk, desk.moment[item, WHEN], item)
+            item = desk.behind[item]
+    return float(desk.when[0]) if desk.used[EVENTS] else np.inf
 
 
 @bare
@@ -227,30 +293,3 @@ def step_up(desk: Desk, pool: int) -> int:
     item = desk.root[pool]
     desk.root[pool] = merged(desk, desk.number[item, LEFT], desk.number[item, RIGHT])
     return int(item)
-
-
-@bare
-def push(heap: Floats, size: int, value: float) -> None:
-    """Put a value on a heap of `size` values, least first."""
-    at = size
-    while at and heap[(at - 1) // 2] > value:
-        heap[at] = heap[(at - 1) // 2]
-        at = (at - 1) // 2
-    heap[at] = value
-
-
-@bare
-def replace_first(heap: Floats, size: int, value: float) -> None:
-    """Take the least of `size` values off a heap and put another on it."""
-    at = 0
-    while True:
-        child = 2 * at + 1
-        if child >= size:
-            break
-        if child + 1 < size and heap[child + 1] < heap[child]:
-            child += 1
-        if heap[child] >= value:
-            break
-        heap[at] = heap[child]
-        at = child
-    heap[at] = value

@@ -23,8 +23,6 @@ from funnelsim.simulate.desk import (
     expect,
     lead_of,
     new_item,
-    push,
-    replace_first,
     stand,
 )
 from funnelsim.simulate.jit import bare, kernel
@@ -159,3 +157,30 @@ def take_slot(scene: Scene, slots: Slots, pool: int, now: float) -> int:
         slots.away[pool, slots.tally[AWAY, pool]] = slot
         slots.tally[AWAY, pool] += 1
     return NONE
+
+
+@bare
+def push(heap: Floats, size: int, value: float) -> None:
+    """Put a value on a heap of `size` values, least first."""
+    at = size
+    while at and heap[(at - 1) // 2] > value:
+        heap[at] = heap[(at - 1) // 2]
+        at = (at - 1) // 2
+    heap[at] = value
+
+
+@bare
+def replace_first(heap: Floats, size: int, value: float) -> None:
+    """Take the least of `size` values off a heap and put another on it."""
+    at = 0
+    while True:
+        child = 2 * at + 1
+        if child >= size:
+            break
+        if child + 1 < size and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= value:
+            break
+        heap[at] = heap[child]
+        at = child
+    heap[at] = value

@@ -9,61 +9,56 @@ from funnelsim.simulate.births import Families, Start
 from funnelsim.simulate.blocks import (
     BLOCK,
     KIND,
-    LEAD,
-    PLACE,
     VISIT,
     WHO,
-    Block,
     Rows,
     Served,
     follow,
     new_block,
     new_rows,
     with_room,
-    write,
 )
 from funnelsim.simulate.compiled import Asked, Told, births, book, copy, fill, no_visits, refer
 from funnelsim.simulate.crew import (
     CHANGE,
     CHANGE_END,
-    GIVES_UP_TO,
     MOST,
     PLAIN,
     POOL,
     Crew,
     finish,
-    needs,
     speed_of,
+    times,
     work_time,
 )
 from funnelsim.simulate.desk import (
     DONE,
-    EVENTS,
     EXPIRE,
     GONE,
     JOIN,
     JOINED,
     NONE,
+    PATIENCE,
     RESIZE,
     SERVE,
     SERVED,
-    SINCE,
+    TIME,
     WALK,
     WHAT,
     Desk,
     crowded,
+    ensure_luck,
     expect,
-    lead_of,
     let_go,
     new_desk,
     new_item,
     next_event,
-    push,
+    next_moment,
     roomy,
     step_up,
     wake,
 )
-from funnelsim.simulate.jit import bare, inlined, kernel
+from funnelsim.simulate.jit import bare, kernel
 from funnelsim.simulate.line import (
     AWAY,
     BACK,
@@ -72,100 +67,16 @@ from funnelsim.simulate.line import (
     call,
     line_up,
     new_slots,
+    push,
     scene_of,
     serve_plainly,
     take_slot,
 )
 from funnelsim.simulate.luck import W64
-from funnelsim.simulate.step import Plan, move
+from funnelsim.simulate.step import Plan
+from funnelsim.simulate.walk import admit, give_up, settle, walk
 
 Floats = NDArray[np.float64]
-
-
-@inlined
-def join(desk: Desk, lead: W64, who: int, kind: int, visit: int, moment: float, since: float) -> None:
-    """Let a lead come to a rep stage; the desk must have room."""
-    item = new_item(desk, JOIN, lead, who, kind, visit)
-    desk.moment[item, JOINED], desk.moment[item, SINCE] = moment, since
-    expect(desk, moment, item)
-
-
-@bare
-def settle(scene: Scene, desk: Desk, rows: Rows, used: int, first: int, since: Floats) -> None:
-    """Let the leads of rows that entered a rep stage come there; the desk must have room.
-
-    Args:
-        first: number of the lead whose moment of entering the funnel is the first of `since`.
-    """
-    stages = scene.plan.shape[1]
-    for i in range(used):
-        place, visit = rows.number[i, PLACE], rows.number[i, VISIT]
-        kind = scene.plan.group[rows.number[i, KIND]] * stages + place
-        if visit and place < stages and scene.stops[kind]:
-            who, lead = rows.number[i, WHO], W64(rows.number[i, LEAD])
-            join(desk, lead, who, kind, visit, rows.moment[i], since[who - first])
-
-
-@bare
-def admit(scene: Scene, desk: Desk, block: Block, count: int) -> int:
-    """Let leads of a block that are born at a rep stage join its line, and return how many others remain."""
-    kept = 0
-    for i in range(count):
-        if scene.stops[block.kind[i]] and block.who[i] >= scene.start.lead.size:
-            join(desk, block.lead[i], block.who[i], block.kind[i], 0, block.now[i], block.now[i])
-            continue
-        block.lead[kept], block.who[kept], block.kind[kept] = block.lead[i], block.who[i], block.kind[i]
-        block.age[kept], block.now[kept] = block.age[i], block.now[i]
-        kept += 1
-    return kept
-
-
-@bare
-def walk(
-    scene: Scene, desk: Desk, item: int, kind: int, visit: int, now: float, rows: Rows, used: int
-) -> int:
-    """Move an item's lead, fresh in a stage, until it ends, joins a line, or time or room for rows ends.
-
-    Returns:
-        How many rows there are.
-    """
-    plan, lead, who = scene.plan, lead_of(desk, item), desk.number[item, WHO]
-    while now < scene.asked.horizon and used < rows.moment.size:
-        now, place = move(plan, lead, visit, kind, 0.0, now)
-        if now >= scene.asked.horizon:
-            return used
-        visit += 1
-        if scene.noted[place]:
-            used = write(rows, used, lead, who, kind, visit, place, now)
-        kind = plan.group[kind] * plan.shape[1] + place
-        if place >= plan.shape[1]:
-            return used
-        if scene.stops[kind]:
-            join(desk, lead, who, kind, visit, now, desk.moment[item, SINCE])
-            return used
-    if now < scene.asked.horizon:
-        later = new_item(desk, WALK, lead, who, kind, visit)
-        desk.moment[later, SINCE] = desk.moment[item, SINCE]
-        expect(desk, now, later)
-    return used
-
-
-@bare
-def give_up(scene: Scene, desk: Desk, item: int, now: float, rows: Rows, used: int) -> int:
-    """Send a lead that has lost its patience on its way, and return how many rows there are."""
-    if now >= scene.asked.horizon:
-        return used
-    plan, kind, visit = scene.plan, desk.number[item, KIND], desk.number[item, VISIT] + 1
-    lead, who = lead_of(desk, item), desk.number[item, WHO]
-    place = scene.crew.work[scene.crew.task[kind], GIVES_UP_TO]
-    if scene.noted[place]:
-        used = write(rows, used, lead, who, kind, visit, place, now)
-    after = plan.group[kind] * plan.shape[1] + place
-    if place < plan.shape[1] and scene.stops[after]:
-        join(desk, lead, who, after, visit, now, desk.moment[item, SINCE])
-    elif place < plan.shape[1]:
-        used = walk(scene, desk, item, after, visit, now, rows, used)
-    return used
 
 
 @bare
@@ -190,9 +101,8 @@ def serve(scene: Scene, desk: Desk, slots: Slots, pool: int, now: float) -> tupl
     if slot == NONE:
         return NONE, np.inf
     crew, item = scene.crew, step_up(desk, pool)
-    time, _ = needs(
-        scene.plan, crew, crew.task[desk.number[item, KIND]], lead_of(desk, item), desk.number[item, VISIT]
-    )
+    chance, other = desk.moment[item, TIME], desk.moment[item, PATIENCE]
+    time, _ = times(crew, crew.task[desk.number[item, KIND]], chance, other)
     done = finish(crew, pool, now, work_time(time, speed_of(crew, pool, slot % crew.pool[pool, MOST], now)))
     desk.number[item, WHAT] = SERVED
     if done < scene.asked.horizon:
@@ -226,7 +136,8 @@ def outcome(scene: Scene, desk: Desk, slots: Slots, item: int, now: float) -> tu
     crew, what = scene.crew, desk.number[item, WHAT]
     if what == JOIN:
         task = crew.task[desk.number[item, KIND]]
-        time, patience = needs(scene.plan, crew, task, lead_of(desk, item), desk.number[item, VISIT])
+        ensure_luck(desk, item, scene.plan.seed, scene.plan.replicate)
+        time, patience = times(crew, task, desk.moment[item, TIME], desk.moment[item, PATIENCE])
         if not crew.pool[crew.work[task, POOL], PLAIN]:
             line_up(scene, desk, item, patience)
             return NONE, np.nan, np.inf, np.inf
@@ -258,7 +169,7 @@ def happen(
         How many rows and how many visits to rep stages there are.
     """
     used, most = 0, 0 if scene.families.place.size else rows.moment.size - 2
-    while desk.used[EVENTS] and desk.when[0] < until and used <= most:
+    while used <= most and next_moment(desk) < until:
         if crowded(desk) or seen == len(served.moment):
             break
         now = desk.when[0]
@@ -330,8 +241,8 @@ def live_with_reps(plan: Plan, start: Start, families: Families, crew: Crew, ask
     waiting, written, seen = 0, 0, 0
     for day in range(1, days + 1):
         until = min(float(day), asked.horizon)
-        wake(desk, day)
-        while waiting or cursor[1] < day or (desk.used[EVENTS] and desk.when[0] < until):
+        wake(desk, day, plan.seed, plan.replicate)
+        while waiting or cursor[1] < day or next_moment(desk) < until:
             first = cursor[0]
             count, waiting = fill(plan, start, asked.horizon, day, cursor, brood, waiting, block)
             used = 0

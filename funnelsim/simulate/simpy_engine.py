@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
-from operator import itemgetter
 
 import numpy as np
 import simpy
 from simpy.events import EventPriority
 
+from funnelsim.simulate import packed
 from funnelsim.simulate.births import Families, Start, all_born, referred, worth_of
 from funnelsim.simulate.blocks import Rows, Served
 from funnelsim.simulate.compiled import Asked, Told, book
@@ -23,34 +23,33 @@ from funnelsim.simulate.crew import (
     MOST,
     ORDER,
     POOL,
+    RAMP,
+    RAMP_END,
     VALUE,
     Crew,
-    finish,
-    needs,
-    opening,
     reps_at,
     speed_of,
     work_time,
 )
 from funnelsim.simulate.luck import W64
-from funnelsim.simulate.step import Plan, move
+from funnelsim.simulate.step import Plan
 
-Row = tuple[int, int, int, int, int, float]
-NOWHERE = -1
+Row = tuple[W64, int, int, int, int, float]
+NOWHERE = BIRTH = -1
 AFTER_ALL_ELSE = 2
 Happenings = Generator[simpy.Event, object, None]
 
 
 class Team:
-    """Reps of one pool.
+    """Reps of one pool; a slot is one deal that one rep can carry: slot = level * most reps + seat.
 
     Free slots are given to the first in line once everything else of the moment has happened, so that
-    the order of events within a moment does not matter. A slot is one deal that one rep can carry:
-    slot = level * most reps + seat; the lowest free slot of a rep who is there is taken.
+    the order of events within a moment does not matter.
     """
 
     def __init__(self, clock: simpy.Environment, crew: Crew, pool: int) -> None:
         self.clock, self.crew, self.pool = clock, crew, pool
+        self.packed = packed.of_crew(crew)
         self.most = int(crew.pool[pool, MOST])
         self.slots = self.most * int(crew.pool[pool, CAPACITY])
         self.line: list[tuple[float, float, W64, simpy.Event]] = []
@@ -59,6 +58,7 @@ class Team:
         self.away: list[int] = []
         self.fresh = 0
         self.asked_for = -1.0
+        self.steady = bool(crew.pool[pool, CHANGE] + 1 == crew.pool[pool, CHANGE_END])
         for moment, _ in crew.change[crew.pool[pool, CHANGE] + 1 : crew.pool[pool, CHANGE_END]]:
             if moment >= 0:
                 self.at(float(moment), 1, self.resize)
@@ -66,7 +66,7 @@ class Team:
     def ask(self, rank: float, name: W64) -> simpy.Event:
         """Join the line, and return the event of being given a slot."""
         turn = self.clock.event()
-        heappush(self.line, (rank, float(self.clock.now), name, turn))
+        heappush(self.line, (rank, self.clock.now, name, turn))
         self.call()
         return turn
 
@@ -88,7 +88,7 @@ class Team:
 
     def call(self) -> None:
         """Serve the line as soon as it is working time, after all else of that moment."""
-        moment = opening(self.crew, self.pool, float(self.clock.now))
+        moment = packed.opening(self.packed, self.pool, self.clock.now)
         if moment != self.asked_for:
             self.asked_for = moment
             self.at(moment, AFTER_ALL_ELSE + self.pool, self.serve)
@@ -106,7 +106,7 @@ class Team:
 
     def take(self) -> int | None:
         """Return the lowest free slot of a rep who is there."""
-        size = reps_at(self.crew, self.pool, float(self.clock.now))
+        size = self.most if self.steady else reps_at(self.crew, self.pool, self.clock.now)
         while self.free or self.fresh < self.slots:
             if self.free:
                 slot = heappop(self.free)
@@ -134,8 +134,12 @@ class World:
     start: Start
     families: Families
     crew: Crew
+    packed: packed.Integers
     horizon: float
     teams: list[Team]
+    task: list[int]
+    noted: set[int]
+    referrals: dict[int, list[int]]
     leads: int = 0
     rows: list[Row] = field(default_factory=list)
     visits: list[list[float]] = field(default_factory=list)
@@ -153,10 +157,16 @@ class Lead:
 
 
 def tell(plan: Plan, start: Start, families: Families, crew: Crew, asked: Asked) -> Told:
-    """Live all lives, as the compiled engine does, with every row told whether asked for or not."""
-    clock = simpy.Environment()
+    """Live all lives, as the compiled engine does, by the same luck."""
+    clock = simpy.Environment(initial_time=0.0)
     teams = [Team(clock, crew, pool) for pool in range(len(crew.pool))]
-    world = World(clock, plan, start, families, crew, asked.horizon, teams)
+    places = families.place.tolist()
+    referrals = {place: [i for i, other in enumerate(places) if other == place] for place in places}
+    noted = {BIRTH, *range(plan.booked.size)} if asked.log else set(np.flatnonzero(plan.booked).tolist())
+    world = World(
+        clock, plan, start, families, crew, packed.of_plan(plan), asked.horizon, teams, crew.task.tolist(),
+        noted, referrals,
+    )  # fmt: skip
     for name, kind, age in zip(start.lead, start.kind, start.age, strict=True):
         clock.process(life(world, new_lead(world, name, int(kind), -float(age)), float(age)))
     clock.process(arrivals(world))
@@ -178,16 +188,18 @@ def new_lead(world: World, name: W64, kind: int, since: float) -> Lead:
 def arrivals(world: World) -> Happenings:
     """Let leads come at their moments."""
     names, kinds, moments = all_born(world.plan, world.start, world.horizon)
-    for i in np.argsort(moments, kind="stable"):
-        yield world.clock.timeout(moments[i] - world.clock.now)
-        enter(world, names[i], int(kinds[i]))
+    order = np.argsort(moments, kind="stable")
+    for name, kind, moment in zip(names[order], kinds[order].tolist(), moments[order].tolist(), strict=True):
+        yield world.clock.timeout(moment - world.clock.now)
+        enter(world, name, kind)
 
 
 def enter(world: World, name: W64, kind: int) -> None:
     """Let a new lead into the funnel."""
-    now = float(world.clock.now)
+    now = world.clock.now
     lead = new_lead(world, name, kind, now)
-    world.rows.append((signed(name), lead.who, kind, 0, -1, now))
+    if BIRTH in world.noted:
+        world.rows.append((name, lead.who, kind, 0, BIRTH, now))
     world.clock.process(life(world, lead))
 
 
@@ -197,50 +209,49 @@ def life(world: World, lead: Lead, age: float | None = None) -> Happenings:
     Args:
         age: days that an open deal is in its stage already: its rep's work is done; None: it enters now.
     """
-    stages = world.plan.shape[1]
+    plan, clock, stages = world.packed, world.clock, world.plan.shape[1]
     while True:
         place = NOWHERE
-        if age is None:
-            place = yield from be_served(world, lead)
+        if age is None and world.task[lead.kind] >= 0:
+            place = yield from be_served(world, lead, world.task[lead.kind])
         if place == NOWHERE:
-            now = float(world.clock.now)
-            moment, place = move(world.plan, lead.name, lead.visit, lead.kind, age or 0.0, now)
+            moment, place = packed.move(plan, lead.name, lead.visit, lead.kind, age or 0.0, clock.now)
             if moment >= world.horizon:
                 return
-            yield world.clock.timeout(moment - now)
+            yield clock.timeout(moment - clock.now)
         lead.visit += 1
-        now = float(world.clock.now)
-        world.rows.append((signed(lead.name), lead.who, lead.kind, lead.visit, place, now))
-        bring_others(world, lead, place)
+        if place in world.noted:
+            world.rows.append((lead.name, lead.who, lead.kind, lead.visit, place, clock.now))
+        if place in world.referrals:
+            bring_others(world, lead, place)
         if place >= stages:
             return
         lead.kind, age = lead.kind - lead.kind % stages + place, None
 
 
-def be_served(world: World, lead: Lead) -> Generator[simpy.Event, object, int]:
-    """Stand in line for a rep and be worked on, if the stage needs it.
+def be_served(world: World, lead: Lead, task: int) -> Generator[simpy.Event, object, int]:
+    """Stand in line for a rep and be worked on.
 
     Returns:
         The place that the lead gives up to, or NOWHERE.
     """
     crew, clock = world.crew, world.clock
-    task = int(crew.task[lead.kind])
-    if task < 0:
-        return NOWHERE
     team = world.teams[crew.work[task, POOL]]
-    time, patience = needs(world.plan, crew, task, lead.name, lead.visit)
-    visit = [lead.who, lead.visit, task, float(clock.now), np.nan, np.nan]
+    time, patience = packed.needs(world.packed, team.packed, task, lead.name, lead.visit)
+    visit = [lead.who, lead.visit, task, clock.now, np.nan, np.nan]
     world.visits.append(visit)
     turn = team.ask(rank(world, lead, team.pool), lead.name)
     yield turn if patience == np.inf else turn | clock.timeout(patience)
     if not turn.triggered:
         team.forget(turn)
         return int(crew.work[task, GIVES_UP_TO])
-    slot, now = int(turn.value), float(clock.now)
+    slot, now = turn.value, clock.now
     visit[4] = now
-    speed = speed_of(crew, team.pool, slot % team.most, now)
-    yield clock.timeout(finish(crew, team.pool, now, work_time(time, speed)) - now)
-    visit[5] = float(clock.now)
+    speed = 1.0
+    if crew.pool[team.pool, RAMP] < crew.pool[team.pool, RAMP_END]:
+        speed = speed_of(crew, team.pool, slot % team.most, now)
+    yield clock.timeout(packed.finish(team.packed, team.pool, now, work_time(time, speed)) - now)
+    visit[5] = clock.now
     team.release(slot)
     return NOWHERE
 
@@ -254,11 +265,11 @@ def rank(world: World, lead: Lead, pool: int) -> float:
 
 def bring_others(world: World, lead: Lead, place: int) -> None:
     """Let the leads come that a lead refers on entering a place."""
-    now, first = float(world.clock.now), lead.kind - lead.kind % world.plan.shape[1]
-    for number in np.flatnonzero(world.families.place == place):
-        names, moments = referred(world.plan, world.families, int(number), lead.name, lead.visit, now)
+    now, first = world.clock.now, lead.kind - lead.kind % world.plan.shape[1]
+    for number in world.referrals[place]:
+        names, moments = referred(world.plan, world.families, number, lead.name, lead.visit, now)
         kind = first + int(world.families.stage[number])
-        for name, moment in zip(names, moments, strict=True):
+        for name, moment in zip(names, moments.tolist(), strict=True):
             if moment < world.horizon:
                 world.clock.process(later(world, name, kind, moment))
 
@@ -269,19 +280,14 @@ def later(world: World, name: W64, kind: int, moment: float) -> Happenings:
     enter(world, name, kind)
 
 
-def signed(name: W64) -> int:
-    """Return the bits of an identity as a signed number."""
-    return int(name.astype(np.int64))
-
-
 def columns(rows: list[Row]) -> Rows:
-    """Return rows as columns, lead by lead, each lead's in order of visits."""
-    order = sorted(rows, key=itemgetter(1, 3))
-    numbers = np.array([row[:5] for row in order], dtype=np.int64).reshape(-1, 5)
-    return Rows(numbers, np.array([row[5] for row in order], dtype=np.float64))
+    """Return rows as columns."""
+    names = np.array([row[0] for row in rows], dtype=np.uint64).astype(np.int64)
+    numbers = np.array([row[1:5] for row in rows], dtype=np.int64).reshape(-1, 4)
+    return Rows(np.column_stack([names, numbers]), np.array([row[5] for row in rows], dtype=np.float64))
 
 
 def visit_columns(visits: list[list[float]]) -> Served:
     """Return visits to rep stages as columns."""
-    table = np.array(visits, dtype=np.float64).reshape(-1, 6)
+    table = np.reshape(visits, (-1, 6)).astype(np.float64)
     return Served(table[:, :3].astype(np.int64), table[:, 3:])

@@ -180,6 +180,15 @@ def place_of(plan: Plan, kind: int, row: int, found: int, chance: float) -> int:
     return int(plan.targets[kind, column])
 
 
+@inlined
+def depart(plan: Plan, kind: int, age: float, now: float, luck: float, chance: float) -> tuple[float, int]:
+    """Return when a lead leaves its stage and the place it goes to, given its luck (see `leave`)."""
+    moment, row, found = leave(plan, kind, age, now, luck)
+    if moment > 1e15:
+        return np.inf, 0
+    return moment, place_of(plan, kind, row, found, chance)
+
+
 @bare
 def move(plan: Plan, lead: W64, visit: int, kind: int, age: float, now: float) -> tuple[float, int]:
     """Return the moment at which a lead leaves its stage and the place it goes to.
@@ -193,10 +202,7 @@ def move(plan: Plan, lead: W64, visit: int, kind: int, age: float, now: float) -
         now: moment in days.
     """
     first, second = words(plan.seed, plan.replicate, lead, visit, MOVE)
-    moment, row, found = leave(plan, kind, age, now, exponential(first))
-    if moment > 1e15:
-        return np.inf, 0
-    return moment, place_of(plan, kind, row, found, uniform(second))
+    return depart(plan, kind, age, now, exponential(first), uniform(second))
 
 
 @inlined
