@@ -23,7 +23,9 @@ from funnelsim.model.units import DAYS, known, moment
 from funnelsim.model.values import Values
 
 Floats = NDArray[np.float64]
-SHIPPED = Path(__file__).parents[2] / "scenarios" / "funnels"
+# A checkout has the scenarios beside the package, an installed wheel inside it.
+_INSIDE = Path(__file__).parents[1] / "scenarios"
+SHIPPED = (_INSIDE if _INSIDE.is_dir() else Path(__file__).parents[2] / "scenarios") / "funnels"
 ATOMS = 200
 GROWTH_DAYS = 3 * 365
 
