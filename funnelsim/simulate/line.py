@@ -25,7 +25,7 @@ from funnelsim.simulate.desk import (
     new_item,
     stand,
 )
-from funnelsim.simulate.jit import bare, kernel
+from funnelsim.simulate.jit import bare, inlined, kernel
 from funnelsim.simulate.luck import W64
 from funnelsim.simulate.step import Plan
 
@@ -85,7 +85,7 @@ def new_slots(crew: Crew) -> Slots:
     return Slots(np.zeros((pools, width)), np.zeros((pools, width)), np.zeros((3, pools), dtype=np.int64))
 
 
-@bare
+@inlined
 def serve_plainly(
     scene: Scene, desk: Desk, slots: Slots, item: int, patience: float, time: float
 ) -> tuple[float, float]:
@@ -111,7 +111,7 @@ def serve_plainly(
     return begin, done
 
 
-@bare
+@inlined
 def call(scene: Scene, desk: Desk, pool: int, now: float) -> None:
     """Ask a pool to serve its line as soon as it is working time, after all else of that moment."""
     moment = opening(scene.crew, pool, now)
@@ -120,7 +120,7 @@ def call(scene: Scene, desk: Desk, pool: int, now: float) -> None:
         expect(desk, moment, new_item(desk, SERVE, W64(0), NONE, pool, 0))
 
 
-@bare
+@inlined
 def line_up(scene: Scene, desk: Desk, item: int, patience: float) -> None:
     """Let a lead that has joined wait in line."""
     crew, kind = scene.crew, desk.number[item, KIND]
@@ -139,7 +139,7 @@ def line_up(scene: Scene, desk: Desk, item: int, patience: float) -> None:
     call(scene, desk, pool, desk.moment[item, JOINED])
 
 
-@bare
+@inlined
 def take_slot(scene: Scene, slots: Slots, pool: int, now: float) -> int:
     """Return the lowest free slot of a rep who is there, or NONE."""
     crew = scene.crew

@@ -58,7 +58,7 @@ from funnelsim.simulate.desk import (
     step_up,
     wake,
 )
-from funnelsim.simulate.jit import bare, kernel
+from funnelsim.simulate.jit import bare, inlined, kernel
 from funnelsim.simulate.line import (
     AWAY,
     BACK,
@@ -79,7 +79,7 @@ from funnelsim.simulate.walk import admit, give_up, settle, walk
 Floats = NDArray[np.float64]
 
 
-@bare
+@inlined
 def note(served: Served, used: int, scene: Scene, desk: Desk, item: int, began: float, done: float) -> int:
     """Write what became of a lead's visit to a rep stage, and return how many visits there are."""
     served.number[used, 0], served.number[used, 1] = desk.number[item, WHO], desk.number[item, VISIT]
@@ -90,7 +90,7 @@ def note(served: Served, used: int, scene: Scene, desk: Desk, item: int, began: 
     return used + 1
 
 
-@bare
+@inlined
 def serve(scene: Scene, desk: Desk, slots: Slots, pool: int, now: float) -> tuple[int, float]:
     """Give the first in a pool's line a free rep: return its item or NONE, and when work is done."""
     while desk.root[pool] != NONE and desk.number[desk.root[pool], WHAT] == GONE:
@@ -112,7 +112,7 @@ def serve(scene: Scene, desk: Desk, slots: Slots, pool: int, now: float) -> tupl
     return item, done
 
 
-@bare
+@inlined
 def after_pool_event(scene: Scene, desk: Desk, slots: Slots, item: int, now: float) -> None:
     """Take back a slot whose work is done, or all slots of reps who may be back, and ask to serve."""
     pool = desk.number[item, KIND]
@@ -126,7 +126,7 @@ def after_pool_event(scene: Scene, desk: Desk, slots: Slots, item: int, now: flo
     call(scene, desk, pool, now)
 
 
-@bare
+@inlined
 def outcome(scene: Scene, desk: Desk, slots: Slots, item: int, now: float) -> tuple[int, float, float, float]:
     """Let an event happen.
 

@@ -65,7 +65,7 @@ def admit(scene: Scene, desk: Desk, block: Block, count: int) -> int:
     return kept
 
 
-@bare
+@inlined
 def walk(
     scene: Scene, desk: Desk, item: int, kind: int, visit: int, now: float, rows: Rows, used: int
 ) -> int:
@@ -101,7 +101,7 @@ def walk(
     return used
 
 
-@bare
+@inlined
 def give_up(scene: Scene, desk: Desk, item: int, now: float, rows: Rows, used: int) -> int:
     """Send a lead that has lost its patience on its way, and return how many rows there are."""
     if now >= scene.asked.horizon:
