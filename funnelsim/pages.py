@@ -129,7 +129,7 @@ def compare_page(path: Path, table: pd.DataFrame, currency: str, parts: dict[str
         how_to_read=(
             "The same leads live through every scenario with the same luck: a difference is never noise.",
             "Better: the share of futures in which the scenario earns more than the present plan.",
-            "The difference is exact, its interval is of simulated futures: few large deals can pull them apart.",
+            "The difference is exact, its interval simulated: few large deals can pull them apart.",
         ),
         limits=LIMITS,
     )
