@@ -1,4 +1,4 @@
-"""Made-up companies for tests: random funnels, lives of leads, and what became of them after the as-of date."""
+"""Made-up companies for tests: random funnels, lives of leads, and what became of them later."""
 
 from __future__ import annotations
 
