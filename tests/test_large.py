@@ -109,7 +109,7 @@ def test_the_terminal_takes_it(tmp_path: Path, whole: tuple[Model, OpenDeals]) -
     out = tmp_path / "model.json"
     ran = CliRunner().invoke(app, ["calibrate", str(sample_path()), "--large", "-o", str(out)])
     assert ran.exit_code == 0, ran.output
-    assert "Read in 1 parts" in ran.output
+    assert "Read in 1 part:" in ran.output
     np.testing.assert_allclose(load_model(out).counts.events, whole[0].counts.events, rtol=1e-9)
 
 

@@ -128,8 +128,8 @@ def _part(history: History, grouped_by: str, names: dict[str, int], keep: bool) 
 
 
 def _without_rows(history: History) -> History:
-    """Return a history's facts; copies, as a mere view would keep all rows alive."""
-    none = {name: getattr(history, name)[:0].copy() for name in ("events", "leads", "updates")}
+    """Return a history's facts; rows are taken, as a slice would keep all of them alive."""
+    none = {name: getattr(history, name).iloc[[]] for name in ("events", "leads", "updates")}
     return replace(history, **none)
 
 
@@ -218,7 +218,9 @@ def _notes(parts: list[Part]) -> tuple[str, ...]:
     tally = sum((part.facts.quality for part in parts), Quality())
     aside = [line for line in tally.findings if line.done.startswith("set aside")]
     listed = "".join(f"; {line.count:,} set aside: {line.kind}" for line in aside)
-    sentences = [f"Read in {len(parts)} parts: {tally.read:,} rows, {tally.used:,} used{listed}."]
+    sentences = [
+        f"Read in {len(parts)} part{'s' * (len(parts) > 1)}: {tally.read:,} rows, {tally.used:,} used{listed}."
+    ]
     leads = sum(part.leads for part in parts)
     learnt = sum(part.leads for part in parts if part.sample is not None)
     if learnt < leads:
