@@ -47,6 +47,7 @@ def test_hubspot_keeps_the_last_entry_only_and_says_so(sample: History, tmp_path
     assert len(again.events) == len(last) < len(sample.events)
     assert again.events.groupby("stage").size().to_dict() == last.groupby("stage").size().to_dict()
     assert any("last entry only" in limit for limit in again.limits)
+    assert not any("No lost dates" in limit for limit in again.limits)
 
 
 def test_another_crm_is_refused(sample: History) -> None:

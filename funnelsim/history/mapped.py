@@ -16,6 +16,7 @@ from funnelsim.history.dates import day_first, to_moments
 from funnelsim.history.doors import Table, read_table
 from funnelsim.history.log import ATTRIBUTES, moment
 from funnelsim.history.mapping import Mapping
+from funnelsim.history.places import LOST, plain
 from funnelsim.history.quality import Finding, found
 
 TEXTS = ("channel", "segment", "owner", "currency")
@@ -257,7 +258,7 @@ def _limits(mapping: Mapping, lost: tuple[str, ...]) -> tuple[str, ...]:
     said = []
     if mapping.dates or mapping.outcome:
         said.append("One date per place: a stage that was entered again shows one of its dates only.")
-        if not lost:
+        if not lost and not any(plain(name) in LOST for name in mapping.dates):
             said.append("No lost dates: leads that gave up look open, and their chance fades with age.")
     if mapping.columns.value and mapping.value_known == "win":
         said.append("Amounts are known only of won leads: open ones are worth what comparable wins were.")
