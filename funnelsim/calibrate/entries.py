@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from funnelsim.calibrate.exits import OTHER, group_numbers
+from funnelsim.calibrate.exits import OTHER, group_numbers, numbered
 from funnelsim.calibrate.intake import PRIOR_SPREAD, Outlook, outlook
 from funnelsim.model.entries import Cell, Entries
 
@@ -105,28 +105,31 @@ def _cells(
     rows: pd.DataFrame, day: Floats, stages: Sequence[str], groups: Sequence[str], grouped_by: str
 ) -> tuple[tuple[Cell, ...], Floats]:
     """Return the ways in and their shares, recent leads weighing more."""
-    number = {name: row for row, name in enumerate(stages)}
-    frame = pd.DataFrame(
-        {
-            "stage": rows["stage"].astype(object).map(number).to_numpy(),
-            "group": group_numbers(rows.get(grouped_by), groups, len(rows)),
-            "channel": _channels(rows).to_numpy(),
-            "weight": 2.0 ** (day / SHARE_HALF_LIFE),
-        }
-    )
-    sums = frame.groupby(["stage", "group", "channel"], sort=True)["weight"].sum()
-    cells = tuple(Cell(int(stage), int(group), str(channel)) for stage, group, channel in sums.index)
-    share = sums.to_numpy(dtype=np.float64)
-    return cells, share / share.sum()
+    stage = numbered(rows["stage"], {name: row for row, name in enumerate(stages)}, 0)
+    group = group_numbers(rows.get(grouped_by), groups, len(rows))
+    channel, names = _channels(rows)
+    way = (stage * len(groups) + group) * len(names) + channel
+    weight = np.bincount(way, 2.0 ** (day / SHARE_HALF_LIFE))
+    found = np.flatnonzero(np.bincount(way))
+    places = zip(*np.unravel_index(found, (len(stages), len(groups), len(names))), strict=True)
+    cells = tuple(Cell(int(stage), int(group), names[channel]) for stage, group, channel in places)
+    share: Floats = weight[found] / weight[found].sum()
+    return cells, share
 
 
-def _channels(rows: pd.DataFrame) -> pd.Series:
-    """Return each lead's channel; beyond the thirty largest they are called "other"."""
+def _channels(rows: pd.DataFrame) -> tuple[Integers, list[str]]:
+    """Return each lead's channel as a number, and their names; beyond the thirty largest they are "other"."""
     if "channel" not in rows:
-        return pd.Series("", index=rows.index)
-    channel = rows["channel"].astype(object).fillna("").astype(str)
-    largest = channel.value_counts().index[:MOST_CHANNELS]
-    return channel.where(channel.isin(largest), OTHER)
+        return np.zeros(len(rows), dtype=np.int64), [""]
+    codes, found = pd.factorize(rows["channel"])
+    given = [*map(str, found), ""]
+    sizes = np.bincount(codes % len(given), minlength=len(given))
+    largest = {given[place] for place in np.argsort(-sizes, kind="stable")[:MOST_CHANNELS]}
+    shown = [name if name in largest else OTHER for name in given]
+    names = sorted({shown[place] for place in np.flatnonzero(sizes)})
+    known = np.array([names.index(name) if name in names else 0 for name in shown], dtype=np.int64)
+    numbers: Integers = known[codes]
+    return numbers, names
 
 
 def _words(found: Outlook, counts: Floats, block: int, weekdays: bool) -> tuple[str, ...]:

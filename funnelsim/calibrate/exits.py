@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,8 +93,19 @@ def group_numbers(names: pd.Series | None, groups: Sequence[str], length: int) -
     if names is None or len(groups) == 1:
         return np.zeros(length, dtype=np.int64)
     numbers = {name: number for number, name in enumerate(groups)}
-    mapped = names.astype(object).map(numbers).fillna(numbers.get(OTHER, 0))
-    return np.asarray(mapped, dtype=np.int64)
+    return numbered(names, numbers, numbers.get(OTHER, 0))
+
+
+def numbered(names: pd.Series, numbers: Mapping[str, int], absent: int) -> Integers:
+    """Return the number of each name, `absent` for those that have none; one look-up for each name.
+
+    >>> numbered(pd.Series(["a", None, "b", "a"]), {"a": 5}, -1)
+    array([ 5, -1, -1,  5])
+    """
+    codes, found = pd.factorize(names)
+    known = np.array([*(numbers.get(name, absent) for name in found), absent], dtype=np.int64)
+    looked_up: Integers = known[codes]
+    return looked_up
 
 
 def visits_of(

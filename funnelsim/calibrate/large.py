@@ -218,9 +218,8 @@ def _notes(parts: list[Part]) -> tuple[str, ...]:
     tally = sum((part.facts.quality for part in parts), Quality())
     aside = [line for line in tally.findings if line.done.startswith("set aside")]
     listed = "".join(f"; {line.count:,} set aside: {line.kind}" for line in aside)
-    sentences = [
-        f"Read in {len(parts)} part{'s' * (len(parts) > 1)}: {tally.read:,} rows, {tally.used:,} used{listed}."
-    ]
+    number = f"{len(parts)} part{'s' * (len(parts) > 1)}"
+    sentences = [f"Read in {number}: {tally.read:,} rows, {tally.used:,} used{listed}."]
     leads = sum(part.leads for part in parts)
     learnt = sum(part.leads for part in parts if part.sample is not None)
     if learnt < leads:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from funnelsim.calibrate.exits import Visits
-from funnelsim.calibrate.shocks import SUSPICIOUS_WINS, Level, wins_before_the_first
+from funnelsim.calibrate.shocks import SUSPICIOUS_WINS, Level, wins_before_the_first, won_visits
 from funnelsim.history.log import History
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.rates import Counts
@@ -39,8 +39,7 @@ def level_note(level: Level, window: float) -> str:
 
 def warnings_of(visits: Visits, funnel: Funnel, counts: Counts, history: History) -> tuple[str, ...]:
     """Return sentences on what makes this history doubtful."""
-    taken = funnel.targets[visits.stage, visits.exit]
-    wins = int(((visits.exit >= 0) & (funnel.booked[taken] > 0)).sum())
+    wins = len(won_visits(visits, funnel))
     found = []
     if wins < FEW_WINS:
         found.append(f"Warning: only {wins} wins in the history; the forecast rests mostly on assumptions.")

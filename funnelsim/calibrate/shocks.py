@@ -115,6 +115,13 @@ def _spread(observed: Floats, said: Floats) -> float:
     return float(np.sqrt(np.clip(variance, 0.0, LARGEST_SPREAD**2)))
 
 
+def won_visits(visits: Visits, funnel: Funnel) -> NDArray[np.int64]:
+    """Return the numbers of the visits that ended in a win."""
+    wins = funnel.booked[funnel.targets] > 0
+    found: NDArray[np.int64] = np.flatnonzero(wins[visits.stage, visits.exit] & (visits.exit >= 0))
+    return found
+
+
 def wins_before_the_first(visits: Visits, funnel: Funnel, bins: Floats, groups: int) -> tuple[float, float]:
     """Return wins that the fitted rates expect before the first recorded win, and the day of that win.
 
@@ -122,11 +129,10 @@ def wins_before_the_first(visits: Visits, funnel: Funnel, bins: Floats, groups: 
     recorded only from some date on gives dozens: its leads seem to have waited for nothing.
     """
     shape = (groups, *funnel.targets.shape)
-    taken = funnel.targets[visits.stage, visits.exit]
-    won = (visits.exit >= 0) & (funnel.booked[taken] > 0)
-    if not won.any():
+    won = won_visits(visits, funnel)
+    if not len(won):
         return 0.0, 0.0
-    first = float((visits.start + visits.dwell)[won].min())
+    first = float((visits.start[won] + visits.dwell[won]).min())
     after = count_visits(visits, shape, bins, window=(first, np.inf))
     before = count_visits(visits, shape, bins, window=(-np.inf, first))
     rate = winning(posterior_table(after, funnel), funnel)
