@@ -6,7 +6,7 @@ Processor seconds of the simulation alone, engines in turn, medians of the round
 round, so that what else the machine does cancels out. W1: leads enter one of four stages, wait a lognormal
 time (median 5 days, sigma 1) in each, and pass or drop out; past the last they are won. W2: stages 3 and 4
 first need one of 50 reps, first come first served. W2 by value: the most valuable lead is served first, reps
-ramp up and leads lose patience. SimPy runs on fewer leads and counts per transition.
+ramp up and leads lose patience.
 """
 
 from __future__ import annotations
@@ -204,6 +204,7 @@ def compare(leads: float, few: float, rounds: int, program: Path) -> None:
 
 def growth() -> None:
     """Print time per transition and peak memory as leads grow."""
+    ours(w1(1000))
     for leads in (1e5, 1e6, 1e7):
         model = w1(leads)
         began = time.process_time()
