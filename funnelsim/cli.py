@@ -51,7 +51,7 @@ def demo(html: Html = None) -> None:
     page = html or Path("out") / "forecast.html"
     page.parent.mkdir(parents=True, exist_ok=True)
     typer.echo("The company is made up; its story stands in funnelsim/sample/make.py.\n")
-    _forecast(sample_path(), html=page)
+    forecast(str(sample_path()), html=page)
 
 
 @app.command(epilog="Example: funnelsim check deals.csv --map deals.yaml")
@@ -134,11 +134,26 @@ def forecast(
     deals: Annotated[Path | None, typer.Option(help="write the open deals as CSV")] = None,
 ) -> None:
     """Forecast revenue and wins from open deals and from leads that do not exist yet."""
-    _forecast(
-        history, mapping=mapping, as_of=as_of, source=source, anonymise=anonymise, spend=spend, period=period,
-        periods=periods, scenario=scenario,
-        target=target, draws=draws, seed=seed, engine=engine, json=json, html=html, deals=deals,
-    )  # fmt: skip
+    from funnelsim.forecast.export import as_json, deals_csv
+    from funnelsim.forecast.planner import forecast_situation, situation, under
+
+    refuse_unwritable(json, html, deals)
+    known = history_of(history, mapping, as_of, source, anonymise)
+    place = under(situation(known, period=period, count=periods, spend=spend_of(spend)), scenario)
+    found = forecast_situation(
+        place, draws=draws, seed=seed, engine=engine, target=target, progress=at_terminal()
+    )
+    ways = _tell(place, found, period)
+    written = as_of or f"{place.history.until - instant():%Y-%m-%d}"
+    outputs: list[tuple[Path | None, Any]] = [
+        (json, lambda path: write_text(path, as_json(found, as_of=written, period=period))),
+        (deals, lambda path: write_text(path, deals_csv(found))),
+        (html, lambda path: _page(path, place, found, period, ways)),
+    ]
+    for path, write in outputs:
+        if path is not None:
+            write(path)
+            typer.echo(f"written: {path.resolve()}")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -150,54 +165,19 @@ def lab(context: typer.Context) -> None:
     raise typer.Exit(subprocess.call([sys.executable, "-m", "jupyterlab", str(folder), *context.args]))
 
 
-def _forecast(
-    history: str | Path,
-    *,
-    mapping: Path | None = None,
-    as_of: str | None = None,
-    source: str | None = None,
-    anonymise: str | None = None,
-    spend: Path | None = None,
-    period: str = "quarter",
-    periods: int = 2,
-    scenario: Path | None = None,
-    target: float | None = None,
-    draws: int = 200,
-    seed: int = 1,
-    engine: str | None = None,
-    json: Path | None = None,
-    html: Path | None = None,
-    deals: Path | None = None,
-) -> None:
-    from funnelsim.forecast.export import as_json, deals_csv
-    from funnelsim.forecast.planner import forecast_situation, simpler_ways, situation, under
+def _tell(place: Any, found: Any, period: str) -> Any:
+    """Print a forecast, what simpler ways would say, and what calibration notes; return the simpler ways."""
+    from funnelsim.forecast.planner import simpler_ways
     from funnelsim.show.tables import print_forecast, show_table
 
-    refuse_unwritable(json, html, deals)
-    known = history_of(history, mapping, as_of, source, anonymise)
-    place = under(situation(known, period=period, count=periods, spend=spend_of(spend)), scenario)
-    found = forecast_situation(
-        place, draws=draws, seed=seed, engine=engine, target=target, progress=at_terminal()
-    )
+    target = None if found.target != found.target else found.target
     print_forecast(found.periods, found.widths, target=target, currency=found.currency)
     ways = simpler_ways(place, period)
-    show_table(
-        ways,
-        f"What simpler ways would say ({found.currency})",
-        kinds=dict.fromkeys(ways.columns[1:], "money"),
-    )
+    kinds = dict.fromkeys(ways.columns[1:], "money")
+    show_table(ways, f"What simpler ways would say ({found.currency})", kinds=kinds)
     for note in place.model.notes:
         typer.echo(f"- {note}")
-    written = as_of or f"{place.history.until - instant():%Y-%m-%d}"
-    outputs: list[tuple[Path | None, Any]] = [
-        (json, lambda path: write_text(path, as_json(found, as_of=written, period=period))),
-        (deals, lambda path: write_text(path, deals_csv(found))),
-        (html, lambda path: _page(path, place, found, period, ways)),
-    ]
-    for path, write in outputs:
-        if path is not None:
-            write(path)
-            typer.echo(f"written: {path.resolve()}")
+    return ways
 
 
 def _page(path: Path, place: Any, found: Any, period: str, ways: Any) -> None:

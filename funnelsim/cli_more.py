@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -54,7 +54,6 @@ def compare(
     from funnelsim.forecast.compare import compare as paired
     from funnelsim.forecast.compare import lever_parts
     from funnelsim.forecast.planner import situation, under
-    from funnelsim.show.tables import print_comparison, show_table
 
     refuse_unwritable(html)
     place = situation(
@@ -68,11 +67,8 @@ def compare(
         models, place.deals, place.periods, booked=place.booked, draws=draws, seed=seed, engine=engine,
         target=target, progress=at_terminal(),
     )  # fmt: skip
-    print_comparison(table, place.model.currency)
     parts = lever_parts(place, scenarios)
-    for name, frame in parts.items():
-        if len(frame) > 1:
-            show_table(frame, f"What each lever of '{name}' brings")
+    _show_comparison(table, parts, place.model.currency)
     if html:
         from funnelsim.pages import compare_page
 
@@ -172,8 +168,6 @@ def backtest(
     """Forecast from past dates with what was known then, and score what was said."""
     from funnelsim.forecast.backtest import backtest as rolled
     from funnelsim.forecast.export import record_json
-    from funnelsim.forecast.record import coverage, skill, summary
-    from funnelsim.show.tables import show_table
 
     refuse_unwritable(json, html)
     found = rolled(
@@ -181,14 +175,7 @@ def backtest(
         every=every,
         draws=draws, seed=seed, workers=workers, progress=at_terminal(),
     )  # fmt: skip
-    scores = summary(found.record)
-    for measure, unit in (("revenue", f"revenue ({found.currency})"), ("wins", "wins")):
-        mine = scores[scores["measure"] == measure].drop(columns="measure")
-        show_table(mine, f"Record of {unit}, by {period}s ahead", kinds=SHARES)
-        gains = skill(found.record, measure=measure)
-        show_table(gains, f"Skill in {measure} against simpler ways, with its 90 % interval", kinds=SHARES)
-        kept = coverage(found.record, measure=measure)
-        show_table(kept, f"Intervals of {measure}: promised, and kept", kinds=SHARES)
+    _show_record(found, period)
     if json:
         write_text(json, record_json(found))
         typer.echo(f"written: {json.resolve()}")
@@ -197,3 +184,28 @@ def backtest(
 
         backtest_page(html, found)
         typer.echo(f"written: {html.resolve()}")
+
+
+def _show_record(found: Any, period: str) -> None:
+    """Print the scores of all methods, skill against simpler ways, and how intervals kept their promise."""
+    from funnelsim.forecast.record import coverage, skill, summary
+    from funnelsim.show.tables import show_table
+
+    scores = summary(found.record)
+    for measure, unit in (("revenue", f"revenue ({found.currency})"), ("wins", "wins")):
+        mine = scores[scores["measure"] == measure].drop(columns="measure")
+        show_table(mine, f"Record of {unit}, by {period}s ahead", kinds=SHARES)
+        gains = skill(found.record, measure=measure)
+        show_table(gains, f"Skill in {measure} against simpler ways, with its 90 % interval", kinds=SHARES)
+        kept = coverage(found.record, measure=measure)
+        show_table(kept, f"Intervals of {measure}: promised, and kept", kinds=SHARES)
+
+
+def _show_comparison(table: Any, parts: Any, currency: str) -> None:
+    """Print what each scenario changes, and what each of its levers brings."""
+    from funnelsim.show.tables import print_comparison, show_table
+
+    print_comparison(table, currency)
+    for name, frame in parts.items():
+        if len(frame) > 1:
+            show_table(frame, f"What each lever of '{name}' brings")
