@@ -47,6 +47,9 @@ def is_large(path: str | Path) -> bool:
     """Return whether a file is best read in parts, which needs DuckDB.
 
     That is text from 128 MiB on (packed: 16 MiB), and Parquet from 3 million rows on.
+
+    >>> is_large("nothing.csv")
+    False
     """
     place = Path(path)
     if not place.is_file() or importlib.util.find_spec("duckdb") is None:
