@@ -111,6 +111,8 @@ def test_damaged_and_dangerous_files_are_refused(tmp_path: Path, monkeypatch: py
         (tmp_path / "absent", "No such file"),
         (tmp_path / "empty", "a folder without a table"),
         (put(tmp_path, b"", "nothing"), "the file is empty"),
+        (put(tmp_path, b"sep=;\n \n", "separator"), "no row with a cell in it"),
+        (put(tmp_path, b"\xef\xbb\xbf\x1c\n", "blanks"), "no row with a cell in it"),
     ]:
         with pytest.raises(FunnelError) as refusal:
             read_tables(path)
@@ -143,3 +145,8 @@ def test_damage_inside_a_sheet_is_refused(tmp_path: Path) -> None:
             new.writestr(entry, old.read(entry)[: 200 if "sheet1" in entry else None])
     with pytest.raises(FunnelError, match=r"cut.xlsx: damaged Excel file"):
         read_table(tmp_path / "cut.xlsx")
+
+
+def test_a_header_below_many_blank_lines_is_found(tmp_path: Path) -> None:
+    table = read_table(put(tmp_path, b"\n" * 120_000 + b"lead,stage\na,b\n", "late.csv"))
+    assert table.frame.to_numpy().tolist() == [["a", "b"]]

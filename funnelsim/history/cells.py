@@ -89,6 +89,8 @@ def text_frame(text: str, name: str) -> tuple[pd.DataFrame, str]:
         raise FunnelError(f"{name}, row 1: a line of {longest:,} characters; expected a header")
     if text[:4].lower() == "sep=":
         text = text.partition("\n")[2]
+    if not text.strip():
+        raise FunnelError(f"{name}: no row with a cell in it; expected a header")
     text = text.lstrip("\r\n")
     separator = _separator(text[:100_000])
     try:
@@ -111,6 +113,8 @@ def text_frame(text: str, name: str) -> tuple[pd.DataFrame, str]:
 def _separator(text: str) -> str:
     """Return the separator that gives the first rows most cells, and equally many."""
     lines = [line for line in text.splitlines() if line.strip()][:30]
+    if not lines:
+        return SEPARATORS[0]
 
     def evenness(separator: str) -> tuple[float, int]:
         try:
