@@ -131,10 +131,10 @@ def forecast(
     engine: Engine = None,
     json: Json = None,
     html: Html = None,
-    deals: Annotated[Path | None, typer.Option(help="write the open deals as CSV")] = None,
+    deals: Annotated[Path | None, typer.Option(help="write the open deals as .csv or .xlsx")] = None,
 ) -> None:
     """Forecast revenue and wins from open deals and from leads that do not exist yet."""
-    from funnelsim.forecast.export import as_json, deals_csv
+    from funnelsim.forecast.export import as_json, write_deals
     from funnelsim.forecast.planner import forecast_situation, situation, under
 
     refuse_unwritable(json, html, deals)
@@ -147,7 +147,7 @@ def forecast(
     written = as_of or f"{place.history.until - instant():%Y-%m-%d}"
     outputs: list[tuple[Path | None, Any]] = [
         (json, lambda path: write_text(path, as_json(found, as_of=written, period=period))),
-        (deals, lambda path: write_text(path, deals_csv(found))),
+        (deals, lambda path: write_deals(found, path)),
         (html, lambda path: _page(path, place, found, period, ways)),
     ]
     for path, write in outputs:

@@ -1,6 +1,7 @@
 """The forecast adds up, splits by origin, has a noise floor, and is the same for the same seed."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from funnelsim.errors import FunnelError
-from funnelsim.forecast.export import as_json, deals_csv
+from funnelsim.forecast.export import as_json, deals_csv, write_deals
 from funnelsim.forecast.forecast import Forecast, Intensity, amounts, forecast, shaken
 from funnelsim.forecast.periods import periods_from
 from funnelsim.model.entries import Cell, Entries
@@ -166,3 +167,13 @@ def test_cells_that_a_spreadsheet_would_run_are_text() -> None:
     found = forecast(serial(), deals((0, 1.0, 5.0)), QUARTERS)
     found.deals["lead"] = "=2+3"
     assert "'=2+3" in deals_csv(found)
+
+
+def test_deals_are_written_for_a_spreadsheet_or_as_text(tmp_path: Path) -> None:
+    found = forecast(serial(), deals((0, 1.0, 5.0)), QUARTERS)
+    found.deals["lead"] = "=2+3"
+    for name, read in (("deals.xlsx", pd.read_excel), ("deals.csv", pd.read_csv)):
+        write_deals(found, tmp_path / name)
+        again = read(tmp_path / name)
+        assert again["lead"].tolist() == ["'=2+3"]
+        assert_allclose(again["expected"], found.deals["expected"], rtol=1e-6)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from funnelsim.files import write_atomic
 from funnelsim.forecast.backtest import Backtest
 from funnelsim.forecast.forecast import LEVELS, Forecast
 from funnelsim.forecast.record import coverage, skill, summary
+from funnelsim.history.export import write_table
 from funnelsim.model.funnel import Funnel
 
 _NAMES = [f"{level:.2f}" for level in LEVELS]
@@ -79,6 +82,18 @@ def deals_csv(found: Forecast) -> str:
         if not pd.api.types.is_numeric_dtype(table[column]):
             table[column] = [_as_text(cell) for cell in table[column]]
     return table.to_csv(index=False, lineterminator="\n")
+
+
+def write_deals(found: Forecast, path: Path) -> None:
+    """Write the deal table: as an Excel workbook where the name ends in .xlsx, else as CSV.
+
+    Raises:
+        FunnelError: it cannot be written, or openpyxl is not installed.
+    """
+    if path.suffix.casefold() == ".xlsx":
+        write_table(found.deals, path)
+    else:
+        write_atomic(path, deals_csv(found))
 
 
 def record_json(found: Backtest) -> str:
