@@ -78,7 +78,7 @@ def win_level(
     mse = ((errors**2 * discounts).sum(1) + PRIOR_WINDOWS * 0.05) / (discounts.sum() + PRIOR_WINDOWS)
     weights = mse**-SHARPNESS / (mse**-SHARPNESS).sum()
     pooled = np.exp(weights @ np.log(said))
-    return Level(float(pooled[0]), _spread(now, pooled[ahead:] * mean), len(observed))
+    return Level(float(pooled[0]), excess_spread(now, pooled[ahead:] * mean), len(observed))
 
 
 def past_windows(
@@ -106,7 +106,8 @@ def _remembered(observed: Floats, expected: Floats, memory: float) -> Floats:
     return levels
 
 
-def _spread(observed: Floats, said: Floats) -> float:
+def excess_spread(observed: Floats, said: Floats) -> float:
+    """Return how much past windows, latest first, differ from what was said of them, beyond Poisson luck."""
     weights = DISCOUNT ** np.arange(len(said)) * (said >= 1.0)
     relative = ((observed - said) ** 2 - said) / np.maximum(said, 1.0) ** 2
     variance = ((weights * relative).sum() + PRIOR_WINDOWS * PRIOR_SPREAD**2) / (

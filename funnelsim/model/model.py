@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.model.calendar import Calendar
+from funnelsim.model.due import Due
 from funnelsim.model.entries import Entries
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.levers import RateLever
@@ -45,6 +46,8 @@ class Model:
         max_days: (stages,) days in a stage after which a lead is to be looked at, inf where none.
         grouped_by: the column of the history that the groups come from; "" when there is one group.
         notes: what calibration chose and why, and what it warns of, one sentence each.
+        due: how leads with an expected date live, where that date means something; the exact forecast
+            knows it, simulations do not.
     """
 
     funnel: Funnel
@@ -65,6 +68,7 @@ class Model:
     max_days: tuple[float, ...] = ()
     grouped_by: str = "segment"
     notes: tuple[str, ...] = ()
+    due: Due | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,8 @@ class OpenDeals:
         group: (leads,) group number.
         age: (leads,) days since the lead entered its stage.
         value: (leads,) amount shown, nan where none is.
+        due: (leads,) days until the day of the expected close begins, nan where no date is stated; None
+            where nobody states one.
     """
 
     name: NDArray[np.object_]
@@ -84,6 +90,7 @@ class OpenDeals:
     group: Integers
     age: Floats
     value: Floats
+    due: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.name)
@@ -103,8 +110,9 @@ def only(deals: OpenDeals, leads: Iterable[str]) -> OpenDeals:
     for lead in sorted(wanted - set(deals.name)):
         raise FunnelError(f"lead '{lead}' is not open; {nearest(lead, deals.name)}")
     rows = np.isin(deals.name.astype(str), sorted(wanted))
+    due = None if deals.due is None else deals.due[rows]
     return OpenDeals(
-        deals.name[rows], deals.stage[rows], deals.group[rows], deals.age[rows], deals.value[rows]
+        deals.name[rows], deals.stage[rows], deals.group[rows], deals.age[rows], deals.value[rows], due
     )
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 from funnelsim.errors import FunnelError
 from funnelsim.files import read_text, write_atomic
 from funnelsim.model.calendar import Calendar
+from funnelsim.model.due import Due
 from funnelsim.model.entries import Cell, Change, Entries, Spend
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.levers import RateLever
@@ -30,7 +31,7 @@ _KINDS: dict[str, type] = {
     kind.__name__: kind
     for kind in (
         Model, Funnel, RateTable, Counts, RateLever, Entries, Cell, Change, Spend, Values, Pool, Work, Draw,
-        Referral, Calendar,
+        Referral, Calendar, Due,
     )
 }  # fmt: skip
 _ODD = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
@@ -144,3 +145,6 @@ def _check_shapes(model: Model, path: str | Path) -> None:
         raise FunnelError(f"{path}: the saved model is damaged: rates for {found}, expected {wanted}")
     if len(model.values.amounts) != groups or len(model.entries.share) != len(model.entries.cells):
         raise FunnelError(f"{path}: the saved model is damaged: its values or entries do not fit its groups")
+    if model.due is not None and model.due.counts.events.shape[:3] != wanted:
+        found = model.due.counts.events.shape[:3]
+        raise FunnelError(f"{path}: the saved model is damaged: dates for {found}, expected {wanted}")
