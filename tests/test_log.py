@@ -134,6 +134,16 @@ def test_an_empty_past_is_an_empty_history() -> None:
     assert spells(updated().as_of("2020-01-01")).empty
 
 
+def test_visits_are_worked_out_once_and_no_caller_can_spoil_them() -> None:
+    known = history()
+    first = spells(known)
+    first.loc[0, "stage"] = "spoilt"
+    first["more"] = 1
+    assert spells(known)["stage"].iloc[0] == "Lead"
+    assert "more" not in spells(known) and known.visits is known.visits
+    assert len(spells(known.as_of("2026-01-02"))) < len(spells(known))
+
+
 def test_moments() -> None:
     assert moment("2026-03-31") == moment(datetime.date(2026, 3, 31)) == pd.Timestamp("2026-04-01")
     assert moment("2026-03-31T23:00:00+02:00") == pd.Timestamp("2026-03-31 21:00")

@@ -75,7 +75,7 @@ def funnel_of(
     >>> funnel_of(spells, ["Lead"], ["Won"], ["Lost"]).exits
     (('Won', 'Lost'),)
     """
-    taken = set(zip(spells["stage"], spells["exit"], strict=True))
+    taken = set(spells[["stage", "exit"]].drop_duplicates().itertuples(index=False, name=None))
     if stages and won and not any((stage, end) in taken for stage in stages for end in won):
         taken.add((stages[-1], won[0]))
     ends = tuple(won) + tuple(lost)

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from funnelsim.calibrate.exits import group_numbers
+from funnelsim.history.log import among
 from funnelsim.model.values import Values
 
 Floats = NDArray[np.float64]
@@ -112,19 +113,19 @@ def size_tilt(
     """
     shown = spells[spells["value"] > 0]
     closed = spells.groupby("lead")["exit"].last() != ""
-    won = closed.index.isin(winners)
+    won = among(closed.index, winners)
     share = [
-        closed.index[part].isin(shown["lead"]).mean()
+        among(closed.index[part], shown["lead"]).mean()
         for part in (won, closed.to_numpy() & ~won)
         if part.any()
     ]
     if len(share) < 2 or share[1] < SHOWN_ALIKE * share[0]:
         return None
-    known = shown[shown["lead"].isin(closed.index[closed.to_numpy()])]
+    known = shown[among(shown["lead"], closed.index[closed.to_numpy()])]
     known = known.drop_duplicates(["lead", "stage"], keep="last")
     group = known[grouped_by].astype(object).fillna("") if grouped_by in known else known["stage"]
     fair = known.groupby(["stage", group])["value"].transform("mean")
-    wins = known["lead"].isin(winners)
+    wins = among(known["lead"], winners)
     found = pd.DataFrame({"stage": known["stage"], "fair": fair})[wins]
     weight = found["fair"].groupby(found["stage"]).sum().reindex(list(stages)).fillna(0.0)
     won_value = known["value"][wins].groupby(found["stage"]).sum().reindex(list(stages)).fillna(0.0)

@@ -9,6 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from funnelsim.history.log import among
+
 Floats = NDArray[np.float64]
 
 PRIOR_ERROR = 0.4
@@ -132,7 +134,7 @@ def stage_weighted(view: View) -> Floats:
         visits = spells[spells["stage"] == stage]
         passed = visits["lead"].unique()
         closed = int((last.reindex(passed) != "").sum())
-        winners = visits[visits["lead"].isin(won_on.index)].drop_duplicates("lead", keep="last")
+        winners = visits[among(visits["lead"], won_on.index)].drop_duplicates("lead", keep="last")
         if not closed or winners.empty:
             continue
         wait = float((won_on.reindex(winners["lead"]).to_numpy() - winners["start"].to_numpy()).mean())
