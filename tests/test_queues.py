@@ -144,6 +144,30 @@ def test_reps_work_in_their_hours_only():
     np.testing.assert_allclose(same_day[nights == 1], 5 / 24 + 16 / 24, atol=1e-9)
 
 
+def test_each_weekday_may_open_at_its_own_time():
+    """2026-06-01 is a Monday: 9:00 for four hours, Tuesdays 6:00 for twelve, and nothing else."""
+    week, opens = np.array([4, 12, 0, 0, 0, 0, 0]) / 24, np.array([9, 6, 0, 0, 0, 0, 0]) / 24
+    model = desk(8, Draw(np.array([1 / 24])), 20, days=14, week=week, opens=opens)
+    began = simulate(model, 14, seed=4).waits["began"].dropna()
+    hour, weekday = began % 1 * 24, began // 1 % 7
+    assert set(weekday) == {0, 1}
+    assert hour[weekday == 0].min() == 9 and 12 < hour[weekday == 0].max() < 13
+    assert hour[weekday == 1].min() == 6 and 15 < hour[weekday == 1].max() < 18
+
+
+@pytest.mark.parametrize("as_of", ["2026-06-01", "2026-06-01 15:00"])
+def test_leads_come_at_their_time_of_day(as_of):
+    """Half of them by noon, none before 8:00 or after 20:00, whatever the hour of day 0."""
+    model = desk(500, Draw(np.array([0.01])), days=40)
+    clock = np.interp(np.linspace(0, 1, 1441), [0, 0.5, 1], np.array([8, 12, 20]) / 24)
+    model = replace(model, entries=replace(model.entries, clock=clock), as_of=pd.Timestamp(as_of), work=())
+    run = simulate(model, 40, seed=2)
+    came = model.as_of + pd.to_timedelta(run.day[run.visit == 0], unit="D")
+    hour = (came - came.normalize()) / pd.Timedelta(hours=1)
+    assert hour.min() > 8 - 0.01 and hour.max() < 20 + 0.01
+    assert abs((hour < 12).mean() - 0.5) < 4 * 0.5 / np.sqrt(hour.size)
+
+
 def test_a_hired_rep_ramps_up_and_a_seat_refilled_starts_anew():
     # alone from day 10 on, at half speed for 5 days; replaced on day 20
     pool = {"starts": np.array([-np.inf, 10.0, 20.0, 20.0]), "size": np.array([0, 1, 0, 1])}

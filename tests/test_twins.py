@@ -83,7 +83,7 @@ def some_pool(rng: np.random.Generator, name: str) -> Pool:
         name, starts, rng.integers(0, 4, changes + 1), str(rng.choice(["fifo", "value", "age"])),
         int(rng.integers(1, 3)), np.ones(7) if rng.random() < 0.5 else rng.choice([0.0, 1 / 3, 0.5, 1.0], 7),
         (1, 3) if rng.random() < 0.5 else (), ramp=rng.choice([0.25, 0.5, 1.0], int(rng.integers(0, 4))),
-        ramp_days=3.0,
+        ramp_days=3.0, opens=0.25 if rng.random() < 0.5 else rng.choice([0.0, 0.3, 0.5], 7),
     )  # fmt: skip
 
 
@@ -114,7 +114,8 @@ def situations(draw) -> tuple[Model, OpenDeals, float]:
         Cell(int(rng.integers(stages)), int(rng.integers(groups)), f"c{i % 2}") for i in range(ways)
     )
     share = rng.dirichlet(np.ones(ways)) if ways else np.zeros(0)
-    entries = Entries(cells, share, rng.gamma(1, 4, 10), spread=draw(st.sampled_from([0.0, 0.3])))
+    clock = np.sort(rng.uniform(0, 1, 5)) if rng.random() < 0.5 else np.zeros(0)
+    entries = Entries(cells, share, rng.gamma(1, 4, 10), draw(st.sampled_from([0.0, 0.3])), clock=clock)
     values = Values(np.sort(rng.lognormal(9, 1, (groups, 7)), axis=1), rng.uniform(0.5, 1.2, groups))
     pools = tuple(some_pool(rng, f"p{i}") for i in range(draw(st.integers(0, 2))))
     model = Model(

@@ -42,13 +42,15 @@ class Pool:
         capacity: deals that one rep works on at the same time.
         week: (7,) working hours of each weekday, Monday first, as a share of 24 (all 1: always at work).
         holidays: days since the as-of date on which nobody works.
-        opens: moment of the day at which work begins, earlier where the day would be too short.
+        opens: moment of the day at which work begins, of every day or (7,) of each weekday; earlier where
+            the day would be too short.
         ramp: (steps,) speed of a rep in each `ramp_days` after being hired, 1 being the speed afterwards
             and of the reps of day 0; what counts is the moment at which a piece of work begins.
         ramp_days: days that each step lasts.
 
     Raises:
-        FunnelError: an unknown order, a size below 0, a capacity below 1, a day longer than 24 hours.
+        FunnelError: an unknown order, a size below 0, a capacity below 1, a day longer than 24 hours, an
+            opening that is no part of a day.
     """
 
     name: str
@@ -58,7 +60,7 @@ class Pool:
     capacity: int = 1
     week: Floats = field(default_factory=lambda: np.ones(7))
     holidays: tuple[int, ...] = ()
-    opens: float = 9 / 24
+    opens: float | Floats = 9 / 24
     ramp: Floats = field(default_factory=lambda: np.zeros(0))
     ramp_days: float = 30.0
 
@@ -76,6 +78,12 @@ class Pool:
             raise FunnelError(
                 f"pool '{self.name}': a week of {self.week.tolist()} and a ramp of {self.ramp.tolist()}; "
                 "expected seven shares of 24 hours, and speeds above 0"
+            )
+        opens = np.asarray(self.opens)
+        if opens.shape not in ((), (7,)) or np.any((opens < 0) | (opens >= 1)):
+            raise FunnelError(
+                f"pool '{self.name}': opens at {opens.tolist()} of the day; expected a part of a day "
+                "below 1, or seven"
             )
 
 

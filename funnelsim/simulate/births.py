@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from funnelsim.errors import FunnelError
@@ -20,6 +21,7 @@ from funnelsim.simulate.luck import (
     W64,
     born_lead,
     intake,
+    on_grid,
     open_leads,
     poisson,
     referred_lead,
@@ -42,6 +44,8 @@ class Start(NamedTuple):
         worth: (open,) what each books when it earns a full share; nan where it is drawn.
         counts: (cells, days) leads that each way in brings.
         way: (cells,) kind of lead that each way in brings.
+        clock: quantiles of the part of a calendar day at which leads come; empty: evenly.
+        late: part of its calendar day at which day 0 begins.
     """
 
     lead: Words
@@ -50,6 +54,8 @@ class Start(NamedTuple):
     worth: Floats
     counts: Integers
     way: Integers
+    clock: Floats
+    late: float
 
 
 class Families(NamedTuple):
@@ -81,7 +87,8 @@ def start_of(model: Model, plan: Plan, days: float, deals: OpenDeals) -> Start:
         worth = worth * model.values.tilt[deals.stage]
     way = np.array([cell.group * stages + cell.stage for cell in model.entries.cells], dtype=np.int64)
     kind, age = deals.group * stages + deals.stage, deals.age.astype(np.float64)
-    return Start(open_leads(deals.name), kind, age, worth, counts, way)
+    late = on_grid((model.as_of - model.as_of.normalize()) / pd.Timedelta(days=1))
+    return Start(open_leads(deals.name), kind, age, worth, counts, way, model.entries.clock, late)
 
 
 def families_of(model: Model) -> Families:
@@ -129,7 +136,13 @@ def born(
         for i in range(more):
             lead[count + i] = born_lead(cell, day, number + i)
         for i in range(count, count + more):
-            now[i] = day + birth_moment(plan, lead[i])
+            now[i] = birth_moment(plan, lead[i])
+        if start.clock.size > 0:
+            for i in range(count, count + more):
+                part = min(drawn(start.clock, now[i]), 1.0 - 2.0**-32) - start.late
+                now[i] = part if part >= 0.0 else part + 1.0
+        for i in range(count, count + more):
+            now[i] += day
         for i in range(count, count + more):
             kind[i] = start.way[cell]
         if day + 1 > horizon:

@@ -111,9 +111,10 @@ def _spans(pool: Pool, as_of: pd.Timestamp, days: float) -> Floats:
     midnight = as_of.normalize()
     late = (as_of - midnight) / pd.Timedelta(days=1)
     day = np.setdiff1d(np.arange(int(np.ceil(days + late)) + 1), np.array(pool.holidays, dtype=np.int64))
-    share = pool.week[(midnight.weekday() + day) % 7]
-    day, share = day[share > 0], share[share > 0]
-    opens = day - late + np.minimum(pool.opens, 1.0 - share)
+    weekday = (midnight.weekday() + day) % 7
+    day, weekday = day[pool.week[weekday] > 0], weekday[pool.week[weekday] > 0]
+    share = pool.week[weekday]
+    opens = day - late + np.minimum(np.broadcast_to(pool.opens, 7)[weekday], 1.0 - share)
     return on_ticks(np.column_stack([opens, opens + share]))
 
 
