@@ -10,6 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from funnelsim.calibrate.calendar import win_calendar
+from funnelsim.calibrate.dates import due_days
+from funnelsim.calibrate.due import fit_due
 from funnelsim.calibrate.entries import fit_entries
 from funnelsim.calibrate.exits import (
     OTHER,
@@ -69,7 +71,9 @@ def calibrate(
         FunnelError: an unknown grouping, a half-life or horizon that is not positive, or no visit at all.
     """
     seen = _counted(history, checked(groups, half_life, horizon), bins, half_life)
-    return fitted(seen, half_life, horizon, period, spend)
+    model = fitted(seen, half_life, horizon, period, spend)
+    due, words = fit_due(history, seen.funnel, seen.groups, grouped_by=seen.grouped_by, half_life=half_life)
+    return replace(model, due=due, notes=(*model.notes, *words))
 
 
 def checked(groups: str, half_life: float, horizon: float) -> str:
@@ -192,6 +196,7 @@ def pipeline(history: History, model: Model) -> OpenDeals:
         group_numbers(grouping, model.groups, len(found)),
         np.asarray(found["age"], dtype=np.float64),
         np.asarray(found["value"], dtype=np.float64),
+        None if model.due is None else due_days(found["expected_close"], history.until),
     )
 
 

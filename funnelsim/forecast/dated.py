@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from funnelsim.calibrate.posterior import draw_counts, winning_exits
 from funnelsim.model.due import REACH, Due
-from funnelsim.model.entries import Entries
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import OpenDeals
+from funnelsim.model.model import Model, OpenDeals
 
 Floats = NDArray[np.float64]
 
@@ -34,16 +33,8 @@ class Dated:
 
 
 def dated(
-    due: Due,
-    funnel: Funnel,
-    deals: OpenDeals,
-    entries: Entries,
-    per_day: Floats,
-    edges: Floats,
-    *,
-    draws: int,
-    rng: np.random.Generator,
-) -> Dated:
+    model: Model, deals: OpenDeals, per_day: Floats, edges: Floats, *, draws: int, seed: int
+) -> Dated | None:
     """Return the chances of open deals with a date, and the wins of leads to come that will state one.
 
     With P the chance that a lead is still there when its day begins and then wins, and w the share of
@@ -51,36 +42,47 @@ def dated(
     the days that are left and W_k over those in the period.
 
     Args:
-        due: the clock.
+        model: without a clock of expected dates there is nothing to return.
         deals: open deals.
-        entries, per_day: ways in, and (cells, days) expected leads of each on each coming day.
+        per_day: (cells, days) expected leads of each way in on each coming day.
         edges: (periods + 1,) days since the as-of date.
         draws: posterior draws.
-        rng: their luck.
+        seed: of the draws.
     """
+    due = model.due
+    if due is None:
+        return None
     days = per_day.shape[1] + REACH + 1
-    there = survival(due, funnel, days, draws=draws, rng=rng)
+    there = survival(due, model.funnel, days, draws=draws, rng=np.random.default_rng(seed + 2))
     given = np.full(len(deals), np.nan) if deals.due is None else deals.due
     rows = np.isfinite(given)
     chance = np.zeros((draws, len(deals), len(edges) - 1))
     left, inside = on_time(due.late, given[rows], edges)
     at = np.clip(given[rows], 0.0, days)
     low = np.minimum(at.astype(np.int64), days - 1)
-    path = there[:, deals.group[rows], deals.stage[rows]]
-    each = np.arange(len(low))
-    alive = path[:, each, low] * (1 - (at - low)) + path[:, each, low + 1] * (at - low)
+    group, stage = deals.group[rows], deals.stage[rows]
+    alive = there[:, group, stage, low] * (1 - (at - low)) + there[:, group, stage, low + 1] * (at - low)
     chance[:, rows] = (alive / np.maximum(alive * left + 1 - alive, 1e-12))[:, :, None] * inside
     leads = np.zeros((*due.stated.shape, per_day.shape[1]))
-    for cell, row in zip(entries.cells, per_day, strict=True):
+    for cell, row in zip(model.entries.cells, per_day, strict=True):
         leads[cell.group, cell.stage] += row * due.stated[cell.group, cell.stage]
     return Dated(rows, chance, picked_up(due, there, leads, edges))
 
 
-def undated(due: Due, entries: Entries, per_day: Floats) -> Floats:
-    """Return the leads per day that will state no date, (cells, days)."""
-    share = np.array([1.0 - due.stated[cell.group, cell.stage] for cell in entries.cells])
+def undated(model: Model, per_day: Floats) -> Floats:
+    """Return the leads per day, (cells, days), that will state no date: all, without a clock of dates."""
+    if model.due is None:
+        return per_day
+    share = np.array([1.0 - model.due.stated[cell.group, cell.stage] for cell in model.entries.cells])
     rest: Floats = per_day * share[:, None]
     return rest
+
+
+def with_dates(chance: Floats, born: Floats, found: Dated | None) -> tuple[Floats, Floats]:
+    """Return chances and births by age, with those of leads with a date in their place or added."""
+    if found is None:
+        return chance, born
+    return np.where(found.rows[:, None], found.chance, chance), born + found.born
 
 
 def survival(due: Due, funnel: Funnel, days: int, *, draws: int, rng: np.random.Generator) -> Floats:

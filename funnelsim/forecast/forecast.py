@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from funnelsim.calibrate.posterior import draw_rates
 from funnelsim.errors import FunnelError, nearest
+from funnelsim.forecast.dated import Dated, dated, undated, with_dates
 from funnelsim.forecast.distribution import Distribution, Lump, at_least, distributions, quantiles
 from funnelsim.forecast.exact import at_ages, chances, from_entries
 from funnelsim.forecast.periods import Period, days_of
@@ -59,10 +60,12 @@ class Intensity:
     Args:
         chance: (draws, deals, periods) chance of each open deal to win in each period.
         born: (draws, groups, periods) expected wins of leads not yet born.
+        dated: the part of them that wins at an expected date, on which no common factor acts.
     """
 
     chance: Floats
     born: Floats
+    dated: Dated | None = None
 
 
 def forecast(
@@ -98,7 +101,7 @@ def forecast(
     edges = days_of(periods, model.as_of)
     rates = draw_rates(model, draws, np.random.default_rng(seed))
     if chosen == "exact":
-        found = intensities(model, open_deals, edges, rates, progress=progress)
+        found = intensities(model, open_deals, edges, rates, progress=progress, seed=seed)
         found = shaken(found, model.win_spread, np.random.default_rng(seed + 1))
         parts = _by_formula(model, open_deals, found)
         deals = deal_table(model, open_deals, found.chance.mean(axis=0), periods)
@@ -130,17 +133,26 @@ def choose_engine(model: Model, wanted: str | None) -> str:
 
 
 def intensities(
-    model: Model, open_deals: OpenDeals, edges: Floats, rates: Floats, *, progress: bool = False
+    model: Model,
+    open_deals: OpenDeals,
+    edges: Floats,
+    rates: Floats,
+    *,
+    progress: bool = False,
+    seed: int = 1,
 ) -> Intensity:
     """Return chances of open deals and expected wins of leads to come, for every draw of the rates.
 
     Args:
         edges: (periods + 1,) days since the as-of date.
         rates: (draws, eras, groups, stages, exits, bins) per day.
+        seed: of the draws of the clock of expected dates.
     """
     oldest = float(open_deals.age.max(initial=0.0))
     days = int(np.ceil(edges[-1]))
     per_day = expected(model.entries, days)
+    clock = dated(model, open_deals, per_day, edges, draws=len(rates), seed=seed)
+    per_day = undated(model, per_day)
     busy = booking_factors(model.calendar, model.as_of, days) if model.calendar != Calendar() else None
 
     def one(rate: Floats) -> tuple[Floats, Floats]:
@@ -155,7 +167,8 @@ def intensities(
         results = list(
             tqdm(pool.map(one, rates), total=len(rates), desc="draws", disable=not progress, leave=False)
         )
-    return Intensity(np.array([chance for chance, _ in results]), np.array([born for _, born in results]))
+    chance, born = np.array([chance for chance, _ in results]), np.array([born for _, born in results])
+    return Intensity(*with_dates(chance, born, clock), clock)
 
 
 def shaken(found: Intensity, spread: float, rng: np.random.Generator) -> Intensity:
@@ -174,7 +187,8 @@ def shaken(found: Intensity, spread: float, rng: np.random.Generator) -> Intensi
     even /= even.mean()
     factor = np.stack([rng.permutation(even) for _ in range(periods)], axis=1)
     chance = -np.expm1(factor[:, None, :] * np.log1p(-np.clip(found.chance, 0.0, 1 - 1e-12)))
-    return Intensity(chance, found.born * factor[:, None, :])
+    born = (found.born if found.dated is None else found.born - found.dated.born) * factor[:, None, :]
+    return Intensity(*with_dates(chance, born, found.dated), found.dated)
 
 
 def amounts(model: Model, open_deals: OpenDeals) -> Floats:
