@@ -40,6 +40,11 @@ def test_a_large_group_has_its_own_amounts_and_a_small_one_leans_on_all() -> Non
     assert np.isfinite(atoms[3]).all() and atoms[3].mean() > 0
 
 
+def test_a_group_without_wins_takes_the_only_amount_there_is() -> None:
+    atoms = won_amounts(np.array([500.0]), np.ones(1), np.zeros(1, dtype=np.int64), 2)
+    assert_allclose(atoms, 500.0)
+
+
 def test_won_over_shown_is_shrunk_to_one() -> None:
     zero = np.zeros(2, dtype=np.int64)
     ratio = won_to_shown(np.array([80.0, 80]), np.array([100.0, 100]), np.ones(2), zero, 1)

@@ -163,7 +163,7 @@ def _levels(value: Floats, weight: Floats, group: Integers, groups: int) -> Floa
     between = float(
         (number * ((mean - overall) ** 2 - within / np.maximum(number, 1.0))).sum() / number.sum()
     )
-    strength = within / max(between, 1e-9)
+    strength = max(within / max(between, 1e-9), 1e-9)
     levels: Floats = (number * mean + strength * overall) / (number + strength)
     return levels
 
