@@ -69,6 +69,8 @@ def compare(
     )  # fmt: skip
     parts = lever_parts(place, scenarios)
     _show_comparison(table, parts, place.model.currency)
+    if place.model.due is not None:
+        typer.echo("- Dates: set aside here: simulated lives do not know them, so all leads win by age.")
     if html:
         from funnelsim.pages import compare_page
 

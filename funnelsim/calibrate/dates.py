@@ -13,6 +13,7 @@ from funnelsim.history.log import DAY, History, bookings, days_since, known_at, 
 Floats = NDArray[np.float64]
 
 COLUMN = "expected_close"
+DATES = "Dates:"
 BEFOREHAND = pd.Timedelta(days=7)
 LEAST_WINS, LEAST_OPEN, LEAST_LOSSES = 50, 10, 20
 LEAST_NEAR, MOST_OVERDUE, MOST_AFTER, MOST_ON_DATE = 0.8, 0.05, 0.1, 0.5
@@ -89,17 +90,21 @@ def date_words(found: Evidence) -> tuple[str, ...]:
     """Return in sentences whether deals win at their expected date, and what follows."""
     reason = why_not(found)
     if reason:
-        return (f"Dates: expected close dates are not used, as {reason}; leads win by their age.",)
+        return (f"{DATES} expected close dates are not used, as {reason}; leads win by their age.",)
     near, overdue = found.near / found.wins, found.overdue / found.waiting
     first = (
-        f"Dates: deals win at their expected date: {near:.1%} of {found.wins:,} wins came within one day of "
+        f"{DATES} deals win at their expected date: {near:.1%} of {found.wins:,} wins came within one day of "
         f"it and {overdue:.1%} of {found.waiting:,} open deals are overdue; leads with a date drop out by "
         "days to it, and new ones are picked up by days ahead."
     )
-    second = "Dates: compare, budget and the simulations do not know this clock; there all leads win by age."
+    second = (
+        f"{DATES} compare, budget and the simulations do not know this clock; there all leads win by age."
+    )
     sentences = [first, second]
     if not found.followed:
-        sentences.append("Dates: the export shows them as they are now; earlier forecasts use the same ones.")
+        sentences.append(
+            f"{DATES} the export shows them as they are now; earlier forecasts use the same ones."
+        )
     return tuple(sentences)
 
 

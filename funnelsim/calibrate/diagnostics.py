@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from funnelsim.calibrate.dates import DATES
 from funnelsim.calibrate.evidence import Record, observed_expected, past_visits, previous_dwell, record_of
 from funnelsim.calibrate.incidence import incidence
 from funnelsim.calibrate.posterior import effective_exposure
@@ -125,6 +126,7 @@ def findings(history: History, model: Model, deals: OpenDeals | None = None) -> 
         *_memory(record),
         *(() if deals is None or not len(deals) else _thin(record, deals)),
         *_zombies(history),
+        *(note for note in model.notes if note.startswith(DATES)),
         *history.limits,
         *_unknown(history),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from math import factorial
 from pathlib import Path
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 
 from funnelsim.calibrate.posterior import draw_rates
 from funnelsim.errors import FunnelError
-from funnelsim.forecast.forecast import amounts, choose_engine, forecast, intensities
+from funnelsim.forecast.forecast import amounts, choose_engine, forecast
+from funnelsim.forecast.intensity import intensities
 from funnelsim.forecast.periods import Period, days_of
 from funnelsim.forecast.planner import Situation
 from funnelsim.model.model import Model, OpenDeals
@@ -41,6 +43,7 @@ def compare(
     in each replication; the interval and the chance to be better are over these pairs. Where the
     exact engine fits, expected revenue and its quantiles come from it. How leads answer to spend is taken
     at its estimate: the interval does not hold the error of an elasticity (that of `best_budget` does).
+    The simulated lives do not know expected dates, so these are set aside: all leads win by age.
 
     Args:
         models: name -> model under that scenario; the first is what the others are compared with.
@@ -55,6 +58,7 @@ def compare(
     """
     if len(models) < 2:
         raise FunnelError("compare: name at least one scenario to compare with the present plan")
+    models = {name: replace(model, due=None) for name, model in models.items()}
     edges = days_of(periods, next(iter(models.values())).as_of)
     paired = {
         name: shared_luck(model, open_deals, edges, draws=draws, seed=seed, progress=progress)
@@ -100,7 +104,8 @@ def shapley(
     """Split a scenario's gain in expected revenue among its levers, fairly.
 
     A lever's part is its mean gain over all orders in which the levers could be pulled
-    (Shapley 1953, doi:10.1515/9781400881970-018); the parts add up to the whole gap.
+    (Shapley 1953, doi:10.1515/9781400881970-018); the parts add up to the whole gap. Expected dates are
+    set aside, as in `compare`.
 
     Returns:
         Columns lever (in words) and part (money over all periods).
@@ -111,6 +116,7 @@ def shapley(
     count = len(scenario.changes)
     if count > 8:
         raise FunnelError(f"shapley: {count} levers; at most 8 can be split")
+    model = replace(model, due=None)
     worth = {
         chosen: expected_revenue(
             apply_scenario(model, scenario.only(chosen)), open_deals, edges, draws=draws, seed=seed

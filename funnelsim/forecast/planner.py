@@ -18,6 +18,8 @@ from funnelsim.history.log import History, open_leads
 from funnelsim.model.model import Model, OpenDeals
 from funnelsim.model.scenario import apply_scenario, read_scenario
 
+DATES_ASIDE = "Dates: set aside, as the scenario changes rates and these act by age; all leads win by age."
+
 
 @dataclass(frozen=True)
 class Situation:
@@ -60,12 +62,17 @@ def situation(
 
 
 def under(place: Situation, scenario: Path | None) -> Situation:
-    """Return the same situation with a scenario's levers pulled; none changes nothing."""
+    """Return the same situation with a scenario's levers pulled; none changes nothing.
+
+    Levers on rates act on leads that win by age: with them, expected dates are set aside.
+    """
     if scenario is None:
         return place
     found = read_scenario(scenario, place.model)
-    model = apply_scenario(place.model, found)
-    return replace(place, model=replace(model, notes=(*model.notes, *found.notes)) if found.notes else model)
+    model, notes = apply_scenario(place.model, found), found.notes
+    if model.due is not None and model.levers != place.model.levers:
+        model, notes = replace(model, due=None), (*notes, DATES_ASIDE)
+    return replace(place, model=replace(model, notes=(*model.notes, *notes)) if notes else model)
 
 
 def forecast_situation(
