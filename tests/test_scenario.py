@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from funnelsim.model.scenario import _staffed, apply_scenario, read_scenario, wi
 from funnelsim.model.scenario_file import scenario_funnel
 from funnelsim.model.stated import load_funnel
 from funnelsim.model.values import Values
+from funnelsim.simulate.run import simulate
 
 FOLDER = Path(__file__).parents[1] / "scenarios"
 MONTH = 365.25 / 12
@@ -182,37 +184,46 @@ def test_value_and_work_and_referrals(tmp_path: Path) -> None:
 
 
 def test_reps_come_learn_and_leave(tmp_path: Path) -> None:
-    pool = under(
-        tmp_path,
-        "{reps: closers, add: 2, from: 2026-08-01, to: 2027-06-30, ramp: [0.35, 0.65, 1.0] per month}",
-    ).pools[0]
-    # Whole reps with the right sum: 0.7 and 1.3 reps in the first two months are 1 and 1; 6 from day 50 on.
-    assert_allclose(pool.starts, [-np.inf, 31, 50, 31 + MONTH, 31 + 2 * MONTH, 31 + 3 * MONTH, 365])
-    assert pool.size.tolist() == [4, 5, 7, 7, 8, 8, 6]
+    line = "{reps: closers, add: 2, from: 2026-08-01, to: 2027-06-30, ramp: [0.35, 0.65, 1.0] per month}"
+    pool = under(tmp_path, line).pools[0]
+    assert pool.starts.tolist() == [-np.inf, 31, 50, 365]
+    assert pool.size.tolist() == [4, 6, 8, 6]
+    assert pool.ramp_days == MONTH
+    # Only the two who come on day 31 learn; the two of day 50 were to come anyway, ready.
+    assert pool.ramp.tolist() == [[1, 1, 1], [0.35, 0.65, 1], [1, 1, 1], [1, 1, 1]]
     assert under(tmp_path, "{reps: closers, add: -1}").pools[0].size.tolist() == [4, 3, 5]
     assert under(tmp_path, "{reps: closers, set: 9, from: 2026-08-01}").pools[0].size.tolist() == [4, 9, 9]
+    assert under(tmp_path, "{reps: closers, set: 9}").pools[0].ramp.size == 0
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.integers(0, 30), st.lists(st.floats(0, 1), max_size=6), st.floats(0, 100), st.floats(1, 1000))
-def test_any_ramp_ends_at_full_strength_and_loses_what_it_says(
-    add: int, ramp: list[float], start: float, length: float
-) -> None:
-    before = company().pools[0]
-    pool = _staffed(before, RepsLever(0, add, None, tuple(ramp), start, start + length))
+def test_who_is_not_there_yet_comes_later(tmp_path: Path) -> None:
+    pool = under(tmp_path, "{reps: closers, add: 1, ramp: [0, 0, 0.5] per month}").pools[0]
+    assert_allclose(pool.starts, [-np.inf, 50, 2 * MONTH])
+    assert pool.size.tolist() == [4, 6, 7]
+    assert pool.ramp.tolist() == [[1], [1], [0.5]]
 
-    def size(one: Pool, day: float) -> int:
-        return int(one.size[np.searchsorted(one.starts, day, side="right") - 1])
 
-    assert (np.diff(pool.starts) > 0).all()
-    assert size(pool, start - 1e-3) == size(before, start - 1e-3)
-    assert size(pool, start + length) == size(before, start + length)
-    more = [size(pool, day) - size(before, day) for day in start + MONTH * (np.arange(len(ramp) + 1) + 0.5)]
-    inside = start + MONTH * (np.arange(len(ramp) + 1) + 0.5) < start + length
-    if inside.all():
-        assert more[-1] == add
-        assert abs(sum(more[:-1]) - add * sum(ramp)) <= 0.5 + 1e-9
-    assert_array_equal(np.array(more)[~inside], 0)
+def test_two_teams_of_newcomers_learn_each_in_their_way() -> None:
+    first = _staffed(company().pools[0], RepsLever(0, 1, None, (0.5,), 10))
+    both = _staffed(first, RepsLever(0, 1, None, (0.2, 0.8), 50))
+    assert both.starts.tolist() == [-np.inf, 10, 50]
+    assert both.ramp.tolist() == [[1, 1], [0.5, 1], [0.2, 0.8]]
+    own = replace(company().pools[0], ramp=np.array([0.3]))
+    assert _staffed(own, RepsLever(0, 1, start=10)).ramp.tolist() == [0.3]
+    assert _staffed(own, RepsLever(0, 1, None, (0.6,), 10)).ramp.tolist() == [[0.3], [0.6], [0.3]]
+    with pytest.raises(FunnelError, match="'closers' learns in steps of 3 days, not months"):
+        _staffed(replace(own, ramp_days=3.0), RepsLever(0, 1, None, (0.6,), 10))
+
+
+@pytest.mark.parametrize("engine", ["compiled", "simpy"])
+def test_a_newcomer_works_at_the_speed_of_the_ramp(tmp_path: Path, engine: str) -> None:
+    model = replace(company(), work=(Work(4, 0, Draw(np.array([0.25]))),))
+    changes = "[{reps: closers, set: 0}, {reps: closers, add: 1, from: 2026-07-21, ramp: [0.5]}]"
+    model = apply_scenario(model, scenario(tmp_path, f"changes: {changes}", model))
+    done = simulate(model, 120, engine=engine).waits.dropna()
+    slow = done["began"] < 20 + MONTH
+    assert done["began"].min() >= 20 and slow.any() and not slow.all()
+    assert_allclose(done["done"] - done["began"], np.where(slow, 0.5, 0.25))
 
 
 def test_based_on_one_parent(tmp_path: Path) -> None:

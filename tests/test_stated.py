@@ -237,6 +237,31 @@ def test_values_and_draws_keep_their_means(tmp_path: Path) -> None:
     assert model.pools[0].holidays == (177,)
 
 
+def test_a_team_opens_rests_and_learns(tmp_path: Path) -> None:
+    def change(data: dict[str, Any]) -> None:
+        team = {
+            "size": {"2026-01-01": 2, "2026-08-01": 3},
+            "holidays": ["2026-07-03", "2026-07-05 to 2026-07-07"],
+        }
+        other = {"size": 1, "hours": [8] * 5 + [4, 0], "opens": [8, 8, 8, 8, 8.5, 10, 0]}
+        data["pools"] = {"reps": team | {"opens": 7.5, "ramp": "[0.4, 0.8] per month"}, "other": other}
+
+    for as_of in (None, pd.Timestamp("2026-07-01 15:00")):
+        reps, other = load_funnel(tiny(tmp_path, change), as_of).pools
+        assert reps.holidays == (2, 4, 5, 6)
+        assert_allclose(reps.opens, 7.5 / 24)
+        assert_allclose(other.opens, np.array([8, 8, 8, 8, 8.5, 10, 0]) / 24)
+        assert reps.ramp.tolist() == [0.4, 0.8]
+        assert reps.ramp_days == 365.25 / 12
+        assert other.ramp.size == 0
+
+
+def test_a_ramp_may_be_followed_by_per_month(tmp_path: Path) -> None:
+    path = tiny(tmp_path, put("pools", value={"reps": {"size": 1, "ramp": "RAMP"}}))
+    path.write_text(path.read_text().replace("RAMP", "[0.5, 0.75] per month"))
+    assert load_funnel(path).pools[0].ramp.tolist() == [0.5, 0.75]
+
+
 def segments(data: dict[str, Any], **override: Any) -> None:
     data["segments"] = {"small": {"share": 0.75}, "large": {"share": 0.25, "stages": override}}
 
@@ -313,6 +338,15 @@ def put(*keys: str | int, value: Any) -> Callable[[dict[str, Any]], None]:
         (
             put("work", value=[{"stage": "Lead", "pool": "x", "hours": {"mean": 1}}]),
             "work[0].pool: unknown pool 'x'",
+        ),
+        (put("pools", value={"r": {"size": 1, "opens": [9, 9]}}), "pools.r: 'opens' has 2 hours, expected 1"),
+        (put("pools", value={"r": {"size": 1, "opens": 18}}), "'opens' at 18 leaves less than the 8 hours"),
+        (put("pools", value={"r": {"size": 1, "opens": 24}}), "pools.r.opens[0]: 24 given, expected less"),
+        (put("pools", value={"r": {"size": 1, "ramp": [0, 1]}}), "'ramp' has a speed of 0"),
+        (put("pools", value={"r": {"size": 1, "ramp": [0.5, 1e-9]}}), "expected 0.01 or more once"),
+        (
+            put("pools", value={"r": {"size": 1, "holidays": ["2026-12-31 to 2026-12-01"]}}),
+            "pools.r.holidays: '2026-12-31 to 2026-12-01' given, expected a span of 366 days at most",
         ),
         (put("season", value=[1, 2]), "'season' has 2 factors, expected 12"),
         (

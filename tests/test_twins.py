@@ -79,10 +79,12 @@ def some_pool(rng: np.random.Generator, name: str) -> Pool:
     starts = np.concatenate(
         [[-np.inf], np.sort(rng.choice([0.0, 2.0, 5.5, 9.0, 9.0, 14.25], changes, replace=False))]
     )
+    steps = int(rng.integers(0, 4))
+    ramps = (changes + 1, steps) if rng.random() < 0.5 else (steps,)
     return Pool(
         name, starts, rng.integers(0, 4, changes + 1), str(rng.choice(["fifo", "value", "age"])),
         int(rng.integers(1, 3)), np.ones(7) if rng.random() < 0.5 else rng.choice([0.0, 1 / 3, 0.5, 1.0], 7),
-        (1, 3) if rng.random() < 0.5 else (), ramp=rng.choice([0.25, 0.5, 1.0], int(rng.integers(0, 4))),
+        (1, 3) if rng.random() < 0.5 else (), ramp=rng.choice([0.25, 0.5, 1.0], ramps),
         ramp_days=3.0, opens=0.25 if rng.random() < 0.5 else rng.choice([0.0, 0.3, 0.5], 7),
     )  # fmt: skip
 

@@ -72,13 +72,14 @@ class ValueLever:
 
 @dataclass(frozen=True)
 class RepsLever:
-    """A change of a pool's size between two days, at full strength after a ramp.
+    """A change of a pool's size between two days, newcomers working at full speed after a ramp.
 
     Args:
         pool: pool number.
         add: reps that come, negative: that leave.
         to: the size that the pool gets instead; None: `add` counts.
-        ramp: strength of those who come in each month (365.25 / 12 days) after they came, before 1.
+        ramp: speed of those who come in each month (365.25 / 12 days) after they came, before 1; 0 at the
+            beginning: not there yet.
         start, end: days since the as-of date; end may be inf.
     """
 

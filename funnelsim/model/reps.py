@@ -46,7 +46,8 @@ class Pool:
             the day would be too short.
         ramp: (steps,) speed of a rep in each `ramp_days` after being hired, 1 being the speed afterwards
             and of the reps of day 0; what counts is the moment at which a piece of work begins.
-        ramp_days: days that each step lasts.
+            (changes, steps): those hired at each change have a ramp of their own.
+        ramp_days: days that each step lasts, a month by default.
 
     Raises:
         FunnelError: an unknown order, a size below 0, a capacity below 1, a day longer than 24 hours, an
@@ -62,7 +63,7 @@ class Pool:
     holidays: tuple[int, ...] = ()
     opens: float | Floats = 9 / 24
     ramp: Floats = field(default_factory=lambda: np.zeros(0))
-    ramp_days: float = 30.0
+    ramp_days: float = 365.25 / 12
 
     def __post_init__(self) -> None:
         if self.order not in ORDERS:
@@ -78,6 +79,10 @@ class Pool:
             raise FunnelError(
                 f"pool '{self.name}': a week of {self.week.tolist()} and a ramp of {self.ramp.tolist()}; "
                 "expected seven shares of 24 hours, and speeds above 0"
+            )
+        if self.ramp.ndim > 1 and len(self.ramp) != self.size.size:
+            raise FunnelError(
+                f"pool '{self.name}': {len(self.ramp)} ramps for {self.size.size} sizes; expected as many"
             )
         opens = np.asarray(self.opens)
         if opens.shape not in ((), (7,)) or np.any((opens < 0) | (opens >= 1)):

@@ -29,6 +29,8 @@ from funnelsim.model.scenario_file import read_scenario
 from funnelsim.model.units import DAYS
 from funnelsim.model.values import Values
 
+Floats = NDArray[np.float64]
+
 __all__ = ["Scenario", "apply_scenario", "read_scenario"]
 
 
@@ -130,30 +132,46 @@ def _pools(pools: tuple[Pool, ...], levers: Sequence[RepsLever]) -> tuple[Pool, 
 
 
 def _staffed(pool: Pool, lever: RepsLever) -> Pool:
-    """Return a pool with more or fewer reps between two dates, newcomers at the strength of their ramp."""
-    month = DAYS["month"]
-    ramp = [lever.start + month * step for step in range(len(lever.ramp) + 1)]
-    moments = [day for day in (*ramp, lever.end) if lever.start <= day <= lever.end and np.isfinite(day)]
-    starts = np.unique(np.concatenate([pool.starts, moments]))
-    size = pool.size[np.searchsorted(pool.starts, starts, side="right") - 1].copy()
-    more = np.diff(_whole(lever.add, lever.ramp), prepend=0)
-    for day, extra in zip(ramp, more, strict=True):
-        size[(starts >= day) & (starts < lever.end)] += extra
-    if lever.to is not None:
-        size[(starts >= lever.start) & (starts < lever.end)] = lever.to
+    """Return a pool with more or fewer reps between two dates; newcomers have the speed of their ramp.
+
+    Months of strength 0 at the beginning of a ramp are months before they come.
+    """
+    idle = next((step for step, strength in enumerate(lever.ramp) if strength > 0), len(lever.ramp))
+    come = lever.start + DAYS["month"] * idle
+    moments = {day for day in (come, lever.end) if come <= day <= lever.end and np.isfinite(day)}
+    more = np.array(sorted(moments - set(pool.starts.tolist())))
+    starts = np.concatenate([pool.starts, more])
+    order = np.argsort(starts, kind="stable")
+    before = pool.size[np.searchsorted(pool.starts, more, side="right") - 1]
+    starts, size = starts[order], np.concatenate([pool.size, before])[order]
+    there = (starts >= come) & (starts < lever.end)
+    size[there] = size[there] + lever.add if lever.to is None else lever.to
     if size.min() < 0:
         raise FunnelError(f"the pool '{pool.name}' would have {size.min()} reps")
-    return replace(pool, starts=starts, size=size)
+    changed = replace(pool, starts=starts, size=size, ramp=_ramps(pool, lever.ramp[idle:], order))
+    if not lever.ramp[idle:]:
+        return changed
+    changed.ramp[starts == come, : len(lever.ramp[idle:])] = lever.ramp[idle:]
+    changed.ramp[starts == come, len(lever.ramp[idle:]) :] = 1.0
+    return replace(changed, ramp_days=DAYS["month"])
 
 
-def _whole(add: int, ramp: Sequence[float]) -> NDArray[np.int64]:
-    """Return whole reps in each month of a ramp and after it, with the right sum, shape (months + 1,).
+def _ramps(pool: Pool, ramp: Sequence[float], order: NDArray[np.intp]) -> Floats:
+    """Return a pool's ramps with room for one more, by change of size: the pool's own, then new ones.
 
-    >>> _whole(2, [0.35, 0.65]).tolist(), _whole(1, [0.35, 0.65]).tolist()
-    ([1, 1, 2], [0, 1, 1])
+    Args:
+        ramp: of those who come; empty where the pool's own is theirs.
+        order: of the pool's changes and the new ones after them.
     """
-    reached = np.floor(np.cumsum(add * np.array(ramp)) + 0.5).astype(np.int64)
-    return np.append(np.diff(reached, prepend=0), add)
+    if pool.ramp.ndim == 1 and not ramp:
+        return pool.ramp
+    if pool.ramp.size and ramp and pool.ramp_days != DAYS["month"]:
+        raise FunnelError(
+            f"ramp: the pool '{pool.name}' learns in steps of {pool.ramp_days:g} days, not months"
+        )
+    ramps = np.ones((order.size, max(pool.ramp.shape[-1], len(ramp))))
+    ramps[: pool.size.size, : pool.ramp.shape[-1]] = pool.ramp
+    return ramps[order]
 
 
 def _longer(time: Draw, task: int, levers: Sequence[Lever]) -> Draw:

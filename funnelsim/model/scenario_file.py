@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from funnelsim.model.levers import Change, Scenario
 from funnelsim.model.model import Model
 from funnelsim.model.scenario_checks import resolved
 from funnelsim.model.scenario_shapes import SHAPES, ScenarioFile
+from funnelsim.model.units import quoted_ramps
 
 
 def read_scenario(path: str | Path, model: Model, *, anywhere: bool = False) -> Scenario:
@@ -52,9 +52,8 @@ def scenario_funnel(path: str | Path) -> str | None:
 
 
 def _outline(path: Path) -> ScenarioFile:
-    """Return a file's outline; a ramp's list may be followed by "per month", which plain YAML refuses."""
-    text = re.sub(r"(\bramp:\s*)(\[[^\]\n\"']*\]\s+per\s+\w+)", r'\1"\2"', read_text(path))
-    return validated(ScenarioFile, parse_yaml(text, path), path)
+    """Return a file's outline."""
+    return validated(ScenarioFile, parse_yaml(quoted_ramps(read_text(path)), path), path)
 
 
 def _parent(path: Path, named: str, anywhere: bool) -> Path:

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, Strict
 
-from funnelsim.errors import FunnelError
-from funnelsim.files import shown
 from funnelsim.model.statement import Name, Whole, part
-from funnelsim.model.units import Date, Number, PerDay, number
+from funnelsim.model.units import Date, Number, PerDay, Ramp
 
 Factor = Annotated[Number, Field(ge=0, le=1000)]
 Stretch = Annotated[Number, Field(gt=0, le=1000)]
 Elasticity = Annotated[Number, Field(ge=0, le=2)]
-
-
-def _ramp(given: Any) -> Any:
-    """Return the strengths of a ramp, given as a list or as "[0.35, 0.65, 1.0] per month"."""
-    if isinstance(given, str):
-        found = re.fullmatch(r"\[(.*)\]\s+per\s+(\w+)", given.strip())
-        if found is None or found[2] not in ("month", "months"):
-            raise FunnelError(f"{shown(given)} given, expected strengths such as [0.35, 0.65, 1.0] per month")
-        given = [number(word.strip()) for word in found[1].split(",")]
-    if not isinstance(given, list) or not all(
-        type(part) in (int, float) and 0 <= part <= 1 for part in given
-    ):
-        raise FunnelError(f"{shown(given)} given, expected numbers from 0 to 1, one per month")
-    return given
 
 
 def _none(given: Any) -> Any:
@@ -110,7 +93,7 @@ class RepsChange:
     reps: Name
     add: Annotated[int, Strict(), Field(ge=-100_000, le=100_000)] | None = None
     set: Whole | None = None
-    ramp: Annotated[tuple[float, ...], BeforeValidator(_ramp)] = ()
+    ramp: Ramp = ()
     from_: Date | None = Field(default=None, alias="from")
     to: Date | None = None
 

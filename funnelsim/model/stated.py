@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from funnelsim.errors import FunnelError, nearest
-from funnelsim.files import read_yaml, validated
+from funnelsim.files import parse_yaml, read_text, validated
 from funnelsim.model import dwell
 from funnelsim.model.entries import Cell, Entries, Spend
 from funnelsim.model.funnel import Funnel
@@ -19,7 +19,7 @@ from funnelsim.model.model import Model
 from funnelsim.model.rates import RateTable, constant_table
 from funnelsim.model.stated_reps import stated_pool, stated_referrals, stated_work
 from funnelsim.model.statement import REST, Amount, Exit, Override, Stage, Statement
-from funnelsim.model.units import DAYS, known, moment
+from funnelsim.model.units import DAYS, known, moment, quoted_ramps
 from funnelsim.model.values import Values
 
 Floats = NDArray[np.float64]
@@ -45,7 +45,7 @@ def load_funnel(path_or_name: str | Path, as_of: str | pd.Timestamp | None = Non
     ('Awareness', 'Interest', 'Decision', 'Action', 'Retention')
     """
     path = _found(path_or_name)
-    statement = validated(Statement, read_yaml(path), path)
+    statement = validated(Statement, parse_yaml(quoted_ramps(read_text(path)), path), path)
     try:
         return _model(statement, moment(as_of) if as_of is not None else pd.Timestamp(statement.start))
     except FunnelError as error:

@@ -25,12 +25,16 @@ def stated_draw(time: Exit, unit: float) -> Draw:
 
 
 def stated_pool(name: str, team: Team, as_of: pd.Timestamp) -> Pool:
-    """Return a team; a size holds from its date on, the first one always."""
+    """Return a team; a size holds from its date on, the first one always, and who comes later ramps up."""
     dates = sorted(team.size)
     starts = np.array([-np.inf, *(day_number(date, as_of) for date in dates[1:])])
     size = np.array([team.size[date] for date in dates], dtype=np.int64)
-    holidays = tuple(int(day_number(date, as_of)) for date in sorted(team.holidays))
-    return Pool(name, starts, size, team.order, team.capacity, np.array(team.hours) / 24, holidays)
+    holidays = tuple(int(day_number(date, as_of.normalize())) for date in sorted(team.holidays))
+    week, opens = np.array(team.hours) / 24, np.array(team.opens or (9.0,) * 7) / 24
+    return Pool(
+        name, starts, size, team.order, team.capacity, week, holidays, opens, np.array(team.ramp),
+        DAYS["month"],
+    )  # fmt: skip
 
 
 def stated_work(statement: Statement, funnel: Funnel, row: int) -> Work:

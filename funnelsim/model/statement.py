@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict
 from funnelsim.errors import FunnelError
 from funnelsim.files import shown
 from funnelsim.model import dwell
-from funnelsim.model.units import Date, Number, PerDay
+from funnelsim.model.units import Date, Dates, Number, PerDay, Ramp
 
 Shape = TypeVar("Shape")
 Name = Annotated[str, Strict(), Field(min_length=1, max_length=200)]
@@ -150,7 +150,13 @@ def _sizes(given: Any) -> Any:
     return {datetime.date.min.isoformat(): given}
 
 
+def _hours(given: Any) -> Any:
+    """Let one hour stand for all days of the week."""
+    return given if isinstance(given, list | tuple) else [given] * 7
+
+
 Money = Annotated[Amount, BeforeValidator(_amount)]
+Hour = Annotated[Number, Field(ge=0, lt=24)]
 Sizes = Annotated[dict[Date, Whole], BeforeValidator(_sizes), Field(min_length=1)]
 
 
@@ -183,17 +189,31 @@ class Channel:
 
 @part
 class Team:
-    """A pool of reps: its size (or sizes by date), who is served next, working hours Monday to Sunday."""
+    """A pool of reps: its size (or sizes by date), who is served next, working hours Monday to Sunday.
+
+    `opens` is the hour at which work begins, of every day or of each (9, or earlier on long days);
+    `holidays` are dates and spans of dates; `ramp` is the speed of a new rep in each month after being
+    hired, before full speed.
+    """
 
     size: Sizes
     order: Literal["fifo", "value", "age"] = "fifo"
     capacity: Annotated[Whole, Field(ge=1)] = 1
     hours: tuple[Annotated[Number, Field(ge=0, le=24)], ...] = (8.0, 8.0, 8.0, 8.0, 8.0, 0.0, 0.0)
-    holidays: tuple[Date, ...] = ()
+    opens: Annotated[tuple[Hour, ...], BeforeValidator(_hours)] = ()
+    holidays: Dates = ()
+    ramp: Ramp = ()
 
     def __post_init__(self) -> None:
         if len(self.hours) != 7:
             raise FunnelError(f"'hours' has {len(self.hours)} numbers, expected 7: Monday to Sunday")
+        if len(self.opens) not in (0, 7):
+            raise FunnelError(f"'opens' has {len(self.opens)} hours, expected 1, or 7: Monday to Sunday")
+        for hours, opens in zip(self.hours, self.opens, strict=False):
+            if opens + hours > 24:
+                raise FunnelError(f"'opens' at {opens:g} leaves less than the {hours:g} hours of that day")
+        if 0.0 in self.ramp:
+            raise FunnelError("'ramp' has a speed of 0; give a later date to the size instead")
 
 
 @part

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Iterable
 from typing import Annotated
 
@@ -22,6 +23,8 @@ DAYS = {
     "quarter": 365.25 / 4,
     "year": 365.25,
 }
+WEAKEST = 0.01
+LONGEST_SPAN = 366
 
 
 def per_day(text: object) -> float:
@@ -67,6 +70,64 @@ def number(text: str) -> float:
     if not np.isfinite(value):
         raise FunnelError(f"{shown(text)} given, expected a number")
     return value
+
+
+def ramp(given: object) -> list[float]:
+    """Return the strengths of a ramp, given as a list or as "[0.35, 0.65, 1.0] per month".
+
+    Raises:
+        FunnelError: anything but strengths from 0 to 1; a strength of 0 may stand at the beginning only.
+
+    >>> ramp("[0, 0.5] per month")
+    [0.0, 0.5]
+    """
+    if isinstance(given, str):
+        found = re.fullmatch(r"\[(.*)\]\s+per\s+(\w+)", given.strip())
+        if found is None or found[2] not in ("month", "months"):
+            raise FunnelError(f"{shown(given)} given, expected strengths such as [0.35, 0.65, 1.0] per month")
+        given = [number(word.strip()) for word in found[1].split(",")]
+    if not isinstance(given, list) or not all(
+        type(part) in (int, float) and 0 <= part <= 1 for part in given
+    ):
+        raise FunnelError(f"{shown(given)} given, expected numbers from 0 to 1, one per month")
+    strengths = [float(part) for part in given]
+    at_work = next((i for i, part in enumerate(strengths) if part > 0), len(strengths))
+    if any(part < WEAKEST for part in strengths[at_work:]):
+        raise FunnelError(f"{shown(given)} given, expected {WEAKEST:g} or more once a rep has begun to work")
+    return strengths
+
+
+def quoted_ramps(text: str) -> str:
+    """Return YAML text in which a list may be followed by "per month", which plain YAML refuses.
+
+    >>> quoted_ramps("{add: 2, ramp: [0.5] per month}")
+    '{add: 2, ramp: "[0.5] per month"}'
+    """
+    return re.sub(r"(\bramp:\s*)(\[[^\]\n\"']*\]\s+per\s+\w+)", r'\1"\2"', text)
+
+
+def dates(given: object) -> object:
+    """Return dates with spans such as "2026-12-24 to 2027-01-01" written out, last day included.
+
+    Raises:
+        FunnelError: a span that ends before it begins, or is longer than a year.
+
+    >>> dates(["2026-05-01", "2026-12-31 to 2027-01-01"])
+    ['2026-05-01', '2026-12-31', '2027-01-01']
+    """
+    if not isinstance(given, list):
+        return given
+    found = []
+    for entry in given:
+        first, to, last = entry.partition(" to ") if isinstance(entry, str) else (entry, "", "")
+        if not to:
+            found.append(entry)
+            continue
+        begin, days = date(first.strip()), (date(last.strip()) - date(first.strip())).days
+        if not 0 <= days <= LONGEST_SPAN:
+            raise FunnelError(f"{shown(entry)} given, expected a span of {LONGEST_SPAN} days at most")
+        found += [(begin + datetime.timedelta(days=day)).isoformat() for day in range(days + 1)]
+    return found
 
 
 def date(text: object) -> datetime.date:
@@ -121,4 +182,6 @@ def known(name: str, names: Iterable[str], where: str, role: str) -> str:
 
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 PerDay = Annotated[float, BeforeValidator(per_day)]
+Ramp = Annotated[tuple[float, ...], BeforeValidator(ramp)]
 Date = Annotated[datetime.date, BeforeValidator(date)]
+Dates = Annotated[tuple[Date, ...], BeforeValidator(dates)]

@@ -32,7 +32,8 @@ class Crew(NamedTuple):
     Args:
         pool: (pools, 10) order; deals per rep; most reps ever; 1 if plain: first come first served by a
             constant number of equally quick reps; first and last of its changes, ramp steps, spans.
-        change: (changes, 2) moment from which a pool has a size, and the size.
+        change: (changes, 4) moment from which a pool has a size, the size, and first and last ramp step of
+            those hired then.
         ramp: (steps, 2) days since being hired before which a rep has a speed, and the speed.
         span: (spans, 2) when working time opens and closes.
         task: (kinds,) work that leads of a kind need on entering their stage, -1 for none.
@@ -61,10 +62,9 @@ def crew_of(model: Model, days: float) -> Crew:
             raise FunnelError(
                 f"pool '{pool.name}' has {pool.size.max():,} reps; at most {MOST_SLOTS:,} deals at once"
             )
-    changes = [np.column_stack([on_ticks(pool.starts), pool.size]) for pool in model.pools]
-    ramps = [
-        np.column_stack([pool.ramp_days * (1 + np.arange(pool.ramp.size)), pool.ramp]) for pool in model.pools
-    ]
+    ramps = [_ramps(pool) for pool in model.pools]
+    before = np.cumsum([0, *(len(ramp) for ramp in ramps)])
+    changes = [_changes(pool, first) for pool, first in zip(model.pools, before[:-1], strict=True)]
     spans = [_spans(pool, model.as_of, days) for pool in model.pools]
     columns = [
         [ORDERS.index(pool.order) for pool in model.pools],
@@ -76,9 +76,23 @@ def crew_of(model: Model, days: float) -> Crew:
         ends = np.cumsum([0, *(len(table) for table in tables)])
         columns += [ends[:-1], ends[1:]]
     table = np.array(columns, dtype=np.int64).reshape(10, -1).T
-    change, ramp, span = (np.concatenate([np.zeros((0, 2)), *tables]) for tables in (changes, ramps, spans))
+    change = np.concatenate([np.zeros((0, 4)), *changes])
+    ramp, span = (np.concatenate([np.zeros((0, 2)), *tables]) for tables in (ramps, spans))
     work, quantiles = _works(model)
     return Crew(np.ascontiguousarray(table), change, ramp, span, _tasks(model), work, quantiles)
+
+
+def _ramps(pool: Pool) -> Floats:
+    """Return a pool's ramps end to end: days since being hired up to which a speed holds, and the speed."""
+    until = pool.ramp_days * (1 + np.arange(pool.ramp.shape[-1]))
+    return np.column_stack([np.broadcast_to(until, pool.ramp.shape).ravel(), pool.ramp.ravel()])
+
+
+def _changes(pool: Pool, first: int) -> Floats:
+    """Return a pool's changes of size; `first` is the number of its first ramp step."""
+    steps = pool.ramp.shape[-1]
+    begin = first + steps * np.arange(pool.size.size) * (pool.ramp.ndim > 1)
+    return np.column_stack([on_ticks(pool.starts), pool.size, begin, begin + steps])
 
 
 def _works(model: Model) -> tuple[Integers, Floats]:
@@ -135,12 +149,12 @@ def reps_at(crew: Crew, pool: int, moment: float) -> int:
 @bare
 def speed_of(crew: Crew, pool: int, seat: int, moment: float) -> float:
     """Return how quickly the rep of a seat works, by the time since being hired."""
-    hired = LONG_AGO
+    hired, first, last = LONG_AGO, 0, 0
     for change in range(crew.pool[pool, CHANGE] + 1, crew.pool[pool, CHANGE_END]):
         here, seats, before = crew.change[change, 0], crew.change[change, 1], crew.change[change - 1, 1]
         if here <= moment and before <= seat < seats:
-            hired = here
-    for step in range(crew.pool[pool, RAMP], crew.pool[pool, RAMP_END]):
+            hired, first, last = here, int(crew.change[change, 2]), int(crew.change[change, 3])
+    for step in range(first, last):
         if moment - hired < crew.ramp[step, 0]:
             return float(crew.ramp[step, 1])
     return 1.0

@@ -59,7 +59,7 @@ class Team:
         self.fresh = 0
         self.asked_for = -1.0
         self.steady = bool(crew.pool[pool, CHANGE] + 1 == crew.pool[pool, CHANGE_END])
-        for moment, _ in crew.change[crew.pool[pool, CHANGE] + 1 : crew.pool[pool, CHANGE_END]]:
+        for moment in crew.change[crew.pool[pool, CHANGE] + 1 : crew.pool[pool, CHANGE_END], 0]:
             if moment >= 0:
                 self.at(float(moment), 1, self.resize)
 
