@@ -10,7 +10,8 @@ from numpy.testing import assert_allclose
 
 from funnelsim.errors import FunnelError
 from funnelsim.forecast.backtest import backtest, origins, past_scales, snapshot
-from funnelsim.forecast.record import NAMES, OURS, SCALED, summary
+from funnelsim.forecast.forecast import NAMES
+from funnelsim.forecast.record import OURS, SCALED, summary
 
 DATA = history(1500)
 RECORD = backtest(DATA, period="month", count=2, start="2025-07-01", draws=10, workers=1).record

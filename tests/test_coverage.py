@@ -8,13 +8,12 @@ import pytest
 from companies import Company, random_company
 
 from funnelsim.calibrate.calibrate import calibrate, pipeline
-from funnelsim.forecast.forecast import LEVELS, forecast
+from funnelsim.forecast.forecast import forecast
 from funnelsim.forecast.periods import Period
 from funnelsim.model.model import Model, OpenDeals
 
 COMPANIES = 150
 DRAWS = 20
-NAMES = [f"{level:.2f}" for level in LEVELS]
 
 
 def said(company: Company, model: Model, deals: OpenDeals, draws: int = DRAWS) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 
 from funnelsim.errors import FunnelError
 from funnelsim.forecast.export import as_json, deals_csv, write_deals
-from funnelsim.forecast.forecast import Forecast, Intensity, amounts, forecast, shaken
+from funnelsim.forecast.forecast import NAMES, Forecast, Intensity, amounts, forecast, shaken
 from funnelsim.forecast.periods import periods_from
 from funnelsim.model.entries import Cell, Entries
 from funnelsim.model.funnel import Funnel
@@ -158,7 +158,8 @@ def test_json_has_the_promised_keys_and_no_nan() -> None:
     first = text["periods"][0]
     assert [first["start"], first["end"]] == ["2026-01-01", "2026-04-01"]
     assert set(first["by_origin"]) == set(first["wins"]["by_origin"]) == {"booked", "open", "new"}
-    assert {"0.01", "0.50", "0.99"} <= set(first["quantiles"])
+    assert list(first["quantiles"]) == NAMES
+    assert {"0.01", "0.025", "0.50", "0.975", "0.99"} <= set(NAMES)
     assert 0 < first["noise_floor_sd"] <= first["sd"] * 1.0001
     assert_allclose(sum(part["mean"] for part in first["by_origin"].values()), first["mean"], rtol=1e-9)
 

@@ -6,10 +6,9 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import norm
 
-from funnelsim.forecast.forecast import LEVELS
+from funnelsim.forecast.forecast import LEVELS, NAMES
 from funnelsim.forecast.periods import Period
 from funnelsim.forecast.record import (
-    NAMES,
     OURS,
     SCALED,
     Snapshot,
@@ -130,6 +129,14 @@ def test_summary_has_every_score(column: str) -> None:
     record = record_of(shots(), [m.start for m in MONTHS[6:]], wins(), MONTHS[-1].end)
     table = summary(record)
     assert len(table) == 2 * 3 and np.isfinite(table[column]).all()
+
+
+def test_the_95_interval_is_that_of_the_stated_quantiles() -> None:
+    """Not one between them: an outcome just inside 0.025 counts, whatever 0.01 and 0.05 are."""
+    bent = np.where(np.isin(LEVELS, (0.025, 0.975)), Z / 2, Z)
+    rows = [{"actual": sign * bent[1] * size} for sign in (1, -1) for size in (0.99, 1.01)]
+    record = scored_rows(pd.DataFrame([row | dict(zip(NAMES, bent, strict=True)) for row in rows]))
+    assert record["inside_95"].tolist() == [True, False, True, False]
 
 
 def test_scales_of_a_calm_and_a_wild_record() -> None:

@@ -5,8 +5,8 @@ import pandas as pd
 from numpy.testing import assert_allclose
 from scipy.stats import norm
 
-from funnelsim.forecast.forecast import LEVELS
-from funnelsim.forecast.width import NAMES, scale_of, scaled_by, widened
+from funnelsim.forecast.forecast import LEVELS, NAMES
+from funnelsim.forecast.width import scale_of, scaled_by, widened
 
 Z = norm.ppf(LEVELS)
 
@@ -23,8 +23,9 @@ def test_scale_by_hand() -> None:
 def test_widening_keeps_the_median_and_stays_above_zero() -> None:
     quantiles = np.maximum(10 + 8 * Z, 0)
     wide = widened(quantiles, 2.0)
-    assert wide[7] == quantiles[7] and (wide >= 0).all()
-    assert_allclose(wide[-1] - wide[7], 2 * (quantiles[-1] - quantiles[7]))
+    middle = LEVELS.index(0.5)
+    assert wide[middle] == quantiles[middle] and (wide >= 0).all()
+    assert_allclose(wide[-1] - wide[middle], 2 * (quantiles[-1] - quantiles[middle]))
     assert_allclose(widened(quantiles, 1.0), quantiles)
 
 
@@ -33,7 +34,7 @@ def test_a_forecast_is_widened_about_its_median_and_never_below_what_is_booked()
     for period in ("m1", "m2"):
         for origin, middle in (("booked", 50.0), ("open", 20.0), ("total", 70.0)):
             quantiles = (
-                np.full(15, 50.0)
+                np.full(len(LEVELS), 50.0)
                 if origin == "booked"
                 else np.maximum(middle + 12 * Z, 50.0 * (origin == "total"))
             )

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from funnelsim.calibrate.calibrate import calibrate, pipeline
 from funnelsim.errors import FunnelError
 from funnelsim.forecast.baselines import View, points
-from funnelsim.forecast.forecast import forecast
+from funnelsim.forecast.forecast import NAMES, forecast
 from funnelsim.forecast.money import valued
 from funnelsim.forecast.periods import Period, past_periods, periods_from
-from funnelsim.forecast.record import MEASURES, NAMES, Snapshot, record_of, scales_of
+from funnelsim.forecast.record import MEASURES, Snapshot, record_of, scales_of
 from funnelsim.history.log import History, bookings, moment, spells
 
 Floats = NDArray[np.float64]

@@ -11,12 +11,10 @@ import pandas as pd
 
 from funnelsim.files import write_atomic
 from funnelsim.forecast.backtest import Backtest
-from funnelsim.forecast.forecast import LEVELS, Forecast
+from funnelsim.forecast.forecast import NAMES, Forecast
 from funnelsim.forecast.record import coverage, skill, summary
 from funnelsim.history.export import write_table
 from funnelsim.model.funnel import Funnel
-
-_NAMES = [f"{level:.2f}" for level in LEVELS]
 
 
 def as_json(found: Forecast, *, as_of: str, period: str) -> str:
@@ -63,7 +61,7 @@ def _spread(row: Any) -> dict[str, object]:
     return {
         "mean": _number(row["mean"]),
         "sd": _number(row["sd"]),
-        "quantiles": {name: _number(row[name]) for name in _NAMES},
+        "quantiles": {name: _number(row[name]) for name in NAMES},
     }
 
 

@@ -23,9 +23,11 @@ from funnelsim.model.model import Model, OpenDeals
 from funnelsim.simulate.run import period_sums
 
 Floats = NDArray[np.float64]
-LEVELS = (0.01, 0.05, 0.10, 0.20, 0.25, 0.30, 0.40, 0.50, 0.60, 0.70, 0.75, 0.80, 0.90, 0.95, 0.99)
+LEVELS = (
+    0.01, 0.025, 0.05, 0.10, 0.20, 0.25, 0.30, 0.40, 0.50, 0.60, 0.70, 0.75, 0.80, 0.90, 0.95, 0.975, 0.99,
+)  # fmt: skip
+NAMES = [f"{level:.2f}" if level == round(level, 2) else f"{level}" for level in LEVELS]
 ENGINES = ("exact", "compiled", "simpy")
-_NAMES = [f"{level:.2f}" for level in LEVELS]
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Forecast:
         engine: exact, compiled or simpy.
         target: money wanted in each period, nan if none was given.
         periods: one row per period, origin (booked, open, new, total) and measure (revenue, wins):
-            start, end, mean, sd, and quantiles in columns "0.01" .. "0.99".
+            start, end, mean, sd, and quantiles in columns "0.01", "0.025" .. "0.99".
         widths: one row per period: sd by chance alone (the noise floor), by parameters and common
             shocks, in total, and the chance to reach the target.
         deals: one row per open deal: its chance in each period and the money expected of it.
@@ -293,6 +295,6 @@ def _frames(
 
 def _row(found: Distribution | None, shift: float) -> dict[str, float]:
     if found is None:
-        return {"mean": shift, "sd": 0.0} | dict.fromkeys(_NAMES, shift)
+        return {"mean": shift, "sd": 0.0} | dict.fromkeys(NAMES, shift)
     levels = quantiles(found, np.array(LEVELS)) + shift
-    return {"mean": found.mean + shift, "sd": found.sd} | dict(zip(_NAMES, levels.tolist(), strict=True))
+    return {"mean": found.mean + shift, "sd": found.sd} | dict(zip(NAMES, levels.tolist(), strict=True))

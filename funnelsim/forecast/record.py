@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from funnelsim.forecast.baselines import dressed
-from funnelsim.forecast.forecast import LEVELS
+from funnelsim.forecast.forecast import LEVELS, NAMES
 from funnelsim.forecast.periods import Period
 from funnelsim.forecast.scores import crps_quantiles, inside, mape, pinball, probability_below
 from funnelsim.forecast.width import scale_of, widened
@@ -20,7 +20,6 @@ Floats = NDArray[np.float64]
 OURS = "funnelsim"
 SCALED = "funnelsim, scaled by its record"
 MEASURES = ("revenue", "wins")
-NAMES = [f"{level:.2f}" for level in LEVELS]
 SHARES = (0.5, 0.8, 0.95)
 RESAMPLES = 2000
 

@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from funnelsim.forecast.forecast import LEVELS
+from funnelsim.forecast.forecast import LEVELS, NAMES
 from funnelsim.forecast.scores import normal_scores
 
 Floats = NDArray[np.float64]
 
-NAMES = [f"{level:.2f}" for level in LEVELS]
 FEWEST_FOR_SCALE = 4
 PRIOR_WINDOWS = 4.0
 LARGEST_SQUARE = 9.0
@@ -27,7 +26,7 @@ def scale_of(quantiles: Floats, actual: Floats) -> float:
         quantiles: (n, levels) of past forecasts.
         actual: (n,) what happened.
 
-    >>> scale_of(np.zeros((2, 15)), np.zeros(2))
+    >>> scale_of(np.zeros((2, 17)), np.zeros(2))
     1.0
     """
     if len(actual) < FEWEST_FOR_SCALE:
