@@ -10,7 +10,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from funnelsim.calibrate.calendar import win_calendar
-from funnelsim.calibrate.dates import due_days
 from funnelsim.calibrate.due import fit_due
 from funnelsim.calibrate.entries import fit_entries
 from funnelsim.calibrate.exits import (
@@ -23,6 +22,7 @@ from funnelsim.calibrate.exits import (
 )
 from funnelsim.calibrate.notes import level_note, rate_notes, warnings_of
 from funnelsim.calibrate.posterior import table_of
+from funnelsim.calibrate.punctual import due_days
 from funnelsim.calibrate.response import fit_response, spend_words
 from funnelsim.calibrate.shocks import win_level
 from funnelsim.calibrate.values import fit_values

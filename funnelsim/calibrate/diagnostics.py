@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from funnelsim.calibrate.dates import DATES
 from funnelsim.calibrate.evidence import Record, observed_expected, past_visits, previous_dwell, record_of
 from funnelsim.calibrate.incidence import incidence
 from funnelsim.calibrate.posterior import effective_exposure
+from funnelsim.calibrate.punctual import DATES
 from funnelsim.history.incidence import NORMAL_95, Cohort, aalen_johansen
 from funnelsim.history.log import History, open_leads
 from funnelsim.model.model import Model, OpenDeals

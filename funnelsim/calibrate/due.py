@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from funnelsim.calibrate.dates import COLUMN, date_words, due_days, evidence, has_dates, why_not
 from funnelsim.calibrate.exits import visits_of
 from funnelsim.calibrate.pieces import Pieces, pieces_of
 from funnelsim.calibrate.posterior import posterior_table, winning_exits
+from funnelsim.calibrate.punctual import COLUMN, date_words, due_days, evidence, has_dates, why_not
 from funnelsim.calibrate.shocks import MOST_WINDOWS, PRIOR_SPREAD, excess_spread
 from funnelsim.history.log import History, known_at, spells
 from funnelsim.model.due import REACH, Due

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from funnelsim.calibrate.dates import COLUMN, due_days
 from funnelsim.calibrate.exits import visits_of
+from funnelsim.calibrate.punctual import COLUMN, due_days
 from funnelsim.history.log import DAY, History, bookings, days_since, spells
 from funnelsim.model.funnel import Funnel
 
