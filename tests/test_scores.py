@@ -61,6 +61,29 @@ def test_scores_move_with_their_unit_and_not_with_the_origin() -> None:
     assert_allclose(crps_ensemble(y * 3 + 7, members * 3 + 7), crps_ensemble(y, members) * 3)
 
 
+def test_many_outcomes_meet_one_forecast_and_one_outcome_many() -> None:
+    rng = np.random.default_rng(6)
+    y, forecasts = rng.normal(0, 5, 4), np.sort(rng.normal(0, 5, (3, 15)), axis=1)
+    for score in (crps_quantiles, probability_below):
+        table = score(y[:, None], LEVELS, forecasts)
+        assert table.shape == (4, 3)
+        for i in range(4):
+            assert_allclose(score(y[i], LEVELS, forecasts), table[i])
+            assert_allclose(score(y[i], LEVELS, forecasts[2]), table[i, 2])
+        assert_allclose(score(y, LEVELS, forecasts[1]), table[:, 1])
+
+
+def test_the_score_grows_by_one_a_unit_far_outside_and_is_least_at_the_middle() -> None:
+    """d CRPS / dy = 2 F(y) - 1."""
+    normal, grid = norm.ppf(LEVELS), np.linspace(-20, 20, 401)
+    score = crps_quantiles(grid, LEVELS, normal)
+    slope = np.diff(score) / np.diff(grid)
+    assert_allclose(slope[[0, -1]], [-1, 1])
+    middle = (grid[1:] + grid[:-1]) / 2
+    assert_allclose(slope, 2 * probability_below(middle, LEVELS, normal) - 1, atol=1e-2)
+    assert abs(grid[score.argmin()]) < 0.06
+
+
 def test_the_score_is_twice_the_mean_quantile_loss() -> None:
     y = np.array([-0.7, 0.2, 2.5])
     quantiles = np.tile(norm.ppf(FINE), (3, 1))

@@ -64,7 +64,8 @@ def crps_quantiles(observed: Floats, levels: Floats, quantiles: Floats) -> Float
     Args:
         observed: (...) what happened.
         levels: (levels,) chances, ascending, between 0 and 1.
-        quantiles: (..., levels) in the unit of `observed`.
+        quantiles: (..., levels) in the unit of `observed`; many outcomes are scored against one forecast, or
+            one outcome against many, by the rules of NumPy's broadcasting.
 
     Returns:
         (...) scores in the unit of `observed`.
@@ -75,7 +76,9 @@ def crps_quantiles(observed: Floats, levels: Floats, quantiles: Floats) -> Float
     0.602
     """
     chance, value = _with_tails(levels, np.asarray(quantiles, dtype=np.float64))
-    y = np.asarray(observed, dtype=np.float64)[..., None]
+    shape = np.broadcast_shapes(np.shape(observed), value.shape[:-1])
+    value = np.broadcast_to(value, (*shape, len(chance)))
+    y = np.broadcast_to(np.asarray(observed, dtype=np.float64), shape)[..., None]
     left, right = value[..., :-1], value[..., 1:]
     low, high = chance[:-1], chance[1:]
     width = right - left
@@ -139,13 +142,14 @@ def probability_below(observed: Floats, levels: Floats, quantiles: Floats) -> Fl
     0.5
     """
     chance, value = _with_tails(levels, np.asarray(quantiles, dtype=np.float64))
-    rows = value.reshape(-1, value.shape[-1])
-    flat = np.asarray(observed, dtype=np.float64).reshape(-1)
+    shape = np.broadcast_shapes(np.shape(observed), value.shape[:-1])
+    rows = np.broadcast_to(value, (*shape, len(chance))).reshape(-1, len(chance))
+    flat = np.broadcast_to(np.asarray(observed, dtype=np.float64), shape).reshape(-1)
     found = np.empty(len(flat))
     for row, (y, points) in enumerate(zip(flat, rows, strict=True)):
         same = np.flatnonzero(points == y)
         found[row] = chance[same].mean() if same.size else np.interp(y, points, chance)
-    return found.reshape(np.shape(observed))
+    return found.reshape(shape)
 
 
 def normal_scores(observed: Floats, levels: Floats, quantiles: Floats) -> Floats:
