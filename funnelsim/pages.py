@@ -213,7 +213,7 @@ def _facts(found: Forecast) -> list[Fact]:
 
 def _pipeline(place: Situation, currency: str) -> object:
     leads = open_leads(place.history)
-    order = leads["stage"].map({stage: i for i, stage in enumerate(place.history.stages)})
+    order = leads["stage"].map({stage: i for i, stage in enumerate(place.history.waits)})
     if leads.empty:
         return None
     winners = winner_ages(place.history, record_of(place.history, place.model))

@@ -5,7 +5,7 @@ import pytest
 
 from funnelsim.errors import FunnelError
 from funnelsim.history.assemble import Raw, assemble
-from funnelsim.history.log import History
+from funnelsim.history.log import History, bookings, open_leads, spells
 
 
 def made(*rows: tuple[str, str, str, float | None], as_of: str | None = None, **more: object) -> History:
@@ -62,3 +62,24 @@ def test_a_file_without_a_usable_row_is_refused_with_the_reason() -> None:
         made(("a", "A", "2026-01-05", None), as_of="2026-01-01")
     with pytest.raises(FunnelError, match="x.csv: no row has a lead, a stage and a date"):
         made(("", "A", "2026-01-05", None))
+
+
+def test_every_payment_is_a_win_where_leads_win_again() -> None:
+    rows = (
+        ("a", "Open", "2026-01-01", 100.0), ("a", "Won", "2026-01-05", 60.0),
+        ("a", "Won", "2026-02-05", 40.0),
+        ("b", "Open", "2026-01-02", 50.0), ("b", "Won", "2026-01-09", 50.0),
+        ("b", "Lost", "2026-03-01", None),
+    )  # fmt: skip
+    stated = {"stages": ("Open",), "won": ("Won",), "lost": ("Lost",)}
+    once, each = made(*rows, **stated), made(*rows, again=True, only_first=True, **stated)
+    assert [f.count for f in once.quality.findings if f.kind == "repeats"] == [1]
+    assert bookings(once)["value"].tolist() == [60.0, 50.0]
+    assert bookings(each)["value"].tolist() == [60.0, 40.0, 50.0]
+    assert (each.waits, each.ends) == (("Open", "Won"), ("Lost",))
+    visits = spells(each)
+    assert visits[["lead", "stage", "exit"]].agg(" ".join, axis=1).tolist() == [
+        "a Open Won", "a Won Won", "a Won ", "b Open Won", "b Won Lost",
+    ]  # fmt: skip
+    assert open_leads(each)["lead"].tolist() == ["a"]
+    assert not each.quality.findings

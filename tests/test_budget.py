@@ -158,7 +158,7 @@ def test_a_late_lead_is_worth_what_it_can_still_earn(place):
 def test_value_per_lead_is_the_forecasts_own(place):
     """All channels, all days: with qualities taken out, worth adds up to the forecast's new leads."""
     from funnelsim.calibrate.posterior import draw_rates
-    from funnelsim.forecast.forecast import intensities
+    from funnelsim.forecast.intensity import intensities
 
     names = tuple(sorted({cell.channel for cell in place.model.entries.cells}))
     rates = draw_rates(place.model, 3, np.random.default_rng(5))

@@ -79,3 +79,27 @@ def test_quantiles_never_fall() -> None:
     )
     levels = quantiles(found["total"], np.linspace(0.01, 0.99, 99))
     assert (np.diff(levels) >= 0).all()
+
+
+def test_deals_of_small_chance_are_multiplied_by_their_logarithms() -> None:
+    rng = np.random.default_rng(5)
+    amount, chance = rng.random(4000) * 1e4, rng.random((3, 4000)) * 0.0199
+    quick = distributions(Lump(amount, chance, np.ones((3, 1)), np.full((1, 1), 50.0)))["total"]
+    # One draw that lifts a deal's chance above the limit sends it through the plain product.
+    lifted = np.vstack([chance, np.full((1, 4000), 0.0201)])
+    both = distributions(Lump(amount, lifted, np.ones((4, 1)), np.full((1, 1), 50.0)))["total"]
+    top = distributions(Lump(amount, lifted[3:], np.ones((1, 1)), np.full((1, 1), 50.0)))["total"]
+    levels = np.array([0.05, 0.5, 0.95])
+    mixed = np.interp(both.grid, top.grid, np.cumsum(top.chance)) / 4
+    mixed += np.interp(both.grid, quick.grid, np.cumsum(quick.chance)) * 3 / 4
+    assert_allclose(np.cumsum(both.chance), mixed, atol=2e-3)
+    assert_allclose(quantiles(quick, levels), sampled(amount, chance, levels, rng), rtol=0.01)
+
+
+def sampled(
+    amount: np.ndarray, chance: np.ndarray, levels: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    luck = [
+        (rng.random(4000) < row) @ amount + 50.0 * rng.poisson(1.0) for row in chance for _ in range(4000)
+    ]
+    return np.quantile(luck, levels)

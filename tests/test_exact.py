@@ -133,3 +133,22 @@ def test_speed_that_changes_while_a_deal_ages() -> None:
     found = chances(ONE, table, np.array([0.0, 24.0])).at_start[0, 0, 0, 0]
     same_age = chances(ONE, plain, np.array([0.0, 40.0])).at_start[0, 0, 0, 0]
     assert_allclose(found, same_age, atol=1e-6)
+
+
+AGAIN = Funnel("again", ("Open", "Won"), ("Lost",), (("Won", "Lost"), ("Won",)), {"Won": 1.0})
+
+
+@pytest.mark.parametrize("step", [1.0, 0.25])
+def test_a_lead_that_wins_again_and_again_meets_poisson(step: float) -> None:
+    """After a win the next one comes at a constant rate, so that wins of customers are a Poisson process."""
+    rate = np.array([[[[0.02], [0.03]], [[0.01], [0.0]]]])
+    table = constant_table(np.zeros((1, 2, 1)), rate)
+    ends = np.array([0.0, 50.0, 120.0])
+    mean, once = (chances(AGAIN, table, ends, step=step, once=once) for once in (False, True))
+    close = 2e-5 * step
+    assert_allclose(mean.at_start[0, 1, :, 0], [0.5, 0.7], atol=close)
+    assert_allclose(once.at_start[0, 1, :, 0], -np.expm1([-0.5, -0.7]), atol=close)
+    # First win at day t has density .02 exp(-.05 t); .01 (T - t) more are expected by day T.
+    later = 0.4 * (0.5 - 0.01 / 0.05 * -np.expm1(-2.5))
+    assert_allclose(mean.at_start[0, 0, 0, 0], 0.4 * -np.expm1(-2.5) + later, atol=close)
+    assert_allclose(once.at_start[0, 0, 0, 0], 0.4 * -np.expm1(-2.5), atol=close)

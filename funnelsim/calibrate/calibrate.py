@@ -98,7 +98,7 @@ class Seen:
         funnel, groups, grouped_by: the map, and the kinds of lead.
         visits, counts: all visits as arrays, and what was counted in them.
         entered: the visits by which leads came in, at least.
-        spells, booked: visits and wins that amounts are learnt from: all, or those of some leads.
+        spells, booked: visits to stages and wins that amounts are learnt from: all, or those of some leads.
         won: moments of all wins.
     """
 
@@ -158,11 +158,12 @@ def _counted(history: History, grouped_by: str, bins: Sequence[float] | Floats, 
         raise FunnelError(f"no lead was in any stage before {history.until:%Y-%m-%d}: nothing to learn from")
     began = (history.began - history.until) / DAY
     names = group_names(visited, grouped_by)
-    funnel = funnel_of(visited, history.stages, history.won, history.lost)
+    funnel = funnel_of(visited, history.waits, history.won, history.lost)
     visits = visits_of(visited, funnel, names, grouped_by=grouped_by, began=began)
     counts = count_visits(visits, (len(names), *funnel.targets.shape), bins, half_life)
     booked = bookings(history)
-    return Seen(history, funnel, names, grouped_by, visits, counts, visited, visited, booked, booked["at"])
+    before = visited[~visited["stage"].isin(history.won).to_numpy()]
+    return Seen(history, funnel, names, grouped_by, visits, counts, visited, before, booked, booked["at"])
 
 
 def _intake(seen: Seen, horizon: float, spend: pd.DataFrame | None) -> tuple[Entries, tuple[str, ...]]:

@@ -69,7 +69,8 @@ def funnel_of(
     Args:
         spells: one row per visit with columns stage and exit ("" while open).
         stages: stage names in their usual order.
-        won, lost: names of the ends; entering a won end books the lead's value.
+        won, lost: names of the ends; entering a won place books the lead's value. Where leads win again,
+            the won places are among the stages.
 
     >>> spells = pd.DataFrame({"stage": ["Lead", "Lead"], "exit": ["Lost", ""]})
     >>> funnel_of(spells, ["Lead"], ["Won"], ["Lost"]).exits
@@ -77,8 +78,8 @@ def funnel_of(
     """
     taken = set(spells[["stage", "exit"]].drop_duplicates().itertuples(index=False, name=None))
     if stages and won and not any((stage, end) in taken for stage in stages for end in won):
-        taken.add((stages[-1], won[0]))
-    ends = tuple(won) + tuple(lost)
+        taken.add((next((stage for stage in reversed(stages) if stage not in won), stages[-1]), won[0]))
+    ends = tuple(place for place in won if place not in stages) + tuple(lost)
     places = tuple(stages) + ends
     exits = tuple(tuple(place for place in places if (stage, place) in taken) for stage in stages)
     return Funnel(name, tuple(stages), ends, exits, dict.fromkeys(won, 1.0))

@@ -101,8 +101,8 @@ def calibrate_large(
 def _part(history: History, grouped_by: str, names: dict[str, int], keep: bool) -> Part:
     """Return what is kept of a part; `names` grows by the groups and channels that it shows."""
     visited, booked = spells(history), bookings(history)
-    places = history.stages + history.ends
-    wide = Funnel("parts", history.stages, history.ends, (places,) * len(history.stages), {})
+    places = history.waits + history.ends
+    wide = Funnel("parts", history.waits, history.ends, (places,) * len(history.waits), {})
     began = float((history.began - history.until) / DAY)
     visits = visits_of(visited, wide, began=began)
     group = _numbered(visited[grouped_by], names) if grouped_by else visits.group
@@ -159,7 +159,7 @@ def _together(
     pairs = pd.DataFrame(
         sorted(frozenset().union(*(part.moves for part in parts))), columns=["stage", "exit"]
     )
-    funnel = funnel_of(pairs, facts.stages, facts.won, facts.lost)
+    funnel = funnel_of(pairs, facts.waits, facts.won, facts.lost)
     sizes = pd.concat([part.sizes for part in parts]).groupby(level=0).sum()
     kinds = large_groups(sizes.sort_values(ascending=False, kind="stable")) if grouped_by else (ALL,)
     known = group_numbers(pd.Series(list(names), dtype=object), kinds, len(names))

@@ -40,6 +40,7 @@ def chances(
     step: float | None = None,
     oldest: float = 0.0,
     busy: Floats | None = None,
+    once: bool = False,
 ) -> Chances:
     """Return the chance of a revenue event in each period, for every stage, age and day of entry.
 
@@ -57,6 +58,8 @@ def chances(
         oldest: greatest age in days that will be looked up.
         busy: (days,) factor on what is booked on each day, averaging 1: a win due on a quiet day is
             booked on busier ones around it.
+        once: count no more than one revenue event of a lead in a period: the chance of any, where leads
+            may earn again.
 
     >>> map_ = Funnel("one", ("Open",), ("Won", "Lost"), (("Won", "Lost"),), {"Won": 1.0})
     >>> from funnelsim.model.rates import constant_table
@@ -76,7 +79,7 @@ def chances(
         booked = booked * busy[day, None]
     start, entry = _backward(
         table.edges, table.rate, table.speed, eras, funnel.targets, (funnel.booked > 0).astype(float),
-        booked, width, ages,
+        booked, width, ages, once,
     )  # fmt: skip
     first = eras[0] if times else 0
     return Chances(width, width * table.speed[first], start, entry)
@@ -168,13 +171,13 @@ def _cells(
 
 
 @njit(cache=True, nogil=True)
-def _at_once(leave: Floats, late: Floats, targets: Integers, stages: int) -> Floats:
-    """Return the inverse of I - M for leads of age 0, M[r, s] = P_s (1 - w_s)."""
+def _at_once(leave: Floats, late: Floats, targets: Integers, stages: int, onward: Floats) -> Floats:
+    """Return the inverse of I - M for leads of age 0, M[r, s] = P_s (1 - w_s) times what counts onward."""
     matrix = np.eye(stages)
     for r in range(stages):
         for x in range(targets.shape[1]):
             if 0 <= targets[r, x] < stages:
-                matrix[r, targets[r, x]] -= leave[r, x, 0] - late[r, x, 0]
+                matrix[r, targets[r, x]] -= onward[targets[r, x]] * (leave[r, x, 0] - late[r, x, 0])
     inverse: Floats = np.linalg.inv(matrix).astype(np.float64)
     return inverse
 
@@ -197,9 +200,14 @@ def _period(
     targets: Integers,
     earns: Floats,
     booked: float,
+    onward: Floats,
     before: Floats,
 ) -> None:
-    """Step one group's value of one period, (stages, ages), one cell of time back, in place."""
+    """Step one group's value of one period, (stages, ages), one cell of time back, in place.
+
+    Args:
+        onward: (places,) share of a place's own value that counts for a lead that enters it.
+    """
     stay, leave, late = cell
     stages, ages = value.shape
     known = np.zeros(stages)
@@ -215,15 +223,15 @@ def _period(
             if s >= 0:
                 known[r] += leave[r, x, 0] * earns[s] * booked
                 if s < stages:
-                    known[r] += late[r, x, 0] * before[s]
+                    known[r] += late[r, x, 0] * onward[s] * before[s]
     now = inverse @ known
     for r in range(stages):
         for x in range(targets.shape[1]):
             s = targets[r, x]
             if s < 0:
                 continue
-            gain = earns[s] * booked + (now[s] if s < stages else 0.0)
-            drift = before[s] - now[s] if s < stages else 0.0
+            gain = earns[s] * booked + (onward[s] * now[s] if s < stages else 0.0)
+            drift = onward[s] * (before[s] - now[s]) if s < stages else 0.0
             if gain != 0.0 or drift != 0.0:
                 for a in range(1, ages):
                     value[r, a] += leave[r, x, a] * gain + late[r, x, a] * drift
@@ -241,13 +249,14 @@ def _backward(
     overlap: Floats,
     step: float,
     ages: int,
+    once: bool,
 ) -> tuple[Floats, Floats]:
     """Return value at time 0 (g, s, k, ages) and value of entering at each time (t, g, s, k)."""
     _, groups, stages, _, _ = rate.shape
     times, periods = overlap.shape
     value = np.zeros((groups, periods, stages, ages))
     entry = np.zeros((times + 1, groups, stages, periods))
-    before = np.zeros(stages)
+    before, onward = np.zeros(stages), np.ones(earns.size)
     era = -1
     for t in range(times - 1, -1, -1):
         if eras[t] != era:
@@ -258,12 +267,15 @@ def _backward(
             stay, leave, late = _cells(edges, rate[era], speed[era], step, ages)
             inverse = np.zeros((groups, stages, stages))
             for g in range(groups):
-                inverse[g] = _at_once(leave[g], late[g], targets, stages)
+                inverse[g] = _at_once(leave[g], late[g], targets, stages, onward)
         for g in range(groups):
             cell = (stay[g], leave[g], late[g])
             for k in range(periods):
                 if overlap[t:, k].any():
-                    _period(value[g, k], cell, inverse[g], targets, earns, overlap[t, k], before)
+                    if once:
+                        onward[:] = 1.0 - earns * min(overlap[t, k], 1.0)
+                        inverse[g] = _at_once(leave[g], late[g], targets, stages, onward)
+                    _period(value[g, k], cell, inverse[g], targets, earns, overlap[t, k], onward, before)
                     for s in range(stages):
                         entry[t, g, s, k] = value[g, k, s, 0]
     return value.transpose(0, 2, 1, 3).copy(), entry

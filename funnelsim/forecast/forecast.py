@@ -9,16 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from funnelsim.calibrate.posterior import draw_rates
 from funnelsim.errors import FunnelError, nearest
-from funnelsim.forecast.dated import Dated, dated, undated, with_dates
 from funnelsim.forecast.distribution import Distribution, Lump, at_least, distributions, quantiles
-from funnelsim.forecast.exact import at_ages, chances, from_entries
+from funnelsim.forecast.intensity import Intensity, further_share, intensities, shaken
 from funnelsim.forecast.periods import Period, days_of
-from funnelsim.model.calendar import Calendar, booking_factors
-from funnelsim.model.entries import expected
 from funnelsim.model.model import Model, OpenDeals
 from funnelsim.simulate.run import period_sums
 
@@ -27,6 +23,7 @@ LEVELS = (
     0.01, 0.025, 0.05, 0.10, 0.20, 0.25, 0.30, 0.40, 0.50, 0.60, 0.70, 0.75, 0.80, 0.90, 0.95, 0.975, 0.99,
 )  # fmt: skip
 NAMES = [f"{level:.2f}" if level == round(level, 2) else f"{level}" for level in LEVELS]
+MOST_FURTHER = 0.05
 ENGINES = ("exact", "compiled", "simpy")
 
 
@@ -55,21 +52,6 @@ class Forecast:
     deals: pd.DataFrame
 
 
-@dataclass(frozen=True)
-class Intensity:
-    """Chances and expected counts that a period's distribution is made of.
-
-    Args:
-        chance: (draws, deals, periods) chance of each open deal to win in each period.
-        born: (draws, groups, periods) expected wins of leads not yet born.
-        dated: the part of them that wins at an expected date, on which no common factor acts.
-    """
-
-    chance: Floats
-    born: Floats
-    dated: Dated | None = None
-
-
 def forecast(
     model: Model,
     open_deals: OpenDeals,
@@ -91,7 +73,8 @@ def forecast(
         booked: past wins with columns at and value; those inside the first period count as booked.
         draws: posterior draws of the rates (replications when simulated).
         seed: of the draws and of the simulated luck.
-        engine: "exact", "compiled" or "simpy"; by default exact if leads are independent and earn once.
+        engine: "exact", "compiled" or "simpy"; by default exact if leads are independent and, but for one in
+            twenty wins, win at most once in a period.
         target: money wanted in each period.
 
     Raises:
@@ -101,12 +84,15 @@ def forecast(
     if draws < 1:
         raise FunnelError(f"draws {draws}: expected a whole number from 1 on")
     edges = days_of(periods, model.as_of)
+    if engine is None and chosen == "exact" and further_share(model, open_deals, edges) > MOST_FURTHER:
+        chosen = "compiled"
     rates = draw_rates(model, draws, np.random.default_rng(seed))
     if chosen == "exact":
         found = intensities(model, open_deals, edges, rates, progress=progress, seed=seed)
         found = shaken(found, model.win_spread, np.random.default_rng(seed + 1))
         parts = _by_formula(model, open_deals, found)
-        deals = deal_table(model, open_deals, found.chance.mean(axis=0), periods)
+        further = 0.0 if found.more is None else found.more.mean(axis=0)
+        deals = deal_table(model, open_deals, found.chance.mean(axis=0), periods, further)
     else:
         sums = period_sums(
             model, edges, open_deals=open_deals, replications=draws, seed=seed, engine=chosen, rates=rates,
@@ -123,74 +109,15 @@ def forecast(
 
 
 def choose_engine(model: Model, wanted: str | None) -> str:
-    """Return the engine to use: exact if leads are independent and earn at most once, else compiled."""
+    """Return the engine to use: exact if leads are independent and earn their whole value, else compiled."""
     if wanted is not None and wanted not in ENGINES:
         raise FunnelError(f"engine '{wanted}' is unknown; {nearest(wanted, ENGINES)}")
-    once = all(place in model.funnel.ends and share == 1.0 for place, share in model.funnel.earns.items())
+    whole = all(share == 1.0 for share in model.funnel.earns.values())
     alone = not model.work and not model.referrals
-    if wanted == "exact" and not (once and alone):
-        why = "leads earn more than once" if alone else "leads queue for reps or refer others"
+    if wanted == "exact" and not (whole and alone):
+        why = "a place earns a part of the value" if alone else "leads queue for reps or refer others"
         raise FunnelError(f"engine 'exact' does not fit: {why}; leave --engine out or use 'compiled'")
-    return wanted or ("exact" if once and alone else "compiled")
-
-
-def intensities(
-    model: Model,
-    open_deals: OpenDeals,
-    edges: Floats,
-    rates: Floats,
-    *,
-    progress: bool = False,
-    seed: int = 1,
-) -> Intensity:
-    """Return chances of open deals and expected wins of leads to come, for every draw of the rates.
-
-    Args:
-        edges: (periods + 1,) days since the as-of date.
-        rates: (draws, eras, groups, stages, exits, bins) per day.
-        seed: of the draws of the clock of expected dates.
-    """
-    oldest = float(open_deals.age.max(initial=0.0))
-    days = int(np.ceil(edges[-1]))
-    per_day = expected(model.entries, days)
-    clock = dated(model, open_deals, per_day, edges, draws=len(rates), seed=seed)
-    per_day = undated(model, per_day)
-    busy = booking_factors(model.calendar, model.as_of, days) if model.calendar != Calendar() else None
-
-    def one(rate: Floats) -> tuple[Floats, Floats]:
-        found = chances(model.funnel, model.table.with_rate(rate), edges, oldest=oldest, busy=busy)
-        born = np.zeros((len(model.groups), len(edges) - 1))
-        for cell, leads in zip(model.entries.cells, per_day, strict=True):
-            born[cell.group] += from_entries(found, cell.group, cell.stage, leads)
-        return at_ages(found, open_deals.group, open_deals.stage, open_deals.age), born
-
-    one(rates[0])
-    with ThreadPoolExecutor(2) as pool:
-        results = list(
-            tqdm(pool.map(one, rates), total=len(rates), desc="draws", disable=not progress, leave=False)
-        )
-    chance, born = np.array([chance for chance, _ in results]), np.array([born for _, born in results])
-    return Intensity(*with_dates(chance, born, clock), clock)
-
-
-def shaken(found: Intensity, spread: float, rng: np.random.Generator) -> Intensity:
-    """Return intensities with a common Gamma factor of mean 1 on the winning of each period and draw.
-
-    The factors are evenly spaced quantiles in random order, so that few draws already have the
-    right mean and spread.
-    """
-    from scipy.stats import gamma
-
-    draws, _, periods = found.chance.shape
-    if spread <= 0 or draws < 2:
-        return found
-    shape = 1 / spread**2
-    even = gamma.ppf((np.arange(draws) + 0.5) / draws, shape, scale=1 / shape)
-    even /= even.mean()
-    factor = np.stack([rng.permutation(even) for _ in range(periods)], axis=1)
-    chance = -np.expm1(factor[:, None, :] * np.log1p(-np.clip(found.chance, 0.0, 1 - 1e-12)))
-    born = (found.born if found.dated is None else found.born - found.dated.born) * factor[:, None, :]
-    return Intensity(*with_dates(chance, born, found.dated), found.dated)
+    return wanted or ("exact" if whole and alone else "compiled")
 
 
 def amounts(model: Model, open_deals: OpenDeals) -> Floats:
@@ -210,11 +137,14 @@ def amounts(model: Model, open_deals: OpenDeals) -> Floats:
     return np.maximum(found, 0.0)
 
 
-def deal_table(model: Model, deals: OpenDeals, chance: Floats, periods: Sequence[Period]) -> pd.DataFrame:
+def deal_table(
+    model: Model, deals: OpenDeals, chance: Floats, periods: Sequence[Period], more: Floats | float = 0.0
+) -> pd.DataFrame:
     """Return open deals, most expected money first, with their chances per period.
 
     Args:
         chance: (deals, periods) mean over draws.
+        more: (deals, periods) expected further wins in the same period.
     """
     table = pd.DataFrame({"lead": deals.name})
     table["stage"] = np.array(model.funnel.stages, dtype=object)[deals.stage]
@@ -223,24 +153,26 @@ def deal_table(model: Model, deals: OpenDeals, chance: Floats, periods: Sequence
     table["value"] = deals.value
     for k, period in enumerate(periods):
         table[f"P(win {period.label})"] = chance[:, k].round(4)
-    table["expected"] = (chance.sum(axis=1) * amounts(model, deals)).round(2)
+    table["expected"] = ((chance + more).sum(axis=1) * amounts(model, deals)).round(2)
     table["age_percentile"] = (table.groupby("stage")["age"].rank(pct=True) * 100).round(0)
     return table.sort_values("expected", ascending=False, kind="stable").reset_index(drop=True)
 
 
 def _by_formula(model: Model, deals: OpenDeals, found: Intensity) -> list[dict[str, dict[str, Distribution]]]:
-    money = amounts(model, deals)
-    counts = np.ones((len(model.groups), 1))
-    spread = model.entries.spread
+    """Return the distributions of every period; a deal's further win is one more coin of its amount."""
+    again = found.more is not None
+    money = np.tile(amounts(model, deals), 2 if again else 1)
+    chances = found.chance if found.more is None else np.concatenate([found.chance, found.more], axis=1)
+    counts, spread = np.ones((len(model.groups), 1)), model.entries.spread
 
     def one(k: int) -> dict[str, dict[str, Distribution]]:
-        chance, born = np.ascontiguousarray(found.chance[:, :, k]), found.born[:, :, k]
+        chance, born = np.ascontiguousarray(chances[:, :, k]), found.born[:, :, k]
         revenue = Lump(money, chance, born, model.values.amounts, spread)
-        wins = Lump(np.ones(len(deals)), chance, born, counts, spread)
+        wins = Lump(np.ones(len(money)), chance, born, counts, spread)
         return {"revenue": distributions(revenue), "wins": distributions(wins)}
 
     with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(one, range(found.chance.shape[2])))
+        return list(pool.map(one, range(chances.shape[2])))
 
 
 def _by_sample(sums: Floats) -> dict[str, Distribution]:

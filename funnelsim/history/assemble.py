@@ -31,6 +31,7 @@ class Raw:
         findings: rows that the reader has set aside already.
         period_start: first month of the fiscal year.
         only_first: only a lead's first visit to each place counts.
+        again: every row of a won place is a win of its own.
     """
 
     file: str
@@ -45,6 +46,7 @@ class Raw:
     findings: tuple[Finding, ...] = ()
     period_start: int = 1
     only_first: bool = False
+    again: bool = False
 
 
 def assemble(raw: Raw, as_of: str | datetime.date | pd.Timestamp | None = None) -> History:
@@ -63,10 +65,12 @@ def assemble(raw: Raw, as_of: str | datetime.date | pd.Timestamp | None = None) 
     every = rows
     rows, late = _set_aside(rows, (rows["at"] >= until).to_numpy(), "after the as-of date", "future dates")
     rows = _sorted(rows)
-    again = rows["lead"].eq(rows["lead"].shift()) & rows["stage"].eq(rows["stage"].shift())
-    events, repeats = _set_aside(rows, again.to_numpy(), "the lead was in that stage already", "repeats")
-    later = events.duplicated(["lead", "stage"]).to_numpy() & raw.only_first
-    events, loops = _set_aside(events, later, "only first visits count here", "later visits")
+    each = raw.won if raw.again else ()
+    same = rows["lead"].eq(rows["lead"].shift()) & rows["stage"].eq(rows["stage"].shift())
+    same &= ~rows["stage"].isin(each)
+    events, repeats = _set_aside(rows, same.to_numpy(), "the lead was in that stage already", "repeats")
+    later = events.duplicated(["lead", "stage"]) & ~events["stage"].isin(each) & raw.only_first
+    events, loops = _set_aside(events, later.to_numpy(), "only first visits count here", "later visits")
     findings = (*raw.findings, *aside, *spelling, *late, *repeats, *loops)
     if events.empty:
         raise FunnelError(f"{raw.file}: no row can be used: {_reasons(findings)}")
@@ -87,8 +91,9 @@ def assemble(raw: Raw, as_of: str | datetime.date | pd.Timestamp | None = None) 
         limits=raw.limits + _guess_limit(won + lost, raw.won + raw.lost) + _clock_limit(events),
         period_start=raw.period_start,
         updates=updates,
+        again=raw.again,
     )
-    findings += move_findings(events, stages, won + lost) + _zombies(history)
+    findings += move_findings(events, history.waits, history.ends) + _zombies(history)
     read = len(raw.rows) + sum(
         finding.count for finding in raw.findings if finding.done.startswith("set aside")
     )

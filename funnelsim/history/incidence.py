@@ -114,7 +114,7 @@ def first_passage(history: History, start: str | None, targets: tuple[str, ...])
     Raises:
         FunnelError: a place is unknown.
     """
-    known = history.stages + history.ends
+    known = history.waits + history.ends
     for place in (*targets, *(() if start is None else (start,))):
         if place not in known:
             raise FunnelError(f"'{place}' is no place of this history; {nearest(place, known)}")
@@ -151,10 +151,10 @@ def stage_incidence(history: History, stage: str) -> pd.DataFrame:
     Raises:
         FunnelError: no such stage.
     """
-    if stage not in history.stages:
-        raise FunnelError(f"'{stage}' is no stage of this history; {nearest(stage, history.stages)}")
+    if stage not in history.waits:
+        raise FunnelError(f"'{stage}' is no stage of this history; {nearest(stage, history.waits)}")
     visits = spells(history).query("stage == @stage")
-    exits = [name for name in history.stages + history.ends if (visits["exit"] == name).any()]
+    exits = [name for name in history.waits + history.ends if (visits["exit"] == name).any()]
     taken = visits["exit"].map({name: number for number, name in enumerate(exits, 1)}).fillna(0)
     cohort = Cohort(
         (visits["stop"] - visits["start"]).to_numpy(),

@@ -46,6 +46,8 @@ class History:
         updates: attributes that changed on the way: columns lead, at, and any attribute, sorted by
             time; from `at` on the attribute had this value (blank: no change). A lead's attribute that
             is in here anywhere is known only from here.
+        again: whether a lead can win again (instalments, renewals, repeat purchases); a won place is then
+            no end: the lead waits there for what comes next.
     """
 
     events: pd.DataFrame
@@ -61,11 +63,17 @@ class History:
     quality: Quality = field(default_factory=Quality)
     period_start: int = 1
     updates: pd.DataFrame = field(default_factory=_no_updates)
+    again: bool = False
 
     @property
     def ends(self) -> tuple[str, ...]:
-        """Names of the places where a life in the funnel ends: won, then lost."""
-        return self.won + self.lost
+        """Names of the places where a life in the funnel ends: won (unless leads win again), then lost."""
+        return self.lost if self.again else self.won + self.lost
+
+    @property
+    def waits(self) -> tuple[str, ...]:
+        """Names of the places where a lead waits: the stages, and won where leads win again."""
+        return self.stages + self.won if self.again else self.stages
 
     @functools.cached_property
     def visits(self) -> pd.DataFrame:

@@ -103,6 +103,7 @@ def read_mapped(
         findings=findings + more,
         period_start=mapping.period_start,
         only_first=mapping.visits == "first",
+        again=mapping.wins == "each",
     )
 
 

@@ -62,6 +62,8 @@ class Mapping:
         outcome: for such a table: where the place is told by one column and its date by another.
         replace: column -> {cell as it stands: cell as it should be}.
         visits: "all", or "first" when only a lead's first visit to each place counts.
+        wins: "first", or "each" when every row of a won place is a win of its own: instalments, renewals,
+            repeat purchases.
         value_known: "always", or "win" when the amount was filled in only at the win.
         began: the day on which recording began, when that is later than the first event.
         date_order: "day first" or "month first", for dates like 03/04/2026.
@@ -82,6 +84,7 @@ class Mapping:
     outcome: Outcome | None = None
     replace: dict[str, dict[str, str]] = field(default_factory=dict)
     visits: Literal["all", "first"] = "all"
+    wins: Literal["first", "each"] = "first"
     value_known: Literal["always", "win"] = "always"
     began: str | None = None
     date_order: Literal["day first", "month first"] | None = None
@@ -140,4 +143,6 @@ def stated(said: dict[str, object], file: str) -> Mapping:
     both = set(won) & set(lost)
     if both:
         raise FunnelError(f"{file}: '{min(both)}' is named under both `won` and `lost`")
+    if made.wins == "each" and not won:
+        raise FunnelError(f"{file}: `wins: each` needs the names of the won places; give `won`")
     return made

@@ -71,7 +71,7 @@ def _entrances(history: History) -> list[Line]:
     counts = first["stage"].value_counts()
     return lines + [
         _count("entrances", place, counts[place], "leads", counts[place], "enter the funnel here")
-        for place in history.stages + history.ends
+        for place in history.waits + history.ends
         if place in counts.index
     ]
 

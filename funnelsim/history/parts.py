@@ -132,7 +132,7 @@ def _assembled(
 
 def _with_all(first: History, names: tuple[str, ...]) -> History:
     """Return the first part with the places that only other parts show, after its own."""
-    more = [name for name in names if name not in first.stages + first.ends]
+    more = [name for name in names if name not in first.waits + first.ends]
     won = tuple(name for name in more if plain(name) in WON)
     lost = tuple(name for name in more if plain(name) in LOST)
     stages = tuple(name for name in more if name not in won + lost)

@@ -51,7 +51,7 @@ def _hubspot(history: History) -> pd.DataFrame:
     """Return one row per deal, with the date of its last entry into each stage."""
     last = history.events.drop_duplicates(["lead", "stage"], keep="last")
     table = last.pivot(index="lead", columns="stage", values="at")
-    order = [name for name in history.stages + history.ends if name in table.columns]
+    order = [name for name in history.waits + history.ends if name in table.columns]
     table = table[order].apply(lambda column: column.dt.strftime("%Y-%m-%d %H:%M:%S.%f"))
     table.columns = pd.Index([f'Date entered "{name} (Sales Pipeline)"' for name in order])
     if "value" in history.leads.columns:

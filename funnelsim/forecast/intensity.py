@@ -1,0 +1,134 @@
+"""Chances of open deals and expected wins of leads to come: what a period's distribution is made of."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from funnelsim.forecast.dated import Dated, dated, undated, with_dates
+from funnelsim.forecast.exact import at_ages, chances, from_entries
+from funnelsim.model.calendar import Calendar, booking_factors
+from funnelsim.model.entries import expected
+from funnelsim.model.funnel import Funnel
+from funnelsim.model.model import Model, OpenDeals
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Intensity:
+    """Chances and expected counts that a period's distribution is made of.
+
+    Args:
+        chance: (draws, deals, periods) chance of each open deal to win in each period.
+        born: (draws, groups, periods) expected wins of leads not yet born.
+        more: (draws, deals, periods) expected further wins of open deals in the same period; None where a
+            lead wins at most once.
+        dated: the part of them that wins at an expected date, on which no common factor acts.
+    """
+
+    chance: Floats
+    born: Floats
+    more: Floats | None = None
+    dated: Dated | None = None
+
+
+def wins_again(funnel: Funnel) -> bool:
+    """Return whether a lead may win more than once: a place that earns is no end."""
+    return any(place in funnel.stages for place in funnel.earns)
+
+
+def further_share(model: Model, deals: OpenDeals, edges: Floats) -> float:
+    """Return which share of expected wins follow another win of the same lead in the same period.
+
+    The distribution takes these for independent of the win before, so it is right for few of them only.
+    """
+    if not wins_again(model.funnel):
+        return 0.0
+    wins, first = (_wins(model, deals, edges, once) for once in (False, True))
+    return 1 - first / wins if wins > 0 else 0.0
+
+
+def _wins(model: Model, deals: OpenDeals, edges: Floats, once: bool) -> float:
+    """Return all expected wins at the model's own rates, at most one of a lead in a period if `once`."""
+    oldest = float(deals.age.max(initial=0.0))
+    found = chances(model.funnel, model.table, edges, oldest=oldest, once=once)
+    per_day = expected(model.entries, int(np.ceil(edges[-1])))
+    born = [
+        from_entries(found, cell.group, cell.stage, leads).sum()
+        for cell, leads in zip(model.entries.cells, per_day, strict=True)
+    ]
+    return float(at_ages(found, deals.group, deals.stage, deals.age).sum() + sum(born))
+
+
+def intensities(
+    model: Model,
+    open_deals: OpenDeals,
+    edges: Floats,
+    rates: Floats,
+    *,
+    progress: bool = False,
+    seed: int = 1,
+) -> Intensity:
+    """Return chances of open deals and expected wins of leads to come, for every draw of the rates.
+
+    Args:
+        edges: (periods + 1,) days since the as-of date.
+        rates: (draws, eras, groups, stages, exits, bins) per day.
+        seed: of the draws of the clock of expected dates.
+    """
+    oldest = float(open_deals.age.max(initial=0.0))
+    days = int(np.ceil(edges[-1]))
+    per_day = expected(model.entries, days)
+    clock = dated(model, open_deals, per_day, edges, draws=len(rates), seed=seed)
+    per_day = undated(model, per_day)
+    busy = booking_factors(model.calendar, model.as_of, days) if model.calendar != Calendar() else None
+
+    again = wins_again(model.funnel)
+
+    def one(rate: Floats) -> tuple[Floats, Floats, Floats]:
+        table = model.table.with_rate(rate)
+        found = chances(model.funnel, table, edges, oldest=oldest, busy=busy)
+        born = np.zeros((len(model.groups), len(edges) - 1))
+        for cell, leads in zip(model.entries.cells, per_day, strict=True):
+            born[cell.group] += from_entries(found, cell.group, cell.stage, leads)
+        wins = at_ages(found, open_deals.group, open_deals.stage, open_deals.age)
+        if not again:
+            return wins, born, np.zeros(0)
+        first = chances(model.funnel, table, edges, oldest=oldest, busy=busy, once=True)
+        any_ = at_ages(first, open_deals.group, open_deals.stage, open_deals.age)
+        return any_, born, np.clip(wins - any_, 0.0, 1.0)
+
+    one(rates[0])
+    with ThreadPoolExecutor(2) as pool:
+        results = list(
+            tqdm(pool.map(one, rates), total=len(rates), desc="draws", disable=not progress, leave=False)
+        )
+    chance, born, more = (np.array(part) for part in zip(*results, strict=True))
+    chance, born = with_dates(chance, born, clock)
+    return Intensity(chance, born, more if again else None, clock)
+
+
+def shaken(found: Intensity, spread: float, rng: np.random.Generator) -> Intensity:
+    """Return intensities with a common Gamma factor of mean 1 on the winning of each period and draw.
+
+    The factors are evenly spaced quantiles in random order, so that few draws already have the
+    right mean and spread.
+    """
+    from scipy.stats import gamma
+
+    draws, _, periods = found.chance.shape
+    if spread <= 0 or draws < 2:
+        return found
+    shape = 1 / spread**2
+    even = gamma.ppf((np.arange(draws) + 0.5) / draws, shape, scale=1 / shape)
+    even /= even.mean()
+    factor = np.stack([rng.permutation(even) for _ in range(periods)], axis=1)
+    chance = -np.expm1(factor[:, None, :] * np.log1p(-np.clip(found.chance, 0.0, 1 - 1e-12)))
+    more = None if found.more is None else found.more * factor[:, None, :]
+    born = (found.born if found.dated is None else found.born - found.dated.born) * factor[:, None, :]
+    return Intensity(*with_dates(chance, born, found.dated), more, found.dated)
