@@ -137,7 +137,11 @@ def forecast(
     html: Html = None,
     deals: Annotated[Path | None, typer.Option(help="write the open deals as .csv or .xlsx")] = None,
 ) -> None:
-    """Forecast revenue and wins from open deals and from leads that do not exist yet."""
+    """Forecast revenue and wins from open deals and from leads that do not exist yet.
+
+    A history of under five wins, or shorter than a period, gets sentences on what is missing instead of
+    numbers (null in JSON); as that is an answer, the exit code is 0.
+    """
     from funnelsim.forecast.export import as_json, write_deals
     from funnelsim.forecast.planner import forecast_situation, situation, under
 
@@ -174,11 +178,17 @@ def _tell(place: Any, found: Any, period: str) -> Any:
     from funnelsim.forecast.planner import simpler_ways
     from funnelsim.show.tables import print_forecast, show_table
 
+    if found.silent:
+        typer.echo("No forecast, as the history is too thin.")
+        for reason in found.silent:
+            typer.echo(f"- {reason}")
+        typer.echo("")
     target = None if found.target != found.target else found.target
     print_forecast(found.periods, found.widths, target=target, currency=found.currency)
     ways = simpler_ways(place, period)
     kinds = dict.fromkeys(ways.columns[1:], "money")
-    show_table(ways, f"What simpler ways would say ({found.currency})", kinds=kinds)
+    if not found.silent:
+        show_table(ways, f"What simpler ways would say ({found.currency})", kinds=kinds)
     for note in place.model.notes:
         typer.echo(f"- {note}")
     return ways

@@ -54,6 +54,7 @@ def compare(
     from funnelsim.forecast.compare import compare as paired
     from funnelsim.forecast.compare import lever_parts
     from funnelsim.forecast.planner import situation, under
+    from funnelsim.forecast.thin import refuse_thin
 
     refuse_unwritable(html)
     place = situation(
@@ -62,6 +63,7 @@ def compare(
         count=periods,
         spend=spend_of(spend),
     )
+    refuse_thin(place.history, place.periods)
     models = {"as planned": place.model} | {path.stem: under(place, path).model for path in scenarios}
     table = paired(
         models, place.deals, place.periods, booked=place.booked, draws=draws, seed=seed, engine=engine,
@@ -98,6 +100,7 @@ def budget(
     """Say where the next euro should go, and how a budget is best split."""
     from funnelsim.forecast.budget import best_budget, budget_rows, budget_words
     from funnelsim.forecast.planner import situation
+    from funnelsim.forecast.thin import refuse_thin
     from funnelsim.show.tables import show_table
 
     refuse_unwritable(html)
@@ -107,6 +110,7 @@ def budget(
         count=periods,
         spend=spend_of(spend),
     )
+    refuse_thin(place.history, place.periods[:1])
     limits = (at_least, at_most)
     found = best_budget(place, total=total, per=period, bounds=limits, curve=curve, draws=draws, seed=seed)
     rows, kinds = budget_rows(found)

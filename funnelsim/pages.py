@@ -62,6 +62,8 @@ def forecast_page(
 ) -> None:
     """Write the page of a forecast: fan, origins, width, open deals, funnel, and what was read.
 
+    Where the history is too thin for numbers, the page says so, and shows what is known.
+
     Args:
         path: where to.
         place: the company's situation.
@@ -69,9 +71,30 @@ def forecast_page(
         past: period, start, revenue and wins of whole past periods.
         ways: what simpler ways would say, a column per period.
     """
+    first = _reasons(place, found, past) if found.silent else _numbers(place, found, past, ways)
+    sections = [
+        *first,
+        Section("How does the funnel convert?", chart=_funnel(place)),
+        *_trust(place, found),
+        Section("What was read", text=place.history.source, table=quality_table(place.history)),
+    ]
+    write_report(
+        path,
+        "Forecast",
+        sections,
+        headline="No forecast: the history is too thin" if found.silent else _headline(found),
+        facts=() if found.silent else _facts(found),
+        how_to_read=HOW_TO_READ,
+        limits=(*place.history.limits, *place.model.notes, *LIMITS),
+        footer=f"As of {found.as_of:%Y-%m-%d %H:%M}, engine: {found.engine}.",
+    )
+
+
+def _numbers(place: Situation, found: Forecast, past: pd.DataFrame, ways: pd.DataFrame) -> list[Section]:
+    """Return the sections with the forecast's numbers."""
     money = bool((past["revenue"] > 0).any() or (found.periods["mean"] > 0).any())
     target = None if np.isnan(found.target) else found.target
-    sections = [
+    return [
         Section("What will we close?", chart=fan(found.periods, target, past, found.widths, found.currency))
         if money
         else Section("What will we close?", chart=fan(found.periods, past=past, measure="wins")),
@@ -89,20 +112,19 @@ def forecast_page(
             table=found.deals.head(MOST_DEALS),
             caption=f"{len(found.deals):,} open deals; shown are the {MOST_DEALS} with most expected money.",
         ),
-        Section("How does the funnel convert?", chart=_funnel(place)),
-        *_trust(place, found),
-        Section("What was read", text=place.history.source, table=quality_table(place.history)),
     ]
-    write_report(
-        path,
-        "Forecast",
-        sections,
-        headline=_headline(found),
-        facts=_facts(found),
-        how_to_read=HOW_TO_READ,
-        limits=(*place.history.limits, *place.model.notes, *LIMITS),
-        footer=f"As of {found.as_of:%Y-%m-%d %H:%M}, engine: {found.engine}.",
-    )
+
+
+def _reasons(place: Situation, found: Forecast, past: pd.DataFrame) -> list[Section]:
+    """Return the sections on why there are no numbers, and on what is known all the same."""
+    known = found.deals.dropna(axis="columns", how="all")
+    return [
+        Section("What will we close?", text="\n\n".join(found.silent)),
+        Section("What has been booked so far?", table=past),
+        Section(
+            "Which deals are open?", chart=_pipeline(place, found.currency), table=known.head(MOST_DEALS)
+        ),
+    ]
 
 
 def compare_page(path: Path, table: pd.DataFrame, currency: str, parts: dict[str, pd.DataFrame]) -> None:

@@ -20,9 +20,10 @@ from funnelsim.model.funnel import Funnel
 def as_json(found: Forecast, *, as_of: str, period: str) -> str:
     """Return a forecast as JSON text; keys are kept from release to release.
 
-    Top: as_of, period, currency, engine, periods. Each period: start, end (the first day after it),
-    mean, sd, quantiles ("0.01" .. "0.99"), by_origin {booked, open, new}, wins (the same for the
-    number of wins), noise_floor_sd (width that remains when every rate is known), and p_target.
+    Top: as_of, period, currency, engine, no_forecast, periods. Each period: start, end (the first day
+    after it), mean, sd, quantiles ("0.01", "0.025" .. "0.99"), by_origin {booked, open, new}, wins (the same
+    for the number of wins), noise_floor_sd (width that remains when every rate is known), and p_target.
+    Where a history is too thin, no_forecast holds sentences on why, and numbers but those booked are null.
 
     Args:
         as_of: the date as the user wrote it.
@@ -46,6 +47,7 @@ def as_json(found: Forecast, *, as_of: str, period: str) -> str:
         "period": period,
         "currency": found.currency,
         "engine": found.engine,
+        "no_forecast": list(found.silent),
         "periods": body,
     }
     return json.dumps(top, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -65,9 +67,9 @@ def _spread(row: Any) -> dict[str, object]:
     }
 
 
-def _number(value: Any) -> float:
-    """Return a number rounded to 12 digits, so that the file does not depend on the last bit."""
-    return float(f"{float(value):.12g}")
+def _number(value: Any) -> float | None:
+    """Return a number rounded to 12 digits, so that the file does not depend on the last bit; nan is null."""
+    return float(f"{float(value):.12g}") if np.isfinite(value) else None
 
 
 def deals_csv(found: Forecast) -> str:

@@ -41,6 +41,7 @@ class Forecast:
         widths: one row per period: sd by chance alone (the noise floor), by parameters and common
             shocks, in total, and the chance to reach the target.
         deals: one row per open deal: its chance in each period and the money expected of it.
+        silent: why no number is given (all but what is booked is nan then); empty where there are numbers.
     """
 
     as_of: pd.Timestamp
@@ -50,6 +51,7 @@ class Forecast:
     periods: pd.DataFrame
     widths: pd.DataFrame
     deals: pd.DataFrame
+    silent: tuple[str, ...] = ()
 
 
 def forecast(

@@ -14,6 +14,7 @@ from funnelsim.forecast.baselines import points
 from funnelsim.forecast.forecast import Forecast, forecast
 from funnelsim.forecast.money import valued
 from funnelsim.forecast.periods import Period, past_periods, periods_from
+from funnelsim.forecast.thin import silenced, too_thin
 from funnelsim.history.log import History, open_leads
 from funnelsim.model.model import Model, OpenDeals
 from funnelsim.model.scenario import apply_scenario, read_scenario
@@ -51,7 +52,7 @@ def situation(
         spend: channel, start, spend as `read_spend` returns, for scenarios and budgets that move money.
 
     Raises:
-        FunnelError: an unknown period, or a history that is too thin to calibrate.
+        FunnelError: an unknown period, or a history without any visit to a stage.
     """
     periods = periods_from(history.until, period, count, history.period_start)
     horizon = (periods[-1].end - history.until) / pd.Timedelta(days=1)
@@ -86,13 +87,16 @@ def forecast_situation(
 ) -> Forecast:
     """Forecast the periods of a situation; the deal table also names channel and owner.
 
-    See `funnelsim.forecast.forecast.forecast` for the arguments.
+    Of a history that is too thin, `silent` says why, and the numbers are nan (see
+    `funnelsim.forecast.thin.too_thin`). See `funnelsim.forecast.forecast.forecast` for the arguments.
     """
     found = forecast(
         place.model, place.deals, place.periods, booked=place.booked, draws=draws, seed=seed, engine=engine,
         target=target, progress=progress,
     )  # fmt: skip
-    return replace(found, deals=_named(found.deals, open_leads(place.history)))
+    found = replace(found, deals=_named(found.deals, open_leads(place.history)))
+    reasons = too_thin(place.history, place.periods)
+    return silenced(found, reasons) if reasons else found
 
 
 def _named(deals: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
