@@ -16,7 +16,7 @@ COLUMN = "expected_close"
 DATES = "Dates:"
 BEFOREHAND = pd.Timedelta(days=7)
 LEAST_WINS, LEAST_OPEN, LEAST_LOSSES = 50, 10, 20
-LEAST_NEAR, MOST_OVERDUE, MOST_AFTER, MOST_ON_DATE = 0.8, 0.05, 0.1, 0.5
+LEAST_NEAR, MOST_OVERDUE, MOST_AFTER, MOST_ON_DATE = 0.8, 0.05, 0.1, 0.9
 
 
 @dataclass(frozen=True)
@@ -77,13 +77,14 @@ def why_not(found: Evidence) -> str:
         return f"only {found.waiting} open deals have one"
     if found.overdue > MOST_OVERDUE * found.waiting:
         return f"{found.overdue / found.waiting:.0%} of {found.waiting:,} open deals are overdue"
-    if found.losses < LEAST_LOSSES and not found.followed:
-        return f"{found.losses} losses are too few to tell whether the export overwrites it on closing"
     if found.on_date > MOST_ON_DATE * found.losses:
         share = f"{found.on_date / found.losses:.0%} of {found.losses:,} losses"
         return f"{share} fall on it as well, so the export seems to overwrite it on closing"
     if found.after > MOST_AFTER * found.losses:
         return f"{found.after / found.losses:.0%} of {found.losses:,} losses came after it"
+    before = found.losses - found.on_date - found.after
+    if before < LEAST_LOSSES and not found.followed:
+        return f"{before} losses before it are too few to tell whether the export overwrites it on closing"
     return ""
 
 

@@ -15,6 +15,7 @@ from funnelsim.model.model import Model, OpenDeals
 Floats = NDArray[np.float64]
 
 PRIOR_LEADS = 20.0
+LEAST = 1e-9
 
 
 @dataclass(frozen=True)
@@ -190,5 +191,5 @@ def _hit_chance(due: Due, draws: int, rng: np.random.Generator) -> Floats:
     stage = (due.hits.sum(axis=0) + 2.0 * every) / (due.reached.sum(axis=0) + 2.0)
     hits = due.hits + PRIOR_LEADS * stage
     misses = np.maximum(due.reached - due.hits, 0.0) + PRIOR_LEADS * (1.0 - stage)
-    drawn: Floats = rng.beta(hits, misses, (draws, *due.hits.shape))
+    drawn: Floats = rng.beta(hits, np.maximum(misses, LEAST), (draws, *due.hits.shape))
     return drawn

@@ -1,0 +1,234 @@
+"""Leads that win at the date they state: closed forms by hand, the true process, and a clear gain."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hotels import MIDDLE, NEAR, Truth, company, life, random_truth, stated, without_dates
+from numpy.testing import assert_allclose
+from scipy.linalg import expm
+
+from funnelsim.calibrate.calibrate import calibrate, pipeline
+from funnelsim.forecast.dated import dated, exponential, undated, with_dates
+from funnelsim.forecast.forecast import LEVELS, forecast, intensities, shaken
+from funnelsim.forecast.periods import periods_from
+from funnelsim.forecast.scores import crps_quantiles
+from funnelsim.forecast.width import NAMES
+from funnelsim.history.log import bookings
+from funnelsim.model.due import REACH, Due
+from funnelsim.model.entries import Cell, Entries, expected
+from funnelsim.model.funnel import Funnel
+from funnelsim.model.model import Model, OpenDeals
+from funnelsim.model.rates import Counts, constant_table
+from funnelsim.model.values import Values
+
+DAY_0 = pd.Timestamp("2026-01-01")
+HUGE = 1e10
+PUNCTUAL = np.eye(2 * REACH + 1)[REACH]
+
+
+def hotel(leave: np.ndarray, confirm: float, shows: tuple[float, float], per_day: float = 0.0) -> Model:
+    """Asked and Booked, with rates known almost exactly; all leads come in at Asked, ten days ahead.
+
+    Args:
+        leave: (2, bins) rates of dropping out by days to the date: within 7 days, within 60, before.
+    """
+    funnel = Funnel(
+        "hotel",
+        ("Asked", "Booked"),
+        ("Won", "Lost"),
+        (("Booked", "Won", "Lost"), ("Won", "Lost")),
+        {"Won": 1.0},
+    )
+    events = np.zeros((1, 2, 3, 3))
+    events[0, 0, 0], events[0, 0, 2], events[0, 1, 1] = confirm, leave[0], leave[1]
+    counts = Counts(np.array([0.0, NEAR, MIDDLE]), HUGE * events, np.full((1, 2, 3), HUGE))
+    reached = np.full((1, 2), HUGE)
+    due = Due(counts, reached, reached * shows, PUNCTUAL, np.array([[1.0, 0.0]]), np.eye(11)[10:])
+    entries = Entries((Cell(0, 0),), np.array([1.0]), np.array([per_day]))
+    values = Values(np.array([[100.0]]), np.array([1.0]))
+    table = constant_table(np.zeros((1, 2, 1)), np.full((1, 2, 3, 1), 0.01))
+    return Model(funnel, ("all",), table, entries, values, DAY_0, due=due)
+
+
+def deals(*rows: tuple[int, float]) -> OpenDeals:
+    stage, due = (np.array(column) for column in zip(*rows, strict=True))
+    none = np.zeros(len(rows), dtype=np.int64)
+    names = np.array([f"d{i}" for i in range(len(rows))], dtype=object)
+    return OpenDeals(names, stage.astype(np.int64), none, np.ones(len(rows)), np.full(len(rows), 50.0), due)
+
+
+def found(model: Model, some: OpenDeals, edges: list[float], draws: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    limits = np.array(edges)
+    made = dated(model, some, expected(model.entries, int(limits[-1])), limits, draws=draws, seed=1)
+    assert made is not None
+    return made.chance.mean(axis=0), made.born.mean(axis=0)[0]
+
+
+def test_one_lead_by_hand() -> None:
+    model = hotel(np.full((2, 3), 0.02), 0.0, (0.9, 0.9))
+    chance, _ = found(model, deals((1, 10.0), (1, 10.5), (1, 45.0), (1, 90.0), (1, 0.0)), [0, 30, 60])
+    by_hand = [[0.9 * np.exp(-0.2), 0], [0.9 * np.exp(-0.21), 0], [0, 0.9 * np.exp(-0.9)], [0, 0], [0.9, 0]]
+    assert_allclose(chance, by_hand, atol=1e-4)
+
+
+def test_two_stages_by_hand() -> None:
+    a, b, c, u = 0.05, 0.03, 0.01, 20.0
+    model = hotel(np.array([[b] * 3, [c] * 3]), a, (0.5, 0.95))
+    chance, _ = found(model, deals((0, u)), [0, 30])
+    stay, there = np.exp(-(a + b) * u), np.exp(-c * u)
+    assert_allclose(chance[0, 0], 0.5 * stay + 0.95 * a / (a + b - c) * (there - stay), rtol=1e-4)
+
+
+def test_rates_change_with_the_days_to_the_date() -> None:
+    model = hotel(np.array([[0.0] * 3, [0.05, 0.02, 0.01]]), 0.0, (1.0, 1.0))
+    chance, _ = found(model, deals((1, 70.0)), [0, 80])
+    assert_allclose(chance[0, 0], np.exp(-(0.05 * 7 + 0.02 * 53 + 0.01 * 10)), rtol=1e-4)
+
+
+def test_an_overdue_lead_wins_only_as_late_as_others_did() -> None:
+    late = 0.96 * PUNCTUAL + 0.04 * np.eye(2 * REACH + 1)[REACH + 5]
+    model = hotel(np.zeros((2, 3)), 0.0, (0.9, 0.9))
+    assert model.due is not None
+    model = replace(model, due=replace(model.due, late=late))
+    chance, _ = found(model, deals((1, -3.0), (1, -9.0), (1, 28.0)), [0, 30, 60])
+    by_hand = 0.9 * 0.04 / (0.9 * 0.04 + 0.1)
+    assert_allclose(chance, [[by_hand, 0], [0, 0], [0.9 * 0.96, 0.9 * 0.04]], atol=1e-4)
+
+
+def test_new_leads_by_hand() -> None:
+    model = hotel(np.full((2, 3), 0.02), 0.0, (0.9, 0.9), per_day=2.0)
+    _, born = found(model, deals((1, 1.0)), [0, 30, 60])
+    each = 0.9 * (np.exp(-0.02 * 9) - np.exp(-0.02 * 10)) / 0.02  # those of a day come evenly over it
+    assert_allclose(born, [20 * 2 * each, 30 * 2 * each], rtol=1e-4)
+
+
+def test_leads_without_a_date_keep_their_age() -> None:
+    model = hotel(np.full((2, 3), 0.02), 0.0, (0.9, 0.9), per_day=2.0)
+    assert model.due is not None
+    half = replace(model, due=replace(model.due, stated=np.array([[0.25, 0.0]])))
+    rates, edges = np.broadcast_to(model.table.rate, (5, *model.table.rate.shape)), np.array([0.0, 30.0])
+    some = deals((1, 10.0), (1, np.nan))
+    by_age = intensities(replace(model, due=None), some, edges, rates)
+    by_date, mixed = intensities(model, some, edges, rates), intensities(half, some, edges, rates)
+    assert_allclose(mixed.born, 0.25 * by_date.born + 0.75 * by_age.born, rtol=1e-3)
+    assert_allclose(mixed.chance[:, 1], by_age.chance[:, 1])
+    assert_allclose(mixed.chance[:, 0].mean(), 0.9 * np.exp(-0.2), atol=1e-4)
+
+
+def test_the_common_factor_on_winning_leaves_dates_alone() -> None:
+    model = hotel(np.full((2, 3), 0.02), 0.0, (0.9, 0.9), per_day=2.0)
+    rates = np.broadcast_to(model.table.rate, (8, *model.table.rate.shape))
+    some = deals((1, 10.0), (1, np.nan))
+    plain = intensities(model, some, np.array([0.0, 30.0]), rates)
+    moved = shaken(plain, 0.5, np.random.default_rng(1))
+    assert (moved.chance[:, 0] == plain.chance[:, 0]).all()
+    assert moved.chance[:, 1].std() > 0.01
+    assert_allclose(moved.born, plain.born, err_msg="all new leads state a date")
+
+
+def test_a_spread_of_dropping_out_widens_but_hardly_moves() -> None:
+    model = hotel(np.full((2, 3), 0.02), 0.0, (1.0, 1.0))
+    assert model.due is not None
+    model = replace(model, due=replace(model.due, spread=0.3))
+    made = dated(model, deals((1, 10.0)), np.zeros((1, 30)), np.array([0.0, 30.0]), draws=4000, seed=1)
+    assert made is not None
+    chance = made.chance[:, 0, 0]
+    shape = 1 / 0.3**2
+    moments = [(1 + k * 0.2 / shape) ** -shape for k in (1, 2)]  # of exp(-0.2 F), F Gamma of mean 1
+    sd = np.sqrt(moments[1] - moments[0] ** 2)
+    assert_allclose(chance.mean(), moments[0], atol=4 * sd / np.sqrt(4000))
+    assert_allclose(chance.std(), sd, rtol=0.1)
+
+
+def test_without_a_clock_nothing_is_changed() -> None:
+    model = replace(hotel(np.zeros((2, 3)), 0.0, (1.0, 1.0)), due=None)
+    per_day, chance = np.ones((1, 3)), np.ones((1, 2, 1))
+    assert dated(model, deals((1, 1.0)), per_day, np.array([0.0, 3.0]), draws=1, seed=1) is None
+    assert undated(model, per_day) is per_day
+    assert with_dates(chance, per_day, None) == (chance, per_day)
+
+
+def test_exponentials_of_small_matrices() -> None:
+    rng = np.random.default_rng(1)
+    flow = rng.gamma(0.3, 10.0, (50, 4, 4))
+    flow[:, range(4), range(4)] -= flow.sum(axis=2) + rng.random((50, 4))
+    assert_allclose(exponential(flow), expm(flow), atol=1e-10)
+
+
+def test_the_true_process_is_met() -> None:
+    """A hotel's open leads and those to come, lived a thousand times with the true rates."""
+    rng = np.random.default_rng(11)
+    truth = replace(random_truth(rng), season=0.0)
+    model = hotel(truth.leaves, truth.confirms, truth.shows, truth.per_day)
+    late = (1 - truth.late) * PUNCTUAL
+    late[REACH + 1 : REACH + 6] = truth.late / 5
+    came = rng.uniform(0, 1, 400_000)
+    ahead = np.bincount(stated(rng, truth, came).astype(int), minlength=200)[None, :200] / len(came)
+    assert model.due is not None
+    model = replace(model, due=replace(model.due, late=late, ahead=ahead))
+    due = np.floor(rng.gamma(1.5, 25.0, 60))
+    some = deals(*zip(rng.integers(0, 2, 60), due, strict=True))
+    edges = [0.0, 31.0, 59.0, 90.0]
+    chance, born = found(model, some, edges)
+    lived_open = np.array([wins(rng, truth, np.zeros(60), due, some.stage, edges) for _ in range(1000)])
+    lived_new = []
+    for _ in range(500):
+        came = rng.uniform(0, 90, rng.poisson(90 * truth.per_day))
+        first = np.zeros(len(came), dtype=int)
+        lived_new.append(wins(rng, truth, came, stated(rng, truth, came), first, edges))
+    for said, lived in ((chance.sum(axis=0), lived_open), (born, np.array(lived_new))):
+        error = lived.std(axis=0) / np.sqrt(len(lived))
+        assert (np.abs(said - lived.mean(axis=0)) < 4 * error).all(), (said, lived.mean(axis=0), error)
+
+
+def wins(
+    rng: np.random.Generator,
+    truth: Truth,
+    came: np.ndarray,
+    due: np.ndarray,
+    stage: np.ndarray,
+    edges: list[float],
+) -> np.ndarray:
+    """Return the wins in each period of leads that are lived through once."""
+    lives = [life(rng, truth, *lead) for lead in zip(came, due, stage, strict=True)]
+    return np.histogram([day for _, place, day in lives if place == "Won"], edges)[0]
+
+
+def test_forecasts_are_the_same_for_the_same_seed() -> None:
+    model = hotel(np.full((2, 3), 0.02), 0.03, (0.5, 0.9), per_day=2.0)
+    some, months = deals((1, 10.0), (0, 45.0)), periods_from(DAY_0, "month", 2)
+    one, two = (forecast(model, some, months, draws=20, seed=3).periods for _ in range(2))
+    pd.testing.assert_frame_equal(one, two)
+
+
+def test_dates_beat_ages_where_deals_win_at_their_date() -> None:
+    """Ten months forecast from their first day, with only what was known then."""
+    history, _ = company(4)
+    won = bookings(history)["at"]
+    errors = {"date": [], "age": []}
+    inside = 0
+    for month in range(10):
+        known = history.as_of(DAY_0 - pd.DateOffset(months=10 - month))
+        (period,) = periods_from(known.until, "month", 1)
+        actual = float(((won >= period.start) & (won < period.end)).sum())
+        for name, seen in (("date", known), ("age", without_dates(known))):
+            model = calibrate(seen, horizon=31.0)
+            assert (model.due is not None) == (name == "date")
+            rows = forecast(model, pipeline(seen, model), (period,), draws=20).periods
+            rows = rows[(rows["origin"] == "total") & (rows["measure"] == "wins")]
+            said = rows[NAMES].to_numpy(dtype=np.float64)
+            errors[name].append(crps_quantiles(np.array([actual]), np.array(LEVELS), said)[0])
+            inside += name == "date" and rows["0.10"].iloc[0] <= actual <= rows["0.90"].iloc[0]
+    assert np.mean(errors["date"]) < 0.6 * np.mean(errors["age"]), errors
+    assert 5 <= inside <= 10, "binomial of ten at .8: fewer than five has a chance of 1 %"
+
+
+@pytest.mark.parametrize("measure", ["revenue", "wins"])
+def test_parts_add_up(measure: str) -> None:
+    model = hotel(np.full((2, 3), 0.02), 0.03, (0.5, 0.9), per_day=2.0)
+    rows = forecast(model, deals((1, 10.0), (0, 45.0)), periods_from(DAY_0, "month", 2), draws=20).periods
+    parts = rows[rows["measure"] == measure].pivot_table(index="period", columns="origin", values="mean")
+    assert_allclose(parts["open"] + parts["new"], parts["total"])
+    assert (parts["open"] > 0).all()

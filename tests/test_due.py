@@ -1,0 +1,230 @@
+"""The clock of expected dates: counts by hand, a hotel's truth recovered, nothing of the future used."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hotels import Truth, company
+from numpy.testing import assert_allclose
+
+from funnelsim.calibrate.calibrate import calibrate, pipeline
+from funnelsim.calibrate.due import EDGES, coming, count_pieces, drop_out_spread, fit_due, outcomes
+from funnelsim.calibrate.exits import funnel_of
+from funnelsim.calibrate.pieces import Pieces, pieces_of
+from funnelsim.history.log import DAY, History, spells
+from funnelsim.model.due import REACH, Due
+from funnelsim.model.funnel import Funnel
+from funnelsim.model.store import load_model, same, save_model
+
+FUNNEL = Funnel(
+    "hotel", ("Asked", "Booked"), ("Won", "Lost"), (("Booked", "Won", "Lost"), ("Won", "Lost")), {"Won": 1.0}
+)
+
+
+def piece(stage: int, taken: int, start: float, stop: float, due: float, won: float = np.inf) -> Pieces:
+    """One part of a visit; `taken` is the exit's number."""
+    whole = [np.array([number], dtype=np.int64) for number in (stage, 0, taken)]
+    days = [np.array([day], dtype=np.float64) for day in (start, stop, due)]
+    return Pieces(*whole, *days, np.array([False]), np.array([won]))
+
+
+def test_a_loss_before_the_date_is_counted_by_the_days_that_were_left() -> None:
+    counts = count_pieces(piece(1, 1, -50.0, -40.0, -35.0), FUNNEL, 1)
+    by_bin = dict(zip(EDGES.tolist(), counts.exposure[0, 1].tolist(), strict=True))
+    assert by_bin == dict.fromkeys(EDGES.tolist(), 0.0) | {3.0: 2.0, 7.0: 7.0, 14.0: 1.0}
+    assert counts.events[0, 1, 1].tolist() == (EDGES == 3.0).astype(float).tolist()
+
+
+def test_a_win_is_no_event_and_days_end_when_the_day_begins() -> None:
+    counts = count_pieces(piece(1, 0, -12.0, -9.5, -10.0, won=-9.5), FUNNEL, 1)
+    assert counts.events.sum() == 0
+    assert_allclose(counts.exposure.sum(), 2.0)
+
+
+def test_recency_and_window_weigh_as_they_say() -> None:
+    one = piece(1, 1, -50.0, -40.0, -35.0)
+    recent = count_pieces(one, FUNNEL, 1, half_life=40.0)
+    assert_allclose(recent.events.sum(), 0.5)
+    weight = 40 / np.log(2) * (2 ** (-40 / 40) - 2 ** (-50 / 40))
+    assert_allclose(recent.exposure.sum(), weight)
+    inside = count_pieces(one, FUNNEL, 1, window=(-45.0, -40.0))
+    assert inside.events.sum() == 0, "the loss falls on the window's end"
+    assert_allclose(inside.exposure.sum(), 5.0)
+
+
+@pytest.mark.parametrize(
+    ("one", "reached", "hit", "late"),
+    [
+        (piece(1, 0, -90.0, -59.5, -60.0, won=-59.5), 1, 1, 0),
+        (piece(1, 0, -90.0, -55.5, -60.0, won=-55.5), 1, 1, 4),
+        (piece(1, 0, -90.0, -66.5, -60.0, won=-66.5), 1, 1, -7),
+        (piece(1, 1, -90.0, -59.5, -60.0), 1, 0, None),
+        (piece(1, 1, -90.0, -61.0, -60.0), 0, 0, None),
+        (piece(1, -1, -90.0, 0.0, -60.0), 1, 0, None),
+        (piece(1, 0, -90.0, -9.5, -10.0, won=-9.5), 0, 0, None),
+    ],
+    ids=["on the day", "late", "early", "no-show", "cancelled before", "forgotten", "too recent to tell"],
+)
+def test_what_became_of_a_date(one: Pieces, reached: int, hit: int, late: int | None) -> None:
+    there, hits, share = outcomes(one, FUNNEL, 1)
+    assert (there[0, 1], hits[0, 1]) == (reached, hit)
+    assert share.sum() == (0.0 if late is None else 1.0)
+    if late is not None:
+        assert share[REACH + late] == 1.0
+
+
+@pytest.fixture(scope="module")
+def hotel() -> tuple[History, Truth, Due, Funnel]:
+    history, (truth,) = company(5, years=4.0, groups=1)
+    funnel = funnel_of(spells(history), history.stages, history.won, history.lost)
+    due, _ = fit_due(history, funnel, ("all",), grouped_by="segment", half_life=np.inf)
+    assert due is not None
+    return history, truth, due, funnel
+
+
+def test_cancel_hazards_are_recovered(hotel: tuple[History, Truth, Due, Funnel]) -> None:
+    _, truth, due, funnel = hotel
+    kind = np.where(due.counts.edges < 7, 0, np.where(due.counts.edges < 60, 1, 2))
+    clear = 0
+    for stage, name in enumerate(("Asked", "Booked")):
+        lost = due.counts.events[0, stage, funnel.exits[stage].index("Lost")]
+        for near in range(3):
+            seen = lost[kind == near].sum()
+            days = due.counts.exposure[0, stage, kind == near].sum()
+            expected = truth.leaves[stage][near] * days
+            assert abs(seen - expected) < 4 * np.sqrt(max(expected, 1.0)), (name, near, seen, expected)
+            clear += expected > 5
+    assert clear >= 4, "most cells have losses enough to tell a wrong rate from a right one"
+    moved, days = due.counts.events[0, 0, 0].sum(), due.counts.exposure[0, 0].sum()
+    assert abs(moved - truth.confirms * days) < 4 * np.sqrt(truth.confirms * days)
+
+
+def test_shows_delays_and_days_ahead_are_recovered(hotel: tuple[History, Truth, Due, Funnel]) -> None:
+    history, truth, due, _ = hotel
+    for stage in (0, 1):
+        there, share = due.reached[0, stage], truth.shows[stage]
+        assert there > 100
+        assert abs(due.hits[0, stage] - share * there) < 4 * np.sqrt(there * share * (1 - share))
+    wins = due.hits.sum()
+    late = due.late[REACH + 1 :].sum()
+    assert abs(late - truth.late) < 4 * np.sqrt(truth.late * (1 - truth.late) / wins)
+    assert due.late[:REACH].sum() == 0
+    assert_allclose(due.stated, [[1.0, 0.0]])
+    assert_allclose(due.ahead.sum(), 1.0)
+    half = np.searchsorted(np.cumsum(due.ahead[0]), 0.5)
+    recent = history.leads["expected_close"].sort_index().tail(800)
+    came = history.events.drop_duplicates("lead").set_index("lead")["at"].reindex(recent.index)
+    assert abs(half - ((recent - came) / DAY).median()) < 4, "days ahead, recent leads weighing more"
+    assert due.spread < 0.15, "the true rates do not differ between months"
+
+
+def test_months_that_cancel_more_are_seen() -> None:
+    rng = np.random.default_rng(2)
+    number, parts = 4000, []
+    start = rng.uniform(-728, -30, number)
+    hot = np.resize([0.4, 1.6], 27)
+    stop = start.copy()
+    alive = np.ones(number, dtype=bool)
+    while alive.any():
+        month = np.clip((-stop[alive] // 28).astype(int), 0, 26)
+        gone = rng.random(alive.sum()) < 0.01 * hot[month] * 0.5
+        rows = np.flatnonzero(alive)
+        stop[rows] += 0.5
+        alive[rows[gone | (stop[rows] >= start[rows] + 30)]] = False
+        parts.append(rows[gone])
+    lost = np.zeros(number, dtype=bool)
+    lost[np.concatenate(parts)] = True
+    none = np.zeros(number, dtype=np.int64)
+    pieces = Pieces(
+        none + 1, none, np.where(lost, 1, -1), start, stop, start + 30, lost, np.full(number, np.inf)
+    )
+    spread = drop_out_spread(pieces, FUNNEL, count_pieces(pieces, FUNNEL, 1))
+    assert 0.3 < spread <= 0.6, "factors of .4 and 1.6 have a standard deviation of .6, shrunk"
+
+
+def test_leads_that_state_no_date_are_counted_as_such() -> None:
+    history, _ = company(6, groups=1)
+    rng = np.random.default_rng(1)
+    blank = pd.Series(rng.random(len(history.leads)) < 0.3, index=history.leads.index)
+    leads = history.leads.assign(expected_close=history.leads["expected_close"].mask(blank))
+    mixed = replace(history, leads=leads)
+    funnel = funnel_of(spells(mixed), mixed.stages, mixed.won, mixed.lost)
+    stated, ahead = coming(mixed, funnel, ("all",), "segment")
+    assert abs(stated[0, 0] - 0.7) < 4 * np.sqrt(0.21 / (len(leads) / 4))
+    assert_allclose(ahead.sum(), 1.0)
+    deals = pipeline(mixed, calibrate(mixed))
+    assert deals.due is not None
+    assert 0 < np.isnan(deals.due).sum() < len(deals)
+
+
+def test_a_group_with_few_leads_has_the_days_ahead_of_all() -> None:
+    history, _ = company(7)
+    few = history.leads["segment"].eq("group 1").to_numpy().cumsum() > 12
+    keep = history.leads.index[~(few & history.leads["segment"].eq("group 1").to_numpy())]
+    some = replace(
+        history, leads=history.leads.loc[keep], events=history.events[history.events["lead"].isin(keep)]
+    )
+    funnel = funnel_of(spells(some), some.stages, some.won, some.lost)
+    _, ahead = coming(some, funnel, ("group 0", "group 1"), "segment")
+    assert np.abs(np.cumsum(ahead[1]) - np.cumsum(ahead[0])).max() < 0.1
+
+
+def test_what_is_stated_later_changes_nothing_earlier() -> None:
+    history, _ = company(8, groups=1)
+    rng = np.random.default_rng(3)
+    waiting = history.leads.index[rng.random(len(history.leads)) < 0.2]
+    came = history.events.drop_duplicates("lead").set_index("lead")["at"].reindex(waiting)
+    first = history.leads["expected_close"].reindex(waiting)
+    then = pd.Timestamp("2025-10-01")
+
+    def with_moves(days: int) -> History:
+        moves = pd.DataFrame({"lead": waiting, "at": then, "expected_close": (first + days * DAY).to_numpy()})
+        stated = pd.DataFrame({"lead": waiting, "at": came.to_numpy(), "expected_close": first.to_numpy()})
+        updates = pd.concat([stated, moves[moves["at"].to_numpy() > came.to_numpy()]])
+        updates = updates.astype({"lead": "str", "at": "datetime64[us]", "expected_close": "datetime64[us]"})
+        return replace(history, updates=updates.sort_values("at", kind="stable"))
+
+    one, two = (with_moves(days).as_of(then) for days in (10, 200))
+    assert not one.updates.empty
+    models = [calibrate(known) for known in (one, two)]
+    assert models[0].due is not None
+    assert same(models[0], models[1])
+    moved = [pipeline(known, model).due for known, model in zip((one, two), models, strict=True)]
+    assert_allclose(moved[0], moved[1])
+
+
+def test_a_history_without_dates_has_no_clock_and_no_word_of_it() -> None:
+    history, _ = company(9, years=1.0, groups=1)
+    plain = replace(history, leads=history.leads.drop(columns="expected_close"))
+    model = calibrate(plain)
+    assert model.due is None
+    assert not any("Dates" in note for note in model.notes)
+    assert pipeline(plain, model).due is None
+
+
+def test_a_clock_is_saved_and_read_again(tmp_path: Path) -> None:
+    history, _ = company(9, years=1.0, groups=1)
+    model = calibrate(history)
+    assert model.due is not None
+    save_model(model, tmp_path / "model.json")
+    assert same(load_model(tmp_path / "model.json"), model)
+
+
+def test_where_leads_win_again_dates_are_left_alone() -> None:
+    history, _ = company(9, years=1.0, groups=1)
+    again = replace(
+        FUNNEL, stages=("Asked", "Booked", "Won"), ends=("Lost",), exits=(*FUNNEL.exits, ("Booked",))
+    )
+    due, words = fit_due(history, again, ("all",), grouped_by="segment", half_life=365.0)
+    assert due is None
+    assert "win again" in words[0]
+
+
+def test_pieces_of_a_hotel_hold_all_its_days() -> None:
+    history, _ = company(9, years=1.0, groups=1)
+    funnel = funnel_of(spells(history), history.stages, history.won, history.lost)
+    pieces = pieces_of(history, funnel, ("all",), "segment")
+    visits = spells(history)
+    assert_allclose((pieces.stop - pieces.start).sum(), (visits["stop"] - visits["start"]).sum())
