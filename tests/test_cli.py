@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from hotels import company
 
 from funnelsim.cli import main
 
@@ -186,3 +187,52 @@ def test_wrong_levers_are_refused_with_the_nearest_name(text, said, log, tmp_pat
     assert run("forecast", log, "--scenario", tmp_path / "s.yaml") == 2
     told = capsys.readouterr().err
     assert "s.yaml" in told and said in told
+
+
+HOTEL = """columns: {lead: booking, value: price, segment: kind, expected_close: arrival}
+dates: {Asked: asked, Booked: booked, Won: arrived, Lost: cancelled}
+won: Won
+lost: Lost
+"""
+
+
+@pytest.fixture(scope="module")
+def bookings(tmp_path_factory):
+    """A hotel's bookings, one row each, as a reservation system would export them."""
+    history, _ = company(4, years=1.5)
+    last = history.events.drop_duplicates(["lead", "stage"], keep="last")
+    table = last.pivot(index="lead", columns="stage", values="at").join(history.leads)
+    names = {"Asked": "asked", "Booked": "booked", "Won": "arrived", "Lost": "cancelled"}
+    names |= {"value": "price", "segment": "kind", "expected_close": "arrival"}
+    folder = tmp_path_factory.mktemp("hotel")
+    table.rename(columns=names).rename_axis("booking").to_csv(folder / "bookings.csv")
+    (folder / "map.yaml").write_text(HOTEL, encoding="utf-8")
+    return folder
+
+
+def test_a_hotel_is_forecast_by_its_dates(bookings, tmp_path, capsys):
+    said = ("--map", bookings / "map.yaml", "--as-of", "2025-12-31")
+    assert run("check", bookings / "bookings.csv", *said) == 0
+    assert "deals win at their expected date" in capsys.readouterr().out.replace("\n", " ")
+    months = ("--period", "month", "--periods", 1, "--draws", 20)
+    widths = {}
+    for name, engine in (("date", ()), ("age", ("--engine", "compiled"))):
+        out = tmp_path / f"{name}.json"
+        assert run("forecast", bookings / "bookings.csv", *said, *months, *engine, "--json", out) == 0
+        assert "the simulations do not know this clock" in capsys.readouterr().out
+        levels = json.loads(out.read_text(encoding="utf-8"))["periods"][0]["wins"]["quantiles"]
+        widths[name] = levels["0.90"] - levels["0.10"]
+    assert widths["date"] < widths["age"]
+
+
+def test_levers_on_rates_set_dates_aside_and_say_so(bookings, tmp_path, capsys):
+    said = (bookings / "bookings.csv", "--map", bookings / "map.yaml", "--as-of", "2025-12-31")
+    lever, quick = tmp_path / "lever.yaml", ("--period", "month", "--periods", 1, "--draws", 10)
+    lever.write_text("question: What if?\nchanges:\n  - {odds: {Booked: Won}, multiply: 1.5}\n", "utf-8")
+    assert run("forecast", *said, "--scenario", lever, *quick) == 0
+    assert "Dates: set aside, as the scenario changes rates" in capsys.readouterr().out
+    lever.write_text("question: What if?\nchanges:\n  - {value: all, multiply: 1.1}\n", "utf-8")
+    assert run("forecast", *said, "--scenario", lever, *quick) == 0
+    assert "set aside" not in capsys.readouterr().out, "prices leave the dates alone"
+    assert run("compare", *said[:1], lever, *said[1:], *quick) == 0
+    assert "Dates: set aside here" in capsys.readouterr().out
