@@ -136,6 +136,10 @@ def forecast(
     json: Json = None,
     html: Html = None,
     deals: Annotated[Path | None, typer.Option(help="write the open deals as .csv or .xlsx")] = None,
+    own_record: Annotated[
+        bool,
+        typer.Option("--own-record", help="intervals as wide as the last 8 forecasts needed; seconds more"),
+    ] = False,
 ) -> None:
     """Forecast revenue and wins from open deals and from leads that do not exist yet.
 
@@ -143,6 +147,7 @@ def forecast(
     numbers (null in JSON); as that is an answer, the exit code is 0.
     """
     from funnelsim.forecast.export import as_json, write_deals
+    from funnelsim.forecast.own_record import by_own_record
     from funnelsim.forecast.planner import forecast_situation, situation, under
 
     refuse_unwritable(json, html, deals)
@@ -151,6 +156,8 @@ def forecast(
     found = forecast_situation(
         place, draws=draws, seed=seed, engine=engine, target=target, progress=at_terminal()
     )
+    if own_record:
+        found = by_own_record(found, place.history, period, seed=seed, progress=at_terminal())
     ways = _tell(place, found, period)
     written = as_of or f"{place.history.until - instant():%Y-%m-%d}"
     outputs: list[tuple[Path | None, Any]] = [
@@ -189,7 +196,7 @@ def _tell(place: Any, found: Any, period: str) -> Any:
     kinds = dict.fromkeys(ways.columns[1:], "money")
     if not found.silent:
         show_table(ways, f"What simpler ways would say ({found.currency})", kinds=kinds)
-    for note in place.model.notes:
+    for note in (*found.notes, *place.model.notes):
         typer.echo(f"- {note}")
     return ways
 

@@ -85,7 +85,7 @@ def forecast_page(
         headline="No forecast: the history is too thin" if found.silent else _headline(found),
         facts=() if found.silent else _facts(found),
         how_to_read=HOW_TO_READ,
-        limits=(*place.history.limits, *place.model.notes, *LIMITS),
+        limits=(*found.notes, *place.history.limits, *place.model.notes, *LIMITS),
         footer=f"As of {found.as_of:%Y-%m-%d %H:%M}, engine: {found.engine}.",
     )
 
@@ -105,7 +105,12 @@ def _numbers(place: Situation, found: Forecast, past: pd.DataFrame, ways: pd.Dat
             caption="Revenue by the last period, the same period a year before, and exponential smoothing.",
         ),
         Section("Where does it come from?", chart=split(found.periods, found.currency)),
-        Section("How sure is it, and why?", chart=spread(found.widths), table=found.widths),
+        Section(
+            "How sure is it, and why?",
+            chart=spread(found.widths),
+            table=found.widths,
+            text="\n\n".join(found.notes),
+        ),
         Section(
             "Which deals carry it?",
             chart=_pipeline(place, found.currency),

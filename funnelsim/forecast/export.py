@@ -20,10 +20,11 @@ from funnelsim.model.funnel import Funnel
 def as_json(found: Forecast, *, as_of: str, period: str) -> str:
     """Return a forecast as JSON text; keys are kept from release to release.
 
-    Top: as_of, period, currency, engine, no_forecast, periods. Each period: start, end (the first day
+    Top: as_of, period, currency, engine, no_forecast, notes, periods. Each period: start, end (the first day
     after it), mean, sd, quantiles ("0.01", "0.025" .. "0.99"), by_origin {booked, open, new}, wins (the same
     for the number of wins), noise_floor_sd (width that remains when every rate is known), and p_target.
     Where a history is too thin, no_forecast holds sentences on why, and numbers but those booked are null.
+    Notes are sentences on what was done to the numbers, such as widening them by the own record.
 
     Args:
         as_of: the date as the user wrote it.
@@ -48,6 +49,7 @@ def as_json(found: Forecast, *, as_of: str, period: str) -> str:
         "currency": found.currency,
         "engine": found.engine,
         "no_forecast": list(found.silent),
+        "notes": list(found.notes),
         "periods": body,
     }
     return json.dumps(top, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

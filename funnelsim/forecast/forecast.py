@@ -42,6 +42,7 @@ class Forecast:
             shocks, in total, and the chance to reach the target.
         deals: one row per open deal: its chance in each period and the money expected of it.
         silent: why no number is given (all but what is booked is nan then); empty where there are numbers.
+        notes: sentences on what was done to these numbers, and on what to beware of.
     """
 
     as_of: pd.Timestamp
@@ -52,6 +53,7 @@ class Forecast:
     widths: pd.DataFrame
     deals: pd.DataFrame
     silent: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def forecast(
