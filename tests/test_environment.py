@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
-EXTRAS = ("formats", "lab", "test")
+EXTRAS = ("dask", "formats", "lab", "test")
 
 
 def project() -> dict:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from distributed import Client
 from test_step import one_stage
 
 from funnelsim.errors import FunnelError
@@ -34,8 +35,7 @@ def test_workers_do_not_change_a_bit():
 
 
 def test_a_cluster_does_not_change_a_bit():
-    distributed = pytest.importorskip("distributed")
-    with distributed.Client(n_workers=2, threads_per_worker=1, dashboard_address=None) as client:
+    with Client(n_workers=2, threads_per_worker=1, dashboard_address=None) as client:
         far = made(replications=20, client=client)
     np.testing.assert_array_equal(far.sums.revenue, made(replications=20).sums.revenue)
 
