@@ -13,6 +13,7 @@ from funnelsim.calibrate.calibrate import calibrate, pipeline
 from funnelsim.forecast.dated import dated, exponential, undated, with_dates
 from funnelsim.forecast.forecast import LEVELS, forecast, intensities, shaken
 from funnelsim.forecast.periods import periods_from
+from funnelsim.forecast.planner import forecast_situation, situation
 from funnelsim.forecast.scores import crps_quantiles
 from funnelsim.forecast.width import NAMES
 from funnelsim.history.log import bookings
@@ -232,3 +233,14 @@ def test_parts_add_up(measure: str) -> None:
     parts = rows[rows["measure"] == measure].pivot_table(index="period", columns="origin", values="mean")
     assert_allclose(parts["open"] + parts["new"], parts["total"])
     assert (parts["open"] > 0).all()
+
+
+def test_the_table_of_deals_flags_the_overdue_and_not_the_old() -> None:
+    history, _ = company(1)
+    place = situation(history, period="month", count=1)
+    made = forecast_situation(place, draws=5).deals.set_index("lead")
+    due = pd.Series(place.deals.due, index=place.deals.name).reindex(made.index)
+    assert set(made["flag"]) <= {"", "overdue"}
+    assert ((made["flag"] == "overdue") == (due < 0)).all()
+    by_age = forecast_situation(replace(place, model=replace(place.model, due=None)), draws=5).deals
+    assert (by_age["flag"] == "slower than 90 %").any()

@@ -73,8 +73,9 @@ def calibrate_large(
 ) -> tuple[Model, OpenDeals]:
     """Return the model of a history that is too large to be held, and its open leads.
 
-    The model is the one that `calibrate` would fit, but for one thing: amounts are learnt from the leads of
-    the first parts only, some 300,000 chosen by a hash of their names (all, where there are fewer).
+    The model is the one that `calibrate` would fit, but for two things: amounts are learnt from the leads of
+    the first parts only, some 300,000 chosen by a hash of their names (all, where there are fewer), and
+    expected dates are not looked at, so that all leads win by age.
     Memory grows by some forty bytes a visit.
 
     Args:

@@ -94,13 +94,19 @@ def forecast_situation(
         place.model, place.deals, place.periods, booked=place.booked, draws=draws, seed=seed, engine=engine,
         target=target, progress=progress,
     )  # fmt: skip
-    found = replace(found, deals=_named(found.deals, open_leads(place.history)))
+    by_date = place.model.due is not None and found.engine == "exact"
+    dates = pd.Series(place.deals.due, index=place.deals.name) if by_date else None
+    found = replace(found, deals=_named(found.deals, open_leads(place.history), dates))
     reasons = too_thin(place.history, place.periods)
     return silenced(found, reasons) if reasons else found
 
 
-def _named(deals: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
-    """Add channel, owner and a flag in words to the deal table."""
+def _named(deals: pd.DataFrame, known: pd.DataFrame, dates: pd.Series | None) -> pd.DataFrame:
+    """Add channel, owner and a flag in words to the deal table.
+
+    Args:
+        dates: by lead, days to the expected date where it is the clock; its age then says nothing.
+    """
     extra = known.set_index("lead").reindex(deals["lead"])
     for position, column in enumerate(("channel", "owner"), start=3):
         if column in extra.columns:
@@ -111,6 +117,9 @@ def _named(deals: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
         "never closed this late" if z else "slower than 90 %" if s else ""
         for z, s in zip(stale, slow, strict=True)
     ]
+    if dates is not None:
+        due = dates.reindex(deals["lead"]).to_numpy()
+        deals["flag"] = deals["flag"].mask(due >= 0, "").mask(due < 0, "overdue")
     return deals
 
 
