@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from funnelsim.forecast.compare import compare as compare
+    from funnelsim.forecast.forecast import totals as totals
     from funnelsim.forecast.planner import forecast_situation as forecast_situation
     from funnelsim.forecast.planner import situation as situation
     from funnelsim.forecast.planner import under as under
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from funnelsim.model.scenario import apply_scenario as apply_scenario
     from funnelsim.model.scenario import read_scenario as read_scenario
     from funnelsim.model.stated import load_funnel as load_funnel
+    from funnelsim.model.stated import scenario_path as scenario_path
     from funnelsim.sample import sample_path as sample_path
 
 _HOMES = {
@@ -30,7 +32,9 @@ _HOMES = {
     "read_history": "funnelsim.history.readers",
     "read_scenario": "funnelsim.model.scenario",
     "sample_path": "funnelsim.sample",
+    "scenario_path": "funnelsim.model.stated",
     "situation": "funnelsim.forecast.planner",
+    "totals": "funnelsim.forecast.forecast",
     "under": "funnelsim.forecast.planner",
 }
 __all__ = sorted(_HOMES)

@@ -17,7 +17,7 @@ from funnelsim.calibrate.diagnostics import (
 from funnelsim.calibrate.evidence import Record, record_of
 from funnelsim.forecast.backtest import Backtest
 from funnelsim.forecast.budget import Budget, budget_rows, budget_words, last_day
-from funnelsim.forecast.forecast import Forecast
+from funnelsim.forecast.forecast import Forecast, totals
 from funnelsim.forecast.planner import Situation
 from funnelsim.forecast.record import OURS, coverage, skill, summary
 from funnelsim.history.log import open_leads
@@ -213,7 +213,7 @@ def backtest_page(path: Path, found: Backtest) -> None:
 
 
 def _headline(found: Forecast) -> str:
-    first = found.periods.query("origin == 'total' and measure == 'revenue'").iloc[0]
+    first = totals(found).iloc[0]
     low, high = (words.money(first[level], found.currency) for level in ("0.10", "0.90"))
     expected = words.money(first["mean"], found.currency)
     return f"{first['period']}: {expected} expected; in 80 of 100 futures {low} to {high}"

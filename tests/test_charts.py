@@ -314,3 +314,20 @@ def test_thin_data_is_drawn_and_said_to_be_thin(edge):
     assert finding in heading(spec)
     assert charts.png(spec)[1:4] == b"PNG"
     assert "NaN" not in json.dumps(spec)
+
+
+def test_a_verdict_is_never_cut() -> None:
+    told = charts.differences(compared().assign(p_better=0.999)).to_dict()["datasets"]
+    said = {row["verdict"] for rows in told.values() for row in rows if "verdict" in row}
+    assert said == {"almost surely better (more than 99 of 100)"}
+
+
+def test_the_split_names_only_origins_that_give_something() -> None:
+    def legend(frame: pd.DataFrame) -> list[str]:
+        found: list[str] = charts.split(frame).to_dict()["layer"][0]["encoding"]["color"]["scale"]["domain"]
+        return found
+
+    whole = legend(periods())
+    nothing_booked = periods()
+    nothing_booked.loc[nothing_booked["origin"] == "booked", "mean"] = 0.0
+    assert len(whole) == 3 and legend(nothing_booked) == whole[1:]

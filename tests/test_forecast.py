@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 
 from funnelsim.errors import FunnelError
 from funnelsim.forecast.export import as_json, deals_csv, write_deals
-from funnelsim.forecast.forecast import NAMES, Forecast, amounts, forecast
+from funnelsim.forecast.forecast import NAMES, Forecast, amounts, forecast, totals
 from funnelsim.forecast.intensity import Intensity, shaken
 from funnelsim.forecast.periods import periods_from
 from funnelsim.model.entries import Cell, Entries
@@ -210,3 +210,17 @@ def test_many_wins_of_one_lead_in_a_period_are_left_to_the_simulation() -> None:
 
 
 THREE_AGAIN = deals((1, 12.0, 10_000.0), (1, 3.5, 40_000.0), (0, 80.0, np.nan))
+
+
+def test_totals_are_picked_by_name() -> None:
+    found = forecast(serial(), THREE, QUARTERS)
+    assert_allclose(totals(found)["mean"], [row(found, k, "total")["mean"] for k in range(3)])
+    assert_allclose(
+        totals(found, "wins", "open")["0.90"], [row(found, k, "open", "wins")["0.90"] for k in range(3)]
+    )
+    for wrong, words in (
+        (("win",), "measure 'win' is unknown; did you mean 'wins'"),
+        (("wins", "opn"), "'open'"),
+    ):
+        with pytest.raises(FunnelError, match=words):
+            totals(found, *wrong)

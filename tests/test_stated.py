@@ -21,7 +21,7 @@ from funnelsim.forecast import exact
 from funnelsim.model.entries import expected
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Model
-from funnelsim.model.stated import load_funnel, shipped_funnels
+from funnelsim.model.stated import load_funnel, scenario_path, shipped_funnels
 
 TEN = {
     "ecommerce": ("Visit", "Product", "Basket"),
@@ -426,3 +426,10 @@ def test_any_damage_is_read_or_refused_in_a_sentence(tmp_path: Path, data: st.Da
     except FunnelError as error:
         sentence = str(error)
     assert "\n" not in sentence
+
+
+def test_shipped_scenarios_are_found_by_name() -> None:
+    assert scenario_path("price_up") == scenario_path("price_up.yaml")
+    assert scenario_path("price_up").is_file()
+    with pytest.raises(FunnelError, match="scenario 'prise_up' .*did you mean 'price_up'"):
+        scenario_path("prise_up")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from funnelsim.calibrate.exits import Visits
+from funnelsim.calibrate.exits import BLOCK, Visits
 from funnelsim.calibrate.shocks import SUSPICIOUS_WINS, Level, wins_before_the_first, won_visits
 from funnelsim.history.log import History
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.rates import Counts
 
 FEW_WINS = 30
+USUAL_DAYS = 7.0
 DAY = pd.Timedelta(days=1)
 
 
@@ -40,7 +42,7 @@ def level_note(level: Level, window: float) -> str:
 def warnings_of(visits: Visits, funnel: Funnel, counts: Counts, history: History) -> tuple[str, ...]:
     """Return sentences on what makes this history doubtful."""
     wins = len(won_visits(visits, funnel))
-    found = []
+    found = list(_silence(visits, history))
     if wins < FEW_WINS:
         found.append(f"Warning: only {wins} wins in the history; the forecast rests mostly on assumptions.")
     expected, first = wins_before_the_first(visits, funnel, counts.edges, len(counts.events))
@@ -51,3 +53,29 @@ def warnings_of(visits: Visits, funnel: Funnel, counts: Counts, history: History
             "if wins were recorded only from some date on, state it (`began:` in the mapping file)."
         )
     return tuple(found)
+
+
+def _silence(visits: Visits, history: History) -> tuple[str, ...]:
+    """Return a warning where the as-of date lies farther from the last event than any two events before."""
+    days = np.flatnonzero(_busy_days(visits))
+    usual = max(float(np.diff(days).max(initial=0)), USUAL_DAYS)
+    if not len(days) or days[0] <= usual:
+        return ()
+    last = history.until - (days[0] + 1) * DAY
+    sentence = (
+        f"Warning: nothing is recorded in the {days[0]:,} days before the as-of date (last event: "
+        f"{last:%Y-%m-%d}); the longest pause before took {usual:,.0f} days. The forecast takes it for a "
+        "standstill: where the record just ends there, leave the as-of date out."
+    )
+    return (sentence,)
+
+
+def _busy_days(visits: Visits) -> NDArray[np.bool_]:
+    """Return for each day, counted back from the as-of date, whether a lead came, moved or left."""
+    busy = np.zeros(int(-visits.start.min(initial=0.0)) + 1, dtype=bool)
+    for begin in range(0, len(visits), BLOCK):
+        part = visits.rows(slice(begin, begin + BLOCK))
+        busy[(-part.start).astype(np.int64)] = True
+        left = part.start + part.dwell
+        busy[np.maximum(-left[part.exit >= 0], 0.0).astype(np.int64)] = True
+    return busy

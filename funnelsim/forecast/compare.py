@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from funnelsim.calibrate.posterior import draw_rates
 from funnelsim.errors import FunnelError
-from funnelsim.forecast.forecast import amounts, choose_engine, forecast
+from funnelsim.forecast.forecast import amounts, choose_engine, forecast, totals
 from funnelsim.forecast.intensity import intensities
 from funnelsim.forecast.periods import Period, days_of
 from funnelsim.forecast.planner import Situation
@@ -74,8 +74,8 @@ def compare(
     base = next(iter(models))
     rows = []
     for name, found in levels.items():
-        total = _totals(found.periods)
-        expected = total["mean"].to_numpy() - _totals(levels[base].periods)["mean"].to_numpy()
+        total = totals(found)
+        expected = total["mean"].to_numpy() - totals(levels[base])["mean"].to_numpy()
         for k, row in enumerate(total.to_dict("records")):
             gap = paired[name][:, k] - paired[base][:, k]
             low, high = np.quantile(gap, [0.1, 0.9])
@@ -154,7 +154,3 @@ def _shapley_part(worth: Mapping[tuple[int, ...], float], lever: int, count: int
             weight = factorial(len(chosen)) * factorial(count - len(chosen) - 1) / factorial(count)
             part += weight * (worth[tuple(sorted((*chosen, lever)))] - value)
     return part
-
-
-def _totals(periods: pd.DataFrame) -> pd.DataFrame:
-    return periods[(periods["origin"] == "total") & (periods["measure"] == "revenue")].reset_index(drop=True)

@@ -112,6 +112,25 @@ def forecast(
     return Forecast(model.as_of, model.currency, chosen, goal, rows, widths, deals)
 
 
+def totals(found: Forecast, measure: str = "revenue", origin: str = "total") -> pd.DataFrame:
+    """Return one row per period of what is expected of one measure from one origin, with its quantiles.
+
+    Args:
+        found: a forecast.
+        measure: "revenue" or "wins".
+        origin: "total", "booked", "open" or "new".
+
+    Raises:
+        FunnelError: an unknown measure or origin.
+    """
+    rows = found.periods
+    for column, wanted in (("measure", measure), ("origin", origin)):
+        if wanted not in set(rows[column]):
+            raise FunnelError(f"{column} '{wanted}' is unknown; {nearest(wanted, sorted(set(rows[column])))}")
+        rows = rows[rows[column] == wanted]
+    return rows.reset_index(drop=True)
+
+
 def choose_engine(model: Model, wanted: str | None) -> str:
     """Return the engine to use: exact if leads are independent and earn their whole value, else compiled."""
     if wanted is not None and wanted not in ENGINES:

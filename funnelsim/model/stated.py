@@ -57,6 +57,22 @@ def shipped_funnels() -> list[str]:
     return sorted(file.stem for file in SHIPPED.glob("*.yaml"))
 
 
+def scenario_path(name: str) -> Path:
+    """Return where a scenario that comes with the package lies, such as "price_up".
+
+    Raises:
+        FunnelError: there is no such scenario.
+
+    >>> scenario_path("price_up").name
+    'price_up.yaml'
+    """
+    path = SHIPPED.parent / f"{name.removesuffix('.yaml')}.yaml"
+    if not path.is_file():
+        known = sorted(file.stem for file in SHIPPED.parent.glob("*.yaml"))
+        raise FunnelError(f"scenario '{name}' does not come with the package; {nearest(name, known)}")
+    return path
+
+
 def _found(path_or_name: str | Path) -> Path:
     path = Path(path_or_name)
     shipped = SHIPPED / f"{path.name}.yaml"

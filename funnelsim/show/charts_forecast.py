@@ -33,12 +33,14 @@ def split(periods: pd.DataFrame, currency: str = "EUR", measure: str = "revenue"
     bar = alt.Chart(theme.rounded(stacked)).mark_bar(
         size=theme.bar_width(len(order), 0.66, 150), stroke=theme.PAPER
     )
-    names = list(ORIGINS.values())
+    shown = set(stacked.loc[stacked["mean"] > 0, "from"])
+    blues = dict(zip(ORIGINS.values(), (theme.BLUES[3], theme.BLUES[2], theme.BLUES[0]), strict=True))
+    names = [label for label in blues if label in shown] or list(blues)
     bars = bar.encode(
         x=x,
         y=alt.Y("low:Q", axis=theme.amount_axis(theme.measured(unit))),
         y2="high:Q",
-        color=theme.coloured("from", names, [theme.BLUES[3], theme.BLUES[2], theme.BLUES[0]]),
+        color=theme.coloured("from", names, [blues[label] for label in names]),
         tooltip=["period:N", "from:N", *theme.tips(("mean",))],
     )
     how = "Height: expected (mean). Number inside: its share of the period."
@@ -126,7 +128,7 @@ def differences(compared: pd.DataFrame, currency: str = "EUR") -> alt.LayerChart
     theme.need(compared, ("scenario", "period", "difference", "low", "high", "p_better"), "differences")
     table = _difference_rows(compared)
     order, rows = theme.in_order(table["period"]), theme.in_order(table["row"])
-    base = alt.Chart(theme.rounded(table))
+    base = alt.Chart(theme.rounded(table).assign(verdict=table["verdict"]))
     y = theme.rows("row", rows)
     colour = theme.coloured("sure", list(SURE), [theme.BLUES[3], theme.ACCENT, "#9a9a9a"])
     shape = theme.shaped("sure", SURE)
