@@ -124,3 +124,18 @@ def test_what_cannot_be_asked() -> None:
         observed_expected(record, "moth")
     with pytest.raises(FunnelError, match="was stated, not fitted"):
         record_of(COMPANY, load_funnel("sales_funnel_5"))
+
+
+def test_leavers_at_the_edge_of_a_bin_were_at_risk() -> None:
+    """All stay 30 days to the minute: nobody spends time in the bin from day 30 on, yet all leave in it."""
+    events = [
+        (f"L{lead}", stage, UNTIL - pd.Timedelta(days=300 - lead - late))
+        for lead in range(90)
+        for stage, late in (("A", 0), ("B", lead % 3 + 1), ("Won", lead % 3 + 31))
+    ]
+    frame = pd.DataFrame(events, columns=["lead", "stage", "at"])
+    facts = pd.DataFrame({"value": 1.0}, index=pd.Index(frame["lead"].unique(), name="lead"))
+    began = UNTIL - pd.Timedelta(days=400)
+    table = previous_dwell(beside(History(frame, facts, UNTIL, ("A", "B"), ("Won",), ("Lost",), began)))
+    assert_allclose(table["ratio"], 1.0)
+    assert_allclose(table["expected"].sum(), 90.0)

@@ -25,6 +25,7 @@ NOTABLE_RATIO = 0.15
 NOTABLE_Z = 3.0
 NOTABLE_P = 0.01
 NOTABLE_GAP = 0.05
+EDGE = 1e-9
 MOST_NAMED = 3
 ATTRIBUTES = ("channel", "segment", "owner", "value", "expected_close")
 
@@ -51,7 +52,8 @@ def fitted_incidence(record: Record) -> pd.DataFrame:
         said = incidence(record.counts.edges, pooled[number], ages).left
         for taken, name in enumerate(record.funnel.exits[number]):
             counted = aalen_johansen(cohort, taken + 1)
-            seen = np.array([counted.at(age) for age in ages])
+            # A lead that leaves at the edge of a bin is counted in the bin that begins there.
+            seen = np.array([counted.at(age - EDGE) for age in ages])
             parts.append(
                 pd.DataFrame(
                     {"stage": stage, "exit": name, "days": ages, "fitted": said[taken]}

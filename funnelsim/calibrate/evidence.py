@@ -148,6 +148,8 @@ def previous_dwell(record: Record) -> pd.DataFrame:
     shape = (3, strata, stages, exits, bins.size)
     events = counted.events.reshape(shape)
     units = at_risk(counted).reshape(3, strata, stages, 1, bins.size)
+    # Where all leave at the very edge of a bin nobody spends time in it: the leavers were at risk.
+    units = np.where(units.sum(0) > 0, units, events.sum(axis=3, keepdims=True))
     share = np.divide(units, units.sum(0), out=np.zeros_like(units), where=units.sum(0) > 0)
     observed, expected = (x.sum(axis=(1, 4)) for x in (events, share * events.sum(0)))
     rows = [row for stage in range(stages) for row in _by_third(record.funnel, stage, observed, expected)]

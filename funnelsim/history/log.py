@@ -242,6 +242,7 @@ def open_leads(history: History) -> pd.DataFrame:
     Returns:
         lead, stage, age (days in the stage), segment, channel, owner, value (nan where none is shown),
         expected_close (NaT where none is); zombie: longer in its stage than any visit to it that ended.
+        Where leads win again, those that won are among them, never as zombies.
     """
     visits = spells(history)
     closed = visits[visits["exit"] != ""]
@@ -253,7 +254,8 @@ def open_leads(history: History) -> pd.DataFrame:
     blank = pd.Series(np.nan, index=leads.index)
     found["value"] = leads.get("value", blank).to_numpy(dtype=np.float64)
     found["expected_close"] = leads.get("expected_close", blank).to_numpy(dtype="datetime64[us]")
-    found["zombie"] = (found["age"] > rows["stage"].map(longest).fillna(np.inf).astype(np.float64)).to_numpy()
+    old = found["age"] > rows["stage"].map(longest).fillna(np.inf).astype(np.float64)
+    found["zombie"] = (old & ~rows["stage"].isin(history.won)).to_numpy()
     return found
 
 

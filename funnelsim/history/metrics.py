@@ -139,6 +139,7 @@ def _total(values: pd.Series) -> float:
 
 def _money(history: History, horizon: float, target: float | None) -> list[Line]:
     wins, waiting, unit = bookings(history), open_leads(history), history.currency
+    waiting = waiting[~waiting["stage"].isin(history.won).to_numpy()]
     year = wins[(wins["at"] >= history.until - 365 * DAY).to_numpy()]
     order, valued = float(wins["value"].mean()), int(wins["value"].notna().sum())
     lines = [
