@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar, cast
 
 import numba
+from numba.core import event
 
 _njit: Callable[..., Callable[..., object]] = numba.njit
+_listen: Callable[[str, object], None] = event.register
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
@@ -50,4 +53,19 @@ def forget_outdated() -> None:
                 index.unlink()
 
 
+class Notice:
+    """Says to whoever is at a terminal, once in a process, why the first run after installing is slow."""
+
+    def __init__(self) -> None:
+        self.said = False
+
+    def notify(self, happening: event.Event) -> None:
+        """Hear that numba begins or ends to compile; code that is kept on disk is not compiled again."""
+        if happening.is_start and not self.said and sys.stderr.isatty():
+            self.said = True
+            print("Compiling the engine, once after installing: about half a minute ...", file=sys.stderr)
+
+
+event.Listener.register(Notice)
+_listen("numba:compile", Notice())
 forget_outdated()
