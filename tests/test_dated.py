@@ -84,8 +84,17 @@ def test_two_stages_by_hand() -> None:
 
 def test_rates_change_with_the_days_to_the_date() -> None:
     model = hotel(np.array([[0.0] * 3, [0.05, 0.02, 0.01]]), 0.0, (1.0, 1.0))
-    chance, _ = found(model, deals((1, 70.0)), [0, 80])
-    assert_allclose(chance[0, 0], np.exp(-(0.05 * 7 + 0.02 * 53 + 0.01 * 10)), rtol=1e-4)
+    chance, _ = found(model, deals((1, 70.0), (1, 20.0), (1, 5.0)), [0, 80])
+    hazard = np.array([0.05 * 7 + 0.02 * 53 + 0.01 * 10, 0.05 * 7 + 0.02 * 13, 0.05 * 5])
+    assert_allclose(chance[:, 0], np.exp(-hazard), rtol=1e-4)
+
+
+def test_winning_is_no_way_of_dropping_out() -> None:
+    model = hotel(np.full((2, 3), 0.02), 0.0, (0.9, 0.9))
+    assert model.due is not None
+    model.due.counts.events[0, 1, 0] = HUGE
+    chance, _ = found(model, deals((1, 10.0)), [0, 30])
+    assert_allclose(chance[0, 0], 0.9 * np.exp(-0.2), atol=1e-4)
 
 
 def test_an_overdue_lead_wins_only_as_late_as_others_did() -> None:

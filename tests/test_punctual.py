@@ -143,6 +143,16 @@ def test_hits_are_judged_by_what_was_known_a_week_before() -> None:
         assert found.near == others + near
 
 
+def test_a_date_stated_on_coming_in_counts_for_those_who_win_within_the_week() -> None:
+    history, _ = company(1, years=1.0, groups=1)
+    came = history.events.drop_duplicates("lead").set_index("lead")["at"].reindex(history.leads.index)
+    stated = {"lead": came.index, "at": came.to_numpy(), "expected_close": history.leads["expected_close"]}
+    updates = pd.DataFrame(stated).reset_index(drop=True).sort_values("at", kind="stable")
+    updates = updates.astype({"lead": "str", "at": "datetime64[us]", "expected_close": "datetime64[us]"})
+    found = evidence(replace(history, updates=updates))
+    assert found == replace(evidence(history), followed=True)
+
+
 def _near(history: History) -> set[str]:
     """Return the leads won within a day of the date that stands in the table."""
     won = history.events[history.events["stage"] == "Won"].set_index("lead")["at"].dt.normalize()

@@ -75,7 +75,7 @@ def count_pieces(
     """
     stages, exits = funnel.targets.shape
     first = np.maximum(pieces.start, window[0])
-    last = np.maximum(np.minimum(np.minimum(pieces.stop, pieces.due), window[1]), first)
+    last = np.maximum(np.minimum(pieces.stop, window[1]), first)
     moments = np.clip(pieces.due[:, None] - np.append(EDGES, np.inf), first[:, None], last[:, None])
     days = -np.diff(_weight(moments, half_life), axis=1)
     place = pieces.group * stages + pieces.stage
