@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+# Matrices are small: threads of the linear algebra only wait for each other. Read when numpy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -16,6 +16,7 @@ from funnelsim.forecast.forecast import NAMES
 from funnelsim.forecast.own_record import by_own_record, words_of
 from funnelsim.forecast.planner import forecast_situation, situation
 from funnelsim.history.export import tidy_log, write_table
+from funnelsim.history.readers import read_history
 
 DATA = history(900)
 PLACE = situation(DATA, period="month", count=2)
@@ -71,6 +72,15 @@ def test_without_a_record_nothing_changes_but_a_note() -> None:
     assert left.notes[0].startswith("Own record: not used, as there is none (backtest: of the 2 whole months")
     silent = replace(PLAIN, silent=("Wins on record: none",))
     assert by_own_record(silent, DATA, "month") is silent
+
+
+def test_a_real_record_asks_for_little(real_data: Path) -> None:
+    """Bank loans by the week: forecasts that hold what they promise are neither halved nor doubled."""
+    log, guide = real_data / "bpic2012" / "events.parquet", Path(__file__).parent / "maps" / "bpic2012.yaml"
+    history = read_history(log, mapping=guide)
+    scales = past_scales(history, period="week", count=2, latest=8, draws=10)
+    assert scales["n"].tolist() == [8, 8, 7, 7]
+    assert scales["scale"].between(0.6, 1.6).all() and scales["scale"].nunique() == 4
 
 
 def test_the_terminal_says_it_in_table_page_and_json(
