@@ -70,9 +70,7 @@ def compare(
         target=target, progress=at_terminal(),
     )  # fmt: skip
     parts = lever_parts(place, scenarios)
-    _show_comparison(table, parts, place.model.currency)
-    if place.model.due is not None:
-        typer.echo("- Dates: set aside here: simulated lives do not know them, so all leads win by age.")
+    _show_comparison(table, parts, place.model)
     if html:
         from funnelsim.pages import compare_page
 
@@ -207,11 +205,13 @@ def _show_record(found: Any, period: str) -> None:
         show_table(kept, f"Intervals of {measure}: promised, and kept", kinds=SHARES)
 
 
-def _show_comparison(table: Any, parts: Any, currency: str) -> None:
+def _show_comparison(table: Any, parts: Any, model: Any) -> None:
     """Print what each scenario changes, and what each of its levers brings."""
     from funnelsim.show.tables import print_comparison, show_table
 
-    print_comparison(table, currency)
+    print_comparison(table, model.currency)
+    if model.due is not None:
+        typer.echo("- Dates: set aside here: simulated lives do not know them, so all leads win by age.")
     for name, frame in parts.items():
         if len(frame) > 1:
             show_table(frame, f"What each lever of '{name}' brings")
