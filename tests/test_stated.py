@@ -22,6 +22,7 @@ from funnelsim.model.entries import expected
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Model
 from funnelsim.model.stated import load_funnel, scenario_path, shipped_funnels
+from funnelsim.simulate.run import simulate
 
 TEN = {
     "ecommerce": ("Visit", "Product", "Basket"),
@@ -256,6 +257,14 @@ def test_a_team_opens_rests_and_learns(tmp_path: Path) -> None:
         assert other.ramp.size == 0
 
 
+def test_leads_come_by_day(tmp_path: Path) -> None:
+    model = load_funnel(tiny(tmp_path, put("leads_come", value=[8, 20])))
+    run = simulate(model, 60)
+    hour = run.day[run.visit == 0] % 1 * 24
+    assert 8 <= hour.min() < 9 and 19 < hour.max() <= 20
+    assert load_funnel(tiny(tmp_path)).entries.clock.size == 0
+
+
 def test_a_ramp_may_be_followed_by_per_month(tmp_path: Path) -> None:
     path = tiny(tmp_path, put("pools", value={"reps": {"size": 1, "ramp": "RAMP"}}))
     path.write_text(path.read_text().replace("RAMP", "[0.5, 0.75] per month"))
@@ -348,6 +357,8 @@ def put(*keys: str | int, value: Any) -> Callable[[dict[str, Any]], None]:
             put("pools", value={"r": {"size": 1, "holidays": ["2026-12-31 to 2026-12-01"]}}),
             "pools.r.holidays: '2026-12-31 to 2026-12-01' given, expected a span of 366 days at most",
         ),
+        (put("leads_come", value=[20, 8]), "'leads_come' from 20 to 8; expected the earlier hour first"),
+        (put("leads_come", value=[8, 25]), "leads_come"),
         (put("season", value=[1, 2]), "'season' has 2 factors, expected 12"),
         (
             lambda data: segments(data, Ofer={}),

@@ -194,7 +194,8 @@ def _entries(statement: Statement, funnel: Funnel, groups: tuple[str, ...], as_o
         Spend(name, channel.spend, channel.elasticity) for name, channel in statement.channels.items()
     )
     path = total * _season_and_growth(statement, as_of)
-    return Entries(tuple(leads), share, path, statement.intake_spread, spend=spend)
+    clock = np.array(statement.leads_come or ()) / 24
+    return Entries(tuple(leads), share, path, statement.intake_spread, spend=spend, clock=clock)
 
 
 def _shares(statement: Statement, groups: tuple[str, ...]) -> list[float]:

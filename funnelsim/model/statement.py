@@ -157,6 +157,7 @@ def _hours(given: Any) -> Any:
 
 Money = Annotated[Amount, BeforeValidator(_amount)]
 Hour = Annotated[Number, Field(ge=0, lt=24)]
+Until = Annotated[Number, Field(ge=0, le=24)]
 Sizes = Annotated[dict[Date, Whole], BeforeValidator(_sizes), Field(min_length=1)]
 
 
@@ -241,7 +242,10 @@ class Recommendation:
 
 @part
 class Statement:
-    """A whole file: times in `unit`, money in `currency`, day 0 the beginning of `start`."""
+    """A whole file: times in `unit`, money in `currency`, day 0 the beginning of `start`.
+
+    `leads_come` are the hours of the day between which leads enter, evenly; by day and night if not stated.
+    """
 
     name: Name
     about: str = ""
@@ -254,6 +258,7 @@ class Statement:
     value: Money | None = None
     segments: dict[Name, Segment] = Field(default_factory=dict)
     entries: tuple[Entry, ...] = ()
+    leads_come: tuple[Until, Until] | None = None
     season: tuple[Annotated[Number, Field(ge=0.001, le=1000)], ...] = ()
     growth_per_year: Annotated[Number, Field(gt=-1, le=10)] = 0.0
     intake_spread: Annotated[Number, Field(ge=0, le=2)] = 0.0
@@ -263,5 +268,8 @@ class Statement:
     referrals: tuple[Recommendation, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.leads_come is not None and self.leads_come[0] >= self.leads_come[1]:
+            first, last = self.leads_come
+            raise FunnelError(f"'leads_come' from {first:g} to {last:g}; expected the earlier hour first")
         if len(self.season) not in (0, 12):
             raise FunnelError(f"'season' has {len(self.season)} factors, expected 12: January to December")
