@@ -20,6 +20,7 @@ from funnelsim.cli_parts import (
     Html,
     Json,
     Map,
+    OwnRecord,
     PeriodKind,
     Periods,
     Seed,
@@ -31,6 +32,7 @@ from funnelsim.cli_parts import (
     instant,
     refuse_unwritable,
     spend_of,
+    write_all,
     write_text,
 )
 from funnelsim.errors import FunnelError
@@ -136,10 +138,7 @@ def forecast(
     json: Json = None,
     html: Html = None,
     deals: Annotated[Path | None, typer.Option(help="write the open deals as .csv or .xlsx")] = None,
-    own_record: Annotated[
-        bool,
-        typer.Option("--own-record", help="intervals as wide as the last 8 forecasts needed; seconds more"),
-    ] = False,
+    own_record: OwnRecord = False,
 ) -> None:
     """Forecast revenue and wins from open deals and from leads that do not exist yet.
 
@@ -160,15 +159,12 @@ def forecast(
         found = by_own_record(found, place.history, period, seed=seed, progress=at_terminal())
     ways = _tell(place, found, period)
     written = as_of or f"{place.history.until - instant():%Y-%m-%d}"
-    outputs: list[tuple[Path | None, Any]] = [
+    outputs = (
         (json, lambda path: write_text(path, as_json(found, as_of=written, period=period))),
         (deals, lambda path: write_deals(found, path)),
         (html, lambda path: _page(path, place, found, period, ways)),
-    ]
-    for path, write in outputs:
-        if path is not None:
-            write(path)
-            typer.echo(f"written: {path.resolve()}")
+    )
+    write_all(outputs)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

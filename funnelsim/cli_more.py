@@ -25,7 +25,7 @@ from funnelsim.cli_parts import (
     at_terminal,
     history_of,
     refuse_unwritable,
-    spend_of,
+    situation_of,
     write_text,
 )
 
@@ -53,17 +53,11 @@ def compare(
     """Compare scenarios from the same state, with the same luck and the same draws."""
     from funnelsim.forecast.compare import compare as paired
     from funnelsim.forecast.compare import lever_parts
-    from funnelsim.forecast.planner import situation, under
-    from funnelsim.forecast.thin import refuse_thin
+    from funnelsim.forecast.planner import under
 
     refuse_unwritable(html)
-    place = situation(
-        history_of(history, mapping, as_of, source, anonymise),
-        period=period,
-        count=periods,
-        spend=spend_of(spend),
-    )
-    refuse_thin(place.history, place.periods)
+    known = history_of(history, mapping, as_of, source, anonymise)
+    place = situation_of(known, period, periods, spend)
     models = {"as planned": place.model} | {path.stem: under(place, path).model for path in scenarios}
     table = paired(
         models, place.deals, place.periods, booked=place.booked, draws=draws, seed=seed, engine=engine,
@@ -97,18 +91,11 @@ def budget(
 ) -> None:
     """Say where the next euro should go, and how a budget is best split."""
     from funnelsim.forecast.budget import best_budget, budget_rows, budget_words
-    from funnelsim.forecast.planner import situation
-    from funnelsim.forecast.thin import refuse_thin
     from funnelsim.show.tables import show_table
 
     refuse_unwritable(html)
-    place = situation(
-        history_of(history, mapping, as_of, source, anonymise),
-        period=period,
-        count=periods,
-        spend=spend_of(spend),
-    )
-    refuse_thin(place.history, place.periods[:1])
+    known = history_of(history, mapping, as_of, source, anonymise)
+    place = situation_of(known, period, periods, spend)
     limits = (at_least, at_most)
     found = best_budget(place, total=total, per=period, bounds=limits, curve=curve, draws=draws, seed=seed)
     rows, kinds = budget_rows(found)

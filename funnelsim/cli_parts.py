@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +30,10 @@ Seed = Annotated[int, typer.Option(help="same seed, same numbers")]
 Engine = Annotated[str | None, typer.Option(help="exact, compiled or simpy [default: exact where it fits]")]
 Target = Annotated[float | None, typer.Option(help="money wanted in each period")]
 Html = Annotated[Path | None, typer.Option(help="write a page that needs no network")]
+OwnRecord = Annotated[
+    bool,
+    typer.Option("--own-record", help="intervals as wide as the last 8 forecasts needed; seconds more"),
+]
 Json = Annotated[Path | None, typer.Option("--json", help="write the numbers for other programs")]
 
 
@@ -50,6 +55,24 @@ def spend_of(path: Path | None) -> Any:
     from funnelsim.history.spend import read_spend
 
     return None if path is None else read_spend(path)
+
+
+def situation_of(known: Any, period: str, periods: int, spend: Path | None) -> Any:
+    """Return where a company stands, unless its history is too thin for what is only numbers."""
+    from funnelsim.forecast.planner import situation
+    from funnelsim.forecast.thin import refuse_thin
+
+    place = situation(known, period=period, count=periods, spend=spend_of(spend))
+    refuse_thin(place.history, place.periods)
+    return place
+
+
+def write_all(outputs: Sequence[tuple[Path | None, Callable[[Path], object]]]) -> None:
+    """Write the files that were asked for, and say where they are."""
+    for path, write in outputs:
+        if path is not None:
+            write(path)
+            typer.echo(f"written: {path.resolve()}")
 
 
 def write_text(path: Path, text: str) -> None:
