@@ -23,7 +23,7 @@ LEVELS = (
     0.01, 0.025, 0.05, 0.10, 0.20, 0.25, 0.30, 0.40, 0.50, 0.60, 0.70, 0.75, 0.80, 0.90, 0.95, 0.975, 0.99,
 )  # fmt: skip
 NAMES = [f"{level:.2f}" if level == round(level, 2) else f"{level}" for level in LEVELS]
-MOST_FURTHER = 0.05
+MOST_FURTHER, NEGLIGIBLE = 0.05, 1e-9
 ENGINES = ("exact", "compiled", "simpy")
 
 
@@ -183,19 +183,20 @@ def deal_table(
 
 def _by_formula(model: Model, deals: OpenDeals, found: Intensity) -> list[dict[str, dict[str, Distribution]]]:
     """Return the distributions of every period; a deal's further win is one more coin of its amount."""
-    again = found.more is not None
-    money = np.tile(amounts(model, deals), 2 if again else 1)
-    chances = found.chance if found.more is None else np.concatenate([found.chance, found.more], axis=1)
+    alone = amounts(model, deals)
     counts, spread = np.ones((len(model.groups), 1)), model.entries.spread
 
     def one(k: int) -> dict[str, dict[str, Distribution]]:
-        chance, born = np.ascontiguousarray(chances[:, :, k]), found.born[:, :, k]
+        money, chance, born = alone, np.ascontiguousarray(found.chance[:, :, k]), found.born[:, :, k]
+        if found.more is not None:
+            rows = found.more[:, :, k].max(axis=0, initial=0.0) > NEGLIGIBLE
+            money, chance = np.append(money, money[rows]), np.hstack([chance, found.more[:, rows, k]])
         revenue = Lump(money, chance, born, model.values.amounts, spread)
         wins = Lump(np.ones(len(money)), chance, born, counts, spread)
         return {"revenue": distributions(revenue), "wins": distributions(wins)}
 
     with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(one, range(chances.shape[2])))
+        return list(pool.map(one, range(found.chance.shape[2])))
 
 
 def _by_sample(sums: Floats) -> dict[str, Distribution]:

@@ -88,29 +88,32 @@ def intensities(
     per_day = undated(model, per_day)
     busy = booking_factors(model.calendar, model.as_of, days) if model.calendar != Calendar() else None
 
-    again = wins_again(model.funnel)
+    chance = np.empty((len(rates), len(open_deals), len(edges) - 1))
+    more = np.empty_like(chance) if wins_again(model.funnel) else None
+    births = np.empty((len(rates), len(model.groups), len(edges) - 1))
 
-    def one(rate: Floats) -> tuple[Floats, Floats, Floats]:
-        table = model.table.with_rate(rate)
+    def one(draw: int) -> None:
+        table = model.table.with_rate(rates[draw])
         found = chances(model.funnel, table, edges, oldest=oldest, busy=busy)
         born = np.zeros((len(model.groups), len(edges) - 1))
         for cell, leads in zip(model.entries.cells, per_day, strict=True):
             born[cell.group] += from_entries(found, cell.group, cell.stage, leads)
-        wins = at_ages(found, open_deals.group, open_deals.stage, open_deals.age)
-        if not again:
-            return wins, born, np.zeros(0)
-        first = chances(model.funnel, table, edges, oldest=oldest, busy=busy, once=True)
-        any_ = at_ages(first, open_deals.group, open_deals.stage, open_deals.age)
-        return any_, born, np.clip(wins - any_, 0.0, 1.0)
+        births[draw] = born
+        chance[draw] = at_ages(found, open_deals.group, open_deals.stage, open_deals.age)
+        if more is not None:
+            first = chances(model.funnel, table, edges, oldest=oldest, busy=busy, once=True)
+            wins = chance[draw].copy()
+            chance[draw] = at_ages(first, open_deals.group, open_deals.stage, open_deals.age)
+            more[draw] = np.clip(wins - chance[draw], 0.0, 1.0)
 
-    one(rates[0])
+    one(0)
     with ThreadPoolExecutor(2) as pool:
-        results = list(
-            tqdm(pool.map(one, rates), total=len(rates), desc="draws", disable=not progress, leave=False)
-        )
-    chance, born, more = (np.array(part) for part in zip(*results, strict=True))
-    chance, born = with_dates(chance, born, clock)
-    return Intensity(chance, born, more if again else None, clock)
+        number = range(len(rates))
+        for _ in tqdm(
+            pool.map(one, number), total=len(rates), desc="draws", disable=not progress, leave=False
+        ):
+            pass
+    return Intensity(*with_dates(chance, births, clock), more, clock)
 
 
 def shaken(found: Intensity, spread: float, rng: np.random.Generator) -> Intensity:
@@ -128,7 +131,10 @@ def shaken(found: Intensity, spread: float, rng: np.random.Generator) -> Intensi
     even = gamma.ppf((np.arange(draws) + 0.5) / draws, shape, scale=1 / shape)
     even /= even.mean()
     factor = np.stack([rng.permutation(even) for _ in range(periods)], axis=1)
-    chance = -np.expm1(factor[:, None, :] * np.log1p(-np.clip(found.chance, 0.0, 1 - 1e-12)))
+    chance = np.clip(found.chance, 0.0, 1 - 1e-12)
+    np.log1p(np.negative(chance, out=chance), out=chance)
+    chance *= factor[:, None, :]
+    np.negative(np.expm1(chance, out=chance), out=chance)
     more = None if found.more is None else found.more * factor[:, None, :]
     born = (found.born if found.dated is None else found.born - found.dated.born) * factor[:, None, :]
     return Intensity(*with_dates(chance, born, found.dated), more, found.dated)
