@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from funnelsim.forecast.dated import Dated, dated, undated, with_dates
-from funnelsim.forecast.exact import at_ages, chances, from_entries
+from funnelsim.forecast.exact import Chances, at_ages, chances, from_entries
 from funnelsim.model.calendar import Calendar, booking_factors
 from funnelsim.model.entries import expected
 from funnelsim.model.funnel import Funnel
@@ -58,11 +58,16 @@ def _wins(model: Model, deals: OpenDeals, edges: Floats, once: bool) -> float:
     oldest = float(deals.age.max(initial=0.0))
     found = chances(model.funnel, model.table, edges, oldest=oldest, once=once)
     per_day = expected(model.entries, int(np.ceil(edges[-1])))
-    born = [
-        from_entries(found, cell.group, cell.stage, leads).sum()
-        for cell, leads in zip(model.entries.cells, per_day, strict=True)
-    ]
-    return float(at_ages(found, deals.group, deals.stage, deals.age).sum() + sum(born))
+    born = _births(found, model, per_day).sum()
+    return float(at_ages(found, deals.group, deals.stage, deals.age).sum() + born)
+
+
+def _births(found: Chances, model: Model, per_day: Floats) -> Floats:
+    """Return expected wins of leads to come, (groups, periods); per_day is (cells, days)."""
+    born = np.zeros((len(model.groups), found.at_entry.shape[-1]))
+    for cell, leads in zip(model.entries.cells, per_day, strict=True):
+        born[cell.group] += from_entries(found, cell.group, cell.stage, leads)
+    return born
 
 
 def intensities(
@@ -95,10 +100,7 @@ def intensities(
     def one(draw: int) -> None:
         table = model.table.with_rate(rates[draw])
         found = chances(model.funnel, table, edges, oldest=oldest, busy=busy)
-        born = np.zeros((len(model.groups), len(edges) - 1))
-        for cell, leads in zip(model.entries.cells, per_day, strict=True):
-            born[cell.group] += from_entries(found, cell.group, cell.stage, leads)
-        births[draw] = born
+        births[draw] = _births(found, model, per_day)
         chance[draw] = at_ages(found, open_deals.group, open_deals.stage, open_deals.age)
         if more is not None:
             first = chances(model.funnel, table, edges, oldest=oldest, busy=busy, once=True)
@@ -108,11 +110,8 @@ def intensities(
 
     one(0)
     with ThreadPoolExecutor(2) as pool:
-        number = range(len(rates))
-        for _ in tqdm(
-            pool.map(one, number), total=len(rates), desc="draws", disable=not progress, leave=False
-        ):
-            pass
+        done = pool.map(one, range(len(rates)))
+        list(tqdm(done, total=len(rates), desc="draws", disable=not progress, leave=False))
     return Intensity(*with_dates(chance, births, clock), more, clock)
 
 
