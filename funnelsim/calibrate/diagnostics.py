@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from funnelsim.calibrate.batches import batch_sentences
 from funnelsim.calibrate.evidence import Record, observed_expected, past_visits, previous_dwell, record_of
 from funnelsim.calibrate.incidence import incidence
 from funnelsim.calibrate.posterior import effective_exposure
@@ -126,6 +127,7 @@ def findings(history: History, model: Model, deals: OpenDeals | None = None) -> 
         *_fit(record),
         *_slices(record),
         *_memory(record),
+        *batch_sentences(record),
         *(() if deals is None or not len(deals) else _thin(record, deals)),
         *_zombies(history),
         *(note for note in model.notes if note.startswith(DATES)),
