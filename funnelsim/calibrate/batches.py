@@ -48,8 +48,8 @@ def batch_sentences(record: Record) -> tuple[str, ...]:
         more = f", and {share:.0%} on {len(rows)} such days" if len(rows) > 1 else ""
         said.append(
             f"Batches: {largest['leavers']:,} moves from {stage} to {taken} fell on "
-            f"{largest['day']:%Y-%m-%d}, {largest['share']:.0%} of all{more}; rates spread them over the ages "
-            "of those leads. A batch to come is a planned event: state it as a scenario with a `rate` lever "
+            f"{largest['day']:%Y-%m-%d}, {largest['share']:.0%} of all{more}; rates spread them over the "
+            "ages of those leads. A batch to come is a planned event: state it as a scenario with a `rate` lever "
             "between its dates."
         )
     return tuple(said)
