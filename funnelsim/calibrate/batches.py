@@ -49,7 +49,7 @@ def batch_sentences(record: Record) -> tuple[str, ...]:
         said.append(
             f"Batches: {largest['leavers']:,} moves from {stage} to {taken} fell on "
             f"{largest['day']:%Y-%m-%d}, {largest['share']:.0%} of all{more}; rates spread them over the "
-            "ages of those leads. A batch to come is a planned event: state it as a scenario with a `rate` lever "
-            "between its dates."
+            "ages of those leads. A batch to come is a planned event: state it as a scenario with a `rate` "
+            "lever between its dates."
         )
     return tuple(said)
