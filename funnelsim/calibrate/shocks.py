@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 
 DISCOUNT = 0.8
 PRIOR_SPREAD = 0.05
+YOUNG_SPREAD, YOUNG_WINDOWS = 0.3, 4.0
 PRIOR_WINDOWS = 4.0
 MOST_WINDOWS = 26
 LARGEST_SPREAD = 0.6
@@ -57,7 +58,8 @@ def win_level(
     alone), sum d^age observed / sum d^age expected with a prior of ten wins, weighted by 1 / MSE^1.5 of what
     they said `ahead` windows before. The spread is what then remains beyond Poisson luck: sum of
     w ((observed - said)^2 - said) over sum of w said^2, w falling by 0.8 a window, with a prior of four
-    windows at 0.05^2.
+    windows at 0.05^2 + 0.3^2 exp(-windows / 4): a young company's periods differ by more than its few
+    windows can show.
 
     Args:
         visits: the visits that the rates were fitted to.
@@ -67,8 +69,9 @@ def win_level(
         began: first day of the record.
     """
     observed, expected = past_windows(visits, funnel, counts, window, began)
+    prior = float(np.hypot(PRIOR_SPREAD, YOUNG_SPREAD * np.exp(-len(observed) / YOUNG_WINDOWS / 2)))
     if len(observed) <= ahead:
-        return Level(1.0, PRIOR_SPREAD, len(observed))
+        return Level(1.0, prior, len(observed))
     said = np.stack([_remembered(observed, expected, memory) for memory in MEMORIES])
     said = np.concatenate([said, np.ones((1, said.shape[1]))])
     before = said[:, ahead:]
@@ -78,7 +81,7 @@ def win_level(
     mse = ((errors**2 * discounts).sum(1) + PRIOR_WINDOWS * 0.05) / (discounts.sum() + PRIOR_WINDOWS)
     weights = mse**-SHARPNESS / (mse**-SHARPNESS).sum()
     pooled = np.exp(weights @ np.log(said))
-    return Level(float(pooled[0]), excess_spread(now, pooled[ahead:] * mean), len(observed))
+    return Level(float(pooled[0]), excess_spread(now, pooled[ahead:] * mean, prior), len(observed))
 
 
 def past_windows(
@@ -106,13 +109,16 @@ def _remembered(observed: Floats, expected: Floats, memory: float) -> Floats:
     return levels
 
 
-def excess_spread(observed: Floats, said: Floats) -> float:
-    """Return how much past windows, latest first, differ from what was said of them, beyond Poisson luck."""
+def excess_spread(observed: Floats, said: Floats, prior: float = PRIOR_SPREAD) -> float:
+    """Return how much past windows, latest first, differ from what was said of them, beyond Poisson luck.
+
+    Args:
+        observed, said: (windows,) wins.
+        prior: the spread that four windows more would show.
+    """
     weights = DISCOUNT ** np.arange(len(said)) * (said >= 1.0)
     relative = ((observed - said) ** 2 - said) / np.maximum(said, 1.0) ** 2
-    variance = ((weights * relative).sum() + PRIOR_WINDOWS * PRIOR_SPREAD**2) / (
-        weights.sum() + PRIOR_WINDOWS
-    )
+    variance = ((weights * relative).sum() + PRIOR_WINDOWS * prior**2) / (weights.sum() + PRIOR_WINDOWS)
     return float(np.sqrt(np.clip(variance, 0.0, LARGEST_SPREAD**2)))
 
 
