@@ -14,6 +14,7 @@ from funnelsim.cli_more import backtest, budget, compare, simulate
 from funnelsim.cli_parts import (
     Anonymise,
     AsOf,
+    By,
     Draws,
     Engine,
     HistoryFile,
@@ -28,6 +29,7 @@ from funnelsim.cli_parts import (
     Spend,
     Target,
     at_terminal,
+    by_parts,
     history_of,
     instant,
     refuse_unwritable,
@@ -139,6 +141,7 @@ def forecast(
     html: Html = None,
     deals: Annotated[Path | None, typer.Option(help="write the open deals as .csv or .xlsx")] = None,
     own_record: OwnRecord = False,
+    by: By = None,
 ) -> None:
     """Forecast revenue and wins from open deals and from leads that do not exist yet.
 
@@ -158,9 +161,10 @@ def forecast(
     if own_record:
         found = by_own_record(found, place.history, period, seed=seed, progress=at_terminal())
     ways = _tell(place, found, period)
+    split = by_parts(place, found, by)
     written = as_of or f"{place.history.until - instant():%Y-%m-%d}"
     outputs = (
-        (json, lambda path: write_text(path, as_json(found, as_of=written, period=period))),
+        (json, lambda path: write_text(path, as_json(found, as_of=written, period=period, split=split))),
         (deals, lambda path: write_deals(found, path)),
         (html, lambda path: _page(path, place, found, period, ways)),
     )

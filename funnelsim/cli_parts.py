@@ -34,6 +34,7 @@ OwnRecord = Annotated[
     bool,
     typer.Option("--own-record", help="intervals as wide as the last 8 forecasts needed; seconds more"),
 ]
+By = Annotated[str | None, typer.Option(help="expected revenue also by segment, channel, owner or stage")]
 Json = Annotated[Path | None, typer.Option("--json", help="write the numbers for other programs")]
 
 
@@ -65,6 +66,21 @@ def situation_of(known: Any, period: str, periods: int, spend: Path | None) -> A
     place = situation(known, period=period, count=periods, spend=spend_of(spend))
     refuse_thin(place.history, place.periods)
     return place
+
+
+def by_parts(place: Any, found: Any, column: str | None) -> Any:
+    """Print expected revenue by segment, channel, owner or stage, if asked, and return the table."""
+    from funnelsim.forecast.parts import revenue_by, wide
+    from funnelsim.show.tables import show_table
+
+    if column is None or found.silent:
+        return None
+    table = revenue_by(place, found, column)
+    shown = wide(table)
+    kinds = dict.fromkeys(shown.columns[2:], "money") | {"open leads": "count"}
+    typer.echo("")
+    show_table(shown, f"Expected revenue ({found.currency}) by {column}", kinds=kinds)
+    return table
 
 
 def write_all(outputs: Sequence[tuple[Path | None, Callable[[Path], object]]]) -> None:

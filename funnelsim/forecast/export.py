@@ -17,18 +17,20 @@ from funnelsim.history.export import write_table
 from funnelsim.model.funnel import Funnel
 
 
-def as_json(found: Forecast, *, as_of: str, period: str) -> str:
+def as_json(found: Forecast, *, as_of: str, period: str, split: pd.DataFrame | None = None) -> str:
     """Return a forecast as JSON text; keys are kept from release to release.
 
     Top: as_of, period, currency, engine, no_forecast, notes, periods. Each period: start, end (the first day
     after it), mean, sd, quantiles ("0.01", "0.025" .. "0.99"), by_origin {booked, open, new}, wins (the same
     for the number of wins), noise_floor_sd (width that remains when every rate is known), and p_target.
     Where a history is too thin, no_forecast holds sentences on why, and numbers but those booked are null.
-    Notes are sentences on what was done to the numbers, such as widening them by the own record.
+    Notes are sentences on what was done to the numbers, such as widening them by the own record. With a
+    split there is parts: a list of part, period, leads, booked, open, new, expected.
 
     Args:
         as_of: the date as the user wrote it.
         period: week, month or quarter.
+        split: see `funnelsim.forecast.parts.revenue_by`.
     """
     widths = found.widths.set_index("period")
     body = []
@@ -52,6 +54,11 @@ def as_json(found: Forecast, *, as_of: str, period: str) -> str:
         "notes": list(found.notes),
         "periods": body,
     }
+    if split is not None:
+        top["parts"] = [
+            {str(name): cell if isinstance(cell, str) else _number(cell) for name, cell in row.items()}
+            for row in split.to_dict("records")
+        ]
     return json.dumps(top, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
