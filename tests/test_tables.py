@@ -1,6 +1,7 @@
 """Terminal tables: aligned, plain when nobody looks, and safe with any text and any terminal."""
 
 import io
+import re
 
 import pandas as pd
 
@@ -122,3 +123,20 @@ def test_kinds_are_guessed_and_can_be_told():
     guessed = ["share", "money", "days", "count", "flag", "text"]
     assert list(kinds_of(frame).values()) == guessed
     assert kinds_of(frame, {"n": "money", "absent": "text"})["n"] == "money"
+
+
+def test_a_terminal_breaks_heads_before_it_cuts_names(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    frame = pd.DataFrame({"channel": ["search", "social"], "note": ["at its upper bound", ""]})
+    for head in ("spend now", "spend best", "leads now", "back per extra euro"):
+        frame.insert(1, head, [82_391, 12_350])
+    out = Terminal()
+    show_table(frame, file=out)
+    lines = re.sub(r"\x1b\[\d*m", "", out.getvalue()).splitlines()
+    assert max(map(len, lines)) <= 60
+    assert "…" not in out.getvalue()
+    assert any("search" in line and line.count("82,391") == 4 for line in lines)
+    wide = frame[["channel", "spend now"]]
+    out = Terminal()
+    show_table(wide, file=out)
+    assert "spend now" in out.getvalue()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Mapping
 from typing import Any, Literal, TextIO
 
 import pandas as pd
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +22,7 @@ PAGE_WIDTH = 100
 NAME_WIDTH = 24
 PERIOD_WIDTH = 15
 UNBOUNDED = 1000
+GAP = 2
 
 
 def show_table(
@@ -158,6 +161,9 @@ def _print(
     out = file or sys.stdout
     live = out.isatty()
     table = Table(box=box.SIMPLE_HEAD if live else None, pad_edge=False, show_edge=False, header_style="bold")
+    table.padding = (0, 1, 0, 0) if live else (0, 1)
+    if live:
+        heads = _folded(heads, rows, right, Console(file=out).width)
     for head, numeric in zip(heads, right, strict=True):
         side: Literal["left", "right"] = "right" if numeric else "left"
         table.add_column(
@@ -177,6 +183,20 @@ def _print(
     with console.capture() as plain:
         console.print(*shown, sep="\n")
     out.write("\n".join(line.rstrip() for line in plain.get().splitlines()) + "\n\n")
+
+
+def _folded(heads: list[str], rows: list[list[str]], right: list[bool], room: int) -> list[str]:
+    """Return heads in lines no wider than their numbers, or their longest word, where a table is too wide."""
+    cells = [max((cell_len(row[column]) for row in rows), default=0) for column in range(len(heads))]
+    natural = sum(max(cell_len(head), width) for head, width in zip(heads, cells, strict=True))
+    if natural + GAP * len(heads) <= room:
+        return heads
+    return [
+        textwrap.fill(head, max(width, *map(cell_len, head.split())), break_long_words=False)
+        if numeric and head.split()
+        else head
+        for head, width, numeric in zip(heads, cells, right, strict=True)
+    ]
 
 
 def _sayable(text: str, out: TextIO) -> str:
