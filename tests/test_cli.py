@@ -163,6 +163,9 @@ def test_bad_tables_are_refused_in_one_sentence(name, tmp_path, capsys):
         (["--as-of", "tomorrow"], "'tomorrow' is no date"),
         (["--engine", "magic"], "engine 'magic'"),
         (["--draws", "0"], "draws 0"),
+        (["--seed", "-1"], "seed -1"),
+        (["--target", "-5"], "target -5"),
+        (["--target", "nan"], "target nan"),
         (["--json", "no/folder/x.json"], "does not exist"),
         (["--map", "missing.yaml"], "missing.yaml"),
         (["--scenario", "missing.yaml"], "missing.yaml"),
@@ -172,6 +175,13 @@ def test_wrong_words_are_refused_in_one_sentence(words, said, log, capsys):
     assert run("forecast", log, *words) == 2
     told = capsys.readouterr().err.strip()
     assert said in told and "\n" not in told
+
+
+@pytest.mark.parametrize("words", [["--workers", "0"], ["--draws", "0"], ["--seed", "-1"]])
+def test_a_backtest_refuses_wrong_numbers_before_it_starts(words, log, capsys):
+    assert run("backtest", log, *words) == 2
+    told = capsys.readouterr()
+    assert told.err.startswith(f"funnelsim: {' '.join(words).strip('-')}: ") and told.out == ""
 
 
 @pytest.mark.parametrize(

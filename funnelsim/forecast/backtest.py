@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from funnelsim.calibrate.calibrate import calibrate, pipeline
 from funnelsim.errors import FunnelError
 from funnelsim.forecast.baselines import View, points
-from funnelsim.forecast.forecast import NAMES, forecast
+from funnelsim.forecast.forecast import NAMES, check_luck, forecast
 from funnelsim.forecast.money import valued
 from funnelsim.forecast.periods import Period, past_periods, periods_from
 from funnelsim.forecast.record import MEASURES, Snapshot, record_of, scales_of
@@ -74,8 +74,10 @@ def backtest(
         FunnelError: the history has too few whole periods or wins.
     """
     starts, first = origins(history, period, start)
-    if every < 1:
-        raise FunnelError(f"every {every}: expected a whole number from 1 on")
+    check_luck(draws, seed)
+    for name, given in (("every", every), ("workers", workers)):
+        if given < 1:
+            raise FunnelError(f"{name} {given}: expected a whole number from 1 on")
     scored = [origin for origin in starts[first:] if _end(history, origin, period) <= history.until][::every]
     burnt_from = min(max(first - BURN_IN, LEAST_PAST, _learned(history, starts)), first)
     burnt, early = starts[burnt_from:first], starts[LEAST_PAST:burnt_from]

@@ -12,6 +12,7 @@ from funnelsim.calibrate.response import PRIOR_ERROR
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.forecast.channels import Worth, worth_of_channels
 from funnelsim.forecast.curves import Curve, Power, best_split, saturation_through
+from funnelsim.forecast.forecast import check_luck
 from funnelsim.forecast.planner import Situation
 from funnelsim.model.entries import Spend
 from funnelsim.model.units import days_in
@@ -88,6 +89,7 @@ def best_budget(
         raise FunnelError(
             f"bounds {bounds[0]:g} to {bounds[1]:g}: expected the smaller factor first, 0 or more"
         )
+    check_luck(draws, seed)
     known = tuple(one for one in place.model.entries.spend if one.per_day > 0)
     if not known:
         raise FunnelError(

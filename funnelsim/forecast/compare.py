@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from funnelsim.calibrate.posterior import draw_rates
 from funnelsim.errors import FunnelError
-from funnelsim.forecast.forecast import amounts, choose_engine, forecast, totals
+from funnelsim.forecast.forecast import amounts, check_luck, choose_engine, forecast, totals
 from funnelsim.forecast.intensity import intensities
 from funnelsim.forecast.periods import Period, days_of
 from funnelsim.forecast.planner import Situation
@@ -58,6 +58,7 @@ def compare(
     """
     if len(models) < 2:
         raise FunnelError("compare: name at least one scenario to compare with the present plan")
+    check_luck(draws, seed)
     models = {name: replace(model, due=None) for name, model in models.items()}
     edges = days_of(periods, next(iter(models.values())).as_of)
     paired = {

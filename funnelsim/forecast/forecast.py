@@ -85,8 +85,9 @@ def forecast(
         FunnelError: an unknown engine, too few draws, or exact asked of a model with queues.
     """
     chosen = choose_engine(model, engine)
-    if draws < 1:
-        raise FunnelError(f"draws {draws}: expected a whole number from 1 on")
+    check_luck(draws, seed)
+    if target is not None and not 0 < target < np.inf:
+        raise FunnelError(f"target {target:g}: expected an amount of money above 0")
     edges = days_of(periods, model.as_of)
     if engine is None and chosen == "exact" and further_share(model, open_deals, edges) > MOST_FURTHER:
         chosen = "compiled"
@@ -110,6 +111,18 @@ def forecast(
     goal = np.nan if target is None else float(target)
     rows, widths = _frames(periods, parts, _booked(periods, model.as_of, booked), goal)
     return Forecast(model.as_of, model.currency, chosen, goal, rows, widths, deals)
+
+
+def check_luck(draws: int, seed: int) -> None:
+    """Refuse a number of draws, or a seed, with which no luck can be drawn.
+
+    Raises:
+        FunnelError: draws below 1, or a seed outside 0 .. 2 ** 64 - 1.
+    """
+    if draws < 1:
+        raise FunnelError(f"draws {draws}: expected a whole number from 1 on")
+    if not 0 <= seed < 2**64:
+        raise FunnelError(f"seed {seed}: expected a whole number from 0 to 2 ** 64 - 1")
 
 
 def totals(found: Forecast, measure: str = "revenue", origin: str = "total") -> pd.DataFrame:
