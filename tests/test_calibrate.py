@@ -75,7 +75,7 @@ def test_a_company_that_has_won_nothing_yet() -> None:
     assert "Won" in model.funnel.exits[1]
     assert (model.table.rate > 0)[0, :, 1, 0].all()
     assert "Nothing was ever won" in describe(model)
-    assert "only 0 wins" in describe(model)
+    assert "only 0 wins by way of a stage in" in describe(model)
 
 
 def test_five_leads_are_too_few_to_trust_but_do_not_crash() -> None:

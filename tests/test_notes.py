@@ -1,12 +1,16 @@
-"""What calibration warns of: here, a record that ends long before the as-of date."""
+"""What calibration warns of: a record that ends long before the as-of date, wins without a stage."""
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 from made_up import UNTIL, history
 
-from funnelsim.calibrate.calibrate import calibrate, describe
+from funnelsim.calibrate.calibrate import calibrate, describe, pipeline
+from funnelsim.forecast.money import valued
+from funnelsim.history.metrics import metrics
+from funnelsim.history.readers import read_history
 
 DATA = history(300)
 
@@ -32,3 +36,43 @@ def test_a_pause_like_an_earlier_one_is_usual() -> None:
     gap = replace(DATA, events=events[~summer].reset_index(drop=True))
     said = [describe(calibrate(replace(gap, until=UNTIL + pd.Timedelta(days=days)))) for days in (50, 70)]
     assert ["nothing is recorded" in words for words in said] == [False, True]
+
+
+@pytest.fixture(scope="module")
+def walk_ins(tmp_path_factory):
+    """Forty leads that go through a stage, and forty whose first event is the win, the last on 30 April."""
+    path = tmp_path_factory.mktemp("walk_ins") / "log.csv"
+    day = pd.Timestamp("2025-01-01")
+    rows = []
+    for number in range(40):
+        came = day + pd.Timedelta(days=2 * number)
+        rows += [(f"L{number}", "Lead", came, 0), (f"L{number}", "Won", came + pd.Timedelta(days=9), 0)]
+        rows += [(f"W{number}", "Won", came + pd.Timedelta(days=41), 0)]
+    pd.DataFrame(rows, columns=["lead", "stage", "at", "value"]).to_csv(path, index=False)
+    return path
+
+
+def test_wins_without_a_stage_before_are_counted_and_warned_of(walk_ins) -> None:
+    known = read_history(walk_ins)
+    said = describe(calibrate(known))
+    assert "40 of 80 wins came without a visit to a stage before" in said
+    assert "nothing is recorded" not in said
+    assert "without a visit to a stage" not in describe(calibrate(DATA))
+    table = metrics(known).set_index(["metric", "scope"])
+    assert table.loc[("win rate", "all"), "value"] == pytest.approx(1.0)
+    assert table.loc[("cycle length", "all"), "value"] == pytest.approx(9.0)
+
+
+def test_a_history_of_wins_alone_has_measures(walk_ins, tmp_path) -> None:
+    table = pd.read_csv(walk_ins)
+    table[table["stage"] == "Won"].to_csv(tmp_path / "wins.csv", index=False)
+    found = metrics(read_history(tmp_path / "wins.csv")).set_index(["metric", "scope"])
+    assert found.loc[("wins", "all"), ["value", "unit"]].tolist() == [80.0, "wins"]
+
+
+def test_amounts_that_are_all_zero_are_no_amounts(walk_ins) -> None:
+    known = read_history(walk_ins, as_of="2025-03-01")
+    won, unit = valued(known)
+    assert unit == "wins" and set(won["value"]) == {1.0}
+    deals = pipeline(known, calibrate(known))
+    assert len(deals) > 0 and np.isnan(deals.value).all()

@@ -27,7 +27,7 @@ from funnelsim.calibrate.response import fit_response, spend_words
 from funnelsim.calibrate.shocks import win_level
 from funnelsim.calibrate.values import fit_values
 from funnelsim.errors import FunnelError, nearest
-from funnelsim.history.log import History, bookings, open_leads, spells
+from funnelsim.history.log import History, bookings, open_leads, shows_amounts, spells
 from funnelsim.model.entries import Entries
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Model, OpenDeals
@@ -141,7 +141,7 @@ def fitted(
         *intake_notes,
         *value_notes,
         *calendar_notes,
-        *warnings_of(seen.visits, seen.funnel, seen.counts, known),
+        *warnings_of(seen.visits, seen.funnel, seen.counts, known, seen.won),
     )
     table = table_of(seen.counts, seen.funnel, level.factor)
     return Model(
@@ -196,7 +196,7 @@ def pipeline(history: History, model: Model) -> OpenDeals:
         np.asarray(stage, dtype=np.int64),
         group_numbers(grouping, model.groups, len(found)),
         np.asarray(found["age"], dtype=np.float64),
-        np.asarray(found["value"], dtype=np.float64),
+        np.asarray(found["value"] if shows_amounts(history) else found["value"] * np.nan, dtype=np.float64),
         None if model.due is None else due_days(found["expected_close"], history.until),
     )
 

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from funnelsim.calibrate.exits import BLOCK, Visits
 from funnelsim.calibrate.shocks import SUSPICIOUS_WINS, Level, wins_before_the_first, won_visits
-from funnelsim.history.log import History
+from funnelsim.history.log import History, days_since
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.rates import Counts
 
 FEW_WINS = 30
+FEW_APART = 0.02
 USUAL_DAYS = 7.0
 DAY = pd.Timedelta(days=1)
 
@@ -39,12 +40,21 @@ def level_note(level: Level, window: float) -> str:
     )
 
 
-def warnings_of(visits: Visits, funnel: Funnel, counts: Counts, history: History) -> tuple[str, ...]:
-    """Return sentences on what makes this history doubtful."""
-    wins = len(won_visits(visits, funnel))
-    found = list(_silence(visits, history))
+def warnings_of(
+    visits: Visits, funnel: Funnel, counts: Counts, history: History, won: pd.Series
+) -> tuple[str, ...]:
+    """Return sentences on what makes this history doubtful; `won` holds the moments of all wins."""
+    wins, recorded = len(won_visits(visits, funnel)), won[won >= history.began]
+    found = list(_silence(visits, history, recorded))
     if wins < FEW_WINS:
-        found.append(f"Warning: only {wins} wins in the history; the forecast rests mostly on assumptions.")
+        number = f"{wins} win{'' if wins == 1 else 's'} by way of a stage"
+        found.append(f"Warning: only {number} in the history; the forecast rests mostly on assumptions.")
+    apart = len(recorded) - wins
+    if apart > FEW_APART * len(recorded):
+        found.append(
+            f"Warning: {apart:,} of {len(recorded):,} wins came without a visit to a stage before, as those of "
+            "leads that begin with the win; no further one is expected: too low a forecast where they go on."
+        )
     expected, first = wins_before_the_first(visits, funnel, counts.edges, len(counts.events))
     if expected > SUSPICIOUS_WINS:
         date = history.until + first * DAY
@@ -55,9 +65,9 @@ def warnings_of(visits: Visits, funnel: Funnel, counts: Counts, history: History
     return tuple(found)
 
 
-def _silence(visits: Visits, history: History) -> tuple[str, ...]:
+def _silence(visits: Visits, history: History, won: pd.Series) -> tuple[str, ...]:
     """Return a warning where the as-of date lies farther from the last event than any two events before."""
-    days = np.flatnonzero(_busy_days(visits))
+    days = np.flatnonzero(_busy_days(visits, won, history.until))
     usual = max(float(np.diff(days).max(initial=0)), USUAL_DAYS)
     if not len(days) or days[0] <= usual:
         return ()
@@ -70,9 +80,11 @@ def _silence(visits: Visits, history: History) -> tuple[str, ...]:
     return (sentence,)
 
 
-def _busy_days(visits: Visits) -> NDArray[np.bool_]:
-    """Return for each day, counted back from the as-of date, whether a lead came, moved or left."""
-    busy = np.zeros(int(-visits.start.min(initial=0.0)) + 1, dtype=bool)
+def _busy_days(visits: Visits, won: pd.Series, until: pd.Timestamp) -> NDArray[np.bool_]:
+    """Return for each day, counted back from the as-of date, whether a lead came, moved, left or was won."""
+    wins = -days_since(won, until)
+    busy = np.zeros(int(max(-visits.start.min(initial=0.0), wins.max(initial=0.0))) + 1, dtype=bool)
+    busy[wins.astype(np.int64)] = True
     for begin in range(0, len(visits), BLOCK):
         part = visits.rows(slice(begin, begin + BLOCK))
         busy[(-part.start).astype(np.int64)] = True

@@ -182,15 +182,16 @@ def _atoms(amounts: Floats, weights: Floats) -> Floats:
 def _words(
     value: Floats, seen: NDArray[np.bool_], ratio: Floats, tilt: Floats | None, stages: Sequence[str]
 ) -> tuple[str, ...]:
-    sentences = [f"Values: amounts of {int(seen.sum())} wins, mean {value[seen].mean():,.0f}."]
+    many = "win" if seen.sum() == 1 else "wins"
+    sentences = [f"Values: amounts of {int(seen.sum())} {many}, mean {value[seen].mean():,.0f}."]
     if not seen.all():
         sentences.append(
-            f"Values: {int((~seen).sum())} wins show no amount and count with their group's mean."
+            f"Values: of {len(seen):,} wins {int((~seen).sum()):,} show no amount and count as those that do."
         )
     if (abs(ratio - 1) > 0.02).any():
-        sentences.append(
-            f"Values: deals close at {ratio.min():.0%} to {ratio.max():.0%} of the amount they show."
-        )
+        low, high = f"{ratio.min():.0%}", f"{ratio.max():.0%}"
+        between = low if low == high else f"{low} to {high}"
+        sentences.append(f"Values: deals close at {between} of the amount they show.")
     if tilt is not None and (abs(tilt - 1) > 0.05).any():
         stage = int(np.argmax(abs(tilt - 1)))
         sentences.append(

@@ -108,7 +108,7 @@ def first_passage(history: History, start: str | None, targets: tuple[str, ...])
     """Follow every lead from its first visit to a stage until it first reaches one of the targets.
 
     Args:
-        start: a stage; None for the first event of each lead.
+        start: a stage; None for the first event of each lead, which may be a target itself: at day 0.
         targets: places; a lead that stands at an end without having reached one of them ended otherwise.
 
     Raises:
@@ -130,9 +130,12 @@ def first_passage(history: History, start: str | None, targets: tuple[str, ...])
         return found
 
     begins = first(np.ones(codes.size, dtype=bool) if start is None else (stage == start).to_numpy())
-    reached = first(stage.isin(targets).to_numpy() & (turn > begins[codes] if codes.size else turn > 0))
+    wait = 0 if start is None else 1
+    reached = first(
+        stage.isin(targets).to_numpy() & (turn >= begins[codes] + wait if codes.size else turn > 0)
+    )
     last = np.searchsorted(codes, np.arange(leads), side="right") - 1
-    ended = stage.isin(history.ends).to_numpy()[last] & (last > begins)
+    ended = stage.isin(history.ends).to_numpy()[last] & (last >= begins + wait)
     day = np.append(day, 0.0)
     stops = np.where(reached < none, day[reached], np.where(ended, day[last], 0.0))
     cause = np.where(reached < none, 1, np.where(ended, 2, 0))

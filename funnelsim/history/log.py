@@ -259,6 +259,12 @@ def open_leads(history: History) -> pd.DataFrame:
     return found
 
 
+def shows_amounts(history: History) -> bool:
+    """Return whether any lead ever showed an amount above 0; a column of zeros says nothing."""
+    tables = (history.leads, history.updates)
+    return any("value" in table.columns and bool((table["value"] > 0).any()) for table in tables)
+
+
 def bookings(history: History) -> pd.DataFrame:
     """Return one row per win: lead, at, stage (the end entered), value as shown then (nan where none was)."""
     won = history.events[history.events["stage"].isin(history.won).to_numpy()].reset_index(drop=True)

@@ -81,7 +81,8 @@ def _follow_ups(history: History, horizon: float) -> list[Line]:
     visits = spells(history)
     visits = visits[visits["entry"].to_numpy()]
     number = {name: rank for rank, name in enumerate(history.stages + history.won)}
-    forward = visits["exit"].map(number) > visits["stage"].map(number)
+    rank = [visits[place].map(number).astype(np.float64) for place in ("exit", "stage")]
+    forward = rank[0] > rank[1]
     cohort = Cohort(
         (visits["stop"] - visits["start"]).to_numpy(),
         np.where(forward, 1, np.where(visits["exit"] == "", 0, 2)),
@@ -143,14 +144,14 @@ def _money(history: History, horizon: float, target: float | None) -> list[Line]
     year = wins[(wins["at"] >= history.until - 365 * DAY).to_numpy()]
     order, valued = float(wins["value"].mean()), int(wins["value"].notna().sum())
     lines = [
-        _count("wins", "all", len(wins), "leads", len(wins)),
+        _count("wins", "all", len(wins), "wins", wins["lead"].nunique()),
         _count("average order value", "all", order, unit, valued, "revenue / orders"),
         _count("total revenue", "all", _total(wins["value"]), unit, len(wins), "over the whole record"),
         _count("total revenue", "last 365 days", _total(year["value"]), unit, len(year)),
     ]
     won = first_passage(history, None, history.won)
     share = aalen_johansen(won, 1).at(horizon)[0]
-    days = won.days[won.cause == 1]
+    days = won.days[(won.cause == 1) & (won.days > 0)]
     cycle = float(days.mean()) if days.size else np.nan
     worth, zombies = _total(waiting["value"]), int(waiting["zombie"].sum())
     old = f"{zombies} open for longer than any closed"
