@@ -52,8 +52,8 @@ def warnings_of(
     apart = len(recorded) - wins
     if apart > FEW_APART * len(recorded):
         found.append(
-            f"Warning: {apart:,} of {len(recorded):,} wins came without a visit to a stage before, as those of "
-            "leads that begin with the win; no further one is expected: too low a forecast where they go on."
+            f"Warning: {apart:,} of {len(recorded):,} wins came without a visit to a stage before, as those "
+            "of leads that begin with the win; none such is expected: too low a forecast where they go on."
         )
     expected, first = wins_before_the_first(visits, funnel, counts.edges, len(counts.events))
     if expected > SUSPICIOUS_WINS:
