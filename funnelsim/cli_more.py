@@ -63,7 +63,7 @@ def compare(
         models, place.deals, place.periods, booked=place.booked, draws=draws, seed=seed, engine=engine,
         target=target, progress=at_terminal(),
     )  # fmt: skip
-    parts = lever_parts(place, scenarios)
+    parts = lever_parts(place, scenarios, draws=draws, seed=seed)
     _show_comparison(table, parts, place.model)
     if html:
         from funnelsim.pages import compare_page
@@ -200,5 +200,4 @@ def _show_comparison(table: Any, parts: Any, model: Any) -> None:
     if model.due is not None:
         typer.echo("- Dates: set aside here: simulated lives do not know them, so all leads win by age.")
     for name, frame in parts.items():
-        if len(frame) > 1:
-            show_table(frame, f"What each lever of '{name}' brings")
+        show_table(frame, f"What each lever of '{name}' brings ({model.currency}, all periods together)")

@@ -43,6 +43,7 @@ from funnelsim.show.report import Fact, Section, write_report
 
 HORIZON = 90.0
 MOST_DEALS = 100
+SCORES = dict.fromkeys(("mape", "inside_50", "inside_80", "inside_95"), "share")
 HOW_TO_READ = (
     "Booked: won before the as-of date, in the period that holds it.",
     "Open deals: in the pipeline on the as-of date. Leads not yet created: those still to come in.",
@@ -108,14 +109,15 @@ def _numbers(place: Situation, found: Forecast, past: pd.DataFrame, ways: pd.Dat
         Section(
             "How sure is it, and why?",
             chart=spread(found.widths),
-            table=found.widths,
+            table=found.widths.dropna(axis="columns", how="all"),
+            caption=f"Standard deviations in {found.currency}: by chance, by rates not known, and of both.",
             text="\n\n".join(found.notes),
         ),
         Section(
             "Which deals carry it?",
             chart=_pipeline(place, found.currency),
             table=found.deals.head(MOST_DEALS),
-            caption=f"{len(found.deals):,} open deals; shown are the {MOST_DEALS} with most expected money.",
+            caption=f"{len(found.deals):,} open deals: those with most expected money, {MOST_DEALS} at most.",
         ),
     ]
 
@@ -141,13 +143,14 @@ def compare_page(path: Path, table: pd.DataFrame, currency: str, parts: dict[str
         currency: three letters.
         parts: scenario -> its levers and their parts of the gain.
     """
-    sections = [Section("What would change?", chart=differences(table, currency), table=table)]
+    shown = table[["scenario", "period", "mean", "difference", "low", "high", "p_better"]]
+    caption = f"Revenue in {currency}; low and high: the 80 % interval of the difference."
+    drawn = differences(table, currency)
+    sections = [Section("What would change?", chart=drawn, table=shown, caption=caption)]
+    together = f"In {currency}, all periods together; parts add up to the whole gain."
     sections += [
-        Section(
-            f"Which lever brings what in '{name}'?", table=frame, caption="Parts add up to the whole gain."
-        )
+        Section(f"Which lever brings what in '{name}'?", table=frame, caption=together)
         for name, frame in parts.items()
-        if len(frame) > 1
     ]
     write_report(
         path,
@@ -185,7 +188,7 @@ def budget_page(path: Path, found: Budget) -> None:
 def backtest_page(path: Path, found: Backtest) -> None:
     """Write the page of a record: each past forecast and what happened, skill, coverage, and all scores."""
     record = found.record
-    sections = [Section("How to judge a forecast", table=summary(record))]
+    sections = [Section("How to judge a forecast", table=summary(record), kinds=SCORES)]
     for measure in ("revenue", "wins"):
         mine = record[(record["measure"] == measure) & (record["method"] == OURS) & (record["step"] == 1)]
         kept = coverage(record, measure=measure)

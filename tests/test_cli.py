@@ -103,6 +103,24 @@ def test_compare_says_what_a_lever_brings(log, tmp_path, capsys):
     assert (tmp_path / "c.html").stat().st_size > 100_000
 
 
+def test_parts_of_levers_add_up_to_the_differences_shown(log, tmp_path, capsys):
+    lever = "  - {odds: {Proposal: Won}, multiply: 0.8}\n"
+    (tmp_path / "both.yaml").write_text(EXAMPLE + lever.replace("odds: {Proposal: Won}", "value: all"))
+    (tmp_path / "one.yaml").write_text(EXAMPLE)
+    words = (tmp_path / "both.yaml", tmp_path / "one.yaml", "--draws", 40, "--period", "month")
+    assert run("compare", log, *words) == 0
+    told = capsys.readouterr().out
+    assert "What each lever of 'both' brings (EUR, all periods together)" in told and "'one'" not in told
+    rows = [re.split(r"\s{2,}", line) for line in told.splitlines()]
+    expected = [
+        [float(row[2].replace(",", "")) for row in rows if row[0] == name] for name in ("as planned", "both")
+    ]
+    parts = re.findall(r"multiply [\d.]+ +([\u2212\d,]+)$", told, re.MULTILINE)
+    gain = sum(float(part.replace(",", "").replace("\u2212", "-")) for part in parts)
+    assert len(parts) == 2 and len(expected[0]) == 2
+    assert gain == pytest.approx(sum(expected[1]) - sum(expected[0]), rel=0.03)
+
+
 def test_simulate_writes_a_log_that_reads_back(tmp_path, capsys):
     assert run("simulate", "lead_funnel", "--days", 60, "--engine", "compiled", "-o", tmp_path / "l.csv") == 0
     log = pd.read_csv(tmp_path / "l.csv")
@@ -246,3 +264,16 @@ def test_levers_on_rates_set_dates_aside_and_say_so(bookings, tmp_path, capsys):
     assert "set aside" not in capsys.readouterr().out, "prices leave the dates alone"
     assert run("compare", *said[:1], lever, *said[1:], *quick) == 0
     assert "Dates: set aside here" in capsys.readouterr().out
+
+
+def test_pages_show_shares_as_percents_and_no_empty_column(log, tmp_path):
+    (tmp_path / "better.yaml").write_text(EXAMPLE)
+    assert run("forecast", log, "--draws", 10, "--html", tmp_path / "f.html") == 0
+    assert run("compare", log, tmp_path / "better.yaml", "--draws", 10, "--html", tmp_path / "c.html") == 0
+    assert run("backtest", log, "--draws", 10, "--workers", 1, "--html", tmp_path / "b.html") == 0
+    page = {name: (tmp_path / f"{name}.html").read_text(encoding="utf-8") for name in "fcb"}
+    assert ">p target<" not in page["f"] and "Standard deviations in EUR" in page["f"]
+    assert ">p better<" in page["c"] and ">0.01<" not in page["c"]
+    shares = re.search(r"<td>revenue</td>.*?<td>funnelsim</td>(.*?)</tr>", page["b"])
+    assert shares is not None
+    assert shares[1].count(" %</td>") == 5

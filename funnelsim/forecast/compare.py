@@ -23,6 +23,8 @@ from funnelsim.model.scenario import Scenario, apply_scenario, read_scenario
 from funnelsim.simulate.run import period_sums
 
 Floats = NDArray[np.float64]
+FEWEST_DRAWS = 20
+MOST_WORK = 3200
 
 
 def compare(
@@ -129,13 +131,25 @@ def shapley(
     return pd.DataFrame({"lever": [change.words for change in scenario.changes], "part": parts})
 
 
-def lever_parts(place: Situation, scenarios: Sequence[Path]) -> dict[str, pd.DataFrame]:
-    """Return the levers of each scenario file with their parts of its gain; see `shapley`."""
+def lever_parts(
+    place: Situation, scenarios: Sequence[Path], *, draws: int = 20, seed: int = 1
+) -> dict[str, pd.DataFrame]:
+    """Return the levers of each scenario file that has several, with their parts of its gain; see `shapley`.
+
+    With the draws of `compare` the parts add up to its differences; where there are more than three levers,
+    or lives to simulate, fewer draws are taken, and the sum is only near them.
+    """
     edges = days_of(place.periods, place.model.as_of)
-    return {
-        path.stem: shapley(place.model, read_scenario(path, place.model), place.deals, edges)
-        for path in scenarios
-    }
+    exact = choose_engine(place.model, None) == "exact"
+    found = {}
+    for path in scenarios:
+        scenario = read_scenario(path, place.model)
+        if len(scenario.changes) < 2:
+            continue
+        most = MOST_WORK >> len(scenario.changes) if exact else FEWEST_DRAWS
+        number = min(draws, max(most, FEWEST_DRAWS))
+        found[path.stem] = shapley(place.model, scenario, place.deals, edges, draws=number, seed=seed)
+    return found
 
 
 def expected_revenue(model: Model, open_deals: OpenDeals, edges: Floats, *, draws: int, seed: int) -> float:
