@@ -83,3 +83,16 @@ def test_every_payment_is_a_win_where_leads_win_again() -> None:
     ]  # fmt: skip
     assert open_leads(each)["lead"].tolist() == ["a"]
     assert not each.quality.findings
+
+
+def test_leads_that_came_before_since_are_set_aside_with_all_their_rows() -> None:
+    rows = (
+        ("old", "Open", "2025-12-31", 1.0), ("old", "Won", "2026-02-01", 1.0),
+        ("new", "Open", "2026-01-01", 2.0), ("new", "Won", "2026-02-01", 2.0),
+    )  # fmt: skip
+    kept = made(*rows, since=pd.Timestamp("2026-01-01"))
+    assert kept.events["lead"].unique().tolist() == ["new"]
+    assert kept.leads.index.tolist() == ["new"]
+    assert [(f.kind, f.count) for f in kept.quality.findings] == [("older leads", 2)]
+    assert kept.quality.read == 4
+    assert kept.began == pd.Timestamp("2026-01-01")

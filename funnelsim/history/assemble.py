@@ -32,6 +32,7 @@ class Raw:
         period_start: first month of the fiscal year.
         only_first: only a lead's first visit to each place counts.
         again: every row of a won place is a win of its own.
+        since: leads whose first row is earlier are set aside.
     """
 
     file: str
@@ -47,6 +48,7 @@ class Raw:
     period_start: int = 1
     only_first: bool = False
     again: bool = False
+    since: pd.Timestamp | None = None
 
 
 def assemble(raw: Raw, as_of: str | datetime.date | pd.Timestamp | None = None) -> History:
@@ -65,13 +67,16 @@ def assemble(raw: Raw, as_of: str | datetime.date | pd.Timestamp | None = None) 
     every = rows
     rows, late = _set_aside(rows, (rows["at"] >= until).to_numpy(), "after the as-of date", "future dates")
     rows = _sorted(rows)
+    came = rows["at"].groupby(rows["lead"]).transform("min")
+    before = (came < raw.since).to_numpy() if raw.since is not None else np.zeros(len(rows), dtype=bool)
+    rows, old = _set_aside(rows, before, "the lead came before `since`", "older leads")
     each = raw.won if raw.again else ()
     same = rows["lead"].eq(rows["lead"].shift()) & rows["stage"].eq(rows["stage"].shift())
     same &= ~rows["stage"].isin(each)
     events, repeats = _set_aside(rows, same.to_numpy(), "the lead was in that stage already", "repeats")
     later = events.duplicated(["lead", "stage"]) & ~events["stage"].isin(each) & raw.only_first
     events, loops = _set_aside(events, later.to_numpy(), "only first visits count here", "later visits")
-    findings = (*raw.findings, *aside, *spelling, *late, *repeats, *loops)
+    findings = (*raw.findings, *aside, *spelling, *late, *old, *repeats, *loops)
     if events.empty:
         raise FunnelError(f"{raw.file}: no row can be used: {_reasons(findings)}")
     tables = (events,) if as_of is None else (events, _sorted(every))

@@ -97,7 +97,8 @@ def read_mapped(
         stages=tuple(dict.fromkeys(mapping.ours.values())),
         won=won,
         lost=lost,
-        began=None if mapping.began is None else moment(mapping.began) - _whole_day(mapping.began),
+        began=_day(mapping.began),
+        since=_day(mapping.since),
         currency=mapping.currency or _currency(sheets),
         limits=_limits(mapping, lost),
         findings=findings + more,
@@ -107,8 +108,11 @@ def read_mapped(
     )
 
 
-def _whole_day(text: str) -> pd.Timedelta:
-    return pd.Timedelta(days=0 if re.search(r"[T: ]", text.strip()) else 1)
+def _day(text: str | None) -> pd.Timestamp | None:
+    """Return the moment that a date begins, or that a date with a time names."""
+    if text is None:
+        return None
+    return moment(text) - pd.Timedelta(days=0 if re.search(r"[T: ]", text.strip()) else 1)
 
 
 def _where(table: Table, mapping: Mapping, whole: bool) -> tuple[Table, tuple[Finding, ...]]:

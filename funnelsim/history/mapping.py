@@ -66,6 +66,7 @@ class Mapping:
             repeat purchases.
         value_known: "always", or "win" when the amount was filled in only at the win.
         began: the day on which recording began, when that is later than the first event.
+        since: leads that came before this day are set aside, when their record is not like that of others.
         date_order: "day first" or "month first", for dates like 03/04/2026.
         decimal: "comma" or "point".
         zone: the time zone for moments that carry one.
@@ -87,6 +88,7 @@ class Mapping:
     wins: Literal["first", "each"] = "first"
     value_known: Literal["always", "win"] = "always"
     began: str | None = None
+    since: str | None = None
     date_order: Literal["day first", "month first"] | None = None
     decimal: Literal["comma", "point"] | None = None
     zone: str = "UTC"
