@@ -60,8 +60,8 @@ def warnings_of(
         date = history.until + first * DAY
         found.append(
             f"Warning: {expected:.0f} wins would be expected before the first recorded one, {date:%Y-%m-%d}; "
-            "if wins were recorded only from some date on, state it (`began:` in the mapping file), or leave out "
-            "the leads that came before (`since:`)."
+            "if wins were recorded only from some date on, state it (`began:` in the mapping file), or leave "
+            "out the leads that came before (`since:`)."
         )
     return tuple(found)
 
