@@ -57,7 +57,10 @@ def demo(html: Html = None) -> None:
     from funnelsim.sample import sample_path
 
     page = html or Path("out") / "forecast.html"
-    page.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FunnelError(f"{page}: its folder cannot be made: {error.strerror}") from None
     typer.echo("The company is made up; its story stands in funnelsim/sample/make.py.\n")
     forecast(str(sample_path()), html=page)
 

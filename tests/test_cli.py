@@ -178,6 +178,7 @@ def test_bad_tables_are_refused_in_one_sentence(name, tmp_path, capsys):
     [
         (["--period", "qarter"], "did you mean 'quarter'"),
         (["--periods", "0"], "periods 0"),
+        (["--periods", "100000"], "end after the year 9999"),
         (["--as-of", "tomorrow"], "'tomorrow' is no date"),
         (["--engine", "magic"], "engine 'magic'"),
         (["--draws", "0"], "draws 0"),
@@ -193,6 +194,13 @@ def test_wrong_words_are_refused_in_one_sentence(words, said, log, capsys):
     assert run("forecast", log, *words) == 2
     told = capsys.readouterr().err.strip()
     assert said in told and "\n" not in told
+
+
+def test_a_demo_that_cannot_make_its_folder_says_so(tmp_path, monkeypatch, capsys):
+    (tmp_path / "out").write_text("a file")
+    monkeypatch.chdir(tmp_path)
+    assert run("demo") == 2
+    assert "its folder cannot be made" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["--workers", "0"], ["--draws", "0"], ["--seed", "-1"]])
