@@ -111,6 +111,7 @@ def calibrate(
     from funnelsim.history.cut import is_large
     from funnelsim.model.store import save_model
 
+    refuse_unwritable(output)
     if large or is_large(history):
         model, _ = calibrate_large(
             history, mapping, as_of, source, anonymise=anonymise, spend=spend_of(spend)
@@ -155,7 +156,7 @@ def forecast(
     from funnelsim.forecast.own_record import by_own_record
     from funnelsim.forecast.planner import forecast_situation, situation, under
 
-    refuse_unwritable(json, html, deals)
+    refuse_unwritable(json, html, table=deals)
     known = history_of(history, mapping, as_of, source, anonymise)
     place = under(situation(known, period=period, count=periods, spend=spend_of(spend)), scenario)
     found = forecast_situation(

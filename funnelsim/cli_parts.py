@@ -105,9 +105,11 @@ def instant() -> Any:
     return pd.Timedelta(microseconds=1)
 
 
-def refuse_unwritable(*paths: Path | None) -> None:
-    """Refuse an output that cannot be written before any work is done."""
-    for path in paths:
+def refuse_unwritable(*paths: Path | None, table: Path | None = None) -> None:
+    """Refuse an output that cannot be written before any work is done; a table is .csv or .xlsx."""
+    if table is not None and table.suffix.casefold() not in (".csv", ".xlsx"):
+        raise FunnelError(f"{table}: a table is written as .csv or .xlsx")
+    for path in (*paths, table):
         if path is not None and not path.resolve().parent.is_dir():
             raise FunnelError(f"{path}: the folder {path.resolve().parent} does not exist")
         if path is not None and path.is_dir():

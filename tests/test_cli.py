@@ -186,6 +186,8 @@ def test_bad_tables_are_refused_in_one_sentence(name, tmp_path, capsys):
         (["--target", "-5"], "target -5"),
         (["--target", "nan"], "target nan"),
         (["--json", "no/folder/x.json"], "does not exist"),
+        (["--deals", "deals.pdf"], "as .csv or .xlsx"),
+        (["--by", "chanel"], "did you mean 'channel'"),
         (["--map", "missing.yaml"], "missing.yaml"),
         (["--scenario", "missing.yaml"], "missing.yaml"),
     ],
