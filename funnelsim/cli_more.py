@@ -45,7 +45,7 @@ def compare(
     period: PeriodKind = "quarter",
     periods: Periods = 2,
     target: Target = None,
-    draws: Draws = 400,
+    draws: Draws = 200,
     seed: Seed = 1,
     engine: Engine = None,
     html: Html = None,

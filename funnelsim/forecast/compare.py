@@ -33,7 +33,7 @@ def compare(
     periods: tuple[Period, ...],
     *,
     booked: pd.DataFrame | None = None,
-    draws: int = 400,
+    draws: int = 200,
     seed: int = 1,
     engine: str | None = None,
     target: float | None = None,
