@@ -67,9 +67,7 @@ def assemble(raw: Raw, as_of: str | datetime.date | pd.Timestamp | None = None) 
     every = rows
     rows, late = _set_aside(rows, (rows["at"] >= until).to_numpy(), "after the as-of date", "future dates")
     rows = _sorted(rows)
-    came = rows["at"].groupby(rows["lead"]).transform("min")
-    before = (came < raw.since).to_numpy() if raw.since is not None else np.zeros(len(rows), dtype=bool)
-    rows, old = _set_aside(rows, before, "the lead came before `since`", "older leads")
+    rows, old = _only_since(rows, raw.since)
     each = raw.won if raw.again else ()
     same = rows["lead"].eq(rows["lead"].shift()) & rows["stage"].eq(rows["stage"].shift())
     same &= ~rows["stage"].isin(each)
@@ -109,6 +107,14 @@ def _set_aside(
     rows: pd.DataFrame, wrong: np.ndarray, why: str, kind: str
 ) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
     return rows[~wrong], found(kind, rows[wrong], f"set aside: {why}")
+
+
+def _only_since(rows: pd.DataFrame, since: pd.Timestamp | None) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
+    """Return the rows of leads that came on or after a day."""
+    if since is None:
+        return rows, ()
+    came = rows["at"].groupby(rows["lead"]).transform("min")
+    return _set_aside(rows, (came < since).to_numpy(), "the lead came before `since`", "older leads")
 
 
 def complete(rows: pd.DataFrame) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
