@@ -172,3 +172,13 @@ def test_a_small_group_with_another_age_profile_keeps_it_beside_a_large_one() ->
     fitted = posterior_table(Counts(edges, events, exposure))[1, 0, 0]
     assert fitted[0] < 0.15 * 400 / 8000
     assert abs(fitted[2] / (14 / 1500) - 1) < 0.25
+
+
+def test_a_bin_that_surely_differs_is_not_drowned_by_the_days_of_the_bin_before() -> None:
+    """Of 500 leads nobody leaves for thirty days; then 400 pay at once and 100 wait on."""
+    edges, days = np.array([0.0, 14.0, 30.0]), np.array([[[7000.0, 8000.0, 2500.0]]])
+    rate = posterior_table(Counts(edges, np.array([[[[0.0, 0.0, 400.0]]]]), days))[0, 0, 0]
+    assert rate[1] < 1e-4
+    assert_allclose(rate[2], 400 / 2500, rtol=0.02)
+    alone = posterior_table(Counts(edges, np.array([[[[0.0, 0.0, 1.0]]]]), days))[0, 0, 0]
+    assert_allclose(alone[2], 1.5 / (2500 + 0.5 / alone[1]))

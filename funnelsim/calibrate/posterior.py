@@ -19,6 +19,8 @@ STRENGTHS = np.geomspace(0.3, 3000.0, 61)
 LEAST_RATE = 1e-9
 PRIOR_EXITS = 0.5
 PRIOR_EVENTS = 0.5
+FAR = 10.0
+LEAST_DAYS = 1e-3
 
 
 @dataclass(frozen=True)
@@ -204,6 +206,10 @@ def _shrunk(k: Floats, observed: Floats, expected: Floats) -> Floats:
 def _along_ages(events: Floats, days: Floats, first: Floats) -> tuple[Floats, Floats]:
     """Return Gamma shape and exposure of every bin, its prior being the posterior mean of the bin before.
 
+    Where leavers, less two standard errors, are more than ten times what that would give (instalments due
+    after thirty days, a reminder after sixty), the bin before is no guide: its pseudo-event counts at a tenth
+    of their rate, or its days at risk would drown theirs.
+
     Args:
         events: (stages, exits, bins) leavers.
         days: (stages, bins) at risk.
@@ -212,9 +218,13 @@ def _along_ages(events: Floats, days: Floats, first: Floats) -> tuple[Floats, Fl
     shape, exposure = np.empty_like(events), np.empty_like(events)
     before = first
     for b in range(events.shape[-1]):
-        known = PRIOR_EVENTS / np.maximum(before.sum(axis=1, keepdims=True), LEAST_RATE)
+        left, here = events[..., b].sum(axis=1, keepdims=True), np.maximum(days[:, None, b], LEAST_RATE)
+        sure = np.maximum(left - 2 * np.sqrt(left), 0.0) / here
+        known = PRIOR_EVENTS / np.maximum(
+            before.sum(axis=1, keepdims=True), np.maximum(sure / FAR, LEAST_RATE)
+        )
         shape[..., b] = events[..., b] + known * before
-        exposure[..., b] = days[:, None, b] + known
+        exposure[..., b] = np.maximum(days[:, None, b] + known, LEAST_DAYS * left)
         before = shape[..., b] / exposure[..., b]
     return shape, exposure
 
