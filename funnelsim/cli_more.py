@@ -26,6 +26,7 @@ from funnelsim.cli_parts import (
     history_of,
     refuse_unwritable,
     situation_of,
+    write_all,
     write_text,
 )
 
@@ -65,11 +66,7 @@ def compare(
     )  # fmt: skip
     parts = lever_parts(place, scenarios, draws=draws, seed=seed)
     _show_comparison(table, parts, place.model)
-    if html:
-        from funnelsim.pages import compare_page
-
-        compare_page(html, table, place.model.currency, parts)
-        typer.echo(f"written: {html.resolve()}")
+    write_all(((html, lambda path: _pages().compare_page(path, table, place.model.currency, parts)),))
 
 
 def budget(
@@ -102,11 +99,7 @@ def budget(
     show_table(rows, f"Spend per {period} ({found.currency})", kinds=kinds)
     for line in (budget_words(found), *found.notes):
         typer.echo(f"- {line}")
-    if html:
-        from funnelsim.pages import budget_page
-
-        budget_page(html, found)
-        typer.echo(f"written: {html.resolve()}")
+    write_all(((html, lambda path: _pages().budget_page(path, found)),))
 
 
 def simulate(
@@ -167,14 +160,18 @@ def backtest(
         draws=draws, seed=seed, workers=workers, progress=at_terminal(),
     )  # fmt: skip
     _show_record(found, period)
-    if json:
-        write_text(json, record_json(found))
-        typer.echo(f"written: {json.resolve()}")
-    if html:
-        from funnelsim.pages import backtest_page
+    outputs = (
+        (json, lambda path: write_text(path, record_json(found))),
+        (html, lambda path: _pages().backtest_page(path, found)),
+    )
+    write_all(outputs)
 
-        backtest_page(html, found)
-        typer.echo(f"written: {html.resolve()}")
+
+def _pages() -> Any:
+    """Return the module that writes pages; it brings the charts with it, so only who asks for one waits."""
+    from funnelsim import pages
+
+    return pages
 
 
 def _show_record(found: Any, period: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from funnelsim.calibrate.evidence import DAY, Record
+from funnelsim.calibrate.evidence import Record
+from funnelsim.history.log import DAY
 
 LEAST_LEAVERS = 20
 LEAST_SHARE = 0.05

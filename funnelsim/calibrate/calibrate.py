@@ -27,7 +27,7 @@ from funnelsim.calibrate.response import fit_response, spend_words
 from funnelsim.calibrate.shocks import win_level
 from funnelsim.calibrate.values import fit_values
 from funnelsim.errors import FunnelError, nearest
-from funnelsim.history.log import History, bookings, open_leads, shows_amounts, spells
+from funnelsim.history.log import DAY, History, bookings, open_leads, shows_amounts, spells
 from funnelsim.model.entries import Entries
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Model, OpenDeals
@@ -41,7 +41,6 @@ MOST_GROUPS = 12
 LEADS_OF_A_GROUP = 30
 MOST_AHEAD = 6
 SHORTEST_WINDOW, LONGEST_WINDOW = 7.0, 28.0
-DAY = pd.Timedelta(days=1)
 
 
 def calibrate(

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from funnelsim.calibrate.exits import visits_of
+from funnelsim.calibrate.exits import visits_of, weighed_days
 from funnelsim.calibrate.pieces import Pieces, pieces_of
 from funnelsim.calibrate.posterior import posterior_table, winning_exits
 from funnelsim.calibrate.punctual import COLUMN, date_words, due_days, evidence, has_dates, why_not
-from funnelsim.calibrate.shocks import MOST_WINDOWS, PRIOR_SPREAD, excess_spread
+from funnelsim.calibrate.shocks import PRIOR_SPREAD, excess_spread, latest_windows
 from funnelsim.history.log import History, known_at, spells
 from funnelsim.model.due import REACH, Due
 from funnelsim.model.funnel import Funnel
@@ -39,7 +39,7 @@ def fit_due(
     """
     if not has_dates(history):
         return None, ()
-    if any(place in funnel.stages for place in funnel.earns):
+    if funnel.wins_again:
         return None, ("Dates: expected close dates are not used, as leads win again; they win by their age.",)
     found = evidence(history)
     if why_not(found):
@@ -77,7 +77,7 @@ def count_pieces(
     first = np.maximum(pieces.start, window[0])
     last = np.maximum(np.minimum(pieces.stop, window[1]), first)
     moments = np.clip(pieces.due[:, None] - np.append(EDGES, np.inf), first[:, None], last[:, None])
-    days = -np.diff(_weight(moments, half_life), axis=1)
+    days = -np.diff(weighed_days(moments, half_life), axis=1)
     place = pieces.group * stages + pieces.stage
     exposure = np.stack([np.bincount(place, column, groups * stages) for column in days.T], axis=-1)
     left = (pieces.exit >= 0) & (pieces.stop < pieces.due)
@@ -159,22 +159,10 @@ def drop_out_spread(pieces: Pieces, funnel: Funnel, counts: Counts) -> float:
     """Return how much windows of four weeks differ in their losses, beyond the rates and Poisson luck."""
     lost = (funnel.targets >= len(funnel.stages)) & ~winning_exits(funnel)
     rate = (posterior_table(counts, funnel) * lost[:, :, None]).sum(axis=2)
-    number = int(min(-pieces.start.min(initial=0.0) // WINDOW, MOST_WINDOWS))
-    if number < 1:
-        return PRIOR_SPREAD
+    windows = latest_windows(float(pieces.start.min(initial=0.0)), WINDOW)
     seen, said = [], []
-    for back in range(number):
-        window = (-WINDOW * (back + 1), -WINDOW * back)
+    for window in windows:
         found = count_pieces(pieces, funnel, len(rate), window=window)
         seen.append(float((found.events * lost[:, :, None]).sum()))
         said.append(float((rate * found.exposure).sum()))
-    return excess_spread(np.array(seen), np.array(said))
-
-
-def _weight(day: Floats, half_life: float) -> Floats:
-    """Return the integral of 2^(t / half_life) up to a day, but for a constant."""
-    if np.isinf(half_life):
-        return day
-    scale = half_life / np.log(2.0)
-    weight: Floats = scale * np.exp(day / scale)
-    return weight
+    return excess_spread(np.array(seen), np.array(said)) if windows else PRIOR_SPREAD

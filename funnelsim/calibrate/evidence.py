@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from funnelsim.calibrate.exits import Visits, count_visits, visits_of
 from funnelsim.calibrate.posterior import posterior_table, winning_exits
 from funnelsim.errors import FunnelError, nearest
-from funnelsim.history.log import History, spells
+from funnelsim.history.log import DAY, History, spells
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Model
 from funnelsim.model.rates import Counts
@@ -21,7 +21,6 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 SLICINGS = ("age", "segment", "month", "cohort")
-DAY = pd.Timedelta(days=1)
 PACES = ("fast", "middling", "slow")
 FEW_LEAVERS = 15.0
 
@@ -206,8 +205,8 @@ def _months(record: Record) -> list[tuple[str, tuple[float, float]]]:
 
 def _chosen(visits: Visits, rows: Mask, group: NDArray[np.int64] | None = None) -> Visits:
     """Return some of the visits, with other group numbers if these are given."""
-    parts = {field.name: getattr(visits, field.name)[rows] for field in fields(visits)}
-    return Visits(**(parts if group is None else parts | {"group": group[rows]}))
+    part = visits.rows(np.flatnonzero(rows))
+    return part if group is None else replace(part, group=group[rows])
 
 
 def _thirds(record: Record) -> tuple[Mask, NDArray[np.int64], NDArray[np.int64], int]:

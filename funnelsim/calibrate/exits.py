@@ -194,7 +194,7 @@ def _count_block(
     until = np.minimum(visits.dwell, window[1] - visits.start)
     at_risk = until >= since
     limits = np.clip(np.append(edges, np.inf)[None, :], since[:, None], np.maximum(until, since)[:, None])
-    days = np.diff(_weight(visits.start[:, None] + limits, half_life), axis=1)
+    days = np.diff(weighed_days(visits.start[:, None] + limits, half_life), axis=1)
     place = visits.group.astype(np.int64) * stages + visits.stage
     left = at_risk & (visits.exit >= 0) & (visits.dwell < window[1] - visits.start)
     age_bin = np.searchsorted(edges, visits.dwell, side="right") - 1
@@ -249,7 +249,7 @@ def _sums(cell: Integers, weight: Floats, shape: tuple[int, ...]) -> Floats:
     return np.bincount(cell, weight, int(np.prod(shape))).reshape(shape).astype(np.float64)
 
 
-def _weight(day: Floats, half_life: float) -> Floats:
+def weighed_days(day: Floats, half_life: float) -> Floats:
     """Return the integral of 2^(t / half_life) up to a day, but for a constant."""
     if np.isinf(half_life):
         return day

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from funnelsim.calibrate.calibrate import ALL, DAY, Seen, checked, fitted, group_sizes, large_groups
+from funnelsim.calibrate.calibrate import ALL, Seen, checked, fitted, group_sizes, large_groups
 from funnelsim.calibrate.exits import Visits, count_visits, funnel_of, group_numbers, visits_of
 from funnelsim.errors import FunnelError
-from funnelsim.history.log import History, bookings, spells
+from funnelsim.history.log import DAY, History, bookings, spells
 from funnelsim.history.parts import ROWS, read_in_parts
 from funnelsim.history.quality import Quality
 from funnelsim.model.funnel import Funnel

@@ -8,14 +8,13 @@ from numpy.typing import NDArray
 
 from funnelsim.calibrate.exits import BLOCK, Visits
 from funnelsim.calibrate.shocks import SUSPICIOUS_WINS, Level, wins_before_the_first, won_visits
-from funnelsim.history.log import History, days_since
+from funnelsim.history.log import DAY, History, days_since
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.rates import Counts
 
 FEW_WINS = 30
 FEW_APART = 0.02
 USUAL_DAYS = 7.0
-DAY = pd.Timedelta(days=1)
 
 
 def rate_notes(

@@ -90,13 +90,19 @@ def past_windows(
     """Return wins observed, and expected under the rates, in past windows, latest first."""
     first = max(began, float(visits.start.min(initial=0.0)))
     rate = winning(posterior_table(counts, funnel), funnel)
-    number = int(min(-first // window, MOST_WINDOWS))
-    found = [
-        _in_window(visits, funnel, counts, rate, (-window * (back + 1), -window * back))
-        for back in range(number)
-    ]
+    found = [_in_window(visits, funnel, counts, rate, one) for one in latest_windows(first, window)]
     observed, expected = np.array(found, dtype=np.float64).reshape(-1, 2).T
     return observed, expected
+
+
+def latest_windows(first: float, length: float) -> list[tuple[float, float]]:
+    """Return the first day and the end of past windows that lie whole after a day, latest first.
+
+    >>> latest_windows(-20.0, 7.0)
+    [(-7.0, -0.0), (-14.0, -7.0)]
+    """
+    number = int(min(-first // length, MOST_WINDOWS))
+    return [(-length * (back + 1), -length * back) for back in range(number)]
 
 
 def _remembered(observed: Floats, expected: Floats, memory: float) -> Floats:

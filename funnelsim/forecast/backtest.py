@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from funnelsim.calibrate.calibrate import calibrate, pipeline
 from funnelsim.errors import FunnelError
 from funnelsim.forecast.baselines import View, points
-from funnelsim.forecast.forecast import NAMES, check_luck, forecast
+from funnelsim.forecast.forecast import NAMES, check_luck, forecast, totals
 from funnelsim.forecast.money import valued
 from funnelsim.forecast.periods import Period, past_periods, periods_from
 from funnelsim.forecast.record import MEASURES, Snapshot, record_of, scales_of
-from funnelsim.history.log import History, bookings, moment, spells
+from funnelsim.history.log import DAY, History, beginning, bookings, spells
 
 Floats = NDArray[np.float64]
 
@@ -25,7 +25,6 @@ MOST_ORIGINS = 24
 BURN_IN = 6
 LEAST_PAST = 3
 LEAST_WINS = 10
-DAY = pd.Timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -125,8 +124,7 @@ def origins(history: History, period: str, start: str | None = None) -> tuple[li
     past = past_periods(history.until, period, longest, history.period_start)
     starts = [one.start for one in past if one.start >= history.began]
     if start is not None:
-        wanted = moment(start) - DAY if len(start.strip()) == len("2026-03-31") else moment(start)
-        first = sum(one < wanted for one in starts)
+        first = sum(one < beginning(start) for one in starts)
     else:
         first = max(_learned(history, starts), len(starts) // 3, len(starts) - MOST_ORIGINS)
     first = max(first, LEAST_PAST)
@@ -154,9 +152,8 @@ def snapshot(known: History, period: str, count: int, *, draws: int, seed: int) 
         horizon=(periods[-1].end - known.until) / DAY,
         period=(periods[0].end - periods[0].start) / DAY,
     )
-    said = forecast(model, pipeline(known, model), periods, draws=draws, seed=seed).periods
-    total = said[said["origin"] == "total"]
-    by_measure = [total[total["measure"] == measure] for measure in MEASURES]
+    said = forecast(model, pipeline(known, model), periods, draws=draws, seed=seed)
+    by_measure = [totals(said, measure) for measure in MEASURES]
     quantiles = np.stack([rows[NAMES].to_numpy(dtype=np.float64) for rows in by_measure])
     mean = np.stack([rows["mean"].to_numpy(dtype=np.float64) for rows in by_measure])
     return Snapshot(periods, quantiles, mean, points(view))

@@ -16,6 +16,7 @@ from funnelsim.forecast.distribution import Distribution, Lump, at_least, distri
 from funnelsim.forecast.intensity import Intensity, further_share, intensities, shaken
 from funnelsim.forecast.periods import Period, days_of
 from funnelsim.model.model import Model, OpenDeals
+from funnelsim.simulate.luck import MOST_SEED
 from funnelsim.simulate.run import period_sums
 
 Floats = NDArray[np.float64]
@@ -121,7 +122,7 @@ def check_luck(draws: int, seed: int) -> None:
     """
     if draws < 1:
         raise FunnelError(f"draws {draws}: expected a whole number from 1 on")
-    if not 0 <= seed < 2**64:
+    if not 0 <= seed < MOST_SEED:
         raise FunnelError(f"seed {seed}: expected a whole number from 0 to 2 ** 64 - 1")
 
 

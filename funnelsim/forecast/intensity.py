@@ -13,7 +13,6 @@ from funnelsim.forecast.dated import Dated, dated, undated, with_dates
 from funnelsim.forecast.exact import Chances, at_ages, chances, from_entries
 from funnelsim.model.calendar import Calendar, booking_factors
 from funnelsim.model.entries import expected
-from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Model, OpenDeals
 
 Floats = NDArray[np.float64]
@@ -37,17 +36,12 @@ class Intensity:
     dated: Dated | None = None
 
 
-def wins_again(funnel: Funnel) -> bool:
-    """Return whether a lead may win more than once: a place that earns is no end."""
-    return any(place in funnel.stages for place in funnel.earns)
-
-
 def further_share(model: Model, deals: OpenDeals, edges: Floats) -> float:
     """Return which share of expected wins follow another win of the same lead in the same period.
 
     The distribution takes these for independent of the win before, so it is right for few of them only.
     """
-    if not wins_again(model.funnel):
+    if not model.funnel.wins_again:
         return 0.0
     wins, first = (_wins(model, deals, edges, once) for once in (False, True))
     return 1 - first / wins if wins > 0 else 0.0
@@ -62,11 +56,18 @@ def _wins(model: Model, deals: OpenDeals, edges: Floats, once: bool) -> float:
     return float(at_ages(found, deals.group, deals.stage, deals.age).sum() + born)
 
 
+def by_way(found: Chances, model: Model, per_day: Floats) -> Floats:
+    """Return expected wins of leads to come by way in, (cells, periods); per_day is (cells, days)."""
+    ways = zip(model.entries.cells, per_day, strict=True)
+    wins = [from_entries(found, cell.group, cell.stage, leads) for cell, leads in ways]
+    return np.array(wins).reshape(len(wins), found.at_entry.shape[-1])
+
+
 def _births(found: Chances, model: Model, per_day: Floats) -> Floats:
     """Return expected wins of leads to come, (groups, periods); per_day is (cells, days)."""
     born = np.zeros((len(model.groups), found.at_entry.shape[-1]))
-    for cell, leads in zip(model.entries.cells, per_day, strict=True):
-        born[cell.group] += from_entries(found, cell.group, cell.stage, leads)
+    for cell, wins in zip(model.entries.cells, by_way(found, model, per_day), strict=True):
+        born[cell.group] += wins
     return born
 
 
@@ -94,7 +95,7 @@ def intensities(
     busy = booking_factors(model.calendar, model.as_of, days) if model.calendar != Calendar() else None
 
     chance = np.empty((len(rates), len(open_deals), len(edges) - 1))
-    more = np.empty_like(chance) if wins_again(model.funnel) else None
+    more = np.empty_like(chance) if model.funnel.wins_again else None
     births = np.empty((len(rates), len(model.groups), len(edges) - 1))
 
     def one(draw: int) -> None:

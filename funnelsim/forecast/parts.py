@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 
 from funnelsim.errors import FunnelError, nearest
-from funnelsim.forecast.exact import chances, from_entries
+from funnelsim.forecast.exact import chances
 from funnelsim.forecast.forecast import Forecast, amounts
+from funnelsim.forecast.intensity import by_way
 from funnelsim.forecast.periods import days_of
 from funnelsim.forecast.planner import Situation
-from funnelsim.model.entries import expected
+from funnelsim.model.entries import Cell, expected
 from funnelsim.model.model import Model
 
 COLUMNS = ("segment", "channel", "owner", "stage")
@@ -89,16 +90,13 @@ def _new(place: Situation, column: str) -> pd.DataFrame:
     per_day = expected(model.entries, int(np.ceil(edges[-1])))
     worth = model.values.amounts.mean(axis=1)
     rows = []
-    for number, leads in enumerate(per_day):
-        cell = model.entries.cells[number]
-        money = from_entries(chance, cell.group, cell.stage, leads) * worth[cell.group]
-        part = _part_of_way(model, number, column)
+    for cell, wins in zip(model.entries.cells, by_way(chance, model, per_day), strict=True):
+        part, money = _part_of_way(model, cell, column), wins * worth[cell.group]
         rows += [(part, p.label, "new", m) for p, m in zip(place.periods, money, strict=True)]
     return pd.DataFrame(rows, columns=["part", "period", "origin", "money"])
 
 
-def _part_of_way(model: Model, number: int, column: str) -> str:
-    cell = model.entries.cells[number]
+def _part_of_way(model: Model, cell: Cell, column: str) -> str:
     if column == model.grouped_by:
         return model.groups[cell.group]
     return (cell.channel or UNBORN) if column == "channel" else UNBORN

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
 from funnelsim.errors import FunnelError
 from funnelsim.forecast.forecast import NAMES, Forecast
 from funnelsim.forecast.periods import Period
-from funnelsim.history.log import History, bookings
+from funnelsim.history.log import DAY, History, bookings
 
 FEWEST_WINS = 5
-DAY = pd.Timedelta(days=1)
 
 
 def too_thin(history: History, periods: Sequence[Period]) -> tuple[str, ...]:

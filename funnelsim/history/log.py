@@ -134,7 +134,7 @@ def moment(date: str | datetime.date | pd.Timestamp) -> pd.Timestamp:
     """
     whole_day = isinstance(date, datetime.date) and not isinstance(date, datetime.datetime)
     if isinstance(date, str):
-        whole_day = not re.search(r"[T: ]", date.strip())
+        whole_day = _no_time(date)
         try:
             stamp = pd.Timestamp(datetime.datetime.fromisoformat(date.strip()))
         except ValueError:
@@ -144,6 +144,22 @@ def moment(date: str | datetime.date | pd.Timestamp) -> pd.Timestamp:
     if stamp.tzinfo is not None:
         stamp = stamp.tz_convert("UTC").tz_localize(None)
     return stamp + DAY if whole_day else stamp
+
+
+def beginning(date: str) -> pd.Timestamp:
+    """Return the moment at which a day begins, or that a date with a time names.
+
+    Raises:
+        FunnelError: the text is no ISO date.
+
+    >>> beginning("2026-03-31"), beginning("2026-03-31 12:00")
+    (Timestamp('2026-03-31 00:00:00'), Timestamp('2026-03-31 12:00:00'))
+    """
+    return moment(date) - DAY if _no_time(date) else moment(date)
+
+
+def _no_time(date: str) -> bool:
+    return not re.search(r"[T: ]", date.strip())
 
 
 def days_since(at: pd.Series, origin: pd.Timestamp) -> NDArray[np.float64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from funnelsim.history.amounts import currency_of, to_amounts
 from funnelsim.history.assemble import Raw
 from funnelsim.history.dates import day_first, to_moments
 from funnelsim.history.doors import Table, read_table
-from funnelsim.history.log import ATTRIBUTES, moment
+from funnelsim.history.log import ATTRIBUTES, beginning
 from funnelsim.history.mapping import Mapping
 from funnelsim.history.places import LOST, plain
 from funnelsim.history.quality import Finding, found
@@ -97,8 +96,8 @@ def read_mapped(
         stages=tuple(dict.fromkeys(mapping.ours.values())),
         won=won,
         lost=lost,
-        began=_day(mapping.began),
-        since=_day(mapping.since),
+        began=None if mapping.began is None else beginning(mapping.began),
+        since=None if mapping.since is None else beginning(mapping.since),
         currency=mapping.currency or _currency(sheets),
         limits=_limits(mapping, lost),
         findings=findings + more,
@@ -106,13 +105,6 @@ def read_mapped(
         only_first=mapping.visits == "first",
         again=mapping.wins == "each",
     )
-
-
-def _day(text: str | None) -> pd.Timestamp | None:
-    """Return the moment that a date begins, or that a date with a time names."""
-    if text is None:
-        return None
-    return moment(text) - pd.Timedelta(days=0 if re.search(r"[T: ]", text.strip()) else 1)
 
 
 def _where(table: Table, mapping: Mapping, whole: bool) -> tuple[Table, tuple[Finding, ...]]:

@@ -84,5 +84,10 @@ class Funnel:
         """Share of a lead's value booked on entering each place, shape (places,)."""
         return np.array([self.earns.get(place, 0.0) for place in self.places])
 
+    @property
+    def wins_again(self) -> bool:
+        """Whether a lead may win more than once: a place that earns is no end."""
+        return any(place in self.stages for place in self.earns)
+
     def __reduce__(self) -> tuple[type[Funnel], tuple[object, ...]]:
         return Funnel, (self.name, self.stages, self.ends, self.exits, dict(self.earns), self.step)

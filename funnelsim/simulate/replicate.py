@@ -13,7 +13,7 @@ from tqdm import tqdm
 from funnelsim.errors import FunnelError
 from funnelsim.model.model import Model, OpenDeals, nobody
 from funnelsim.simulate.record import Sums
-from funnelsim.simulate.run import checked_edges, told_by
+from funnelsim.simulate.run import checked_edges, sums_of
 
 Floats = NDArray[np.float64]
 CHUNK = 8
@@ -150,14 +150,7 @@ def _made(task: Task, numbers: range, rates: Floats | None, workers: int, client
 
 def some(task: Task, numbers: range, rates: Floats | None) -> Sums:
     """Make some replications, as a worker does."""
-    revenue, wins = (np.zeros((len(numbers), task.edges.size - 1, 2)) for _ in range(2))
-    for row, number in enumerate(numbers):
-        rate = None if rates is None else rates[row]
-        _, _, told = told_by(
-            task.model, task.edges, task.deals, task.seed, number, task.engine, rate, log=False
-        )
-        revenue[row], wins[row] = told.revenue, told.wins
-    return Sums(revenue, wins)
+    return sums_of(task.model, task.edges, task.deals, task.seed, numbers, task.engine, rates)
 
 
 def _joined(parts: Sequence[Sums]) -> Sums:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
@@ -66,11 +68,20 @@ def period_sums(
     """
     deals = nobody() if open_deals is None else open_deals
     ends = checked_edges(model, edges, seed, engine, replications, rates)
-    revenue, wins = (np.zeros((replications, ends.size - 1, 2)) for _ in range(2))
-    for replicate in tqdm(range(replications), desc="simulating", disable=not progress, leave=False):
-        rate = None if rates is None else rates[replicate]
-        _, _, told = told_by(model, ends, deals, seed, replicate, engine, rate, log=False)
-        revenue[replicate], wins[replicate] = told.revenue, told.wins
+    numbers = tqdm(range(replications), desc="simulating", disable=not progress, leave=False)
+    return sums_of(model, ends, deals, seed, numbers, engine, rates)
+
+
+def sums_of(
+    model: Model, ends: Floats, deals: OpenDeals, seed: int, numbers: Collection[int], engine: str,
+    rates: Floats | None,
+) -> Sums:  # fmt: skip
+    """Return what the numbered replications book in each period; `rates` has a draw for each of them."""
+    revenue, wins = (np.zeros((len(numbers), ends.size - 1, 2)) for _ in range(2))
+    for row, number in enumerate(numbers):
+        rate = None if rates is None else rates[row]
+        _, _, told = told_by(model, ends, deals, seed, number, engine, rate, log=False)
+        revenue[row], wins[row] = told.revenue, told.wins
     return Sums(revenue, wins)
 
 
