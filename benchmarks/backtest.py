@@ -21,10 +21,10 @@ import numpy as np
 import pandas as pd
 from joblib.externals.loky import get_reusable_executor
 
-from funnelsim.calibrate.calibrate import calibrate, pipeline
-from funnelsim.forecast.backtest import backtest
-from funnelsim.forecast.forecast import forecast
-from funnelsim.forecast.periods import periods_from
+from funnelsim.calibration.calibrate import calibrate, pipeline
+from funnelsim.forecasting.backtest import backtest
+from funnelsim.forecasting.forecast import forecast
+from funnelsim.forecasting.periods import periods_from
 from funnelsim.history.log import History
 from funnelsim.model.model import OpenDeals
 

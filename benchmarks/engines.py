@@ -32,15 +32,13 @@ import simpy
 from scipy import stats
 from scipy.signal import fftconvolve
 
-from funnelsim.forecast.exact import chances, from_entries
+from funnelsim.forecasting.exact import chances, from_entries
 from funnelsim.model.dwell import stated_rates
-from funnelsim.model.entries import Cell, Entries
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import Model, nobody
+from funnelsim.model.model import Cell, Entries, Model, Values, nobody
 from funnelsim.model.rates import constant_table
 from funnelsim.model.reps import Draw, Pool, Work
-from funnelsim.model.values import Values
-from funnelsim.simulate.run import told_by
+from funnelsim.simulation.run import told_by
 
 DAYS, ENTRY, PASS = 365.0, (0.60, 0.20, 0.15, 0.05), (0.6, 0.5, 0.5, 0.4)
 EDGES = np.linspace(0.0, DAYS, 5)

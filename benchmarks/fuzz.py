@@ -24,9 +24,8 @@ import numpy as np
 import pandas as pd
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.log import bookings, open_leads, spells
-from funnelsim.history.quality import quality_table
-from funnelsim.history.readers import read_history
+from funnelsim.history.log import bookings, open_leads, quality_table, spells
+from funnelsim.history.read import read_history
 
 SLOW = 5.0  # seconds of the processor, so that a busy machine is no finding
 HANG = 300.0  # seconds of the clock

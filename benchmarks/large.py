@@ -27,7 +27,7 @@ STAGES = ("Inquiry", "Qualified", "Proposal")
 CHANNELS = ("web", "partner", "event", "outbound", "referral")
 CALIBRATE = """
 import resource, sys
-from funnelsim.calibrate.large import calibrate_large
+from funnelsim.calibration.parts import calibrate_large
 from funnelsim.model.store import save_model
 model, waiting = calibrate_large(sys.argv[1])
 save_model(model, sys.argv[2])

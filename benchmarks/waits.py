@@ -19,15 +19,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from funnelsim.calibrate.calibrate import calibrate
+from funnelsim.calibration.calibrate import calibrate
 from funnelsim.history.log import History, spells
-from funnelsim.history.readers import read_history
-from funnelsim.model.entries import clock_of
-from funnelsim.model.model import Model
+from funnelsim.history.read import read_history
+from funnelsim.model.model import Model, clock_of
 from funnelsim.model.reps import Draw, Pool, Work
-from funnelsim.simulate.record import Run
-from funnelsim.simulate.run import simulate
-from funnelsim.simulate.with_reps import WithReps, with_reps
+from funnelsim.simulation.record import Run
+from funnelsim.simulation.run import simulate
+from funnelsim.simulation.with_reps import WithReps, with_reps
 
 STAGES = {
     "W_Afhandelen leads": "Leads", "W_Completeren aanvraag": "Application", "W_Nabellen offertes": "Offer",

@@ -10,32 +10,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from funnelsim.forecast.compare import compare as compare
-    from funnelsim.forecast.forecast import totals as totals
-    from funnelsim.forecast.planner import forecast_situation as forecast_situation
-    from funnelsim.forecast.planner import situation as situation
-    from funnelsim.forecast.planner import under as under
+    from funnelsim.forecasting.compare import compare as compare
+    from funnelsim.forecasting.forecast import totals as totals
+    from funnelsim.forecasting.situation import forecast_situation as forecast_situation
+    from funnelsim.forecasting.situation import situation as situation
+    from funnelsim.forecasting.situation import under as under
     from funnelsim.history.metrics import metrics as metrics
-    from funnelsim.history.readers import read_history as read_history
-    from funnelsim.model.scenario import apply_scenario as apply_scenario
+    from funnelsim.history.read import read_history as read_history
+    from funnelsim.model.levers import apply_scenario as apply_scenario
     from funnelsim.model.scenario import read_scenario as read_scenario
     from funnelsim.model.stated import load_funnel as load_funnel
     from funnelsim.model.stated import scenario_path as scenario_path
     from funnelsim.sample import sample_path as sample_path
 
 _HOMES = {
-    "apply_scenario": "funnelsim.model.scenario",
-    "compare": "funnelsim.forecast.compare",
-    "forecast_situation": "funnelsim.forecast.planner",
+    "apply_scenario": "funnelsim.model.levers",
+    "compare": "funnelsim.forecasting.compare",
+    "forecast_situation": "funnelsim.forecasting.situation",
     "load_funnel": "funnelsim.model.stated",
     "metrics": "funnelsim.history.metrics",
-    "read_history": "funnelsim.history.readers",
+    "read_history": "funnelsim.history.read",
     "read_scenario": "funnelsim.model.scenario",
     "sample_path": "funnelsim.sample",
     "scenario_path": "funnelsim.model.stated",
-    "situation": "funnelsim.forecast.planner",
-    "totals": "funnelsim.forecast.forecast",
-    "under": "funnelsim.forecast.planner",
+    "situation": "funnelsim.forecasting.situation",
+    "totals": "funnelsim.forecasting.forecast",
+    "under": "funnelsim.forecasting.situation",
 }
 __all__ = sorted(_HOMES)
 __version__ = "0.1.0"

@@ -74,12 +74,12 @@ def check(
     anonymise: Anonymise = None,
 ) -> None:
     """Read a history and say what was understood, used, set aside, and how far it can be trusted."""
-    from funnelsim.calibrate.calibrate import calibrate as fit
-    from funnelsim.calibrate.calibrate import pipeline
-    from funnelsim.calibrate.diagnostics import findings
+    from funnelsim.calibration.calibrate import calibrate as fit
+    from funnelsim.calibration.calibrate import pipeline
+    from funnelsim.calibration.trust import findings
+    from funnelsim.history.log import quality_table
     from funnelsim.history.metrics import metrics
-    from funnelsim.history.quality import quality_table
-    from funnelsim.show.tables import show_metrics, show_table
+    from funnelsim.show.terminal import show_metrics, show_table
 
     read = history_of(history, mapping, as_of, source, anonymise)
     typer.echo(read.source)
@@ -106,9 +106,9 @@ def calibrate(
     ] = False,
 ) -> None:
     """Fit the funnel to a history, also to one larger than memory, and write the model as JSON."""
-    from funnelsim.calibrate.calibrate import calibrate as fit
-    from funnelsim.calibrate.large import calibrate_large
-    from funnelsim.history.cut import is_large
+    from funnelsim.calibration.calibrate import calibrate as fit
+    from funnelsim.calibration.parts import calibrate_large
+    from funnelsim.history.large_file import is_large
     from funnelsim.model.store import save_model
 
     refuse_unwritable(output)
@@ -152,9 +152,9 @@ def forecast(
     A history of under five wins, or shorter than a period, gets sentences on what is missing instead of
     numbers (null in JSON); as that is an answer, the exit code is 0.
     """
-    from funnelsim.forecast.export import as_json, write_deals
-    from funnelsim.forecast.own_record import by_own_record
-    from funnelsim.forecast.planner import forecast_situation, situation, under
+    from funnelsim.forecasting.backtest import by_own_record
+    from funnelsim.forecasting.outputs import as_json, write_deals
+    from funnelsim.forecasting.situation import forecast_situation, situation, under
 
     refuse_unwritable(json, html, table=deals)
     known = history_of(history, mapping, as_of, source, anonymise)
@@ -186,8 +186,8 @@ def lab(context: typer.Context) -> None:
 
 def _tell(place: Any, found: Any, period: str) -> Any:
     """Print a forecast, what simpler ways would say, and what calibration notes; return the simpler ways."""
-    from funnelsim.forecast.planner import simpler_ways
-    from funnelsim.show.tables import print_forecast, show_table
+    from funnelsim.forecasting.situation import simpler_ways
+    from funnelsim.show.terminal import print_forecast, show_table
 
     if found.silent:
         typer.echo("No forecast, as the history is too thin.")
@@ -206,7 +206,7 @@ def _tell(place: Any, found: Any, period: str) -> Any:
 
 
 def _page(path: Path, place: Any, found: Any, period: str, ways: Any) -> None:
-    from funnelsim.forecast.planner import past_revenue
+    from funnelsim.forecasting.situation import past_revenue
     from funnelsim.pages import forecast_page
 
     forecast_page(path, place, found, past_revenue(place, period, 8), ways)

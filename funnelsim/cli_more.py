@@ -52,9 +52,9 @@ def compare(
     html: Html = None,
 ) -> None:
     """Compare scenarios from the same state, with the same luck and the same draws."""
-    from funnelsim.forecast.compare import compare as paired
-    from funnelsim.forecast.compare import lever_parts
-    from funnelsim.forecast.planner import under
+    from funnelsim.forecasting.compare import compare as paired
+    from funnelsim.forecasting.compare import lever_parts
+    from funnelsim.forecasting.situation import under
 
     refuse_unwritable(html)
     known = history_of(history, mapping, as_of, source, anonymise)
@@ -87,8 +87,8 @@ def budget(
     html: Html = None,
 ) -> None:
     """Say where the next euro should go, and how a budget is best split."""
-    from funnelsim.forecast.budget import best_budget, budget_rows, budget_words
-    from funnelsim.show.tables import show_table
+    from funnelsim.forecasting.budget import best_budget, budget_rows, budget_words
+    from funnelsim.show.terminal import show_table
 
     refuse_unwritable(html)
     known = history_of(history, mapping, as_of, source, anonymise)
@@ -114,11 +114,12 @@ def simulate(
     reps: Annotated[list[str] | None, typer.Option(help="another size of a pool: 'sales=12'")] = None,
 ) -> None:
     """Simulate a stated funnel and write its event log, itself a valid history."""
-    from funnelsim.forecast.export import mapping_text
-    from funnelsim.model.scenario import apply_scenario, read_scenario, with_sizes
+    from funnelsim.forecasting.outputs import mapping_text
+    from funnelsim.model.levers import apply_scenario, with_sizes
+    from funnelsim.model.scenario import read_scenario
     from funnelsim.model.stated import load_funnel
-    from funnelsim.simulate.record import write_log
-    from funnelsim.simulate.run import simulate as live
+    from funnelsim.simulation.record import write_log
+    from funnelsim.simulation.run import simulate as live
 
     refuse_unwritable(output)
     model = load_funnel(funnel)
@@ -150,8 +151,8 @@ def backtest(
     html: Html = None,
 ) -> None:
     """Forecast from past dates with what was known then, and score what was said."""
-    from funnelsim.forecast.backtest import backtest as rolled
-    from funnelsim.forecast.export import record_json
+    from funnelsim.forecasting.backtest import backtest as rolled
+    from funnelsim.forecasting.outputs import record_json
 
     refuse_unwritable(json, html)
     found = rolled(
@@ -176,22 +177,22 @@ def _pages() -> Any:
 
 def _show_record(found: Any, period: str) -> None:
     """Print the scores of all methods, skill against simpler ways, and how intervals kept their promise."""
-    from funnelsim.forecast.record import coverage, skill, summary
-    from funnelsim.show.tables import show_table
+    from funnelsim.forecasting.backtest import coverage_table, skill_table, summary
+    from funnelsim.show.terminal import show_table
 
     scores = summary(found.record)
     for measure, unit in (("revenue", f"revenue ({found.currency})"), ("wins", "wins")):
         mine = scores[scores["measure"] == measure].drop(columns="measure")
         show_table(mine, f"Record of {unit}, by {period}s ahead", kinds=SHARES)
-        gains = skill(found.record, measure=measure)
+        gains = skill_table(found.record, measure=measure)
         show_table(gains, f"Skill in {measure} against simpler ways, with its 90 % interval", kinds=SHARES)
-        kept = coverage(found.record, measure=measure)
+        kept = coverage_table(found.record, measure=measure)
         show_table(kept, f"Intervals of {measure}: promised, and kept", kinds=SHARES)
 
 
 def _show_comparison(table: Any, parts: Any, model: Any) -> None:
     """Print what each scenario changes, and what each of its levers brings."""
-    from funnelsim.show.tables import print_comparison, show_table
+    from funnelsim.show.terminal import print_comparison, show_table
 
     print_comparison(table, model.currency)
     if model.due is not None:

@@ -46,7 +46,7 @@ def history_of(
     anonymise: str | None = None,
 ) -> Any:
     """Return the history in a file or data base, as it was known on a day."""
-    from funnelsim.history.readers import read_history
+    from funnelsim.history.read import read_history
 
     return read_history(history, mapping=mapping, as_of=as_of, source=source, anonymise=anonymise)
 
@@ -60,8 +60,7 @@ def spend_of(path: Path | None) -> Any:
 
 def situation_of(known: Any, period: str, periods: int, spend: Path | None) -> Any:
     """Return where a company stands, unless its history is too thin for what is only numbers."""
-    from funnelsim.forecast.planner import situation
-    from funnelsim.forecast.thin import refuse_thin
+    from funnelsim.forecasting.situation import refuse_thin, situation
 
     place = situation(known, period=period, count=periods, spend=spend_of(spend))
     refuse_thin(place.history, place.periods)
@@ -70,8 +69,8 @@ def situation_of(known: Any, period: str, periods: int, spend: Path | None) -> A
 
 def by_parts(place: Any, found: Any, column: str | None) -> Any:
     """Print expected revenue by segment, channel, owner or stage, if asked, and return the table."""
-    from funnelsim.forecast.parts import revenue_by, wide
-    from funnelsim.show.tables import show_table
+    from funnelsim.forecasting.split import revenue_by, wide
+    from funnelsim.show.terminal import show_table
 
     if column is None or found.silent:
         return None

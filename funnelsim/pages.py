@@ -7,22 +7,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from funnelsim.calibrate.diagnostics import (
+from funnelsim.calibration.trust import (
+    Trust,
     dwell_times,
     findings,
-    fitted_incidence,
+    incidence_frame,
     thin_share,
+    trust_of,
     winner_ages,
 )
-from funnelsim.calibrate.evidence import Record, record_of
-from funnelsim.forecast.backtest import Backtest
-from funnelsim.forecast.budget import Budget, budget_rows, budget_words, last_day
-from funnelsim.forecast.forecast import Forecast, totals
-from funnelsim.forecast.planner import Situation
-from funnelsim.forecast.record import OURS, coverage, skill, summary
-from funnelsim.history.log import open_leads
+from funnelsim.forecasting.backtest import OURS, Backtest, coverage_table, skill_table, summary
+from funnelsim.forecasting.budget import Budget, budget_rows, budget_words, last_earning_day
+from funnelsim.forecasting.forecast import Forecast, totals
+from funnelsim.forecasting.situation import Situation
+from funnelsim.history.log import open_leads, quality_table
 from funnelsim.history.metrics import metrics
-from funnelsim.history.quality import quality_table
 from funnelsim.show import words
 from funnelsim.show.charts import (
     backtest_fan,
@@ -39,7 +38,7 @@ from funnelsim.show.charts import (
 )
 from funnelsim.show.charts import coverage as coverage_chart
 from funnelsim.show.charts import skill as skill_chart
-from funnelsim.show.report import Fact, Section, write_report
+from funnelsim.show.page import Fact, Section, write_report
 
 HORIZON = 90.0
 MOST_DEALS = 100
@@ -176,7 +175,7 @@ def budget_page(path: Path, found: Budget) -> None:
         sections,
         headline=budget_words(found),
         how_to_read=(
-            f"Money is spent for {found.days:.0f} days; what its leads earn until {last_day(found)} counts.",
+            f"Money is spent for {found.days:.0f} days; revenue until {last_earning_day(found)} counts.",
             "A lead that comes late is worth what it can still earn by that day.",
             "Back per extra euro: revenue that one more euro brings at this spend. It falls as spend grows.",
             "Gain: over the same total, split as today. Its interval holds what is not known, not luck.",
@@ -191,13 +190,13 @@ def backtest_page(path: Path, found: Backtest) -> None:
     sections = [Section("How to judge a forecast", table=summary(record), kinds=SCORES)]
     for measure in ("revenue", "wins"):
         mine = record[(record["measure"] == measure) & (record["method"] == OURS) & (record["step"] == 1)]
-        kept = coverage(record, measure=measure)
+        kept = coverage_table(record, measure=measure)
         sections += [
             Section(
                 f"{measure.capitalize()}: said and happened",
                 chart=backtest_fan(mine, found.currency, measure),
             ),
-            Section("Better than simpler ways?", chart=skill_chart(skill(record, measure=measure))),
+            Section("Better than simpler ways?", chart=skill_chart(skill_table(record, measure=measure))),
             Section("Do the intervals keep their promise?", chart=coverage_chart(kept[kept["step"] == 1])),
             Section("Do outcomes fall evenly?", chart=pit(mine)),
         ]
@@ -246,14 +245,14 @@ def _pipeline(place: Situation, currency: str) -> object:
     order = leads["stage"].map({stage: i for i, stage in enumerate(place.history.waits)})
     if leads.empty:
         return None
-    winners = winner_ages(place.history, record_of(place.history, place.model))
+    winners = winner_ages(place.history, trust_of(place.history, place.model))
     return open_ages(leads.iloc[order.argsort(kind="stable")], winners if len(winners) else None, currency)
 
 
 def _trust(place: Situation, found: Forecast) -> list[Section]:
     """Return the sections on whether the rates fit what was counted, and how long leads wait."""
-    record = record_of(place.history, place.model)
-    curves, said = fitted_incidence(record), findings(place.history, place.model, place.deals)
+    record = trust_of(place.history, place.model)
+    curves, said = incidence_frame(record), findings(place.history, place.model, place.deals)
     text = [sentence for sentence in said if sentence not in place.history.limits]
     share = _thin_part(found, place, record)
     if share > 0:
@@ -268,7 +267,7 @@ def _trust(place: Situation, found: Forecast) -> list[Section]:
     ]
 
 
-def _thin_part(found: Forecast, place: Situation, record: Record) -> float:
+def _thin_part(found: Forecast, place: Situation, record: Trust) -> float:
     """Return the share of the expected money (of the wins, without amounts) that rests on thin ages."""
     deals = found.deals.set_index("lead").reindex(place.deals.name)
     money, total = (

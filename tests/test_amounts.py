@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.amounts import currency_of, to_amounts
+from funnelsim.history.parse import currency_of, to_amounts
 
 
 @pytest.mark.parametrize(

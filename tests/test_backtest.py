@@ -9,9 +9,8 @@ from made_up import UNTIL, history
 from numpy.testing import assert_allclose
 
 from funnelsim.errors import FunnelError
-from funnelsim.forecast.backtest import backtest, origins, past_scales, snapshot
-from funnelsim.forecast.forecast import NAMES
-from funnelsim.forecast.record import OURS, SCALED, summary
+from funnelsim.forecasting.backtest import OURS, SCALED, backtest, origins, past_scales, snapshot, summary
+from funnelsim.forecasting.forecast import NAMES
 
 DATA = history(1500)
 RECORD = backtest(DATA, period="month", count=2, start="2025-07-01", draws=10, workers=1).record

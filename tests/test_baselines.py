@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import norm
 
-from funnelsim.forecast.baselines import (
+from funnelsim.forecasting.baselines import (
     NAMES,
     View,
     cohort_rates,

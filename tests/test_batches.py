@@ -4,15 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from funnelsim.calibrate.batches import batch_days, batch_sentences
-from funnelsim.calibrate.calibrate import calibrate
-from funnelsim.calibrate.evidence import Record, record_of
+from funnelsim.calibration.calibrate import calibrate
+from funnelsim.calibration.trust import Trust, batch_days, batch_sentences, trust_of
 from funnelsim.history.log import History
 
 UNTIL = pd.Timestamp("2026-01-01")
 
 
-def told(lost: np.ndarray, days: float) -> Record:
+def told(lost: np.ndarray, days: float) -> Trust:
     """Leads that come evenly over so many days; `lost` are the days on which they drop out, nan for never."""
     rng = np.random.default_rng(3)
     came = np.minimum(-days * rng.random(len(lost)), np.nan_to_num(lost) - 0.5)
@@ -28,7 +27,7 @@ def told(lost: np.ndarray, days: float) -> Record:
     leads = pd.DataFrame({"value": 1.0}, index=pd.Index(names, name="lead"))
     began = UNTIL - pd.Timedelta(days=days + 1)
     history = History(events, leads, UNTIL, ("Open",), ("Won",), ("Lost",), began)
-    return record_of(history, calibrate(history))
+    return trust_of(history, calibrate(history))
 
 
 def test_a_clean_up_is_found_and_said() -> None:

@@ -7,16 +7,23 @@ import pytest
 from numpy.testing import assert_allclose
 
 from funnelsim import read_history, sample_path, situation
-from funnelsim.calibrate.response import fit_saturation
+from funnelsim.calibration.response import fit_saturation
 from funnelsim.errors import FunnelError
-from funnelsim.forecast.budget import best_budget, budget_rows, budget_words, drawn_elasticities
-from funnelsim.forecast.channels import channel_quality, worth_of_channels
-from funnelsim.forecast.curves import Power, Saturation, best_split, saturation_through
+from funnelsim.forecasting.budget import (
+    Power,
+    Saturation,
+    best_budget,
+    best_split,
+    channel_quality,
+    drawn_elasticities,
+    saturation_through,
+    worth_of_channels,
+)
 from funnelsim.history.spend import read_spend
-from funnelsim.model.entries import Change, Spend
-from funnelsim.pages import budget_page
+from funnelsim.model.model import IntakeLever, Spend
+from funnelsim.pages import budget_page, budget_rows, budget_words
 from funnelsim.show import charts
-from funnelsim.show.renderer import heading
+from funnelsim.show.charts.theme import heading
 
 ANYTHING = np.array([np.inf, np.inf])
 
@@ -157,8 +164,8 @@ def test_a_late_lead_is_worth_what_it_can_still_earn(place):
 
 def test_value_per_lead_is_the_forecasts_own(place):
     """All channels, all days: with qualities taken out, worth adds up to the forecast's new leads."""
-    from funnelsim.calibrate.posterior import draw_rates
-    from funnelsim.forecast.intensity import intensities
+    from funnelsim.calibration.posterior import draw_rates
+    from funnelsim.forecasting.forecast import intensities
 
     names = tuple(sorted({cell.channel for cell in place.model.entries.cells}))
     rates = draw_rates(place.model, 3, np.random.default_rng(5))
@@ -186,7 +193,7 @@ def test_elasticities_are_drawn_within_reason():
 
 def test_a_scenarios_intake_is_counted(place, found):
     cells = tuple(i for i, cell in enumerate(place.model.entries.cells) if cell.channel == "email")
-    more = replace(place.model.entries, changes=(Change(cells, 0.0, np.inf, 2.0),))
+    more = replace(place.model.entries, changes=(IntakeLever(cells, 0.0, np.inf, 2.0),))
     doubled = best_budget(replace(place, model=replace(place.model, entries=more)), draws=40).table
     email = doubled["channel"] == "email"
     assert_allclose(doubled.loc[email, "return_now"], 2 * found.table.loc[email, "return_now"])

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from numpy.testing import assert_allclose
 
-from funnelsim.calibrate.calendar import win_calendar
-from funnelsim.model.calendar import Calendar, booking_factors, in_rush
+from funnelsim.calibration.shocks import win_calendar
+from funnelsim.model.model import Calendar, booking_factors, in_rush
 
 BEGAN, UNTIL = pd.Timestamp("2023-01-01"), pd.Timestamp("2026-01-01")
 DAYS = pd.date_range(BEGAN, UNTIL - pd.Timedelta(days=1))

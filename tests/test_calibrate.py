@@ -6,7 +6,7 @@ import pytest
 from made_up import UNTIL, history
 from numpy.testing import assert_allclose
 
-from funnelsim.calibrate.calibrate import calibrate, describe, group_names, pipeline
+from funnelsim.calibration.calibrate import calibrate, describe, group_names, pipeline
 from funnelsim.errors import FunnelError
 from funnelsim.history.log import History
 from funnelsim.model.store import same

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 from funnelsim.errors import FunnelError
-from funnelsim.show import charts, theme
-from funnelsim.show.charts_fan import bands, chance_of
-from funnelsim.show.renderer import VEGA, compiled, heading, render
+from funnelsim.show import charts
+from funnelsim.show.charts import theme
+from funnelsim.show.charts.fan import bands, chance_of
+from funnelsim.show.charts.theme import VEGA, compiled, heading, render
 
 LEVELS = ["0.01", "0.05", "0.10", "0.20", "0.25", "0.30", "0.40", "0.50", "0.60", "0.70", "0.75"]
 LEVELS += ["0.80", "0.90", "0.95", "0.99"]

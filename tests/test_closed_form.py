@@ -8,14 +8,12 @@ import pytest
 from scipy import stats
 
 from funnelsim.model.dwell import stated_rates
-from funnelsim.model.entries import Cell, Entries
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import Model, OpenDeals, nobody
+from funnelsim.model.model import Cell, Entries, Model, OpenDeals, Values, nobody
 from funnelsim.model.rates import constant_table
 from funnelsim.model.reps import Draw, Referral
-from funnelsim.model.values import Values
-from funnelsim.simulate.record import Run
-from funnelsim.simulate.run import period_sums, simulate
+from funnelsim.simulation.record import Run
+from funnelsim.simulation.run import period_sums, simulate
 
 ENDS = ("Won", "Lost")
 LONG = 20000.0

@@ -8,11 +8,11 @@ from numpy.testing import assert_allclose
 from test_forecast import DAY_0, QUARTERS, THREE, row, serial
 
 from funnelsim.errors import FunnelError
-from funnelsim.forecast.compare import _shapley_part, compare, expected_revenue, shapley, shared_luck
-from funnelsim.forecast.forecast import forecast
-from funnelsim.forecast.periods import days_of
-from funnelsim.model.levers import Change, RateLever, Scenario
-from funnelsim.model.scenario import apply_scenario
+from funnelsim.forecasting.compare import _shapley_part, compare, expected_revenue, shapley, shared_luck
+from funnelsim.forecasting.forecast import forecast
+from funnelsim.forecasting.periods import days_of
+from funnelsim.model.levers import Change, Scenario, apply_scenario
+from funnelsim.model.rates import RateLever
 
 EDGES = days_of(QUARTERS, DAY_0)
 MORE_WINS = Change("more wins", (RateLever("odds", 2, 0, 1.3, (0,)),))

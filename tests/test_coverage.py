@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from companies import Company, random_company
 
-from funnelsim.calibrate.calibrate import calibrate, pipeline
-from funnelsim.forecast.forecast import forecast
-from funnelsim.forecast.periods import Period
+from funnelsim.calibration.calibrate import calibrate, pipeline
+from funnelsim.forecasting.forecast import forecast
+from funnelsim.forecasting.periods import Period
 from funnelsim.model.model import Model, OpenDeals
 
 COMPANIES = 150

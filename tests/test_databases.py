@@ -8,7 +8,7 @@ import pytest
 
 from funnelsim.errors import FunnelError
 from funnelsim.history.log import spells
-from funnelsim.history.readers import read_history
+from funnelsim.history.read import read_history
 
 ROWS = [("a", "Lead", "2026-01-01"), ("a", "Won", "2026-01-05"), ("b", "Lead", "2026-01-02")]
 

@@ -9,20 +9,16 @@ from hotels import MIDDLE, NEAR, Truth, company, life, random_truth, stated, wit
 from numpy.testing import assert_allclose
 from scipy.linalg import expm
 
-from funnelsim.calibrate.calibrate import calibrate, pipeline
-from funnelsim.forecast.dated import dated, exponential, undated, with_dates
-from funnelsim.forecast.forecast import LEVELS, forecast, intensities, shaken
-from funnelsim.forecast.periods import periods_from
-from funnelsim.forecast.planner import forecast_situation, situation
-from funnelsim.forecast.scores import crps_quantiles
-from funnelsim.forecast.width import NAMES
+from funnelsim.calibration.calibrate import calibrate, pipeline
+from funnelsim.forecasting.by_date import by_dates, leads_without_dates, matrix_exponential, with_dates
+from funnelsim.forecasting.forecast import LEVELS, NAMES, forecast, intensities, shaken
+from funnelsim.forecasting.periods import periods_from
+from funnelsim.forecasting.scores import crps_quantiles
+from funnelsim.forecasting.situation import forecast_situation, situation
 from funnelsim.history.log import bookings
-from funnelsim.model.due import REACH, Due
-from funnelsim.model.entries import Cell, Entries, expected
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import Model, OpenDeals
+from funnelsim.model.model import REACH, Cell, Due, Entries, Model, OpenDeals, Values, expected
 from funnelsim.model.rates import Counts, constant_table
-from funnelsim.model.values import Values
 
 DAY_0 = pd.Timestamp("2026-01-01")
 HUGE = 1e10
@@ -62,7 +58,7 @@ def deals(*rows: tuple[int, float]) -> OpenDeals:
 
 def found(model: Model, some: OpenDeals, edges: list[float], draws: int = 3) -> tuple[np.ndarray, np.ndarray]:
     limits = np.array(edges)
-    made = dated(model, some, expected(model.entries, int(limits[-1])), limits, draws=draws, seed=1)
+    made = by_dates(model, some, expected(model.entries, int(limits[-1])), limits, draws=draws, seed=1)
     assert made is not None
     return made.chance.mean(axis=0), made.born.mean(axis=0)[0]
 
@@ -142,7 +138,7 @@ def test_a_spread_of_dropping_out_widens_but_hardly_moves() -> None:
     model = hotel(np.full((2, 3), 0.02), 0.0, (1.0, 1.0))
     assert model.due is not None
     model = replace(model, due=replace(model.due, spread=0.3))
-    made = dated(model, deals((1, 10.0)), np.zeros((1, 30)), np.array([0.0, 30.0]), draws=4000, seed=1)
+    made = by_dates(model, deals((1, 10.0)), np.zeros((1, 30)), np.array([0.0, 30.0]), draws=4000, seed=1)
     assert made is not None
     chance = made.chance[:, 0, 0]
     shape = 1 / 0.3**2
@@ -155,8 +151,8 @@ def test_a_spread_of_dropping_out_widens_but_hardly_moves() -> None:
 def test_without_a_clock_nothing_is_changed() -> None:
     model = replace(hotel(np.zeros((2, 3)), 0.0, (1.0, 1.0)), due=None)
     per_day, chance = np.ones((1, 3)), np.ones((1, 2, 1))
-    assert dated(model, deals((1, 1.0)), per_day, np.array([0.0, 3.0]), draws=1, seed=1) is None
-    assert undated(model, per_day) is per_day
+    assert by_dates(model, deals((1, 1.0)), per_day, np.array([0.0, 3.0]), draws=1, seed=1) is None
+    assert leads_without_dates(model, per_day) is per_day
     assert with_dates(chance, per_day, None) == (chance, per_day)
 
 
@@ -164,7 +160,7 @@ def test_exponentials_of_small_matrices() -> None:
     rng = np.random.default_rng(1)
     flow = rng.gamma(0.3, 10.0, (50, 4, 4))
     flow[:, range(4), range(4)] -= flow.sum(axis=2) + rng.random((50, 4))
-    assert_allclose(exponential(flow), expm(flow), atol=1e-10)
+    assert_allclose(matrix_exponential(flow), expm(flow), atol=1e-10)
 
 
 def test_the_true_process_is_met() -> None:

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.dates import day_first, to_moments
+from funnelsim.history.parse import day_first, to_moments
 
 MARCH = pd.Timestamp("2026-03-31")
 AFTERNOON = pd.Timestamp("2026-03-31 14:05")

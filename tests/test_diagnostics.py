@@ -8,14 +8,8 @@ from companies import random_company
 from numpy.testing import assert_allclose
 from test_evidence import beside, two_stages
 
-from funnelsim.calibrate.calibrate import calibrate, pipeline
-from funnelsim.calibrate.diagnostics import (
-    dwell_times,
-    findings,
-    fitted_incidence,
-    thin_share,
-    winner_ages,
-)
+from funnelsim.calibration.calibrate import calibrate, pipeline
+from funnelsim.calibration.trust import dwell_times, findings, incidence_frame, thin_share, winner_ages
 from funnelsim.history.log import spells
 from funnelsim.model.model import nobody
 from funnelsim.sample import sample_path
@@ -26,7 +20,7 @@ COMPANY = random_company(11).history
 
 def test_fitted_lies_on_counted_at_the_bin_edges() -> None:
     record = beside(two_stages(4, 3000))
-    curves = fitted_incidence(record)
+    curves = incidence_frame(record)
     edges = curves[curves["days"].isin([1.0, 3.0, 7.0, 14.0, 30.0, 60.0])]
     assert len(edges) == 5 + 6 + 6, "nobody stays in A for 60 days"
     assert (edges["fitted"] - edges["observed"]).abs().max() < 0.01
@@ -116,11 +110,11 @@ def test_a_history_of_three_leads_is_told_without_a_crash() -> None:
 
 
 def test_the_frames_can_be_drawn() -> None:
-    from funnelsim.history.readers import read_history
+    from funnelsim.history.read import read_history
 
     history = read_history(sample_path())
     record = beside(history)
     deals = pd.DataFrame({"stage": ["Proposal"], "age": [3.0], "zombie": [False]})
-    for chart in (incidence(fitted_incidence(record)), dwell(dwell_times(record)),
+    for chart in (incidence(incidence_frame(record)), dwell(dwell_times(record)),
                   open_ages(deals, winner_ages(history, record))):  # fmt: skip
         assert chart.to_dict()["config"]

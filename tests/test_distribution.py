@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.testing import assert_allclose
 
-from funnelsim.forecast.distribution import Lump, at_least, distributions, quantiles
+from funnelsim.forecasting.distribution import Lump, at_least, distributions, quantiles
 
 NO_COINS = (np.zeros(0), np.zeros((1, 0)))
 

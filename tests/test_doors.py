@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from funnelsim.errors import FunnelError
-from funnelsim.history import doors
-from funnelsim.history.doors import read_table, read_tables
+from funnelsim.history import tables as doors
+from funnelsim.history.tables import read_table, read_tables
 
 CELLS = [["lead", "stage", "at"], ["a", "Lead, first", "2026-01-01"], ["b", 'say "hi"', "2026-01-02"]]
 TEXT = 'lead,stage,at\na,"Lead, first",2026-01-01\nb,"say ""hi""",2026-01-02\n'

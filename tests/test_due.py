@@ -9,13 +9,21 @@ import pytest
 from hotels import Truth, company
 from numpy.testing import assert_allclose
 
-from funnelsim.calibrate.calibrate import calibrate, pipeline
-from funnelsim.calibrate.due import EDGES, coming, count_pieces, drop_out_spread, fit_due, outcomes
-from funnelsim.calibrate.exits import funnel_of
-from funnelsim.calibrate.pieces import Pieces, pieces_of
+from funnelsim.calibration.calibrate import calibrate, pipeline
+from funnelsim.calibration.counting import funnel_of
+from funnelsim.calibration.due import (
+    EDGES,
+    Pieces,
+    coming,
+    count_pieces,
+    drop_out_spread,
+    fit_due,
+    outcomes,
+    pieces_of,
+)
 from funnelsim.history.log import DAY, History, spells
-from funnelsim.model.due import REACH, Due
 from funnelsim.model.funnel import Funnel
+from funnelsim.model.model import REACH, Due
 from funnelsim.model.store import load_model, same, save_model
 
 FUNNEL = Funnel(

@@ -3,7 +3,7 @@
 import pytest
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.encodings import decode
+from funnelsim.history.tables import to_text
 
 SIMPLE = (
     "客户,阶段,日期,渠道\n甲公司,线索,2026-01-01,搜索\n乙公司,赢单,2026-01-02,展会\n丙公司,需求分析,,推荐\n"
@@ -15,7 +15,7 @@ WESTERN = "Name,Größe,Prénom,Coração\nMüller,groß,Élodie,São\nŒuvre,�
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 def test_unicode(encoding: str) -> None:
     plain = "lead,stage\n" + SIMPLE if encoding.startswith("utf-16-") else SIMPLE
-    assert decode(plain.encode(encoding), "x")[0].removeprefix("\ufeff") == plain
+    assert to_text(plain.encode(encoding), "x")[0].removeprefix("\ufeff") == plain
 
 
 @pytest.mark.parametrize(
@@ -28,15 +28,15 @@ def test_unicode(encoding: str) -> None:
     ],
 )
 def test_code_pages(text: str, encoding: str, name: str) -> None:
-    assert decode(text.encode(encoding), "x") == (text, name)
+    assert to_text(text.encode(encoding), "x") == (text, name)
 
 
 def test_a_stated_encoding_is_used_or_refused() -> None:
-    assert decode("é".encode("cp850"), "x", "cp850")[0] == "é"
+    assert to_text("é".encode("cp850"), "x", "cp850")[0] == "é"
     with pytest.raises(FunnelError, match=r"x.csv, row 2: not utf-8 text \(byte b'\\xff'\)"):
-        decode(b"a\n\xff", "x.csv", "utf-8")
+        to_text(b"a\n\xff", "x.csv", "utf-8")
     with pytest.raises(FunnelError, match="'utf-9' is no encoding"):
-        decode(b"a", "x.csv", "utf-9")
+        to_text(b"a", "x.csv", "utf-9")
 
 
 @pytest.mark.parametrize(
@@ -44,4 +44,4 @@ def test_a_stated_encoding_is_used_or_refused() -> None:
 )
 def test_binary_data_is_refused(data: bytes) -> None:
     with pytest.raises(FunnelError, match="holds binary data"):
-        decode(data, "x.csv")
+        to_text(data, "x.csv")

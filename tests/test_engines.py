@@ -7,13 +7,11 @@ import pandas as pd
 import pytest
 
 from funnelsim.errors import FunnelError
-from funnelsim.model.entries import Cell, Entries
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import Model, OpenDeals
+from funnelsim.model.model import Cell, Entries, Model, OpenDeals, Values
 from funnelsim.model.rates import constant_table
-from funnelsim.model.values import Values
-from funnelsim.simulate.record import write_log
-from funnelsim.simulate.run import period_sums, simulate
+from funnelsim.simulation.record import write_log
+from funnelsim.simulation.run import period_sums, simulate
 
 ENGINES = ("compiled", "simpy")
 # A stage that nobody leaves before its fixed day, and everybody within a millionth of a day after it.

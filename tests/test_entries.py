@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from numpy.testing import assert_allclose
 
-from funnelsim.calibrate.entries import PATH_DAYS, expected_path, fit_entries, weekday_pattern
-from funnelsim.model.entries import Cell, expected
+from funnelsim.calibration.intake import PATH_DAYS, expected_path, fit_entries, weekday_pattern
+from funnelsim.model.model import Cell, expected
 
 
 def leads(days: np.ndarray, **columns: object) -> pd.DataFrame:

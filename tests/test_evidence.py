@@ -6,14 +6,14 @@ import pytest
 from companies import random_company
 from numpy.testing import assert_allclose
 
-from funnelsim.calibrate.calibrate import calibrate
-from funnelsim.calibrate.evidence import (
+from funnelsim.calibration.calibrate import calibrate
+from funnelsim.calibration.trust import (
     SLICINGS,
-    Record,
+    Trust,
     observed_expected,
     past_visits,
     previous_dwell,
-    record_of,
+    trust_of,
 )
 from funnelsim.errors import FunnelError
 from funnelsim.history.log import History
@@ -23,8 +23,8 @@ UNTIL = pd.Timestamp("2026-01-01")
 COMPANY = random_company(11).history
 
 
-def beside(history: History, **wishes: object) -> Record:
-    return record_of(history, calibrate(history, half_life=np.inf, **wishes))
+def beside(history: History, **wishes: object) -> Trust:
+    return trust_of(history, calibrate(history, half_life=np.inf, **wishes))
 
 
 def two_stages(seed: int, leads: int, memory: float = 0.0) -> History:
@@ -123,7 +123,7 @@ def test_what_cannot_be_asked() -> None:
     with pytest.raises(FunnelError, match="slices by 'moth' are unknown; did you mean 'month'"):
         observed_expected(record, "moth")
     with pytest.raises(FunnelError, match="was stated, not fitted"):
-        record_of(COMPANY, load_funnel("sales_funnel_5"))
+        trust_of(COMPANY, load_funnel("sales_funnel_5"))
 
 
 def test_leavers_at_the_edge_of_a_bin_were_at_risk() -> None:

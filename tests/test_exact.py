@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from funnelsim.forecast.exact import at_ages, chances, from_entries
+from funnelsim.forecasting.exact import at_ages, chances, from_entries
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.rates import RateTable, constant_table
 

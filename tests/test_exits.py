@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from funnelsim.calibrate.exits import count_exits, count_visits, funnel_of, group_numbers, visits_of
+from funnelsim.calibration.counting import count_exits, count_visits, funnel_of, group_numbers, visits_of
 from funnelsim.errors import FunnelError
 from funnelsim.model.funnel import Funnel
 

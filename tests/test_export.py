@@ -9,7 +9,7 @@ import pytest
 from funnelsim.errors import FunnelError
 from funnelsim.history.export import harmless, process_log, tidy_log, write_table
 from funnelsim.history.log import History, bookings, open_leads, spells
-from funnelsim.history.readers import read_history
+from funnelsim.history.read import read_history
 
 ROWS = [
     ("a", "Lead", "2026-01-01 10:00:00.250", "web", 100.0),

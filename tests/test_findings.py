@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from funnelsim.calibrate.calibrate import calibrate
-from funnelsim.calibrate.findings import exit_shares, fitted_and_observed, group_factors
+from funnelsim.calibration.calibrate import calibrate
+from funnelsim.calibration.trust import exit_shares, fitted_and_observed, group_factors
 from funnelsim.errors import FunnelError
 from funnelsim.history.log import History, spells
-from funnelsim.history.readers import read_history
+from funnelsim.history.read import read_history
 from funnelsim.model.model import Model
 from funnelsim.sample import sample_path
 

@@ -18,9 +18,9 @@ FLOORS = {
     "history": 2,
     "show": 2,
     "sample": 2,
-    "calibrate": 3,
-    "simulate": 3,
-    "forecast": 4,
+    "calibration": 3,
+    "simulation": 3,
+    "forecasting": 4,
     "pages": 5,
     "cli_parts": 5,
     "cli_more": 6,
@@ -30,12 +30,12 @@ FLOORS = {
 }
 # Module prefixes, below funnelsim, that may import the library.
 KNOWN_TO = {
-    "simpy": ("simulate.simpy_engine", "simulate.team"),
+    "simpy": ("simulation.simpy_engine",),
     "altair": ("show",),
     "vl_convert": ("show",),
     "yaml": ("files",),
-    "statsmodels": ("calibrate", "forecast.baselines"),
-    "numba": ("simulate", "forecast.exact", "forecast.distribution"),
+    "statsmodels": ("calibration", "forecasting.baselines"),
+    "numba": ("simulation", "forecasting.exact", "forecasting.distribution"),
     "typer": ("cli",),
 }
 # Slow to import: not before they are used, so that `funnelsim --help` answers at once.
@@ -107,11 +107,11 @@ def test_a_slow_library_is_found():
     [
         ("model.rates", "from funnelsim.history.log import History"),
         ("history.log", "import funnelsim.model.rates"),
-        ("show.charts", "from funnelsim.forecast.forecast import Forecast"),
+        ("show.charts", "from funnelsim.forecasting.forecast import Forecast"),
         ("errors", "from funnelsim.files import read_yaml"),
-        ("simulate.run", "def f():\n    from funnelsim.calibrate.exits import count"),
-        ("simulate.compiled", "import simpy"),
-        ("forecast.forecast", "import numba"),
+        ("simulation.run", "def f():\n    from funnelsim.calibration.counting import count"),
+        ("simulation.compiled", "import simpy"),
+        ("forecasting.forecast", "import numba"),
         ("model.stated", "import yaml"),
         ("model.rates", "from . import entries"),
     ],
@@ -123,10 +123,10 @@ def test_a_wrong_import_is_found(module, source):
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("forecast.exact", "import numba\nfrom funnelsim.model.rates import RateTable"),
-        ("forecast.exact_pass", "from numba import njit"),
-        ("calibrate.exits", "import numpy as np\nfrom funnelsim.errors import FunnelError"),
-        ("calibrate.exits", "from funnelsim.calibrate.entries import fit"),
+        ("forecasting.exact", "import numba\nfrom funnelsim.model.rates import RateTable"),
+        ("forecasting.exact_pass", "from numba import njit"),
+        ("calibration.counting", "import numpy as np\nfrom funnelsim.errors import FunnelError"),
+        ("calibration.counting", "from funnelsim.calibration.intake import fit"),
     ],
 )
 def test_a_right_import_is_let_pass(module, source):
@@ -136,4 +136,4 @@ def test_a_right_import_is_let_pass(module, source):
 def test_floors_name_every_room():
     rooms = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES}
     assert rooms <= set(FLOORS)
-    assert {"model", "history", "simulate"} <= rooms
+    assert {"model", "history", "simulation"} <= rooms

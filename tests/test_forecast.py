@@ -9,15 +9,12 @@ import pytest
 from numpy.testing import assert_allclose
 
 from funnelsim.errors import FunnelError
-from funnelsim.forecast.export import as_json, deals_csv, write_deals
-from funnelsim.forecast.forecast import NAMES, Forecast, amounts, forecast, totals
-from funnelsim.forecast.intensity import Intensity, shaken
-from funnelsim.forecast.periods import periods_from
-from funnelsim.model.entries import Cell, Entries
+from funnelsim.forecasting.forecast import NAMES, Forecast, Intensity, forecast, shaken, totals
+from funnelsim.forecasting.outputs import as_json, deals_csv, write_deals
+from funnelsim.forecasting.periods import periods_from
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import Model, OpenDeals, nobody
+from funnelsim.model.model import Cell, Entries, Model, OpenDeals, Values, amounts, nobody
 from funnelsim.model.rates import constant_table
-from funnelsim.model.values import Values
 
 DAY_0 = pd.Timestamp("2026-01-01")
 QUARTERS = periods_from(DAY_0, "quarter", 3)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from funnelsim.errors import FunnelError
 from funnelsim.history.log import History, bookings, open_leads, spells
-from funnelsim.history.readers import read_history
+from funnelsim.history.read import read_history
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose
 from statsmodels.duration.survfunc import CumIncidenceRight
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.incidence import Cohort, aalen_johansen, first_passage, stage_incidence
-from funnelsim.history.readers import read_history
+from funnelsim.history.metrics import Cohort, aalen_johansen, first_passage, stage_incidence
+from funnelsim.history.read import read_history
 
 
 def random_cohort(late: bool) -> Cohort:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from funnelsim.calibrate.intake import LARGEST_ERROR, outlook, seasonal_factors, smoothing
+from funnelsim.calibration.intake import LARGEST_ERROR, outlook, seasonal_factors, smoothing
 
 
 def seasonal(blocks: int, season: int = 13) -> np.ndarray:

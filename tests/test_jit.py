@@ -7,7 +7,7 @@ import numba
 import pytest
 from numba.core import event
 
-from funnelsim.simulate.jit import Notice
+from funnelsim.simulation.jit import Notice
 
 
 class Terminal(io.StringIO):

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from funnelsim.calibrate import large
-from funnelsim.calibrate.calibrate import calibrate, pipeline
-from funnelsim.calibrate.large import calibrate_large
+from funnelsim.calibration import parts as large
+from funnelsim.calibration.calibrate import calibrate, pipeline
+from funnelsim.calibration.parts import calibrate_large
 from funnelsim.cli import app
 from funnelsim.errors import FunnelError
-from funnelsim.history.readers import read_history
+from funnelsim.history.read import read_history
 from funnelsim.history.spend import read_spend
 from funnelsim.model.model import Model, OpenDeals
 from funnelsim.model.store import load_model

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
-from funnelsim.model.levers import RateLever, era_rates, era_speed, era_starts, table_under
-from funnelsim.model.rates import constant_table
+from funnelsim.model.rates import RateLever, constant_table, era_rates, era_speed, era_starts, table_under
 
 Floats = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.log import History, bookings, moment, open_leads, spells
+from funnelsim.history.log import History, as_of_moment, bookings, open_leads, spells
 
 # a: Lead 1 Jan, Offer 5 Jan, Won 10 Jan.            b: Offer 2 Jan, Lost 3 Jan, Offer again 8 Jan, open.
 # c: Lead 1 Jan noon, open.     d: Lead 9 Jan, back and forth on 9 Jan, Won the same second.
@@ -145,11 +145,13 @@ def test_visits_are_worked_out_once_and_no_caller_can_spoil_them() -> None:
 
 
 def test_moments() -> None:
-    assert moment("2026-03-31") == moment(datetime.date(2026, 3, 31)) == pd.Timestamp("2026-04-01")
-    assert moment("2026-03-31T23:00:00+02:00") == pd.Timestamp("2026-03-31 21:00")
-    assert moment(pd.Timestamp("2026-03-31")) == pd.Timestamp("2026-03-31")
+    assert (
+        as_of_moment("2026-03-31") == as_of_moment(datetime.date(2026, 3, 31)) == pd.Timestamp("2026-04-01")
+    )
+    assert as_of_moment("2026-03-31T23:00:00+02:00") == pd.Timestamp("2026-03-31 21:00")
+    assert as_of_moment(pd.Timestamp("2026-03-31")) == pd.Timestamp("2026-03-31")
     with pytest.raises(FunnelError, match=r"'31\.3\.2026' is no date"):
-        moment("31.3.2026")
+        as_of_moment("31.3.2026")
     with pytest.raises(FunnelError, match="known only until 2026-01-11"):
         history().as_of("2026-02-01")
 

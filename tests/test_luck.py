@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from funnelsim.errors import FunnelError
-from funnelsim.simulate import luck
+from funnelsim.simulation import luck
 
 ONES = 0xFFFFFFFF
 
@@ -70,9 +70,9 @@ def test_neighbours_are_uniform_and_uncorrelated(axis):
 def test_exponential_is_the_logarithm_to_the_last_bit_or_two():
     words = np.random.default_rng(1).integers(0, 2**64, 5000, dtype=np.uint64)
     number = ((words >> np.uint64(12)).astype(float) + 0.5) / 2**52
-    found = np.array([luck.exponential(word) for word in words])
+    found = np.array([luck.unit_exponential(word) for word in words])
     np.testing.assert_allclose(found, -np.log(number), rtol=4e-16)
-    assert luck.exponential(np.uint64(2**64 - 1)) > 0
+    assert luck.unit_exponential(np.uint64(2**64 - 1)) > 0
 
 
 def test_moments_on_the_grid_add_without_rounding():
@@ -114,7 +114,7 @@ def test_shock_has_mean_one_and_the_stated_spread():
 
 
 def test_identities_do_not_collide_and_tell_their_kind():
-    names = luck.open_leads(np.array([f"deal {i}" for i in range(500)], dtype=object)).tolist()
+    names = luck.open_lead_numbers(np.array([f"deal {i}" for i in range(500)], dtype=object)).tolist()
     born = [int(luck.born_lead(c, d, k)) for c in range(5) for d in range(10) for k in range(10)]
     paths = [(v, r, k) for v in range(2) for r in range(2) for k in range(2)]
     kinder = [int(luck.referred_lead(np.uint64(lead), *path)) for lead in born for path in paths]
@@ -126,4 +126,4 @@ def test_identities_do_not_collide_and_tell_their_kind():
 
 def test_two_deals_of_one_name_are_refused():
     with pytest.raises(FunnelError, match="'Acme' is listed twice"):
-        luck.open_leads(np.array(["Acme", "Bolt", "Acme"], dtype=object))
+        luck.open_lead_numbers(np.array(["Acme", "Bolt", "Acme"], dtype=object))

@@ -7,7 +7,7 @@ import pytest
 
 from funnelsim.errors import FunnelError
 from funnelsim.history.log import History, bookings, open_leads
-from funnelsim.history.readers import read_history
+from funnelsim.history.read import read_history
 
 TABLE = pd.DataFrame(
     [

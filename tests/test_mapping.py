@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.mapping import read_said, stated
+from funnelsim.history.mapping_file import read_said, stated
 
 
 def test_stages_may_be_renamed_listed_or_all() -> None:

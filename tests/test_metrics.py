@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 
 from funnelsim.errors import FunnelError
 from funnelsim.history.metrics import metrics
-from funnelsim.history.readers import read_history
+from funnelsim.history.read import read_history
 
 # Seen until day 40. a is won on day 10, b lost on day 5, c goes on but is open, d enters at the offer
 # and is won on day 30 (28 days later), e came on day 35 and is open.

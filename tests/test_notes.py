@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from made_up import UNTIL, history
 
-from funnelsim.calibrate.calibrate import calibrate, describe, pipeline
-from funnelsim.forecast.money import valued
+from funnelsim.calibration.calibrate import calibrate, describe, pipeline
+from funnelsim.history.log import valued
 from funnelsim.history.metrics import metrics
-from funnelsim.history.readers import read_history
+from funnelsim.history.read import read_history
 
 DATA = history(300)
 

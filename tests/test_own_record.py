@@ -11,12 +11,11 @@ from made_up import UNTIL, history
 from numpy.testing import assert_allclose
 from test_cli import run
 
-from funnelsim.forecast.backtest import past_scales
-from funnelsim.forecast.forecast import NAMES
-from funnelsim.forecast.own_record import by_own_record, words_of
-from funnelsim.forecast.planner import forecast_situation, situation
+from funnelsim.forecasting.backtest import by_own_record, past_scales, words_of
+from funnelsim.forecasting.forecast import NAMES
+from funnelsim.forecasting.situation import forecast_situation, situation
 from funnelsim.history.export import tidy_log, write_table
-from funnelsim.history.readers import read_history
+from funnelsim.history.read import read_history
 
 DATA = history(900)
 PLACE = situation(DATA, period="month", count=2)

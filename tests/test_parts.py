@@ -8,10 +8,10 @@ from typer.testing import CliRunner
 
 from funnelsim.cli import app
 from funnelsim.errors import FunnelError
-from funnelsim.forecast.forecast import Forecast
-from funnelsim.forecast.parts import COLUMNS, UNBORN, revenue_by, wide
-from funnelsim.forecast.planner import Situation, forecast_situation, situation
-from funnelsim.history.readers import read_history
+from funnelsim.forecasting.forecast import Forecast
+from funnelsim.forecasting.situation import Situation, forecast_situation, situation
+from funnelsim.forecasting.split import COLUMNS, UNBORN, revenue_by, wide
+from funnelsim.history.read import read_history
 from funnelsim.sample import sample_path
 
 

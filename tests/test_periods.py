@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from funnelsim.errors import FunnelError
-from funnelsim.forecast.periods import days_of, past_periods, periods_from
+from funnelsim.forecasting.periods import days_of, past_periods, periods_from
 
 
 def test_the_first_period_holds_the_moment() -> None:

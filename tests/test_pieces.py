@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from numpy.testing import assert_allclose
 
-from funnelsim.calibrate.exits import funnel_of
-from funnelsim.calibrate.pieces import Pieces, known_dates, pieces_of
+from funnelsim.calibration.counting import funnel_of
+from funnelsim.calibration.due import Pieces, known_dates, pieces_of
 from funnelsim.history.log import DAY, History, spells
 
 UNTIL = pd.Timestamp("2026-03-01")

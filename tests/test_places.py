@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.places import guess_ends, guess_order, last_word, plain
-from funnelsim.history.readers import read_history
+from funnelsim.history.assemble import guess_ends, guess_order, last_word, plain
+from funnelsim.history.read import read_history
 
 
 def events(*lives: str) -> pd.DataFrame:

@@ -8,8 +8,8 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.special import gammaln
 
-from funnelsim.calibrate.exits import count_exits
-from funnelsim.calibrate.posterior import (
+from funnelsim.calibration.counting import count_exits
+from funnelsim.calibration.posterior import (
     STRENGTHS,
     draw_counts,
     draw_rates,
@@ -18,12 +18,9 @@ from funnelsim.calibrate.posterior import (
     strength,
     table_of,
 )
-from funnelsim.model.entries import Cell, Entries
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.levers import RateLever, table_under
-from funnelsim.model.model import Model
-from funnelsim.model.rates import Counts
-from funnelsim.model.values import Values
+from funnelsim.model.model import Cell, Entries, Model, Values
+from funnelsim.model.rates import Counts, RateLever, table_under
 
 ONE = Funnel("one", ("Open",), ("Won", "Lost"), (("Won", "Lost"),), {"Won": 1.0})
 TWO = Funnel("two", ("Lead", "Offer"), ("Won", "Lost"), (("Offer",), ("Won", "Lost")), {"Won": 1.0})

@@ -15,7 +15,7 @@ import pytest
 
 from funnelsim.errors import FunnelError
 from funnelsim.history.log import History, bookings, open_leads, spells
-from funnelsim.history.readers import read_history
+from funnelsim.history.read import read_history
 
 CSV = """lead,stage,at,channel,value
 a,Inquiry,2026-01-01T08:00:00Z,web,100.00

@@ -5,7 +5,7 @@ import pytest
 
 from funnelsim.errors import FunnelError
 from funnelsim.history.log import History, spells
-from funnelsim.history.readers import read_history
+from funnelsim.history.read import read_history
 
 FRAME = pd.DataFrame(
     [

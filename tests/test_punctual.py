@@ -8,12 +8,12 @@ import pytest
 from companies import random_company
 from hotels import company
 
-from funnelsim.calibrate.calibrate import calibrate, pipeline
-from funnelsim.calibrate.diagnostics import findings
-from funnelsim.calibrate.punctual import Evidence, date_words, due_days, evidence, has_dates, why_not
+from funnelsim.calibration.calibrate import calibrate, pipeline
+from funnelsim.calibration.due import Punctuality, date_words, due_days, has_dates, punctuality, why_not
+from funnelsim.calibration.trust import findings
 from funnelsim.history.log import DAY, History
 
-HOTEL = Evidence(
+HOTEL = Punctuality(
     wins=3204, near=3076, waiting=400, overdue=1, losses=900, on_date=200, after=20, followed=False
 )
 
@@ -66,7 +66,7 @@ def test_a_date_of_closing_taken_for_an_expected_one_is_found_out() -> None:
     ended = history.events.loc[history.events["stage"].isin(["Won", "Lost"]).to_numpy(), "lead"]
     known = history.leads["expected_close"].where(history.leads.index.isin(ended))
     taken = replace(history, leads=history.leads.assign(expected_close=known))
-    assert why_not(evidence(taken)) == "only 0 open deals have one"
+    assert why_not(punctuality(taken)) == "only 0 open deals have one"
 
 
 def test_overdue_deals_once_cleaned_up_do_not_hide_losses_after_the_date() -> None:
@@ -77,7 +77,7 @@ def test_overdue_deals_once_cleaned_up_do_not_hide_losses_after_the_date() -> No
 def test_a_hotel_is_believed_and_said_to_be() -> None:
     history, _ = company(1)
     assert has_dates(history)
-    found = evidence(history)
+    found = punctuality(history)
     assert not why_not(found)
     model = calibrate(history)
     assert model.due is not None
@@ -137,8 +137,8 @@ def test_hits_are_judged_by_what_was_known_a_week_before() -> None:
         )
         updates = pd.concat([stated, eve]).sort_values("at", kind="stable")
         updates = updates.astype({"lead": "str", "at": "datetime64[us]", "expected_close": "datetime64[us]"})
-        found = evidence(replace(history, updates=updates))
-        others = evidence(history).near - len(set(long) & _near(history))
+        found = punctuality(replace(history, updates=updates))
+        others = punctuality(history).near - len(set(long) & _near(history))
         assert found.followed
         assert found.near == others + near
 
@@ -149,8 +149,8 @@ def test_a_date_stated_on_coming_in_counts_for_those_who_win_within_the_week() -
     stated = {"lead": came.index, "at": came.to_numpy(), "expected_close": history.leads["expected_close"]}
     updates = pd.DataFrame(stated).reset_index(drop=True).sort_values("at", kind="stable")
     updates = updates.astype({"lead": "str", "at": "datetime64[us]", "expected_close": "datetime64[us]"})
-    found = evidence(replace(history, updates=updates))
-    assert found == replace(evidence(history), followed=True)
+    found = punctuality(replace(history, updates=updates))
+    assert found == replace(punctuality(history), followed=True)
 
 
 def _near(history: History) -> set[str]:

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from funnelsim.history.quality import quality_table
-from funnelsim.history.readers import read_history
+from funnelsim.history.log import quality_table
+from funnelsim.history.read import read_history
 
 ROWS = [
     ("skips", "A", "2026-01-01"),

@@ -8,13 +8,11 @@ import pandas as pd
 import pytest
 
 from funnelsim.errors import FunnelError
-from funnelsim.model.entries import Cell, Entries
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import Model
+from funnelsim.model.model import Cell, Entries, Model, Values
 from funnelsim.model.rates import constant_table
 from funnelsim.model.reps import Draw, Pool, Work
-from funnelsim.model.values import Values
-from funnelsim.simulate.run import simulate
+from funnelsim.simulation.run import simulate
 
 ENGINES = ("compiled", "simpy")
 ALWAYS = np.array([-np.inf])

@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.log import History, bookings, open_leads, spells
-from funnelsim.history.quality import quality_table
-from funnelsim.history.readers import read_history
+from funnelsim.history.log import History, bookings, open_leads, quality_table, spells
+from funnelsim.history.read import read_history
 
 MAPS = Path(__file__).parent / "maps"
 TIDY = """lead,stage,at,channel,segment,owner,value

@@ -60,7 +60,7 @@ def test_every_notebook_is_in_the_table_and_the_other_way_round():
 def test_the_mapping_and_the_scenario_shown_are_read(tmp_path):
     from test_scenario import company
 
-    from funnelsim.history.mapping import read_said, stated
+    from funnelsim.history.mapping_file import read_said, stated
     from funnelsim.model.scenario import read_scenario
 
     (tmp_path / "map.yaml").write_text(block("yaml", 0), encoding="utf-8")

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 from numpy.testing import assert_allclose
 
-from funnelsim.calibrate.exits import Visits, count_exits, count_visits, visits_of
-from funnelsim.calibrate.posterior import draw_counts, posterior_table
-from funnelsim.calibrate.shocks import win_level, wins_before_the_first
+from funnelsim.calibration.counting import Visits, count_exits, count_visits, visits_of
+from funnelsim.calibration.posterior import draw_counts, posterior_table
+from funnelsim.calibration.shocks import win_level, wins_before_the_first
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.rates import Counts
 
@@ -170,12 +170,12 @@ def test_a_lasting_fall_of_wins_is_followed_and_is_no_shock() -> None:
 
 
 def test_incidence_of_the_fit_is_that_of_the_truth() -> None:
-    from funnelsim.calibrate.incidence import incidence
+    from funnelsim.calibration.trust import model_incidence
 
     first = SPELLS[SPELLS["segment"] == "s0"]
     rate = posterior_table(count_exits(first, FUNNEL, bins=BINS), FUNNEL)[0]
     ages = np.array([2.0, 10, 30, 90])
     for stage in range(2):
-        fitted, known = (incidence(BINS, table[stage], ages).left for table in (rate, TRUTH))
+        fitted, known = (model_incidence(BINS, table[stage], ages).left for table in (rate, TRUTH))
         number = (first["stage"] == FUNNEL.stages[stage]).sum()
         assert_allclose(fitted, known, atol=4 * 0.5 / np.sqrt(number))

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from funnelsim.calibrate.calibrate import calibrate, pipeline
-from funnelsim.calibrate.evidence import Record, expected_leavers, record_of
-from funnelsim.calibrate.posterior import draw_rates
-from funnelsim.calibrate.response import fit_response
-from funnelsim.forecast.exact import at_ages, chances
+from funnelsim.calibration.calibrate import calibrate, pipeline
+from funnelsim.calibration.posterior import draw_rates
+from funnelsim.calibration.response import fit_response
+from funnelsim.calibration.trust import Trust, expected_leavers, trust_of
+from funnelsim.forecasting.exact import at_ages, chances
 from funnelsim.history.log import History, bookings
-from funnelsim.history.readers import read_history
+from funnelsim.history.read import read_history
 from funnelsim.history.spend import read_spend
 from funnelsim.model.model import Model
 from funnelsim.model.rates import constant_table
@@ -38,8 +38,8 @@ def model(history: History) -> Model:
 
 
 @pytest.fixture(scope="module")
-def record(history: History, model: Model) -> Record:
-    return record_of(history, model)
+def record(history: History, model: Model) -> Trust:
+    return trust_of(history, model)
 
 
 def true_rates(truth: dict, model: Model) -> np.ndarray:
@@ -52,7 +52,7 @@ def true_rates(truth: dict, model: Model) -> np.ndarray:
     return rate
 
 
-def test_leavers_are_as_many_as_the_true_rates_expect(truth: dict, model: Model, record: Record) -> None:
+def test_leavers_are_as_many_as_the_true_rates_expect(truth: dict, model: Model, record: Trust) -> None:
     """In every cell of segment, stage, exit and age with 20 expected leavers, and in their sum of squares."""
     expected = expected_leavers(record.counts, true_rates(truth, model))
     enough = expected >= FEW
@@ -73,7 +73,7 @@ def test_fitted_rates_are_within_their_posterior(truth: dict, model: Model) -> N
     assert abs(z).max() < 4
 
 
-def test_another_truth_is_found_out(truth: dict, model: Model, record: Record) -> None:
+def test_another_truth_is_found_out(truth: dict, model: Model, record: Trust) -> None:
     """The planted fault: small companies take the rates of large ones, or all leave a tenth slower."""
     expected = expected_leavers(record.counts, 0.9 * true_rates(truth, model))
     total = record.counts.events.sum(axis=(2, 3)), expected.sum(axis=(2, 3))
@@ -82,7 +82,7 @@ def test_another_truth_is_found_out(truth: dict, model: Model, record: Record) -
     assert abs((record.counts.events.sum() - swapped.sum()) / np.sqrt(swapped.sum())) > 4
 
 
-def test_ways_in_are_taken_as_often_as_truth_says(truth: dict, record: Record) -> None:
+def test_ways_in_are_taken_as_often_as_truth_says(truth: dict, record: Trust) -> None:
     frame = record.frame
     first = frame[frame["entry"].to_numpy() & ~frame["reopened"].to_numpy()]
     for segment, shares in truth["starts"].items():

@@ -8,7 +8,7 @@ import zlib
 import altair as alt
 import vl_convert
 
-from funnelsim.show.renderer import png, squeezed, svg, vegalite_version
+from funnelsim.show.charts.theme import png, squeezed, svg, vegalite_version
 
 SPEC = (
     alt.Chart(alt.Data(values=[{"a": 1, "b": "提案"}, {"a": 2, "b": "<b>"}]))

@@ -7,10 +7,9 @@ from test_step import one_stage
 
 from funnelsim.errors import FunnelError
 from funnelsim.model.model import OpenDeals
-from funnelsim.simulate import replicate as module
-from funnelsim.simulate.record import Sums
-from funnelsim.simulate.replicate import half_width, replicate
-from funnelsim.simulate.run import period_sums
+from funnelsim.simulation import run as module
+from funnelsim.simulation.record import Sums
+from funnelsim.simulation.run import half_width, period_sums, replicate
 
 
 def deals(count: int = 40):

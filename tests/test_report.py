@@ -10,7 +10,7 @@ import pytest
 
 from funnelsim.errors import FunnelError
 from funnelsim.show.charts import weights
-from funnelsim.show.report import Fact, Section, embedded, page_script, write_report
+from funnelsim.show.page import Fact, Section, embedded, page_script, write_report
 
 NASTY = '</script><img src=x onerror="alert(1)">&<b>提案'
 VOID = {"meta", "img", "input", "link", "br"}

@@ -9,8 +9,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from funnelsim import read_history, sample_path
-from funnelsim.calibrate.calibrate import calibrate
-from funnelsim.calibrate.response import (
+from funnelsim.calibration.calibrate import calibrate
+from funnelsim.calibration.response import (
     NOTHING,
     PRIOR,
     PRIOR_ERROR,
@@ -21,8 +21,9 @@ from funnelsim.calibrate.response import (
 )
 from funnelsim.errors import FunnelError
 from funnelsim.history.spend import read_spend, spent_per_day
-from funnelsim.model.entries import Spend, expected
-from funnelsim.model.scenario import apply_scenario, read_scenario
+from funnelsim.model.levers import apply_scenario
+from funnelsim.model.model import Spend, expected
+from funnelsim.model.scenario import read_scenario
 from funnelsim.model.store import load_model, save_model
 
 

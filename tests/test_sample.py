@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import json
 
+import company
+import lives
+import make
 import numpy as np
 import pandas as pd
 import pytest
 
 from funnelsim.model.rates import DEFAULT_BINS
-from funnelsim.sample import company, lives, make, sample_path
+from funnelsim.sample import sample_path
 
 AS_OF = pd.Timestamp(company.AS_OF) + pd.Timedelta(days=1)
 

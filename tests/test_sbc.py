@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from scipy.stats import chisquare
 
-from funnelsim.calibrate.exits import Visits, count_visits, visits_of
-from funnelsim.calibrate.posterior import draw_counts
-from funnelsim.forecast.exact import chances
+from funnelsim.calibration.counting import Visits, count_visits, visits_of
+from funnelsim.calibration.posterior import draw_counts
+from funnelsim.forecasting.exact import chances
 from funnelsim.history.log import History, spells
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.rates import constant_table

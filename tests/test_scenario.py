@@ -15,17 +15,14 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from funnelsim.errors import FunnelError
-from funnelsim.model.entries import Cell, Entries, Spend, expected
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.levers import RepsLever, Scenario
-from funnelsim.model.model import Model
+from funnelsim.model.levers import RepsLever, Scenario, _staffed, apply_scenario, with_sizes
+from funnelsim.model.model import Cell, Entries, Model, Spend, Values, expected
 from funnelsim.model.rates import constant_table
 from funnelsim.model.reps import Draw, Pool, Referral, Work
-from funnelsim.model.scenario import _staffed, apply_scenario, read_scenario, with_sizes
-from funnelsim.model.scenario_file import scenario_funnel
+from funnelsim.model.scenario import read_scenario, scenario_funnel
 from funnelsim.model.stated import load_funnel
-from funnelsim.model.values import Values
-from funnelsim.simulate.run import simulate
+from funnelsim.simulation.run import simulate
 
 FOLDER = Path(__file__).parents[1] / "scenarios"
 MONTH = 365.25 / 12

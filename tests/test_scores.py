@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import norm, poisson
 
-from funnelsim.forecast.scores import (
+from funnelsim.forecasting.scores import (
     crps_ensemble,
     crps_pmf,
     crps_quantiles,

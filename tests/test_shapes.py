@@ -6,10 +6,9 @@ import pandas as pd
 import pytest
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.export import write_table
+from funnelsim.history.export import crm_shape, write_table
 from funnelsim.history.log import History, bookings, spells
-from funnelsim.history.readers import read_history
-from funnelsim.history.shapes import crm_shape
+from funnelsim.history.read import read_history
 from funnelsim.sample import sample_path
 
 MOVES = ["lead", "stage", "start", "stop", "exit", "entry", "reopened"]

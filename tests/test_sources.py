@@ -7,7 +7,7 @@ import pytest
 
 from funnelsim.errors import FunnelError
 from funnelsim.history.log import History, bookings, open_leads, spells
-from funnelsim.history.readers import SOURCES, read_history
+from funnelsim.history.read import SOURCES, read_history
 
 MAPS = Path(__file__).parent / "maps"
 

@@ -17,12 +17,11 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from funnelsim.errors import FunnelError
-from funnelsim.forecast import exact
-from funnelsim.model.entries import expected
+from funnelsim.forecasting import exact
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import Model
+from funnelsim.model.model import Model, expected
 from funnelsim.model.stated import load_funnel, scenario_path, shipped_funnels
-from funnelsim.simulate.run import simulate
+from funnelsim.simulation.run import simulate
 
 TEN = {
     "ecommerce": ("Visit", "Product", "Basket"),

@@ -7,14 +7,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from funnelsim.model.entries import Cell, Entries
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import Model
+from funnelsim.model.model import Cell, Entries, Model, Values
 from funnelsim.model.rates import RateTable, constant_table
-from funnelsim.model.values import Values
-from funnelsim.simulate import step
-from funnelsim.simulate.blocks import BLOCK, new_block
-from funnelsim.simulate.luck import W64
+from funnelsim.simulation import step
+from funnelsim.simulation.compiled import BLOCK, new_block
+from funnelsim.simulation.luck import W64
 
 EDGES = np.array([0.0, 10.0, 30.0])
 RATES = np.array([[0.02, 0.03, 0.005], [0.01, 0.02, 0.03]])
@@ -121,7 +119,7 @@ def test_a_block_moves_as_single_leads_do_bit_for_bit():
 
 def test_amounts_are_equally_likely():
     ready = step.plan(one_stage(), 1)
-    drawn = np.array([step.amount(ready, W64(lead), 0) for lead in range(6000)])
+    drawn = np.array([step.drawn_amount(ready, W64(lead), 0) for lead in range(6000)])
     for value in (1.0, 2.0, 3.0):
         assert within(np.mean(drawn == value), 1 / 3, drawn.size)
 

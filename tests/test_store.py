@@ -8,16 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from funnelsim.calibrate.posterior import table_of
+from funnelsim.calibration.posterior import table_of
 from funnelsim.errors import FunnelError
-from funnelsim.model.entries import Cell, Change, Entries, Spend
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.levers import RateLever, table_under
-from funnelsim.model.model import Model
-from funnelsim.model.rates import Counts
+from funnelsim.model.model import Cell, Entries, IntakeLever, Model, Spend, Values
+from funnelsim.model.rates import Counts, RateLever, table_under
 from funnelsim.model.reps import Draw, Pool, Referral, Work
 from funnelsim.model.store import load_model, same, save_model
-from funnelsim.model.values import Values
 
 FUNNEL = Funnel(
     "潜在", ("Lead", "Offer"), ("Won", "Lost"), (("Offer", "Lost"), ("Won", "Lost")), {"Won": 1.0}
@@ -36,7 +33,7 @@ MODEL = Model(
         np.array([0.9, 0.1]),
         np.array([1.0, 0.1 + 0.2]),
         0.2,
-        (Change((0,), 3.0, np.inf, 1.2),),
+        (IntakeLever((0,), 3.0, np.inf, 1.2),),
         (Spend("search", 100.0, 0.6),),
     ),
     Values(np.array([[10.0, 20.0]]), np.array([0.97]), np.array([1.0, 0.9])),

@@ -5,8 +5,8 @@ import re
 
 import pandas as pd
 
-from funnelsim.show.cells import kinds_of
-from funnelsim.show.tables import print_comparison, print_forecast, show_table
+from funnelsim.show.terminal import print_comparison, print_forecast, show_table
+from funnelsim.show.words import kinds_of
 
 LEVELS = {"0.10": -100_000.0, "0.90": 100_000.0}
 

@@ -9,9 +9,8 @@ import pytest
 from test_cli import run
 
 from funnelsim.errors import FunnelError
-from funnelsim.forecast.forecast import NAMES
-from funnelsim.forecast.planner import forecast_situation, situation
-from funnelsim.forecast.thin import FEWEST_WINS, refuse_thin, too_thin
+from funnelsim.forecasting.forecast import NAMES
+from funnelsim.forecasting.situation import FEWEST_WINS, forecast_situation, refuse_thin, situation, too_thin
 from funnelsim.history.log import History
 
 START = pd.Timestamp("2025-01-01")

@@ -7,13 +7,11 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from funnelsim.model.entries import Cell, Entries
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import Model, OpenDeals
+from funnelsim.model.model import Cell, Entries, Model, OpenDeals, Values
 from funnelsim.model.rates import RateTable
 from funnelsim.model.reps import Draw, Pool, Referral, Work
-from funnelsim.model.values import Values
-from funnelsim.simulate.run import period_sums, simulate
+from funnelsim.simulation.run import period_sums, simulate
 
 COLUMNS = ("lead", "stage", "group", "channel", "origin", "value", "who", "visit", "place", "day")
 

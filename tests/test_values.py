@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.testing import assert_allclose
 
-from funnelsim.calibrate.values import fit_values, size_tilt, won_amounts, won_to_shown
+from funnelsim.calibration.values import fit_values, size_tilt, won_amounts, won_to_shown
 
 UNTIL = pd.Timestamp("2026-01-01")
 

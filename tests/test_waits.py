@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from funnelsim.simulate.run import simulate
+from funnelsim.simulation.run import simulate
 
 DAYS = 730.0
 

@@ -8,17 +8,14 @@ import pandas as pd
 import pytest
 
 from funnelsim.errors import FunnelError
-from funnelsim.model.entries import Cell, Entries
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import Model, OpenDeals
+from funnelsim.model.model import Cell, Entries, Model, OpenDeals, Values
 from funnelsim.model.rates import constant_table
 from funnelsim.model.reps import Draw, Pool, Work
 from funnelsim.model.stated import load_funnel
-from funnelsim.model.values import Values
-from funnelsim.simulate.blocks import Served
-from funnelsim.simulate.record import NEW, OPEN, Run
-from funnelsim.simulate.run import simulate
-from funnelsim.simulate.watch import movement_days, queue_days
+from funnelsim.simulation.compiled import Served
+from funnelsim.simulation.record import NEW, OPEN, Run, movement_days, queue_days
+from funnelsim.simulation.run import simulate
 
 NAN = float("nan")
 

@@ -5,8 +5,8 @@ import pandas as pd
 from numpy.testing import assert_allclose
 from scipy.stats import norm
 
-from funnelsim.forecast.forecast import LEVELS, NAMES
-from funnelsim.forecast.width import scale_of, scaled_by, widened
+from funnelsim.forecasting.forecast import LEVELS, NAMES
+from funnelsim.forecasting.width import scale_of, scaled_by, widened
 
 Z = norm.ppf(LEVELS)
 

@@ -10,8 +10,8 @@ from test_queues import exponential
 
 from funnelsim.errors import FunnelError
 from funnelsim.model.reps import Pool, Work
-from funnelsim.simulate.run import simulate
-from funnelsim.simulate.with_reps import stage_days, with_reps
+from funnelsim.simulation.run import simulate
+from funnelsim.simulation.with_reps import stage_days, with_reps
 
 TEAM = Pool("team", np.array([-np.inf]), np.array([5]))
 DESK = (Work(0, 0, exponential(1.0)),)

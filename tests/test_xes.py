@@ -7,7 +7,7 @@ import pytest
 
 from funnelsim.errors import FunnelError
 from funnelsim.history.log import History
-from funnelsim.history.readers import read_history
+from funnelsim.history.read import read_history
 
 
 def read(folder: Path, text: str, name: str, **how: object) -> History:

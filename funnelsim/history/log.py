@@ -86,7 +86,7 @@ class History:
         Raises:
             FunnelError: `date` is no date, or lies after the moment until which this history is known.
         """
-        until = moment(date)
+        until = as_of_moment(date)
         if until > self.until:
             raise FunnelError(f"as-of {date}: the history is known only until {self.until:%Y-%m-%d %H:%M}")
         events = self.events[(self.events["at"] < until).to_numpy()].reset_index(drop=True)
@@ -119,7 +119,7 @@ def among(names: Iterable[str], known: Iterable[str]) -> Mask:
     return found
 
 
-def moment(date: str | datetime.date | pd.Timestamp) -> pd.Timestamp:
+def as_of_moment(date: str | datetime.date | pd.Timestamp) -> pd.Timestamp:
     """Return the moment until which all is known: a date without a time means the end of that day.
 
     Times with a zone are turned into UTC.
@@ -127,9 +127,9 @@ def moment(date: str | datetime.date | pd.Timestamp) -> pd.Timestamp:
     Raises:
         FunnelError: the text is no ISO date.
 
-    >>> moment("2026-03-31")
+    >>> as_of_moment("2026-03-31")
     Timestamp('2026-04-01 00:00:00')
-    >>> moment("2026-03-31 12:00")
+    >>> as_of_moment("2026-03-31 12:00")
     Timestamp('2026-03-31 12:00:00')
     """
     whole_day = isinstance(date, datetime.date) and not isinstance(date, datetime.datetime)
@@ -155,7 +155,7 @@ def beginning(date: str) -> pd.Timestamp:
     >>> beginning("2026-03-31"), beginning("2026-03-31 12:00")
     (Timestamp('2026-03-31 00:00:00'), Timestamp('2026-03-31 12:00:00'))
     """
-    return moment(date) - DAY if _no_time(date) else moment(date)
+    return as_of_moment(date) - DAY if _no_time(date) else as_of_moment(date)
 
 
 def _no_time(date: str) -> bool:
@@ -286,3 +286,32 @@ def bookings(history: History) -> pd.DataFrame:
     won = history.events[history.events["stage"].isin(history.won).to_numpy()].reset_index(drop=True)
     value = known_at(history, "value", won["lead"], won["at"], exact=True).astype(np.float64)
     return won[["lead", "at", "stage"]].assign(value=value)
+
+
+WINS = "wins"
+
+
+def valued(history: History) -> tuple[pd.DataFrame, str]:
+    """Return past wins (lead, at, stage, value) and the currency; where no lead shows one, a win counts 1."""
+    booked = bookings(history)
+    if shows_amounts(history):
+        return booked, history.currency
+    return booked.assign(value=1.0), WINS
+
+
+def quality_table(history: History) -> pd.DataFrame:
+    """Return the tally of a reading as a table.
+
+    Returns:
+        kind, rows, share (of the rows read), example, done; the first line is the rows read, the last
+        the rows used.
+    """
+    quality = history.quality
+    lines = [
+        ("rows read", quality.read, "", history.source),
+        *((finding.kind, finding.count, finding.example, finding.done) for finding in quality.findings),
+        ("rows used", quality.used, "", "in the history"),
+    ]
+    table = pd.DataFrame(lines, columns=["kind", "rows", "example", "done"])
+    table.insert(2, "share", table["rows"] / max(quality.read, 1))
+    return table

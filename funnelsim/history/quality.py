@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from funnelsim.history.log import History
+    pass
 
 
 @dataclass(frozen=True)
@@ -87,21 +87,3 @@ def move_findings(
         ),
     ]
     return tuple(finding for kind, rows, done in kinds for finding in found(kind, events[rows], done))
-
-
-def quality_table(history: History) -> pd.DataFrame:
-    """Return the tally of a reading as a table.
-
-    Returns:
-        kind, rows, share (of the rows read), example, done; the first line is the rows read, the last
-        the rows used.
-    """
-    quality = history.quality
-    lines = [
-        ("rows read", quality.read, "", history.source),
-        *((finding.kind, finding.count, finding.example, finding.done) for finding in quality.findings),
-        ("rows used", quality.used, "", "in the history"),
-    ]
-    table = pd.DataFrame(lines, columns=["kind", "rows", "example", "done"])
-    table.insert(2, "share", table["rows"] / max(quality.read, 1))
-    return table

@@ -10,9 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from funnelsim.errors import FunnelError, nearest
-from funnelsim.history.amounts import to_amounts
-from funnelsim.history.dates import to_moments
-from funnelsim.history.doors import Table, read_tables
+from funnelsim.history.parse import to_amounts, to_moments
+from funnelsim.history.tables import Table, read_tables
 
 NAMES = {
     "channel": ("channel", "source", "medium", "platform", "kanal", "渠道"),

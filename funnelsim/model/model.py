@@ -10,17 +10,208 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from funnelsim.errors import FunnelError, nearest
-from funnelsim.model.calendar import Calendar
-from funnelsim.model.due import Due
-from funnelsim.model.entries import Entries
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.levers import RateLever
-from funnelsim.model.rates import Counts, RateTable
+from funnelsim.model.rates import Counts, RateLever, RateTable
 from funnelsim.model.reps import Pool, Referral, Work
-from funnelsim.model.values import Values
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+RUSH_DAYS = 10
+REACH = 30
+
+
+@dataclass(frozen=True)
+class Values:
+    """Amounts of money per group.
+
+    Args:
+        amounts: (groups, atoms) equally likely amounts of one win, ascending, in the model's currency.
+        ratio: (groups,) mean of won amount / amount shown while open (1: deals close at what they show).
+        tilt: (stages,) mean amount of the leads of a stage that win / of all leads at risk there, where
+            the history tells: large deals win less often; None stands for 1 everywhere.
+    """
+
+    amounts: Floats
+    ratio: Floats
+    tilt: Floats | None = None
+
+    @property
+    def mean(self) -> Floats:
+        """Mean amount of a win per group, shape (groups,)."""
+        mean: Floats = self.amounts.mean(axis=1)
+        return mean
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One way into the funnel: leads of a group, from a channel, that start at a stage."""
+
+    stage: int
+    group: int
+    channel: str = ""
+
+
+@dataclass(frozen=True)
+class IntakeLever:
+    """A change of the intake of some cells between two days (start included, end not).
+
+    Args:
+        cells: numbers of the ways in that change.
+        start, end: days since the as-of date; end may be inf.
+        multiply: factor on the leads per day.
+        add: leads per day added to all these cells together, spread by their shares.
+    """
+
+    cells: tuple[int, ...]
+    start: float
+    end: float
+    multiply: float = 1.0
+    add: float = 0.0
+
+
+@dataclass(frozen=True)
+class Spend:
+    """Money spent on a channel, and how its leads answer: leads are proportional to spend ** elasticity.
+
+    Args:
+        channel: name of the channel.
+        per_day: money spent per day now.
+        elasticity: 0 (money brings nothing) to 1 (twice the money, twice the leads).
+        error: standard error of the elasticity; 0 when it is stated.
+        lag_days: days until money brings its leads.
+    """
+
+    channel: str
+    per_day: float
+    elasticity: float
+    error: float = 0.0
+    lag_days: float = 0.0
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Expected leads per day from the as-of date on, by way in.
+
+    Args:
+        cells: the ways in.
+        share: (cells,) share of all leads, summing to 1 (0 leads: all zero).
+        path: (days,) expected leads per day, all cells together, day 0 being the first after the
+            as-of date; beyond its end the last 365 days (or all, if fewer) repeat.
+        spread: standard deviation of a common Gamma factor of mean 1 on all intake of the horizon:
+            0 is a plain Poisson intake.
+        changes: what a scenario does to it, in order.
+        spend: today's spend by channel, where known.
+        clock: (points,) parts of the day at which leads come, at equally spaced chances 0 to 1 (see
+            `clock_of`); empty: evenly over day and night. It matters where reps have working hours.
+    """
+
+    cells: tuple[Cell, ...]
+    share: Floats
+    path: Floats
+    spread: float = 0.0
+    changes: tuple[IntakeLever, ...] = ()
+    spend: tuple[Spend, ...] = ()
+    clock: Floats = field(default_factory=lambda: np.zeros(0))
+
+
+def expected(entries: Entries, days: int) -> Floats:
+    """Return expected leads of each cell on each of the next `days` days, shape (cells, days).
+
+    >>> expected(Entries((Cell(0, 0),), np.array([1.0]), np.array([2.0, 4.0])), 5)
+    array([[2., 4., 2., 4., 2.]])
+    """
+    path = entries.path
+    if days > path.size:
+        season = path[-min(365, path.size) :]
+        path = np.concatenate([path, np.resize(season, days - path.size)])
+    leads = entries.share[:, None] * path[None, :days]
+    for change in entries.changes:
+        rows = np.array(change.cells, dtype=np.int64)
+        span = slice(*(int(np.clip(np.ceil(day), 0, days)) for day in (change.start, change.end)))
+        weight = entries.share[rows] / (entries.share[rows].sum() or 1.0)
+        leads[rows, span] = leads[rows, span] * change.multiply + weight[:, None] * change.add
+    return leads
+
+
+def clock_of(moments: pd.Series) -> Floats:
+    """Return at which parts of the day moments lie, as 1,441 quantiles; empty where only dates are known.
+
+    >>> clock_of(pd.Series(pd.to_datetime(["2026-01-05 06:00", "2026-01-09 18:00"])))[[0, 720, 1440]]
+    array([0.25, 0.5 , 0.75])
+    >>> clock_of(pd.Series(pd.to_datetime(["2026-01-05", "2026-01-09"]))).size
+    0
+    """
+    part = ((moments - moments.dt.normalize()) / pd.Timedelta(days=1)).to_numpy()
+    if not np.any(part > 0):
+        return np.zeros(0)
+    return np.asarray(np.quantile(part, np.linspace(0.0, 1.0, 1441)), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """How often wins are booked on a day, compared with an average day.
+
+    Args:
+        week: factors of the weekdays, Monday first, averaging 1.
+        rush: factor of the last ten days of a quarter, compared with its other days.
+        first_month: month in which the fiscal year starts; it moves the quarters.
+    """
+
+    week: tuple[float, ...] = (1.0,) * 7
+    rush: float = 1.0
+    first_month: int = 1
+
+
+def in_rush(days: pd.DatetimeIndex, first_month: int = 1) -> NDArray[np.bool_]:
+    """Return which days are among the last ten of a quarter.
+
+    >>> in_rush(pd.DatetimeIndex(["2026-06-20", "2026-06-21", "2026-05-31"])).tolist()
+    [False, True, False]
+    """
+    last = (days.month.to_numpy() - first_month) % 3 == 2
+    found: NDArray[np.bool_] = last & (days.day.to_numpy() > days.days_in_month.to_numpy() - RUSH_DAYS)
+    return found
+
+
+def booking_factors(calendar: Calendar, as_of: pd.Timestamp, days: int) -> Floats:
+    """Return the factor of each of the next days, averaging 1 over whole weeks and quarters, shape (days,).
+
+    >>> booking_factors(Calendar(week=(1.4,) * 5 + (0.0, 0.0)), pd.Timestamp("2026-01-02"), 4).tolist()
+    [1.4, 0.0, 0.0, 1.4]
+    """
+    index = pd.date_range(as_of.normalize(), periods=days)
+    share = 4 * RUSH_DAYS / 365.25
+    level = 1 / (1 + (calendar.rush - 1) * share)
+    quarter = np.where(in_rush(index, calendar.first_month), calendar.rush, 1.0) * level
+    factors: Floats = np.array(calendar.week)[index.day_of_week.to_numpy()] * quarter
+    return factors
+
+
+@dataclass(frozen=True)
+class Due:
+    """How leads live that state an expected date: days to that date are their clock, not age.
+
+    A lead leaves its stage at rates by days to its date, other than by winning; if it is still there
+    when the day begins, it wins with the stage's chance, some days late or early.
+
+    Args:
+        counts: leavers (winners left out) and days at risk; the bins are of days until the date's day
+            begins, the first one being the last before it.
+        reached: (groups, stages) leads that were in the stage when the day began, or won before it.
+        hits: (groups, stages) those of them that won.
+        late: (2 REACH + 1,) share of the wins by days after their date, from -REACH to REACH.
+        stated: (groups, stages) share of the leads entering there that state a date.
+        ahead: (groups, days) share of them by days between coming in and the date, 0, 1, 2 ...
+        spread: standard deviation of a common Gamma factor on dropping out.
+    """
+
+    counts: Counts
+    reached: Floats
+    hits: Floats
+    late: Floats
+    stated: Floats
+    ahead: Floats
+    spread: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -124,3 +315,20 @@ def nobody() -> OpenDeals:
     """
     none = np.zeros(0, dtype=np.int64)
     return OpenDeals(np.zeros(0, dtype=object), none, none, np.zeros(0), np.zeros(0))
+
+
+def amounts(model: Model, open_deals: OpenDeals) -> Floats:
+    """Return the money that each open deal brings if it wins, shape (deals,).
+
+    Its own amount times the won / quoted ratio and the size tilt of its stage; deals without an amount
+    take those of past wins in golden-ratio steps, so that together they have the same spread and no
+    deal's chance matters.
+    """
+    found = open_deals.value * model.values.ratio[open_deals.group]
+    if model.values.tilt is not None:
+        found = found * model.values.tilt[open_deals.stage]
+    for group, atoms in enumerate(model.values.amounts):
+        missing = np.flatnonzero(np.isnan(found) & (open_deals.group == group))
+        even = (np.arange(len(missing)) + 0.5) * 0.6180339887498949 % 1.0
+        found[missing] = atoms[(even * len(atoms)).astype(np.int64)]
+    return np.maximum(found, 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -70,3 +71,106 @@ class Counts:
     def __add__(self, other: Counts) -> Counts:
         spent = None if self.spent is None or other.spent is None else self.spent + other.spent
         return Counts(self.edges, self.events + other.events, self.exposure + other.exposure, spent)
+
+
+@dataclass(frozen=True)
+class RateLever:
+    """A change of how the leads of some groups leave a stage, between two days (end not included).
+
+    Args:
+        kind: "odds" re-splits the exits at every age and leaves the time of leaving alone; "days"
+            stretches the stage's time and leaves the split alone; "rate" multiplies one exit's rate.
+        stage: stage number.
+        exit: number of the exit among the stage's exits; -1 for "days".
+        multiply: factor on the odds, on the days or on the rate.
+        groups: numbers of the groups that it acts on.
+        start, end: days since the as-of date, 0 <= start < end; end may be inf.
+    """
+
+    kind: str
+    stage: int
+    exit: int
+    multiply: float
+    groups: tuple[int, ...]
+    start: float = 0.0
+    end: float = np.inf
+
+
+def era_starts(levers: Sequence[RateLever]) -> Floats:
+    """Return the days at which rates change, the first -inf, shape (eras,).
+
+    The era before the first start is always the untouched base, so that levers can be added later.
+
+    >>> era_starts([RateLever("days", 0, -1, 0.8, (0,), 0.0, 92.0), RateLever("rate", 0, 0, 2.0, (0,))])
+    array([-inf,   0.,  92.])
+    """
+    moments = {lever.start for lever in levers} | {lever.end for lever in levers if np.isfinite(lever.end)}
+    return np.array([-np.inf, *sorted(moments)])
+
+
+def era_rates(levers: Sequence[RateLever], rate: Floats) -> Floats:
+    """Return base rates as they are in every era under the levers, applied in order.
+
+    With T the sum of the rates at an age and p = rate of the exit / T, "odds" gives the exit the
+    rate m r / D and every other exit r / D with D = 1 + (m - 1) p: T stays, the odds are m times as high.
+
+    Args:
+        levers: what changes.
+        rate: (..., groups, stages, exits, bins) per day, such as posterior draws.
+
+    Returns:
+        (..., eras, groups, stages, exits, bins) per day, eras as in `era_starts`.
+
+    >>> base = np.array([[[[0.02], [0.02]]]])
+    >>> era_rates([RateLever("odds", 0, 0, 3.0, (0,))], base)[1].ravel()
+    array([0.03, 0.01])
+    """
+    starts = era_starts(levers)
+    eras: Floats = np.repeat(rate[..., None, :, :, :, :], starts.size, axis=-5)
+    for lever in levers:
+        for era in _active(lever, starts):
+            for group in lever.groups:
+                cell = eras[..., era, group, lever.stage, :, :]
+                if lever.kind == "rate":
+                    cell[..., lever.exit, :] *= lever.multiply
+                elif lever.kind == "odds":
+                    cell[...] = _resplit(cell, lever.exit, lever.multiply)
+    return eras
+
+
+def era_speed(levers: Sequence[RateLever], groups: int, stages: int) -> Floats:
+    """Return days of age per calendar day under the levers, shape (eras, groups, stages)."""
+    starts = era_starts(levers)
+    speed = np.ones((starts.size, groups, stages))
+    for lever in levers:
+        if lever.kind == "days":
+            speed[_active(lever, starts)[:, None], list(lever.groups), lever.stage] /= lever.multiply
+    return speed
+
+
+def table_under(levers: Sequence[RateLever], base: RateTable) -> RateTable:
+    """Return a one-era rate table as it is under the levers; without levers it is the same object."""
+    if not levers:
+        return base
+    groups, stages = base.edges.shape[:2]
+    speed = era_speed(levers, groups, stages) * base.speed[0]
+    return RateTable(base.edges, era_rates(levers, base.rate[0]), era_starts(levers), speed)
+
+
+def _active(lever: RateLever, starts: Floats) -> NDArray[np.intp]:
+    return np.flatnonzero((starts >= lever.start) & (starts < lever.end))
+
+
+def _resplit(cell: Floats, column: int, multiply: float) -> Floats:
+    """Return the rates (..., exits, bins) with the odds of one exit multiplied and the same sum.
+
+    Where no other exit is open (or none at all) there is nothing to re-split.
+    """
+    total = cell.sum(axis=-2, keepdims=True)
+    chosen = cell[..., column : column + 1, :]
+    alone = chosen >= total
+    share = np.divide(chosen, total, out=np.zeros_like(total), where=~alone)
+    factor = np.ones((*cell.shape[:-2], cell.shape[-2], 1))
+    factor[..., column, :] = multiply
+    changed: Floats = np.where(alone, cell, cell * factor / (1.0 + (multiply - 1.0) * share))
+    return changed

@@ -1,184 +1,118 @@
-"""A what-if: the model as it would be under a scenario's levers."""
+"""Reading a scenario file: its outline, its parent, and the order of its changes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-
-import numpy as np
-from numpy.typing import NDArray
+from pathlib import Path
+from typing import Any
 
 from funnelsim.errors import FunnelError, nearest
-from funnelsim.model.entries import Change as IntakeLever
-from funnelsim.model.entries import Entries
-from funnelsim.model.levers import (
-    Lever,
-    RateLever,
-    ReferralLever,
-    RepsLever,
-    Scenario,
-    SpendLever,
-    ValueLever,
-    WorkLever,
-    table_under,
-)
+from funnelsim.files import parse_yaml, read_text, shown, validated
+from funnelsim.model.levers import SHAPES, Change, Scenario, ScenarioFile, resolved
 from funnelsim.model.model import Model
-from funnelsim.model.rates import RateTable
-from funnelsim.model.reps import Draw, Pool
-from funnelsim.model.scenario_file import read_scenario
-from funnelsim.model.units import DAYS
-from funnelsim.model.values import Values
-
-Floats = NDArray[np.float64]
-
-__all__ = ["Scenario", "apply_scenario", "read_scenario"]
+from funnelsim.model.units import quoted_ramps
 
 
-def apply_scenario(model: Model, scenario: Scenario) -> Model:
-    """Return the model under a scenario; a scenario without changes returns the same object.
-
-    Raises:
-        FunnelError: the levers cannot be pulled together, such as a pool that would have fewer than no reps.
-    """
-    levers = [lever for change in scenario.changes for lever in change.levers]
-    if not levers:
-        return model
-    rates = model.levers + tuple(lever for lever in levers if isinstance(lever, RateLever))
-    return replace(
-        model,
-        table=_table(model, rates),
-        levers=rates,
-        entries=_entries(model.entries, levers),
-        values=_values(model.values, [lever for lever in levers if isinstance(lever, ValueLever)]),
-        pools=_pools(model.pools, [lever for lever in levers if isinstance(lever, RepsLever)]),
-        work=tuple(replace(w, time=_longer(w.time, i, levers)) for i, w in enumerate(model.work)),
-        referrals=tuple(replace(r, mean=r.mean * _factor(i, levers)) for i, r in enumerate(model.referrals)),
-    )
-
-
-def with_sizes(model: Model, sizes: Iterable[str]) -> Model:
-    """Return the model with other sizes of some pools, each said as "name=number".
-
-    Raises:
-        FunnelError: no such pool, or no whole number of reps.
-    """
-    names = [pool.name for pool in model.pools]
-    levers = []
-    for text in sizes:
-        name, _, number = text.rpartition("=")
-        if name.strip() not in names:
-            raise FunnelError(f"reps '{text}': no pool '{name.strip() or text}'; {nearest(name, names)}")
-        if not number.strip().isdecimal():
-            raise FunnelError(f"reps '{text}': '{number}' given, expected a whole number of reps")
-        levers.append(RepsLever(names.index(name.strip()), to=int(number), start=-np.inf))
-    return replace(model, pools=_pools(model.pools, levers)) if levers else model
-
-
-def _table(model: Model, levers: tuple[RateLever, ...]) -> RateTable:
-    """Return the rates under all levers, those that the model already has coming first."""
-    if levers == model.levers:
-        return model.table
-    table = model.table
-    if not model.levers and table.starts.size > 1:
-        raise FunnelError("the model's rates already change at dates; levers on rates need a model without")
-    base = RateTable(table.edges, table.rate[:1], table.starts[:1], table.speed[:1])
-    return table_under(levers, base)
-
-
-def _entries(entries: Entries, levers: Sequence[Lever]) -> Entries:
-    changes = [lever for lever in levers if isinstance(lever, IntakeLever)]
-    spend = [lever for lever in levers if isinstance(lever, SpendLever)]
-    for channel in dict.fromkeys(lever.channel for lever in spend):
-        changes += _answer([lever for lever in spend if lever.channel == channel])
-    return replace(entries, changes=entries.changes + tuple(changes)) if changes else entries
-
-
-def _answer(levers: Sequence[SpendLever]) -> list[IntakeLever]:
-    """Return how a channel's leads answer to all changes of its spend together, between their dates.
-
-    leads multiply by (spend / today) ** elasticity, a lag later; multiplying and adding act in the order
-    given.
-    """
-    moments = sorted({day for lever in levers for day in (lever.start, lever.end)} - {np.inf})
-    changes = []
-    for start, end in zip(moments, [*moments[1:], np.inf], strict=True):
-        first, spend = levers[0], levers[0].today
-        for lever in levers:
-            if lever.start <= start < lever.end:
-                spend = spend * lever.multiply + lever.add
-        if spend < -1e-9:
-            raise FunnelError(f"the spend on {first.channel} would be {spend:g} per day, less than nothing")
-        if spend != first.today:
-            answer = (max(spend, 0.0) / first.today) ** first.elasticity
-            late = IntakeLever(first.cells, start + first.lag, end + first.lag, answer)
-            changes.append(late)
-    return changes
-
-
-def _values(values: Values, levers: Sequence[ValueLever]) -> Values:
-    if not levers:
-        return values
-    factor = np.ones(len(values.ratio))
-    for lever in levers:
-        factor[list(lever.groups)] *= lever.multiply
-    return replace(values, amounts=values.amounts * factor[:, None], ratio=values.ratio * factor)
-
-
-def _pools(pools: tuple[Pool, ...], levers: Sequence[RepsLever]) -> tuple[Pool, ...]:
-    changed = list(pools)
-    for lever in levers:
-        changed[lever.pool] = _staffed(changed[lever.pool], lever)
-    return tuple(changed)
-
-
-def _staffed(pool: Pool, lever: RepsLever) -> Pool:
-    """Return a pool with more or fewer reps between two dates; newcomers have the speed of their ramp.
-
-    Months of strength 0 at the beginning of a ramp are months before they come.
-    """
-    idle = next((step for step, strength in enumerate(lever.ramp) if strength > 0), len(lever.ramp))
-    come = lever.start + DAYS["month"] * idle
-    moments = {day for day in (come, lever.end) if come <= day <= lever.end and np.isfinite(day)}
-    more = np.array(sorted(moments - set(pool.starts.tolist())))
-    starts = np.concatenate([pool.starts, more])
-    order = np.argsort(starts, kind="stable")
-    before = pool.size[np.searchsorted(pool.starts, more, side="right") - 1]
-    starts, size = starts[order], np.concatenate([pool.size, before])[order]
-    there = (starts >= come) & (starts < lever.end)
-    size[there] = size[there] + lever.add if lever.to is None else lever.to
-    if size.min() < 0:
-        raise FunnelError(f"the pool '{pool.name}' would have {size.min()} reps")
-    changed = replace(pool, starts=starts, size=size, ramp=_ramps(pool, lever.ramp[idle:], order))
-    if not lever.ramp[idle:]:
-        return changed
-    changed.ramp[starts == come, : len(lever.ramp[idle:])] = lever.ramp[idle:]
-    changed.ramp[starts == come, len(lever.ramp[idle:]) :] = 1.0
-    return replace(changed, ramp_days=DAYS["month"])
-
-
-def _ramps(pool: Pool, ramp: Sequence[float], order: NDArray[np.intp]) -> Floats:
-    """Return a pool's ramps with room for one more, by change of size: the pool's own, then new ones.
+def read_scenario(path: str | Path, model: Model, *, anywhere: bool = False) -> Scenario:
+    """Return the scenario that a YAML file holds, checked against a model.
 
     Args:
-        ramp: of those who come; empty where the pool's own is theirs.
-        order: of the pool's changes and the new ones after them.
+        path: the file.
+        model: what the scenario is for: its stages, channels, segments and pools may be named.
+        anywhere: whether `based_on` may name a file outside the scenario's own folder.
+
+    Raises:
+        FunnelError: names the file, the key path, the value, what was expected, and the nearest known name.
     """
-    if pool.ramp.ndim == 1 and not ramp:
-        return pool.ramp
-    if pool.ramp.size and ramp and pool.ramp_days != DAYS["month"]:
-        raise FunnelError(
-            f"ramp: the pool '{pool.name}' learns in steps of {pool.ramp_days:g} days, not months"
-        )
-    ramps = np.ones((order.size, max(pool.ramp.shape[-1], len(ramp))))
-    ramps[: pool.size.size, : pool.ramp.shape[-1]] = pool.ramp
-    return ramps[order]
+    path = Path(path)
+    file = _outline(path)
+    changes: list[Change] = []
+    notes: list[str] = []
+    if file.based_on is not None:
+        parent = _parent(path, file.based_on, anywhere)
+        below = _outline(parent)
+        if below.based_on is not None:
+            problem = (
+                f"'{file.based_on}' itself builds on '{below.based_on}'; a scenario has at most one parent"
+            )
+            raise FunnelError(f"{path}: based_on: {problem}")
+        changes, notes = _changes(parent, below, model)
+    own, more = _changes(path, file, model)
+    return Scenario(path.stem, file.question, tuple(changes + own), tuple(notes + more))
 
 
-def _longer(time: Draw, task: int, levers: Sequence[Lever]) -> Draw:
-    factors = [lever.multiply for lever in levers if isinstance(lever, WorkLever) and task in lever.tasks]
-    return Draw(time.quantiles * float(np.prod(factors))) if factors else time
+def scenario_funnel(path: str | Path) -> str | None:
+    """Return the funnel that a scenario file says it is for; None where it names none.
+
+    Raises:
+        FunnelError: the file cannot be read or is no scenario.
+    """
+    return _outline(Path(path)).funnel
 
 
-def _factor(referral: int, levers: Sequence[Lever]) -> float:
-    chosen = [lever for lever in levers if isinstance(lever, ReferralLever)]
-    return float(np.prod([lever.multiply for lever in chosen if referral in lever.referrals]))
+def _outline(path: Path) -> ScenarioFile:
+    """Return a file's outline."""
+    return validated(ScenarioFile, parse_yaml(quoted_ramps(read_text(path)), path), path)
+
+
+def _parent(path: Path, named: str, anywhere: bool) -> Path:
+    parent = path.parent / named
+    if not anywhere and parent.resolve().parent != path.parent.resolve():
+        raise FunnelError(f"{path}: based_on: '{named}' is outside the scenario's folder; move it there")
+    if not parent.is_file():
+        names = sorted(file.name for file in path.parent.glob("*.yaml"))
+        raise FunnelError(f"{path}: based_on: there is no file '{named}'; {nearest(named, names)}")
+    return parent
+
+
+def _changes(path: Path, file: ScenarioFile, model: Model) -> tuple[list[Change], list[str]]:
+    changes, notes = [], []
+    for number, raw in enumerate(file.changes):
+        where = f"changes[{number}]"
+        shape = SHAPES[_kind(raw, f"{path}: {where}")]
+        change = validated(shape, raw, path, under=["changes", number])
+        try:
+            levers, minded = resolved(change, model)
+        except FunnelError as error:
+            raise FunnelError(f"{path}: {where}.{error}") from None
+        notes += [f"{path.name}: {where}: {note}" for note in minded]
+        changes.append(Change(_words(raw), levers))
+    return changes, notes
+
+
+def _kind(raw: dict[str, Any], where: str) -> str:
+    """Return the one lever that a change names."""
+    kinds = [key for key in raw if key in SHAPES]
+    if len(kinds) == 1:
+        return kinds[0]
+    if kinds:
+        raise FunnelError(f"{where}: '{kinds[0]}' and '{kinds[1]}' are two levers; write two changes")
+    filters = {
+        "multiply",
+        "add",
+        "set",
+        "from",
+        "to",
+        "ramp",
+        "segment",
+        "channel",
+        "stage",
+        "today",
+        "elasticity",
+    }
+    odd = [key for key in raw if key not in filters]
+    if odd:
+        raise FunnelError(f"{where}: unknown lever {shown(odd[0])}; {nearest(odd[0], SHAPES)}")
+    raise FunnelError(f"{where}: no lever is named; expected one of {', '.join(SHAPES)}")
+
+
+def _words(raw: dict[str, Any]) -> str:
+    """Return a change as people say it.
+
+    >>> _words({"odds": {"Proposal": "Won"}, "multiply": 1.15, "from": "2026-10-01"})
+    'odds Proposal to Won, multiply 1.15, from 2026-10-01'
+    """
+    said = []
+    for key, value in raw.items():
+        pairs = [f"{a} to {b}" for a, b in value.items()] if isinstance(value, dict) else [str(value)]
+        said.append(f"{key} {' and '.join(pairs)}")
+    return ", ".join(said)

@@ -14,15 +14,10 @@ import pandas as pd
 
 from funnelsim.errors import FunnelError
 from funnelsim.files import read_text, write_atomic
-from funnelsim.model.calendar import Calendar
-from funnelsim.model.due import Due
-from funnelsim.model.entries import Cell, Change, Entries, Spend
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.levers import RateLever
-from funnelsim.model.model import Model
-from funnelsim.model.rates import Counts, RateTable
+from funnelsim.model.model import Calendar, Cell, Due, Entries, IntakeLever, Model, Spend, Values
+from funnelsim.model.rates import Counts, RateLever, RateTable
 from funnelsim.model.reps import Draw, Pool, Referral, Work
-from funnelsim.model.values import Values
 
 FORMAT = "funnelsim model"
 VERSION = 1
@@ -30,8 +25,8 @@ LARGEST_FILE = 500_000_000
 _KINDS: dict[str, type] = {
     kind.__name__: kind
     for kind in (
-        Model, Funnel, RateTable, Counts, RateLever, Entries, Cell, Change, Spend, Values, Pool, Work, Draw,
-        Referral, Calendar, Due,
+        Model, Funnel, RateTable, Counts, RateLever, Entries, Cell, IntakeLever, Spend, Values,
+        Pool, Work, Draw, Referral, Calendar, Due,
     )
 }  # fmt: skip
 _ODD = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from funnelsim.history.dates import day_first, to_moments
-from funnelsim.history.doors import Table
-from funnelsim.history.recipe import Recipe, Said, Source, columns_of, first_of, having, needed
+from funnelsim.history.parse import day_first, to_moments
+from funnelsim.history.sources.recipe import Recipe, Said, Source, columns_of, first_of, having, needed
+from funnelsim.history.tables import Table
 
 SPREAD = (
     "{} entries of stages between a deal's first and present one have no date: they are spread evenly over "

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.doors import Table
-from funnelsim.history.places import plain
+from funnelsim.history.assemble import plain
 from funnelsim.history.quality import Finding
-from funnelsim.history.recipe import Recipe, Said, Source, columns_of, having, needed
+from funnelsim.history.sources.recipe import Recipe, Said, Source, columns_of, having, needed
 from funnelsim.history.sources.salesforce import changes_to_rows
+from funnelsim.history.tables import Table
 
 LABEL = re.compile(
     r"^(?P<kind>date entered|cumulative time in|latest time in) [\"'“”‘’\[]*(?P<stage>.+?)"
@@ -86,7 +86,7 @@ def stage_columns(columns: frozenset[str] | list[str]) -> list[Stamp]:
     return found
 
 
-def dated(table: Table, _: tuple[Table, ...]) -> Recipe:
+def stage_dates(table: Table, _: tuple[Table, ...]) -> Recipe:
     """Deals or contacts with a "Date entered" column for each stage."""
     stamps = stage_columns([str(column) for column in table.frame.columns])
     entered = [stamp for stamp in stamps if stamp.kind == "date_entered"]
@@ -132,7 +132,7 @@ def _again(table: Table, stamps: list[Stamp]) -> tuple[Finding, ...]:
     return (Finding("stages that were entered again", count, example, done),) if count else ()
 
 
-def two_dates(table: Table, _: tuple[Table, ...]) -> Recipe:
+def bare_deals(table: Table, _: tuple[Table, ...]) -> Recipe:
     """Deals without a date per stage: created on one day, closed on another."""
     stage, close = (
         needed(table, "Deal Stage", "dealstage"),
@@ -208,10 +208,10 @@ def _has_stamps(columns: frozenset[str]) -> bool:
 
 
 SOURCES = (
-    Source("hubspot", _has_stamps, dated),
+    Source("hubspot", _has_stamps, stage_dates),
     Source("hubspot-history", having("dealid", "property", "timestamp", "value"), property_history),
     Source("hubspot-pairs", having("value 1", "timestamp 1"), pairs),
     Source("hubspot-connector", having("deal_id", "pipeline_stage_label", "date_stage_entered"), connector),
-    Source("hubspot-two-dates", having("deal stage", "create date", "close date"), two_dates),
-    Source("hubspot-two-dates-internal", having("dealstage", "createdate", "closedate"), two_dates),
+    Source("hubspot-two-dates", having("deal stage", "create date", "close date"), bare_deals),
+    Source("hubspot-two-dates-internal", having("dealstage", "createdate", "closedate"), bare_deals),
 )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.doors import Table
-from funnelsim.history.places import LOST, WON, plain
+from funnelsim.history.assemble import LOST, WON, plain
 from funnelsim.history.quality import Finding
-from funnelsim.history.recipe import Recipe, Said, Source, columns_of, first_of, having, needed
+from funnelsim.history.sources.recipe import Recipe, Said, Source, columns_of, first_of, having, needed
+from funnelsim.history.tables import Table
 
 ONE_STAGE = (
     "The list knows a deal's last stage change only, not the earlier ones: read as one stage 'Open' from "

@@ -6,9 +6,19 @@ import re
 
 import pandas as pd
 
-from funnelsim.history.dates import day_first, to_moments
-from funnelsim.history.doors import Table
-from funnelsim.history.recipe import Recipe, Said, Source, columns_of, first_of, having, needed, small, true
+from funnelsim.history.parse import day_first, to_moments
+from funnelsim.history.sources.recipe import (
+    Recipe,
+    Said,
+    Source,
+    columns_of,
+    first_of,
+    having,
+    needed,
+    small,
+    true,
+)
+from funnelsim.history.tables import Table
 
 STAMP = re.compile(r"^(?P<place>.+?)[ _](?:(?:entry|entered)[ _])?date(?:__c)?$", re.IGNORECASE)
 EDITED = "Close dates and amounts of open deals are edited by hand."

@@ -1,0 +1,315 @@
+"""History -> model: everything that a forecast needs, counted from what happened, and said in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from funnelsim.calibration.counting import (
+    BLOCK,
+    OTHER,
+    Visits,
+    count_visits,
+    funnel_of,
+    group_numbers,
+    visits_of,
+)
+from funnelsim.calibration.due import due_days, fit_due
+from funnelsim.calibration.intake import fit_entries
+from funnelsim.calibration.posterior import table_of
+from funnelsim.calibration.response import fit_response, spend_words
+from funnelsim.calibration.shocks import (
+    SUSPICIOUS_WINS,
+    Level,
+    win_calendar,
+    win_level,
+    wins_before_the_first,
+    won_visits,
+)
+from funnelsim.calibration.values import fit_values
+from funnelsim.errors import FunnelError, nearest
+from funnelsim.history.log import DAY, History, bookings, days_since, open_leads, shows_amounts, spells
+from funnelsim.model.funnel import Funnel
+from funnelsim.model.model import Entries, Model, OpenDeals
+from funnelsim.model.rates import DEFAULT_BINS, Counts
+
+Floats = NDArray[np.float64]
+ALL = "all"
+GROUPINGS = ("segment", "channel", "owner", "")
+MOST_GROUPS = 12
+LEADS_OF_A_GROUP = 30
+MOST_AHEAD = 6
+SHORTEST_WINDOW, LONGEST_WINDOW = 7.0, 28.0
+
+
+def calibrate(
+    history: History,
+    *,
+    groups: str = "segment",
+    bins: Sequence[float] | Floats = DEFAULT_BINS,
+    half_life: float = 365.0,
+    horizon: float = 91.0,
+    period: float = 28.0,
+    spend: pd.DataFrame | None = None,
+) -> Model:
+    """Fit a model to a history: exits, intake, values and common shocks.
+
+    Args:
+        history: what happened.
+        groups: the column whose values get rates and amounts of their own: "segment", "channel", "owner",
+            or "" for one group. Values with under thirty leads, and beyond the twelve largest, form "other".
+        bins: left edges of the age bins in days, first 0.
+        half_life: days after which an observation weighs half; inf: all weigh alike.
+        horizon: days over which the forecast of new leads is to be good.
+        period: days of one period to be forecast; how much periods differ is judged on such windows, of
+            7 days at least and 28 at most.
+        spend: channel, start, spend as `read_spend` returns: the model then knows how leads answer to it.
+
+    Raises:
+        FunnelError: an unknown grouping, a half-life or horizon that is not positive, or no visit at all.
+    """
+    seen = _counted(history, checked(groups, half_life, horizon), bins, half_life)
+    model = fitted(seen, half_life, horizon, period, spend)
+    due, words = fit_due(history, seen.funnel, seen.groups, grouped_by=seen.grouped_by, half_life=half_life)
+    return replace(model, due=due, notes=(*model.notes, *words))
+
+
+def checked(groups: str, half_life: float, horizon: float) -> str:
+    """Return the column to group by, after a look at what calibration is asked.
+
+    Raises:
+        FunnelError: no such column, or days that are not positive.
+    """
+    if groups not in GROUPINGS:
+        raise FunnelError(f"groups '{groups}' is no column to group by; {nearest(groups, GROUPINGS[:3])}")
+    if not (half_life > 0 and horizon > 0):
+        raise FunnelError(f"half-life {half_life:g} and horizon {horizon:g}: both must be positive days")
+    return groups
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A history as calibration sees it.
+
+    Args:
+        history: of it, only what holds for all leads: as-of date, beginning, currency, fiscal year.
+        funnel, groups, grouped_by: the map, and the kinds of lead.
+        visits, counts: all visits as arrays, and what was counted in them.
+        entered: the visits by which leads came in, at least.
+        spells, booked: visits to stages and wins that amounts are learnt from: all, or those of some leads.
+        won: moments of all wins.
+    """
+
+    history: History
+    funnel: Funnel
+    groups: tuple[str, ...]
+    grouped_by: str
+    visits: Visits
+    counts: Counts
+    entered: pd.DataFrame
+    spells: pd.DataFrame
+    booked: pd.DataFrame
+    won: pd.Series
+
+    @property
+    def began(self) -> float:
+        """Day on which recording began, in days since the as-of date."""
+        return float((self.history.began - self.history.until) / DAY)
+
+
+def fitted(
+    seen: Seen, half_life: float, horizon: float, period: float, spend: pd.DataFrame | None = None
+) -> Model:
+    """Return the model that what was seen makes; `calibrate` says what the arguments mean."""
+    known = seen.history
+    entries, intake_notes = _intake(seen, horizon, spend)
+    values, value_notes = fit_values(
+        seen.spells, seen.booked, known.until, seen.funnel.stages, seen.groups, grouped_by=seen.grouped_by,
+        half_life=half_life,
+    )  # fmt: skip
+    calendar, calendar_notes = win_calendar(
+        seen.won, max(known.began, seen.won.min()), known.until, known.period_start
+    )
+    window = float(np.clip(period, SHORTEST_WINDOW, LONGEST_WINDOW))
+    ahead = int(np.clip(horizon // window, 1, MOST_AHEAD))
+    level = win_level(seen.visits, seen.funnel, seen.counts, window=window, ahead=ahead, began=seen.began)
+    notes = (
+        *rate_notes(seen.visits, seen.funnel, seen.counts, half_life, seen.groups, seen.grouped_by),
+        level_note(level, window),
+        *intake_notes,
+        *value_notes,
+        *calendar_notes,
+        *warnings_of(seen.visits, seen.funnel, seen.counts, known, seen.won),
+    )
+    table = table_of(seen.counts, seen.funnel, level.factor)
+    return Model(
+        seen.funnel, seen.groups, table, entries, values, known.until, known.currency, counts=seen.counts,
+        win_spread=level.spread, win_level=level.factor, calendar=calendar, notes=notes,
+        grouped_by=seen.grouped_by if len(seen.groups) > 1 else "",
+    )  # fmt: skip
+
+
+def _counted(history: History, grouped_by: str, bins: Sequence[float] | Floats, half_life: float) -> Seen:
+    """Return the history's visits and counts; refuse one without any visit."""
+    visited = spells(history)
+    if visited.empty:
+        raise FunnelError(f"no lead was in any stage before {history.until:%Y-%m-%d}: nothing to learn from")
+    began = (history.began - history.until) / DAY
+    names = group_names(visited, grouped_by)
+    funnel = funnel_of(visited, history.waits, history.won, history.lost)
+    visits = visits_of(visited, funnel, names, grouped_by=grouped_by, began=began)
+    counts = count_visits(visits, (len(names), *funnel.targets.shape), bins, half_life)
+    booked = bookings(history)
+    before = visited[~visited["stage"].isin(history.won).to_numpy()]
+    return Seen(history, funnel, names, grouped_by, visits, counts, visited, before, booked, booked["at"])
+
+
+def _intake(seen: Seen, horizon: float, spend: pd.DataFrame | None) -> tuple[Entries, tuple[str, ...]]:
+    """Return the leads to come, with how they answer to spend where that is known, and words."""
+    entries, notes = fit_entries(
+        seen.entered, seen.funnel.stages, seen.groups, grouped_by=seen.grouped_by, began=seen.began,
+        horizon=horizon,
+    )  # fmt: skip
+    if spend is None:
+        return entries, notes
+    answers = fit_response(seen.history, spend, visits=seen.entered)
+    return replace(entries, spend=answers), (*notes, *spend_words(answers, spend))
+
+
+def pipeline(history: History, model: Model) -> OpenDeals:
+    """Return the leads that are in a stage on the history's as-of date, numbered as in the model.
+
+    Raises:
+        FunnelError: a lead is in a stage that the model does not have.
+    """
+    found = open_leads(history)
+    number = {name: row for row, name in enumerate(model.funnel.stages)}
+    stage = found["stage"].astype(object).map(number)
+    if stage.isna().any():
+        name = found["stage"][stage.isna()].iloc[0]
+        raise FunnelError(f"stage '{name}' is no stage of the model; {nearest(name, number)}")
+    grouping = found[model.grouped_by] if model.grouped_by else None
+    return OpenDeals(
+        found["lead"].astype(str).to_numpy(dtype=object),
+        np.asarray(stage, dtype=np.int64),
+        group_numbers(grouping, model.groups, len(found)),
+        np.asarray(found["age"], dtype=np.float64),
+        np.asarray(found["value"] if shows_amounts(history) else found["value"] * np.nan, dtype=np.float64),
+        None if model.due is None else due_days(found["expected_close"], history.until),
+    )
+
+
+def describe(model: Model) -> str:
+    """Return what calibration chose and why, and what it warns of, one sentence a line."""
+    return "\n".join(model.notes)
+
+
+def group_names(spells: pd.DataFrame, column: str) -> tuple[str, ...]:
+    """Return the groups that are large enough to stand alone, largest first, and "other" for the rest.
+
+    >>> frame = pd.DataFrame({"lead": range(100), "segment": ["small"] * 60 + ["big"] * 35 + ["odd"] * 5})
+    >>> group_names(frame, "segment")
+    ('small', 'big', 'other')
+    """
+    if not column or column not in spells:
+        return (ALL,)
+    return large_groups(group_sizes(spells, column))
+
+
+def group_sizes(spells: pd.DataFrame, column: str) -> pd.Series:
+    """Return the number of leads of each value of a column, most leads first."""
+    return spells.drop_duplicates("lead")[column].astype(object).replace("", np.nan).value_counts()
+
+
+def large_groups(sizes: pd.Series) -> tuple[str, ...]:
+    """Return the groups that are large enough to stand alone, and "other" for the rest; sizes descend."""
+    large = [str(name) for name in sizes[sizes >= LEADS_OF_A_GROUP].index if str(name) != OTHER][:MOST_GROUPS]
+    if not large:
+        return (ALL,)
+    rest = len(sizes) > len(large)
+    return (*large, OTHER) if rest else tuple(large)
+
+
+FEW_WINS = 30
+FEW_APART = 0.02
+USUAL_DAYS = 7.0
+
+
+def rate_notes(
+    visits: Visits, funnel: Funnel, counts: Counts, half_life: float, names: tuple[str, ...], column: str
+) -> tuple[str, ...]:
+    """Return sentences on what the rates were counted from, and on the groups."""
+    weighing = "all alike" if np.isinf(half_life) else f"half as much after {half_life:g} days"
+    sentence = (
+        f"Rates: {int((visits.exit >= 0).sum()):,} moves in {len(visits):,} visits to {len(funnel.stages)} "
+        f"stages, by age in {len(counts.edges)} bins; observations weigh {weighing}."
+    )
+    if len(names) == 1:
+        return (sentence,)
+    return (sentence, f"Groups: by {column}: {', '.join(names)}; each shrunk to all as far as the data asks.")
+
+
+def level_note(level: Level, window: float) -> str:
+    """Return a sentence on the level of wins and on how much periods differ."""
+    return (
+        f"Level of wins: taken at {level.factor:.0%} of the counted rates, as wins ran of late; windows of "
+        f"{window:g} days differ by {level.spread:.0%} beyond chance ({level.windows} windows)."
+    )
+
+
+def warnings_of(
+    visits: Visits, funnel: Funnel, counts: Counts, history: History, won: pd.Series
+) -> tuple[str, ...]:
+    """Return sentences on what makes this history doubtful; `won` holds the moments of all wins."""
+    wins, recorded = len(won_visits(visits, funnel)), won[won >= history.began]
+    found = list(_silence(visits, history, recorded))
+    if wins < FEW_WINS:
+        number = f"{wins} win{'' if wins == 1 else 's'} by way of a stage"
+        found.append(f"Warning: only {number} in the history; the forecast rests mostly on assumptions.")
+    apart = len(recorded) - wins
+    if apart > FEW_APART * len(recorded):
+        found.append(
+            f"Warning: {apart:,} of {len(recorded):,} wins came without a visit to a stage before, as those "
+            "of leads that begin with the win; none such is expected: too low a forecast where they go on."
+        )
+    expected, first = wins_before_the_first(visits, funnel, counts.edges, len(counts.events))
+    if expected > SUSPICIOUS_WINS:
+        date = history.until + first * DAY
+        found.append(
+            f"Warning: {expected:.0f} wins would be expected before the first recorded one, {date:%Y-%m-%d}; "
+            "if wins were recorded only from some date on, state it (`began:` in the mapping file), or leave "
+            "out the leads that came before (`since:`)."
+        )
+    return tuple(found)
+
+
+def _silence(visits: Visits, history: History, won: pd.Series) -> tuple[str, ...]:
+    """Return a warning where the as-of date lies farther from the last event than any two events before."""
+    days = np.flatnonzero(_busy_days(visits, won, history.until))
+    usual = max(float(np.diff(days).max(initial=0)), USUAL_DAYS)
+    if not len(days) or days[0] <= usual:
+        return ()
+    last = history.until - (days[0] + 1) * DAY
+    sentence = (
+        f"Warning: nothing is recorded in the {days[0]:,} days before the as-of date (last event: "
+        f"{last:%Y-%m-%d}); the longest pause before took {usual:,.0f} days. The forecast takes it for a "
+        "standstill: where the record just ends there, leave the as-of date out."
+    )
+    return (sentence,)
+
+
+def _busy_days(visits: Visits, won: pd.Series, until: pd.Timestamp) -> NDArray[np.bool_]:
+    """Return for each day, counted back from the as-of date, whether a lead came, moved, left or was won."""
+    wins = -days_since(won, until)
+    busy = np.zeros(int(max(-visits.start.min(initial=0.0), wins.max(initial=0.0))) + 1, dtype=bool)
+    busy[wins.astype(np.int64)] = True
+    for begin in range(0, len(visits), BLOCK):
+        part = visits.rows(slice(begin, begin + BLOCK))
+        busy[(-part.start).astype(np.int64)] = True
+        left = part.start + part.dwell
+        busy[np.maximum(-left[part.exit >= 0], 0.0).astype(np.int64)] = True
+    return busy

@@ -1,0 +1,234 @@
+"""From counts to rates: a Gamma posterior shrunk to the stage, and groups shrunk to the pool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+from funnelsim.model.funnel import Funnel
+from funnelsim.model.model import Model
+from funnelsim.model.rates import Counts, RateTable, era_rates
+
+Floats = NDArray[np.float64]
+STRENGTHS = np.geomspace(0.3, 3000.0, 61)
+LEAST_RATE = 1e-9
+PRIOR_EXITS = 0.5
+PRIOR_EVENTS = 0.5
+FAR = 10.0
+LEAST_DAYS = 1e-3
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Gamma posterior of the pooled rates, and how groups and ages deviate from it.
+
+    rate[g, s, x, b] = pooled[s, x, b] * theta[g, s, x] * phi[g, s, x, b], with
+    pooled ~ Gamma(shape, 1 / scale of exposure), theta ~ Gamma(k + observed, k + expected), and phi
+    likewise within the group, so that a group with many leads has an age profile of its own.
+
+    Args:
+        shape, exposure: (stages, exits, bins) Gamma shape (events) and rate (days at risk) of the pool.
+        events: (groups, stages, exits, bins) leavers of each group.
+        at_risk: (groups, stages, bins) days at risk of each group.
+        by_group: (stages, exits) strength k of the shrinkage of a group to the pool.
+        by_age: (groups, stages, exits) strength k of the shrinkage of a group's age profile to the pool's;
+            a group's own, since a large group is the pool and would hide how much a small one differs.
+    """
+
+    shape: Floats
+    exposure: Floats
+    events: Floats
+    at_risk: Floats
+    by_group: Floats
+    by_age: Floats
+
+
+def posterior(counts: Counts, funnel: Funnel | None = None) -> Posterior:
+    """Return the posterior of the rates.
+
+    Each age bin of a stage has half a pseudo-event at the rates of the bin before it, the first one at
+    the stage's pooled rate: leads that have waited long are like those that have waited almost as long, and
+    not like new ones. Multipliers of groups are shrunk as in Clayton and Kaldor.
+
+    Args:
+        counts: leavers and days at risk.
+        funnel: says which exits a stage has; without it, those that somebody took.
+
+    Source: Clayton and Kaldor, Biometrics 1987, doi:10.2307/2532003.
+    """
+    pooled = Counts(
+        counts.edges,
+        counts.events.sum(0, keepdims=True),
+        counts.exposure.sum(0, keepdims=True),
+        None if counts.spent is None else counts.spent.sum(0, keepdims=True),
+    )
+    at_risk = effective_exposure(counts)
+    days = effective_exposure(pooled)[0]
+    events = pooled.events[0]
+    possible = events.sum(-1) > 0 if funnel is None else funnel.targets >= 0
+    split = _exit_split(events, possible)
+    stage_rate = np.maximum(events.sum((1, 2)), PRIOR_EXITS) / np.maximum(days.sum(-1), 1.0)
+    shape, exposure = _along_ages(events, days, split * stage_rate[:, None])
+    rate = shape / exposure
+    expected = (rate[None] * at_risk[:, :, None, :]).sum(-1)
+    by_group = strength(counts.events.sum(-1), expected)
+    theta = _shrunk(by_group, counts.events.sum(-1), expected)
+    own = rate * theta[..., None] * at_risk[:, :, None, :]
+    by_age = strength(np.moveaxis(counts.events, -1, 0), np.moveaxis(own, -1, 0))
+    return Posterior(shape, exposure, counts.events, at_risk, by_group, by_age)
+
+
+def posterior_table(counts: Counts, funnel: Funnel | None = None) -> Floats:
+    """Return the posterior mean rates per day, shape (groups, stages, exits, bins).
+
+    >>> counts = Counts(np.array([0.0]), np.array([[[[19.0]]]]), np.array([[[80.0]]]))
+    >>> posterior_table(counts).round(4).item()
+    0.2375
+    """
+    found = posterior(counts, funnel)
+    rate = found.shape / found.exposure
+    if len(counts.events) == 1:
+        return rate[None]
+    expected = rate * found.at_risk[:, :, None, :]
+    theta = _shrunk(found.by_group, found.events.sum(-1), expected.sum(-1))[..., None]
+    phi = _shrunk(found.by_age[..., None], found.events, expected * theta)
+    mean: Floats = rate * theta * phi
+    return mean
+
+
+def draw_counts(counts: Counts, draws: int, rng: np.random.Generator, funnel: Funnel | None = None) -> Floats:
+    """Return draws from the posterior of the rates, shape (draws, groups, stages, exits, bins)."""
+    found = posterior(counts, funnel)
+    rate = rng.gamma(found.shape, 1.0, (draws, *found.shape.shape)) / found.exposure
+    if len(counts.events) == 1:
+        return rate[:, None]
+    expected = rate[:, None] * found.at_risk[:, :, None, :]
+    k, events = found.by_group, found.events.sum(-1)
+    theta = (rng.gamma(k + events, 1.0, (draws, *events.shape)) / (k + expected.sum(-1)))[..., None]
+    k = found.by_age[..., None]
+    phi = rng.gamma(k + found.events, 1.0, expected.shape) / (k + expected * theta)
+    drawn: Floats = rate[:, None] * theta * phi
+    return drawn
+
+
+def draw_rates(model: Model, draws: int, rng: np.random.Generator) -> Floats:
+    """Return posterior draws of the model's rates, each under the levers of the model's scenario.
+
+    A stated model has no posterior: its rates repeat.
+
+    Returns:
+        Rates per day of age, shape (draws, eras, groups, stages, exits, bins).
+    """
+    if model.counts is None:
+        return np.broadcast_to(model.table.rate, (draws, *model.table.rate.shape))
+    drawn = draw_counts(model.counts, draws, rng, model.funnel)
+    return era_rates(model.levers, raised(drawn, model.funnel, model.win_level))
+
+
+def raised(rate: Floats, funnel: Funnel, level: float) -> Floats:
+    """Return rates (..., stages, exits, bins) with those of the winning exits multiplied by `level`."""
+    higher: Floats = rate * np.where(winning_exits(funnel), level, 1.0)[:, :, None]
+    return higher
+
+
+def winning_exits(funnel: Funnel) -> NDArray[np.bool_]:
+    """Return which exits lead to a place where revenue is booked, shape (stages, exits)."""
+    booked: NDArray[np.bool_] = np.append(funnel.booked > 0, False)[funnel.targets]
+    return booked
+
+
+def table_of(counts: Counts, funnel: Funnel | None = None, win_level: float = 1.0) -> RateTable:
+    """Return the rate table of the posterior mean, with one era, wins multiplied by a level."""
+    rate = posterior_table(counts, funnel)
+    if funnel is not None:
+        rate = raised(rate, funnel, win_level)
+    edges = np.broadcast_to(counts.edges, (*rate.shape[:2], counts.edges.size)).copy()
+    return RateTable(edges, rate[None], np.array([-np.inf]), np.ones((1, *rate.shape[:2])))
+
+
+def effective_exposure(counts: Counts) -> Floats:
+    """Return days at risk, with those of the first bin such that its leaving chance is met.
+
+    Many leads move on the day they come, most of them within minutes; a constant rate over that day
+    would make too many leave. With n leads at the bin's start, d of them leaving within its width w,
+    the rate must be -log(1 - d / n) / w, so the exposure is d over that.
+    """
+    if counts.spent is None or counts.edges.size < 2:
+        return counts.exposure
+    width = counts.edges[1]
+    left = counts.events[..., 0].sum(axis=2)
+    began = left + (counts.exposure - counts.spent)[..., 0] / width
+    chance = np.minimum(left / np.maximum(began, LEAST_RATE), 1.0 - 0.5 / (began + 1.0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        first = np.where(left > 0, left * width / -np.log1p(-chance), counts.exposure[..., 0])
+    days = counts.exposure.copy()
+    days[..., 0] = first
+    return days
+
+
+def strength(observed: Floats, expected: Floats) -> Floats:
+    """Return k of theta ~ Gamma(k, k) by maximum likelihood of Poisson counts, over the first axis.
+
+    log L(k) = sum log Gamma(k + O) - log Gamma(k) + k log(k / (k + E)) + O log(E / (k + E)).
+
+    Args:
+        observed: (units, ...) counts O.
+        expected: (units, ...) what the pool would give, E.
+
+    Returns:
+        k, shape (...): small when units differ, `STRENGTHS[-1]` when they do not.
+    """
+    k = STRENGTHS.reshape(-1, *([1] * observed.ndim))
+    seen, mean = observed[None], np.maximum(expected[None], LEAST_RATE)
+    log_likelihood = (
+        gammaln(k + seen) - gammaln(k) + k * np.log(k / (k + mean)) + seen * np.log(mean / (k + mean))
+    )
+    best: Floats = STRENGTHS[_last_maximum(log_likelihood.sum(axis=1))]
+    return best
+
+
+def _last_maximum(values: Floats) -> NDArray[np.intp]:
+    """Return the last index of the maximum along the first axis: no evidence is no difference."""
+    flipped: NDArray[np.intp] = len(values) - 1 - np.argmax(values[::-1], axis=0)
+    return flipped
+
+
+def _shrunk(k: Floats, observed: Floats, expected: Floats) -> Floats:
+    ratio: Floats = (k + observed) / (k + expected)
+    return ratio
+
+
+def _along_ages(events: Floats, days: Floats, first: Floats) -> tuple[Floats, Floats]:
+    """Return Gamma shape and exposure of every bin, its prior being the posterior mean of the bin before.
+
+    Where leavers, less two standard errors, are more than ten times what that would give (instalments due
+    after thirty days, a reminder after sixty), the bin before is no guide: its pseudo-event counts at a tenth
+    of their rate, or its days at risk would drown theirs.
+
+    Args:
+        events: (stages, exits, bins) leavers.
+        days: (stages, bins) at risk.
+        first: (stages, exits) rates that stand before the first bin.
+    """
+    shape, exposure = np.empty_like(events), np.empty_like(events)
+    before = first
+    for b in range(events.shape[-1]):
+        left, here = events[..., b].sum(axis=1, keepdims=True), np.maximum(days[:, None, b], LEAST_RATE)
+        sure = np.maximum(left - 2 * np.sqrt(left), 0.0) / here
+        known = PRIOR_EVENTS / np.maximum(
+            before.sum(axis=1, keepdims=True), np.maximum(sure / FAR, LEAST_RATE)
+        )
+        shape[..., b] = events[..., b] + known * before
+        exposure[..., b] = np.maximum(days[:, None, b] + known, LEAST_DAYS * left)
+        before = shape[..., b] / exposure[..., b]
+    return shape, exposure
+
+
+def _exit_split(events: Floats, possible: NDArray[np.bool_]) -> Floats:
+    """Return the share of a stage's leavers by each exit, (stages, exits); no possible one is quite zero."""
+    smoothed = np.where(possible, events.sum(-1) + PRIOR_EXITS / possible.shape[-1], 0.0)
+    split: Floats = smoothed / np.maximum(smoothed.sum(-1, keepdims=True), LEAST_RATE)
+    return split

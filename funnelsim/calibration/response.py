@@ -1,0 +1,243 @@
+"""Spend -> leads: how many more leads come when more is spent on a channel, and how late."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from funnelsim.errors import FunnelError, nearest
+from funnelsim.history.log import History
+from funnelsim.history.log import spells as visits_in
+from funnelsim.history.spend import matched, spent_per_day
+from funnelsim.model.model import Spend
+
+Floats = NDArray[np.float64]
+PRIOR, PRIOR_ERROR = 0.3, 0.2
+MOST_LAG = 4
+WEEK, YEAR = 7, 364
+SEASON_WEEKS = 100
+LEAST_WEEKS, LEAST_LEADS = 20, 30
+LEAST_MOVE = 0.02
+LEAST_SPEND = 0.05
+DAY = pd.Timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a series of leads answers to a series of spend: leads ~ spend ** elasticity.
+
+    Args:
+        elasticity: 0.3: ten percent more money bring about three percent more leads.
+        error: standard error of the elasticity; inf where the record tells nothing.
+        lag: periods after which the money brings its leads, the likeliest.
+        dispersion: variance of the leads of a period over their mean, given everything else.
+    """
+
+    elasticity: float
+    error: float
+    lag: int
+    dispersion: float = 1.0
+
+
+NOTHING = Answer(PRIOR, np.inf, 0)
+
+
+def fit_response(
+    history: History,
+    spend: pd.DataFrame,
+    *,
+    visits: pd.DataFrame | None = None,
+    prior: float = PRIOR,
+    prior_error: float = PRIOR_ERROR,
+) -> tuple[Spend, ...]:
+    """Return today's spend and elasticity of every channel that the spend table and the leads both name.
+
+    Weekly leads of a channel are regressed on the logarithm of its spend some weeks before, a trend and
+    (from two years on) the month; see `answer`. The estimate is then shrunk to the prior by its error:
+    with precisions p = 1 / error ** 2, elasticity = (p e + p0 e0) / (p + p0). A budget that follows the
+    demand it expects looks stronger than it is; only a budget that moved for other reasons tells.
+
+    Args:
+        history: what happened; leads need a channel.
+        spend: channel, start, spend, as `read_spend` returns; rows from the as-of date on are not used.
+        visits: the visits by which leads came in, where they are known already.
+        prior, prior_error: what is believed of an elasticity before looking, mean and standard deviation.
+
+    Returns:
+        One `Spend` per channel, sorted by name: money per day as the mean of the last year (or of what
+        is known), so that a season of the budget does not count as a level.
+
+    Raises:
+        FunnelError: no channel of the spend table is a channel of the leads.
+    """
+    visits = visits_in(history) if visits is None else visits
+    rows = visits[visits["entry"] | visits["reopened"]]
+    known = [name for name in rows["channel"].unique() if name]
+    ours = matched(spend["channel"].unique(), known)
+    if not ours:
+        if not known:
+            raise FunnelError("spend: the leads of this history name no channel; map the column that does")
+        given = str(spend["channel"].iloc[0])
+        hint = nearest(given, known)
+        raise FunnelError(f"spend: no lead came from '{given}', nor from its other channels; {hint}")
+    found = []
+    for theirs, name in sorted(ours.items(), key=lambda pair: pair[1]):
+        came = rows.loc[rows["channel"] == name, "start"].to_numpy(dtype=np.float64)
+        money = spend[(spend["channel"] == theirs) & (spend["start"] < history.until)]
+        if len(money):
+            found.append(_channel(name, came, money, history, prior, prior_error))
+    return tuple(found)
+
+
+def answer(leads: Floats, spend: Floats, years: Floats, months: NDArray[np.int64] | None = None) -> Answer:
+    """Return how leads answer to spend, by a quasi-Poisson regression for every lag.
+
+    log E[leads_t] = a + elasticity log spend_{t - lag} + trend years_t + month_t. Lags are weighed by
+    their likelihoods (scaled by the dispersion), so that the error also holds the doubt about the lag.
+    The error is the larger of the quasi-Poisson and the Newey-West one (weeks in a row are alike).
+
+    Args:
+        leads: (periods,) leads, or any amount of demand.
+        spend: (lags, periods) money that was spent 0, 1, .. periods before; all above 0.
+        years: (periods,) time in years, for the trend.
+        months: (periods,) month numbers; None: no season.
+
+    Returns:
+        The unshrunken answer; `NOTHING` where spend did not move, or only with trend and season.
+
+    Source: McCullagh and Nelder, Generalized Linear Models, 1989, chapter 9, doi:10.1201/9780203753736.
+    """
+    rest = _trend_and_season(leads, years, months)
+    if leads.size < LEAST_WEEKS or leads.sum() < LEAST_LEADS or leads.size < rest.shape[1] + 10:
+        return NOTHING
+    logs = np.log(spend)
+    moves = logs - (rest @ np.linalg.lstsq(rest, logs.T, rcond=None)[0]).T
+    if moves.std(axis=1).min() < LEAST_MOVE:
+        return NOTHING
+    fits = [_glm(leads, np.column_stack([row, rest])) for row in logs]
+    dispersion = max(1.0, min(fit.scale for fit in fits))
+    deviance = np.array([fit.deviance for fit in fits])
+    weight = np.exp(-(deviance - deviance.min()) / 2 / dispersion)
+    weight /= weight.sum()
+    slope = np.array([fit.params[0] for fit in fits])
+    mean = float(weight @ slope)
+    best = int(np.argmin(deviance))
+    wider = _newey_west(leads, np.column_stack([logs[best], rest])) / fits[best].bse[0]
+    errors = np.array([fit.bse[0] for fit in fits]) * max(1.0, wider)
+    return Answer(mean, float(np.sqrt(weight @ (errors**2 + (slope - mean) ** 2))), best, dispersion)
+
+
+def fit_saturation(spend: Floats, response: Floats) -> tuple[float, float]:
+    """Return top and half of response = top spend / (half + spend), by least squares: for tests of a budget.
+
+    Unlike a history, where spend moves little, a test that tries quite different amounts shows the top.
+
+    Args:
+        spend: (tests,) money, 0 or more.
+        response: (tests,) what it brought.
+
+    Raises:
+        FunnelError: fewer than three tests, or a response that does not bend.
+
+    Source: Michaelis and Menten 1913; Bates and Watts, Nonlinear Regression, 1988, doi:10.1002/9780470316757.
+    """
+    from scipy.optimize import least_squares
+
+    if spend.size < 3 or np.unique(spend).size < 2:
+        raise FunnelError(
+            f"{spend.size} tests of {np.unique(spend).size} amounts; expected at least three tests"
+        )
+    start = np.array([1.5 * float(response.max()), float(np.median(spend))])
+    found = least_squares(
+        lambda x: x[0] * spend / (x[1] + spend) - response,
+        start,
+        x_scale=start,
+        ftol=1e-14,
+        xtol=1e-14,
+        gtol=1e-14,
+    )
+    top, half = (float(value) for value in found.x)
+    if not found.success or not 0 < half < 1000 * float(spend.max()):
+        raise FunnelError("the response does not bend with spend: no saturation can be seen in these tests")
+    return top, half
+
+
+def spend_words(found: tuple[Spend, ...], given: pd.DataFrame) -> tuple[str, ...]:
+    """Return what the spend tells, one sentence per channel, and which channels of it were set aside."""
+    said = [
+        f"Spend: {one.channel}: {one.per_day * 365.25 / 12:,.0f} per month; 10 % more bring "
+        f"{1.1**one.elasticity - 1:.1%} more leads after {one.lag_days:g} days (elasticity "
+        f"{one.elasticity:.2f} with a standard error of {one.error:.2f}"
+        + (", assumed: the record tells nothing)." if one.error > 0.99 * PRIOR_ERROR else ").")
+        for one in found
+    ]
+    used = {one.channel.casefold() for one in found}
+    aside = [str(name) for name in given["channel"].unique() if str(name).casefold() not in used]
+    if aside:
+        said.append(f"Spend: {', '.join(aside)}: set aside, as no lead names such a channel.")
+    return tuple(said)
+
+
+def _channel(
+    name: str, came: Floats, money: pd.DataFrame, history: History, prior: float, prior_error: float
+) -> Spend:
+    """Return one channel's spend and answer, weeks beginning on the weekday on which its spend does."""
+    begun = money["start"].iloc[0]
+    stop = begun + (history.until - begun) // (WEEK * DAY) * (WEEK * DAY)
+    weeks = max(int((stop - max(begun, history.began)) // (WEEK * DAY)), 0)
+    start = stop - weeks * WEEK * DAY
+    before = MOST_LAG * WEEK
+    daily = spent_per_day(money, start - before * DAY, before + weeks * WEEK)
+    weekly = daily.reshape(-1, WEEK).mean(axis=1)
+    number = np.floor((came - (start - history.until) / DAY) / WEEK).astype(np.int64)
+    leads = np.bincount(number[(number >= 0) & (number < weeks)], minlength=weeks).astype(np.float64)
+    found = _weekly_answer(leads, weekly, start)
+    weight = 0.0 if np.isinf(found.error) else found.error**-2.0
+    precision = weight + prior_error**-2.0
+    elasticity = (weight * found.elasticity + prior * prior_error**-2.0) / precision
+    year = spent_per_day(money, history.until - YEAR * DAY, YEAR)
+    today = float(year[np.isfinite(year)].mean()) if np.isfinite(year).any() else 0.0
+    return Spend(name, today, max(elasticity, 0.0), precision**-0.5, float(WEEK * found.lag))
+
+
+def _weekly_answer(leads: Floats, weekly: Floats, start: pd.Timestamp) -> Answer:
+    """Return the answer of weekly leads to weekly spend that begins `MOST_LAG` weeks earlier."""
+    weeks = leads.size
+    shifted = np.array([weekly[MOST_LAG - lag : MOST_LAG - lag + weeks] for lag in range(MOST_LAG + 1)])
+    usable = np.isfinite(shifted).all(axis=0)
+    if not usable.any() or not np.nanmax(weekly) > 0:
+        return NOTHING
+    # The power law has no leads without spend; weeks without any are taken as weeks with very little.
+    floor = LEAST_SPEND * float(np.mean(weekly[np.isfinite(weekly) & (weekly > 0)]))
+    middle = start + pd.to_timedelta(WEEK * np.arange(weeks) + WEEK / 2, unit="D")
+    months = middle.month.to_numpy()[usable] if usable.sum() >= SEASON_WEEKS else None
+    years = (WEEK / 365.25) * np.arange(weeks)[usable]
+    return answer(leads[usable], np.maximum(shifted[:, usable], floor), years, months)
+
+
+def _trend_and_season(leads: Floats, years: Floats, months: NDArray[np.int64] | None) -> Floats:
+    columns = [np.ones(leads.size), years - years.mean()]
+    if months is not None:
+        present = [month for month in np.unique(months) if leads[months == month].sum() > 0]
+        columns += [(months == month).astype(np.float64) for month in present[1:]]
+    return np.column_stack(columns)
+
+
+def _glm(leads: Floats, design: Floats) -> Any:
+    from statsmodels.genmod.families import Poisson
+    from statsmodels.genmod.generalized_linear_model import GLM
+
+    return GLM(leads, design, family=Poisson()).fit(scale="X2")
+
+
+def _newey_west(leads: Floats, design: Floats) -> float:
+    """Return the standard error of the first coefficient under autocorrelation of up to four periods."""
+    from statsmodels.genmod.families import Poisson
+    from statsmodels.genmod.generalized_linear_model import GLM
+
+    fit = GLM(leads, design, family=Poisson()).fit(cov_type="HAC", cov_kwds={"maxlags": 4})
+    return float(fit.bse[0])

@@ -1,0 +1,247 @@
+"""What rates alone do not tell: periods in which everything wins more, or less, and wins never recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from funnelsim.calibration.counting import Visits, count_visits
+from funnelsim.calibration.posterior import posterior_table, winning_exits
+from funnelsim.model.funnel import Funnel
+from funnelsim.model.model import Calendar, in_rush
+from funnelsim.model.rates import Counts
+
+Floats = NDArray[np.float64]
+DISCOUNT = 0.8
+PRIOR_SPREAD = 0.05
+YOUNG_SPREAD, YOUNG_WINDOWS = 0.3, 4.0
+PRIOR_WINDOWS = 4.0
+MOST_WINDOWS = 26
+LARGEST_SPREAD = 0.6
+SUSPICIOUS_WINS = 10.0
+MEMORIES = (0.5, 0.8, 0.9)
+PRIOR_WINS = 10.0
+SHARPNESS = 1.5
+LARGEST_ERROR = 0.7
+
+
+@dataclass(frozen=True)
+class Level:
+    """How wins of late ran against the fitted rates, and how much single periods differ.
+
+    Args:
+        factor: what the next periods' wins are expected to be, over what the rates alone say.
+        spread: standard deviation of a common factor on the win intensity of a period.
+        windows: number of past windows that both rest on.
+    """
+
+    factor: float
+    spread: float
+    windows: int
+
+
+def win_level(
+    visits: Visits,
+    funnel: Funnel,
+    counts: Counts,
+    *,
+    window: float = 28.0,
+    ahead: int = 1,
+    began: float = -np.inf,
+) -> Level:
+    """Return the level and spread of wins against the rates, from past windows.
+
+    In each window wins are compared with those that the rates expect of the days that leads really spent
+    at risk. The level is the log-average of forecasters with a memory d of .5, .8, .9 and of 1 (the rates
+    alone), sum d^age observed / sum d^age expected with a prior of ten wins, weighted by 1 / MSE^1.5 of what
+    they said `ahead` windows before. The spread is what then remains beyond Poisson luck: sum of
+    w ((observed - said)^2 - said) over sum of w said^2, w falling by 0.8 a window, with a prior of four
+    windows at 0.05^2 + 0.3^2 exp(-windows / 4): a young company's periods differ by more than its few
+    windows can show.
+
+    Args:
+        visits: the visits that the rates were fitted to.
+        counts: the counts of the fit.
+        window: days of a window.
+        ahead: windows between what is known and what is forecast.
+        began: first day of the record.
+    """
+    observed, expected = past_windows(visits, funnel, counts, window, began)
+    prior = float(np.hypot(PRIOR_SPREAD, YOUNG_SPREAD * np.exp(-len(observed) / YOUNG_WINDOWS / 2)))
+    if len(observed) <= ahead:
+        return Level(1.0, prior, len(observed))
+    said = np.stack([_remembered(observed, expected, memory) for memory in MEMORIES])
+    said = np.concatenate([said, np.ones((1, said.shape[1]))])
+    before = said[:, ahead:]
+    now, mean = observed[: before.shape[1]], expected[: before.shape[1]]
+    errors = np.log((now + 0.5) / (before * mean + 0.5)).clip(-LARGEST_ERROR, LARGEST_ERROR)
+    discounts = DISCOUNT ** (np.arange(before.shape[1]) / 2)
+    mse = ((errors**2 * discounts).sum(1) + PRIOR_WINDOWS * 0.05) / (discounts.sum() + PRIOR_WINDOWS)
+    weights = mse**-SHARPNESS / (mse**-SHARPNESS).sum()
+    pooled = np.exp(weights @ np.log(said))
+    return Level(float(pooled[0]), excess_spread(now, pooled[ahead:] * mean, prior), len(observed))
+
+
+def past_windows(
+    visits: Visits, funnel: Funnel, counts: Counts, window: float, began: float
+) -> tuple[Floats, Floats]:
+    """Return wins observed, and expected under the rates, in past windows, latest first."""
+    first = max(began, float(visits.start.min(initial=0.0)))
+    rate = winning(posterior_table(counts, funnel), funnel)
+    found = [_in_window(visits, funnel, counts, rate, one) for one in latest_windows(first, window)]
+    observed, expected = np.array(found, dtype=np.float64).reshape(-1, 2).T
+    return observed, expected
+
+
+def latest_windows(first: float, length: float) -> list[tuple[float, float]]:
+    """Return the first day and the end of past windows that lie whole after a day, latest first.
+
+    >>> latest_windows(-20.0, 7.0)
+    [(-7.0, -0.0), (-14.0, -7.0)]
+    """
+    number = int(min(-first // length, MOST_WINDOWS))
+    return [(-length * (back + 1), -length * back) for back in range(number)]
+
+
+def _remembered(observed: Floats, expected: Floats, memory: float) -> Floats:
+    """Return the level known at the end of each window, from it and all earlier ones (latest first)."""
+    levels = np.empty(len(observed))
+    wins, mean = 0.0, 0.0
+    for place in range(len(observed) - 1, -1, -1):
+        wins, mean = memory * wins + observed[place], memory * mean + expected[place]
+        levels[place] = (PRIOR_WINS + wins) / (PRIOR_WINS + mean)
+    return levels
+
+
+def excess_spread(observed: Floats, said: Floats, prior: float = PRIOR_SPREAD) -> float:
+    """Return how much past windows, latest first, differ from what was said of them, beyond Poisson luck.
+
+    Args:
+        observed, said: (windows,) wins.
+        prior: the spread that four windows more would show.
+    """
+    weights = DISCOUNT ** np.arange(len(said)) * (said >= 1.0)
+    relative = ((observed - said) ** 2 - said) / np.maximum(said, 1.0) ** 2
+    variance = ((weights * relative).sum() + PRIOR_WINDOWS * prior**2) / (weights.sum() + PRIOR_WINDOWS)
+    return float(np.sqrt(np.clip(variance, 0.0, LARGEST_SPREAD**2)))
+
+
+def won_visits(visits: Visits, funnel: Funnel) -> NDArray[np.int64]:
+    """Return the numbers of the visits that ended in a win."""
+    wins = funnel.booked[funnel.targets] > 0
+    found: NDArray[np.int64] = np.flatnonzero(wins[visits.stage, visits.exit] & (visits.exit >= 0))
+    return found
+
+
+def wins_before_the_first(visits: Visits, funnel: Funnel, bins: Floats, groups: int) -> tuple[float, float]:
+    """Return wins that the fitted rates expect before the first recorded win, and the day of that win.
+
+    Rates are those of the time from that win on. A clean record gives about 0; one whose wins were
+    recorded only from some date on gives dozens: its leads seem to have waited for nothing.
+    """
+    shape = (groups, *funnel.targets.shape)
+    won = won_visits(visits, funnel)
+    if not len(won):
+        return 0.0, 0.0
+    first = float((visits.start[won] + visits.dwell[won]).min())
+    after = count_visits(visits, shape, bins, window=(first, np.inf))
+    before = count_visits(visits, shape, bins, window=(-np.inf, first))
+    rate = winning(posterior_table(after, funnel), funnel)
+    return float((rate * before.exposure).sum()), first
+
+
+def winning(rate: Floats, funnel: Funnel) -> Floats:
+    """Return the rate of winning per day, (groups, stages, bins), of rates (groups, stages, exits, bins)."""
+    wins: Floats = (rate * winning_exits(funnel)[:, :, None]).sum(axis=2)
+    return wins
+
+
+def _in_window(
+    visits: Visits, funnel: Funnel, counts: Counts, rate: Floats, window: tuple[float, float]
+) -> tuple[float, float]:
+    """Return wins observed, and expected, within a window of days."""
+    alive = (visits.start < window[1]) & (visits.start + visits.dwell >= window[0])
+    part = visits.rows(np.flatnonzero(alive))
+    found = count_visits(part, counts.events.shape[:3], counts.edges, window=window)
+    observed = float((found.events * winning_exits(funnel)[:, :, None]).sum())
+    return observed, float((rate * found.exposure).sum())
+
+
+FEWEST_WINS = 50
+CLEAR = 0.01
+FEWEST_QUARTERS = 4
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def win_calendar(
+    won: pd.Series, began: pd.Timestamp, until: pd.Timestamp, first_month: int = 1
+) -> tuple[Calendar, tuple[str, ...]]:
+    """Return the calendar of wins and what was found, in words; what is not clear is left out.
+
+    Weekdays count when a chi-squared test finds them at p < .01, each shrunk by ten wins to an
+    average day. The rush of a quarter's last ten days counts when, over four whole quarters or more,
+    the log of its wins per day over those of the other days differs from 0 at p < .01 (t test).
+
+    Args:
+        won: moments of the wins.
+        began, until: first and last moment of the record.
+        first_month: month in which the fiscal year starts.
+    """
+    week, week_note = _week(won, began, until)
+    rush, rush_note = _rush(won, began, until, first_month)
+    return Calendar(week, rush, first_month), (*week_note, *rush_note)
+
+
+def _week(
+    won: pd.Series, began: pd.Timestamp, until: pd.Timestamp
+) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    from scipy.stats import chisquare
+
+    days = pd.date_range(began.normalize(), until - pd.Timedelta(1, "ns")).day_of_week
+    exposed = np.bincount(days, minlength=7)
+    wins = np.bincount(pd.DatetimeIndex(won).day_of_week, minlength=7)
+    if wins.sum() < FEWEST_WINS or (exposed == 0).any():
+        return (1.0,) * 7, ()
+    fair = wins.sum() * exposed / exposed.sum()
+    if chisquare(wins, fair).pvalue >= CLEAR:
+        return (1.0,) * 7, ()
+    factor = (wins + PRIOR_WINS * exposed / exposed.sum()) / (fair + PRIOR_WINS * exposed / exposed.sum())
+    factor /= factor.mean()
+    quiet = [name for name, f in zip(WEEKDAYS, factor, strict=True) if f < 0.3]
+    words = f"hardly any on {' and '.join(quiet)}" if quiet else f"most on {WEEKDAYS[int(factor.argmax())]}"
+    return tuple(factor.tolist()), (
+        f"Calendar: wins differ by weekday ({words}), and so do the coming days.",
+    )
+
+
+def _rush(
+    won: pd.Series, began: pd.Timestamp, until: pd.Timestamp, first_month: int
+) -> tuple[float, tuple[str, ...]]:
+    from scipy.stats import ttest_1samp
+
+    ratios = _quarter_ratios(won, began, until, first_month)
+    if len(ratios) < FEWEST_QUARTERS or ttest_1samp(ratios, 0.0).pvalue >= CLEAR:
+        return 1.0, ()
+    rush = float(np.exp(ratios.mean() * len(ratios) / (len(ratios) + 1)))
+    more = f"{rush:.1f} times as many wins a day as the rest"
+    return rush, (f"Calendar: the last ten days of a quarter bring {more} ({len(ratios)} quarters).",)
+
+
+def _quarter_ratios(won: pd.Series, began: pd.Timestamp, until: pd.Timestamp, first_month: int) -> Floats:
+    """Return the log of wins per day in the last ten days over the other days, for each whole quarter."""
+    days = pd.date_range(began.normalize(), until - pd.Timedelta(1, "ns"))
+    number = pd.DatetimeIndex(won).normalize().value_counts().reindex(days, fill_value=0).to_numpy()
+    quarter = (days.year * 12 + days.month - first_month) // 3
+    rush = in_rush(days, first_month)
+    ratios = []
+    for one in np.unique(quarter):
+        mine = quarter == one
+        if mine.sum() >= 90 and number[mine].sum() >= FEWEST_WINS / 2:
+            last, rest = mine & rush, mine & ~rush
+            ratios.append(
+                np.log((number[last].sum() + 0.5) / last.sum() / ((number[rest].sum() + 0.5) / rest.sum()))
+            )
+    return np.array(ratios)

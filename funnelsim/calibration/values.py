@@ -1,0 +1,199 @@
+"""What a win is worth, from a history: won amounts per group, won / shown, and how size tells on winning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from funnelsim.calibration.counting import group_numbers
+from funnelsim.history.log import among
+from funnelsim.model.model import Values
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+ATOMS = 200
+ENOUGH_WINS = 30.0
+PRIOR_WINS = 5.0
+TILT_PRIOR_WINS = 20.0
+TILT_LIMITS = (0.5, 2.0)
+SHOWN_ALIKE = 0.8
+
+
+def fit_values(
+    spells: pd.DataFrame,
+    bookings: pd.DataFrame,
+    until: pd.Timestamp,
+    stages: Sequence[str],
+    groups: Sequence[str] = ("all",),
+    *,
+    grouped_by: str = "segment",
+    half_life: float = np.inf,
+) -> tuple[Values, tuple[str, ...]]:
+    """Return amounts per win, the ratio of won to shown amounts, the size tilt, and what was found in words.
+
+    Amounts of leads not yet born are those of past wins, not of past leads: large leads win less often.
+
+    Args:
+        spells: visits with columns lead, stage, start, exit, value (shown just before the visit stopped).
+        bookings: one row per win with columns lead, at, value.
+        until: the as-of moment.
+        stages: stage names, numbered as in the funnel.
+        groups: group names; a win belongs to the group of its lead's visits.
+        half_life: days after which a win weighs half.
+    """
+    own = spells.drop_duplicates("lead", keep="last").set_index("lead")
+    names = own[grouped_by].reindex(bookings["lead"]).reset_index(drop=True) if grouped_by in own else None
+    group = group_numbers(names, groups, len(bookings))
+    value = np.asarray(bookings["value"], dtype=np.float64)
+    day = np.asarray((bookings["at"] - until) / pd.Timedelta(days=1), dtype=np.float64)
+    weight = 2.0 ** (day / half_life)
+    if not (value > 0).any():
+        return _without_amounts(spells, len(groups), len(bookings))
+    seen = ~np.isnan(value)
+    amounts = won_amounts(value[seen], weight[seen], group[seen], len(groups))
+    shown = np.asarray(own["value"].reindex(bookings["lead"]), dtype=np.float64)
+    ratio = won_to_shown(value, shown, weight, group, len(groups))
+    tilt = size_tilt(spells, bookings["lead"], stages, grouped_by=grouped_by)
+    return Values(amounts, ratio, tilt), _words(value, seen, ratio, tilt, stages)
+
+
+def won_amounts(value: Floats, weight: Floats, group: Integers, groups: int) -> Floats:
+    """Return equally likely amounts per group, shape (groups, 200), ascending, with the weighted mean kept.
+
+    A group with n wins takes the share n / (n + 30) of its amounts from its own wins and the rest from all
+    wins, moved from their own group's level to this one's; the level is the mean log amount of the group,
+    shrunk to that of all wins.
+    """
+    rows = []
+    levels = _levels(value, weight, group, groups)
+    for number in range(groups):
+        mine = group == number
+        moved = value * np.exp(levels[number] - levels[group])
+        share = weight[mine].sum() / (weight[mine].sum() + ENOUGH_WINS) if groups > 1 else 1.0
+        amounts = np.concatenate([value[mine], moved])
+        weights = np.concatenate(
+            [share * weight[mine] / max(weight[mine].sum(), 1e-300), (1 - share) * weight / weight.sum()]
+        )
+        rows.append(_atoms(amounts, weights))
+    return np.stack(rows)
+
+
+def won_to_shown(value: Floats, shown: Floats, weight: Floats, group: Integers, groups: int) -> Floats:
+    """Return won / shown amount per group, shape (groups,), shrunk to all groups' and that one to 1.
+
+    Args:
+        value, shown: (wins,) amount won, and amount shown just before the win; nan where none was.
+    """
+    both = (value > 0) & (shown > 0)
+    if not both.any():
+        return np.ones(groups)
+    typical = float((weight * shown)[both].sum() / weight[both].sum())
+    prior = PRIOR_WINS * typical
+    pooled = ((weight * value)[both].sum() + prior) / ((weight * shown)[both].sum() + prior)
+    if groups == 1:
+        return np.array([pooled])
+    won = np.bincount(group[both], (weight * value)[both], groups)
+    asked = np.bincount(group[both], (weight * shown)[both], groups)
+    ratio: Floats = (won + prior * pooled) / (asked + prior)
+    return ratio
+
+
+def size_tilt(
+    spells: pd.DataFrame, winners: pd.Series, stages: Sequence[str], *, grouped_by: str = "segment"
+) -> Floats | None:
+    """Return mean amount of a stage's leads that won / of all its leads whose fate is known, shape (stages,).
+
+    Winners are compared with the leads of their own group, whose rates are its own already. Shrunk to 1 as
+    if twenty more winners had been like all others; None where losers do not show amounts as winners do,
+    because a file that records amounts only on winning says nothing about size.
+    """
+    shown = spells[spells["value"] > 0]
+    closed = spells.groupby("lead")["exit"].last() != ""
+    won = among(closed.index, winners)
+    share = [
+        among(closed.index[part], shown["lead"]).mean()
+        for part in (won, closed.to_numpy() & ~won)
+        if part.any()
+    ]
+    if len(share) < 2 or share[1] < SHOWN_ALIKE * share[0]:
+        return None
+    known = shown[among(shown["lead"], closed.index[closed.to_numpy()])]
+    known = known.drop_duplicates(["lead", "stage"], keep="last")
+    group = known[grouped_by].astype(object).fillna("") if grouped_by in known else known["stage"]
+    fair = known.groupby(["stage", group])["value"].transform("mean")
+    wins = among(known["lead"], winners)
+    found = pd.DataFrame({"stage": known["stage"], "fair": fair})[wins]
+    weight = found["fair"].groupby(found["stage"]).sum().reindex(list(stages)).fillna(0.0)
+    won_value = known["value"][wins].groupby(found["stage"]).sum().reindex(list(stages)).fillna(0.0)
+    prior = TILT_PRIOR_WINS * found["fair"].mean() if len(found) else 1.0
+    tilt = (won_value + prior) / (weight + prior)
+    return np.clip(np.asarray(tilt, dtype=np.float64), *TILT_LIMITS)
+
+
+def _without_amounts(spells: pd.DataFrame, groups: int, wins: int) -> tuple[Values, tuple[str, ...]]:
+    """Return amounts when no win has one: those that leads show, else 1, so that revenue counts wins."""
+    shown = np.asarray(spells.drop_duplicates("lead", keep="last")["value"], dtype=np.float64)
+    shown = shown[shown > 0]
+    if shown.size:
+        sentence = (
+            "Values: no win with an amount yet; those that leads show are taken for what wins will bring."
+        )
+        amounts = np.tile(_atoms(shown, np.ones(shown.size)), (groups, 1))
+    else:
+        sentence = "Values: the history has no amounts, so revenue is counted in wins, one each."
+        amounts = np.ones((groups, 1))
+    notes = (sentence,) if wins else (sentence, "Nothing was ever won: the forecast rests on assumptions.")
+    return Values(amounts, np.ones(groups)), notes
+
+
+def _levels(value: Floats, weight: Floats, group: Integers, groups: int) -> Floats:
+    """Return each group's mean log amount, shrunk to the mean of all by the variance between groups."""
+    positive = value > 0
+    logs, weights, rows = np.log(value[positive]), weight[positive], group[positive]
+    number = np.bincount(rows, weights, groups)
+    overall = (logs * weights).sum() / weights.sum()
+    mean = np.where(
+        number > 0, np.bincount(rows, weights * logs, groups) / np.maximum(number, 1e-300), overall
+    )
+    within = float((weights * (logs - mean[rows]) ** 2).sum() / weights.sum())
+    between = float(
+        (number * ((mean - overall) ** 2 - within / np.maximum(number, 1.0))).sum() / number.sum()
+    )
+    strength = max(within / max(between, 1e-9), 1e-9)
+    levels: Floats = (number * mean + strength * overall) / (number + strength)
+    return levels
+
+
+def _atoms(amounts: Floats, weights: Floats) -> Floats:
+    """Return 200 equally likely amounts: weighted quantiles, scaled so that the weighted mean is kept."""
+    order = np.argsort(amounts)
+    chance = np.cumsum(weights[order]) / weights.sum()
+    places = np.searchsorted(chance, (np.arange(ATOMS) + 0.5) / ATOMS)
+    atoms = amounts[order][np.minimum(places, len(order) - 1)]
+    mean = float((amounts * weights).sum() / weights.sum())
+    scaled: Floats = atoms * (mean / atoms.mean()) if atoms.mean() > 0 else atoms
+    return scaled
+
+
+def _words(
+    value: Floats, seen: NDArray[np.bool_], ratio: Floats, tilt: Floats | None, stages: Sequence[str]
+) -> tuple[str, ...]:
+    many = "win" if seen.sum() == 1 else "wins"
+    sentences = [f"Values: amounts of {int(seen.sum())} {many}, mean {value[seen].mean():,.0f}."]
+    if not seen.all():
+        sentences.append(
+            f"Values: of {len(seen):,} wins {int((~seen).sum()):,} show no amount and count as those that do."
+        )
+    if (abs(ratio - 1) > 0.02).any():
+        low, high = f"{ratio.min():.0%}", f"{ratio.max():.0%}"
+        between = low if low == high else f"{low} to {high}"
+        sentences.append(f"Values: deals close at {between} of the amount they show.")
+    if tilt is not None and (abs(tilt - 1) > 0.05).any():
+        stage = int(np.argmax(abs(tilt - 1)))
+        sentences.append(
+            f"Values: winners in '{stages[stage]}' are worth {tilt[stage]:.0%} of all leads there."
+        )
+    return tuple(sentences)

@@ -1,0 +1,455 @@
+"""Where the next euro should go: how spend turns into revenue by channel, and the best split of a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from funnelsim.calibration.counting import group_numbers
+from funnelsim.calibration.posterior import draw_rates, strength
+from funnelsim.calibration.response import PRIOR_ERROR
+from funnelsim.errors import FunnelError, nearest
+from funnelsim.forecasting.exact import chances, from_entries
+from funnelsim.forecasting.forecast import check_luck
+from funnelsim.forecasting.situation import Situation
+from funnelsim.history.log import spells
+from funnelsim.model.model import Calendar, Model, Spend, booking_factors, expected
+from funnelsim.model.units import days_in
+from funnelsim.show import words
+
+Floats = NDArray[np.float64]
+CURVES = ("power", "saturation")
+USUAL = (0.7, 1.3)
+LEAST_ELASTICITY, MOST_ELASTICITY = 0.01, 0.95
+DAY = pd.Timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The best split of a budget, and how sure its gain is.
+
+    Args:
+        table: one row per channel, money of the whole window: channel, spend_now, spend_best, leads_now,
+            leads_best, value_per_lead, return_now and return_best (revenue per extra euro), elasticity,
+            error, lag_days, quality, flag.
+        total: money that is split.
+        days: days over which it is spent.
+        until: the moment until which revenue counts.
+        gain, low, high: revenue above that of the same total split as now: mean and 80 % interval.
+        p_better: share of the draws in which the best split earns more.
+        multiplier: revenue that one more euro of the total would bring, well spent.
+        currency: three letters.
+        notes: what to mind, one sentence each.
+    """
+
+    table: pd.DataFrame
+    total: float
+    days: float
+    until: pd.Timestamp
+    gain: float
+    low: float
+    high: float
+    p_better: float
+    multiplier: float
+    currency: str
+    notes: tuple[str, ...]
+
+
+def best_budget(
+    place: Situation,
+    *,
+    total: float | None = None,
+    per: str = "quarter",
+    bounds: tuple[float, float] = USUAL,
+    curve: str = "power",
+    draws: int = 200,
+    seed: int = 1,
+) -> Budget:
+    """Return the best split of what is spent on the channels from the as-of date on.
+
+    Revenue counts to the end of the situation's last period, so a lead that comes late is worth what it
+    can still earn. The curves go through today's spend with today's leads; revenue is averaged over
+    draws of rates, of the channels' quality and of the elasticities. The interval of the gain is over
+    these draws: it holds what is not known, not the luck of single deals.
+
+    Args:
+        place: a situation whose model knows the spend: `situation(history, spend=...)`.
+        total: money to split over the window; today's by default.
+        per: the window: "week", "month" or "quarter".
+        bounds: least and most spend of a channel, as factors on its spend now.
+        curve: "power" or "saturation" (Michaelis-Menten); the same near today, more careful far away.
+
+    Raises:
+        FunnelError: no spend in the model, an unknown curve, or bounds that do not allow the total.
+    """
+    if curve not in CURVES:
+        raise FunnelError(f"curve '{curve}' is unknown; {nearest(curve, CURVES)}")
+    if not 0 <= bounds[0] <= bounds[1]:
+        raise FunnelError(
+            f"bounds {bounds[0]:g} to {bounds[1]:g}: expected the smaller factor first, 0 or more"
+        )
+    check_luck(draws, seed)
+    known = tuple(one for one in place.model.entries.spend if one.per_day > 0)
+    if not known:
+        raise FunnelError(
+            "budget: what is spent on the channels is not known; give a table with --spend FILE"
+        )
+    days, until = days_in(per), (place.periods[-1].end - place.model.as_of) / DAY
+    lag = np.array([one.lag_days for one in known])
+    names = tuple(one.channel for one in known)
+    worth = worth_of_channels(place, names, lag, days, until, draws=draws, seed=seed)
+    now = days * np.array([one.per_day for one in known])
+    money = float(now.sum()) if total is None else float(total)
+    elasticity = drawn_elasticities(known, draws, np.random.default_rng(seed + 2))
+    make = Power if curve == "power" else saturation_through
+    earned: Curve = make(worth.revenue, now, elasticity)
+    best, multiplier = best_split(
+        lambda spend: earned.slope(spend).mean(axis=0), money, bounds[0] * now, bounds[1] * now
+    )
+    gain = (earned.revenue(best) - earned.revenue(now * money / now.sum())).sum(axis=1)
+    low, high = np.quantile(gain, [0.1, 0.9])
+    return Budget(
+        _table(known, worth, earned, now, best, bounds), money, days, place.periods[-1].end,
+        float(gain.mean()), float(low), float(high), float((gain > 0).mean() + (gain == 0).mean() / 2),
+        multiplier, place.model.currency, _notes(lag, days, until),
+    )  # fmt: skip
+
+
+def budget_words(found: Budget) -> str:
+    """Return the finding in one sentence: the gain, how sure it is, and where the next euro goes."""
+    unit = found.currency
+    gain = words.money(found.gain, unit, sign=True)
+    low, high = words.short(found.low, sign=True), words.short(found.high, sign=True)
+    first = found.table.sort_values("return_now").iloc[-1]
+    return (
+        f"The best split of {words.money(found.total, unit)} earns {gain} against today's, until "
+        f"{last_earning_day(found)} (80 % interval {low} to {high}): {words.verdict(found.p_better)}. "
+        f"The next {unit} brings most in {words.name(first['channel'])}: "
+        f"{words.digits(float(first['return_now']))} {unit}."
+    )
+
+
+def last_earning_day(found: Budget) -> str:
+    """Return the last day on which revenue counts."""
+    return f"{found.until - DAY:%Y-%m-%d}"
+
+
+def budget_rows(found: Budget) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return the table as people read it, the next euro's best place first, and the kind of each column."""
+    back = f"back per extra {found.currency}"
+    named = {
+        "channel": ("channel", "text"),
+        "spend_now": ("spend now", "money"),
+        "spend_best": ("spend best", "money"),
+        "leads_now": ("leads now", "count"),
+        "leads_best": ("leads best", "count"),
+        "value_per_lead": ("value per lead", "money"),
+        "return_now": (f"{back} now", "number"),
+        "return_best": (f"{back} best", "number"),
+        "flag": ("mind", "text"),
+    }
+    ranked = found.table.sort_values("return_now", ascending=False, kind="stable")[list(named)]
+    ranked = ranked.round({"leads_now": 0, "leads_best": 0})
+    shown = ranked.set_axis([name for name, _ in named.values()], axis=1).reset_index(drop=True)
+    return shown, dict(named.values())
+
+
+def drawn_elasticities(spend: tuple[Spend, ...], draws: int, rng: np.random.Generator) -> Floats:
+    """Return elasticities drawn with their errors, shape (draws, channels), kept within 0.01 and 0.95."""
+    mean, error = (np.array([getattr(one, name) for one in spend]) for name in ("elasticity", "error"))
+    drawn = mean + error * rng.standard_normal((draws, len(spend)))
+    kept: Floats = np.clip(drawn, LEAST_ELASTICITY, MOST_ELASTICITY)
+    return kept
+
+
+def _table(
+    known: tuple[Spend, ...],
+    worth: Worth,
+    earned: Curve,
+    now: Floats,
+    best: Floats,
+    bounds: tuple[float, float],
+) -> pd.DataFrame:
+    money_now, money_best = (earned.revenue(spend).mean(axis=0) for spend in (now, best))
+    more = money_best / np.where(money_now > 0, money_now, np.nan)
+    return pd.DataFrame(
+        {
+            "channel": worth.channels,
+            "spend_now": now,
+            "spend_best": best,
+            "leads_now": worth.leads,
+            "leads_best": worth.leads * more,
+            "value_per_lead": worth.per_lead,
+            "return_now": earned.slope(now).mean(axis=0),
+            "return_best": earned.slope(best).mean(axis=0),
+            "elasticity": [one.elasticity for one in known],
+            "error": [one.error for one in known],
+            "lag_days": [one.lag_days for one in known],
+            "quality": worth.quality,
+            "flag": [_flag(one, ratio, bounds) for one, ratio in zip(known, best / now, strict=True)],
+        }
+    )
+
+
+def _flag(one: Spend, ratio: float, bounds: tuple[float, float]) -> str:
+    said = []
+    if ratio < USUAL[0] - 1e-6 or ratio > USUAL[1] + 1e-6:
+        said.append(f"outside {USUAL[0]:g} to {USUAL[1]:g} of now: extrapolation")
+    elif ratio < bounds[0] + 1e-6 or ratio > bounds[1] - 1e-6:
+        said.append("at its lower bound" if ratio < bounds[0] + 1e-6 else "at its upper bound")
+    if one.error > 0.99 * PRIOR_ERROR:
+        said.append("answer assumed, not seen")
+    return "; ".join(said)
+
+
+def _notes(lag: Floats, days: float, until: float) -> tuple[str, ...]:
+    notes = [
+        "Leads are taken not to disturb each other: with full reps a further lead is worth less than shown.",
+        "Revenue is not profit: a euro that brings less than it costs to serve should stay where it is.",
+    ]
+    if (lag + days > until).any():
+        notes.append(
+            "Some money brings its leads after the last day that counts: look further ahead (--periods)."
+        )
+    return tuple(notes)
+
+
+class Curve(Protocol):
+    """Revenue as a function of spend, concave: more money brings more, but ever less per euro."""
+
+    def revenue(self, spend: Floats) -> Floats:
+        """Return revenue of spend (channels,), shape (..., channels)."""
+
+    def slope(self, spend: Floats) -> Floats:
+        """Return revenue per extra euro at spend (channels,), shape (..., channels)."""
+
+
+@dataclass(frozen=True)
+class Power:
+    """revenue = today's revenue (spend / today's spend) ** elasticity; arrays (..., channels)."""
+
+    at_today: Floats
+    today: Floats
+    elasticity: Floats
+
+    def revenue(self, spend: Floats) -> Floats:
+        """Return revenue of spend."""
+        found: Floats = self.at_today * (spend / self.today) ** self.elasticity
+        return found
+
+    def slope(self, spend: Floats) -> Floats:
+        """Return revenue per extra euro."""
+        ratio = spend / self.today
+        with np.errstate(divide="ignore"):
+            found: Floats = self.at_today * self.elasticity / self.today * ratio ** (self.elasticity - 1)
+        return found
+
+
+@dataclass(frozen=True)
+class Saturation:
+    """revenue = top spend / (half + spend), Michaelis-Menten: never above top; arrays (..., channels)."""
+
+    top: Floats
+    half: Floats
+
+    def revenue(self, spend: Floats) -> Floats:
+        """Return revenue of spend."""
+        found: Floats = self.top * spend / (self.half + spend)
+        return found
+
+    def slope(self, spend: Floats) -> Floats:
+        """Return revenue per extra euro."""
+        found: Floats = self.top * self.half / (self.half + spend) ** 2
+        return found
+
+
+def saturation_through(at_today: Floats, today: Floats, elasticity: Floats) -> Saturation:
+    """Return the saturation curve with the revenue and the elasticity that are seen at today's spend.
+
+    >>> curve = saturation_through(np.array([50.0]), np.array([10.0]), np.array([0.5]))
+    >>> curve.top.tolist(), curve.half.tolist()
+    ([100.0], [10.0])
+    """
+    return Saturation(at_today / (1 - elasticity), today * elasticity / (1 - elasticity))
+
+
+def best_split(
+    slope: Callable[[Floats], Floats], budget: float, low: Floats, high: Floats
+) -> tuple[Floats, float]:
+    """Return the split of a budget that earns most, and what one more euro would bring.
+
+    With concave curves the best split has the same slope m everywhere, except where a bound is in the
+    way; the spend at slope m falls with m, so m is found by bisection, and each spend at m likewise.
+
+    Args:
+        slope: spend (channels,) -> revenue per extra euro of each channel, falling with its spend.
+        budget: money to split.
+        low, high: (channels,) least and most spend; high may be inf.
+
+    Raises:
+        FunnelError: the bounds do not allow the budget.
+
+    >>> curve = Saturation(np.array([100.0, 100.0]), np.array([10.0, 40.0]))
+    >>> spend, multiplier = best_split(curve.slope, 50.0, np.zeros(2), np.full(2, np.inf))
+    >>> spend.round(4).tolist(), round(multiplier, 6)
+    ([23.3333, 26.6667], 0.9)
+    """
+    if not low.sum() <= budget * (1 + 1e-9) or not high.sum() >= budget * (1 - 1e-9):
+        raise FunnelError(
+            f"budget {budget:,.0f}: the bounds allow {low.sum():,.0f} to {high.sum():,.0f}; widen them with "
+            "--at-least and --at-most"
+        )
+    high = np.minimum(high, budget)
+    tiny = 1e-9 * budget / len(low)
+    least, most = (
+        float(slope(np.maximum(high, tiny)).min()) / 2,
+        float(slope(np.maximum(low, tiny)).max()) * 2,
+    )
+    for _ in range(100):
+        middle = np.sqrt(least * most)
+        if _spend_at(slope, middle, low, high).sum() > budget:
+            least = middle
+        else:
+            most = middle
+    return _spend_at(slope, most, low, high), float(most)
+
+
+def _spend_at(slope: Callable[[Floats], Floats], level: float, low: Floats, high: Floats) -> Floats:
+    """Return the spend of each channel at which its slope has fallen to a level, within its bounds."""
+    left, right = low.astype(np.float64), high.astype(np.float64)
+    for _ in range(60):
+        middle = (left + right) / 2
+        steep = slope(middle) > level
+        left, right = np.where(steep, middle, left), np.where(steep, right, middle)
+    return (left + right) / 2
+
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Worth:
+    """Leads of each channel that come in a window of days, and what they earn by a last day.
+
+    Args:
+        channels: names.
+        leads: (channels,) expected leads.
+        revenue: (draws, channels) expected money of these leads, under each posterior draw.
+        quality: (channels,) wins of the channel's past leads over those expected, shrunk to 1.
+    """
+
+    channels: tuple[str, ...]
+    leads: Floats
+    revenue: Floats
+    quality: Floats
+
+    @property
+    def per_lead(self) -> Floats:
+        """Mean money that one lead of each channel earns, shape (channels,)."""
+        each: Floats = self.revenue.mean(axis=0) / np.maximum(self.leads, 1e-12)
+        return each
+
+
+def worth_of_channels(
+    place: Situation,
+    channels: tuple[str, ...],
+    first: Floats,
+    days: float,
+    until: float,
+    *,
+    draws: int,
+    seed: int,
+) -> Worth:
+    """Return what the leads of some channels earn until a day: one that comes late earns what it still can.
+
+    revenue of a channel = sum over its ways in and days of leads(day) x P(win by `until` | enters on day) x
+    mean value of the segment x quality of the channel. Leads disturb nobody; with full reps each is worth
+    less.
+
+    Args:
+        place: the company's situation.
+        channels: names.
+        first: (channels,) first day on which leads count, days since the as-of date.
+        days: for how many days they count.
+        until: last day on which a win counts.
+        draws: posterior draws of rates and qualities.
+        seed: of the draws.
+    """
+    model, end = place.model, int(np.ceil(until))
+    leads = expected(model.entries, end)
+    for row, cell in enumerate(model.entries.cells):
+        start = float(first[channels.index(cell.channel)]) if cell.channel in channels else np.inf
+        leads[row] *= _inside(end, start, start + days)
+    busy = booking_factors(model.calendar, model.as_of, end) if model.calendar != Calendar() else None
+
+    def one(rate: Floats) -> Floats:
+        found = chances(model.funnel, model.table.with_rate(rate), np.array([0.0, until]), busy=busy)
+        earned = np.zeros(len(channels))
+        for row, cell in enumerate(model.entries.cells):
+            if cell.channel in channels:
+                wins = from_entries(found, cell.group, cell.stage, leads[row])[0]
+                earned[channels.index(cell.channel)] += wins * model.values.mean[cell.group]
+        return earned
+
+    rates = draw_rates(model, draws, np.random.default_rng(seed))
+    one(rates[0])
+    with ThreadPoolExecutor(2) as pool:
+        revenue = np.array(list(pool.map(one, rates)))
+    quality, drawn = channel_quality(place, channels, draws, np.random.default_rng(seed + 1))
+    came = [
+        sum(leads[r].sum() for r, c in enumerate(model.entries.cells) if c.channel == name)
+        for name in channels
+    ]
+    return Worth(channels, np.array(came), revenue * drawn, quality)
+
+
+def channel_quality(
+    place: Situation, channels: tuple[str, ...], draws: int, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Return how much oftener a channel's leads win than their segments and first stages say.
+
+    theta ~ Gamma(k + observed, k + expected), where expected are the wins that the model gives the
+    channel's past leads up to today, scaled so that all channels together have as many as were observed.
+
+    Returns:
+        Posterior means, shape (channels,), and draws, shape (draws, channels).
+
+    Source: Clayton and Kaldor, Biometrics 1987, doi:10.2307/2532003.
+    """
+    visits = spells(place.history)
+    came = visits[visits["entry"] & (visits["since"] == 0)]
+    chance = _won_by_now(place.model, came)
+    won = came["lead"].isin(set(place.booked["lead"])).to_numpy(dtype=np.float64)
+    sums = pd.DataFrame({"won": won, "chance": chance}).groupby(came["channel"].to_numpy()).sum()
+    scale = won.sum() / chance.sum() if chance.sum() > 0 else 1.0
+    sums = sums.reindex(list(channels), fill_value=0.0)
+    observed, likely = sums["won"].to_numpy(), sums["chance"].to_numpy() * scale
+    k = float(strength(observed, likely))
+    return (k + observed) / (k + likely), rng.gamma(k + observed, 1.0, (draws, len(channels))) / (k + likely)
+
+
+def _won_by_now(model: Model, came: pd.DataFrame) -> Floats:
+    """Return the chance that the model gives each past lead to have won between its entry and today."""
+    age = -came["start"].to_numpy(dtype=np.float64)
+    oldest = max(float(age.max(initial=1.0)), 1.0)
+    found = chances(model.funnel, model.table, np.array([0.0, oldest]))
+    number = {name: row for row, name in enumerate(model.funnel.stages)}
+    stage = came["stage"].map(number).to_numpy(dtype=np.int64)
+    group = group_numbers(came.get(model.grouped_by), model.groups, len(came))
+    # Rates do not change with the date, so a lead of age a has had what one entering at oldest - a has left.
+    entry = np.clip(((oldest - age) / found.step).round().astype(np.int64), 0, len(found.at_entry) - 1)
+    chance: Floats = found.at_entry[entry, group, stage, 0]
+    return chance
+
+
+def _inside(days: int, start: float, end: float) -> Floats:
+    """Return the share of each day that lies between two moments, shape (days,)."""
+    left = np.arange(days)
+    share: Floats = np.clip(np.minimum(left + 1, end) - np.maximum(left, start), 0.0, 1.0)
+    return share

@@ -1,0 +1,171 @@
+"""Scenarios side by side: same state, same luck, same draws, so that a difference is never noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
+from math import factorial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from funnelsim.calibration.posterior import draw_rates
+from funnelsim.errors import FunnelError
+from funnelsim.forecasting.forecast import check_luck, choose_engine, forecast, intensities, totals
+from funnelsim.forecasting.periods import Period, days_of
+from funnelsim.forecasting.situation import Situation
+from funnelsim.model.levers import Scenario, apply_scenario
+from funnelsim.model.model import Model, OpenDeals, amounts
+from funnelsim.model.scenario import read_scenario
+from funnelsim.simulation.run import period_sums
+
+Floats = NDArray[np.float64]
+FEWEST_DRAWS = 20
+MOST_WORK = 3200
+
+
+def compare(
+    models: Mapping[str, Model],
+    open_deals: OpenDeals,
+    periods: tuple[Period, ...],
+    *,
+    booked: pd.DataFrame | None = None,
+    draws: int = 200,
+    seed: int = 1,
+    engine: str | None = None,
+    target: float | None = None,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Compare scenarios with the first of them, period by period.
+
+    Every scenario is lived through by the same leads with the same luck and the same posterior draw
+    in each replication; the interval and the chance to be better are over these pairs. Where the
+    exact engine fits, expected revenue and its quantiles come from it. How leads answer to spend is taken
+    at its estimate: the interval does not hold the error of an elasticity (that of `best_budget` does).
+    The simulated lives do not know expected dates, so these are set aside: all leads win by age.
+
+    Args:
+        models: name -> model under that scenario; the first is what the others are compared with.
+        draws: replications, each with a posterior draw of its own.
+
+    Returns:
+        Rows scenario x period: mean, difference, low and high (80 % interval of the difference),
+        p_better (the chance to earn more than the first; ties count half), and quantiles of revenue.
+
+    Raises:
+        FunnelError: fewer than two scenarios, or scenarios that start from different dates.
+    """
+    if len(models) < 2:
+        raise FunnelError("compare: name at least one scenario to compare with the present plan")
+    check_luck(draws, seed)
+    models = {name: replace(model, due=None) for name, model in models.items()}
+    edges = days_of(periods, next(iter(models.values())).as_of)
+    paired = {
+        name: shared_luck(model, open_deals, edges, draws=draws, seed=seed, progress=progress)
+        for name, model in models.items()
+    }
+    levels = {
+        name: forecast(
+            model, open_deals, periods, booked=booked, draws=draws, seed=seed, target=target,
+            engine=engine, progress=progress,
+        )
+        for name, model in models.items()
+    }  # fmt: skip
+    base = next(iter(models))
+    rows = []
+    for name, found in levels.items():
+        total = totals(found)
+        expected = total["mean"].to_numpy() - totals(levels[base])["mean"].to_numpy()
+        for k, row in enumerate(total.to_dict("records")):
+            gap = paired[name][:, k] - paired[base][:, k]
+            low, high = np.quantile(gap, [0.1, 0.9])
+            better = (gap > 0).mean() + (gap == 0).mean() / 2
+            parts = {"difference": expected[k], "low": low, "high": high, "p_better": better}
+            kept = {key: value for key, value in row.items() if key not in {"origin", "measure", "sd"}}
+            rows.append({"scenario": name} | kept | parts)
+    return pd.DataFrame(rows)
+
+
+def shared_luck(
+    model: Model, open_deals: OpenDeals, edges: Floats, *, draws: int, seed: int, progress: bool = False
+) -> Floats:
+    """Return simulated revenue of each period under the luck that all scenarios share, (draws, periods)."""
+    rates = draw_rates(model, draws, np.random.default_rng(seed))
+    sums = period_sums(
+        model, edges, open_deals=open_deals, replications=draws, seed=seed, rates=rates, progress=progress
+    )
+    total: Floats = sums.revenue.sum(axis=2)
+    return total
+
+
+def shapley(
+    model: Model, scenario: Scenario, open_deals: OpenDeals, edges: Floats, *, draws: int = 20, seed: int = 1
+) -> pd.DataFrame:
+    """Split a scenario's gain in expected revenue among its levers, fairly.
+
+    A lever's part is its mean gain over all orders in which the levers could be pulled
+    (Shapley 1953, doi:10.1515/9781400881970-018); the parts add up to the whole gap. Expected dates are
+    set aside, as in `compare`.
+
+    Returns:
+        Columns lever (in words) and part (money over all periods).
+
+    Raises:
+        FunnelError: more than 8 levers, which would need too many forecasts.
+    """
+    count = len(scenario.changes)
+    if count > 8:
+        raise FunnelError(f"shapley: {count} levers; at most 8 can be split")
+    model = replace(model, due=None)
+    worth = {
+        chosen: expected_revenue(
+            apply_scenario(model, scenario.only(chosen)), open_deals, edges, draws=draws, seed=seed
+        )
+        for size in range(count + 1)
+        for chosen in combinations(range(count), size)
+    }
+    parts = [_shapley_part(worth, lever, count) for lever in range(count)]
+    return pd.DataFrame({"lever": [change.words for change in scenario.changes], "part": parts})
+
+
+def lever_parts(
+    place: Situation, scenarios: Sequence[Path], *, draws: int = 20, seed: int = 1
+) -> dict[str, pd.DataFrame]:
+    """Return the levers of each scenario file that has several, with their parts of its gain; see `shapley`.
+
+    With the draws of `compare` the parts add up to its differences; where there are more than three levers,
+    or lives to simulate, fewer draws are taken, and the sum is only near them.
+    """
+    edges = days_of(place.periods, place.model.as_of)
+    exact = choose_engine(place.model, None) == "exact"
+    found = {}
+    for path in scenarios:
+        scenario = read_scenario(path, place.model)
+        if len(scenario.changes) < 2:
+            continue
+        most = MOST_WORK >> len(scenario.changes) if exact else FEWEST_DRAWS
+        number = min(draws, max(most, FEWEST_DRAWS))
+        found[path.stem] = shapley(place.model, scenario, place.deals, edges, draws=number, seed=seed)
+    return found
+
+
+def expected_revenue(model: Model, open_deals: OpenDeals, edges: Floats, *, draws: int, seed: int) -> float:
+    """Return the expected revenue of all periods together: exact where that fits, else simulated."""
+    if choose_engine(model, None) != "exact":
+        return float(shared_luck(model, open_deals, edges, draws=draws, seed=seed).sum(axis=1).mean())
+    rates = draw_rates(model, draws, np.random.default_rng(seed))
+    found = intensities(model, open_deals, edges, rates)
+    sold = found.chance.mean(axis=0).sum(axis=1) @ amounts(model, open_deals)
+    return float(sold + found.born.mean(axis=0).sum(axis=1) @ model.values.mean)
+
+
+def _shapley_part(worth: Mapping[tuple[int, ...], float], lever: int, count: int) -> float:
+    part = 0.0
+    for chosen, value in worth.items():
+        if lever not in chosen:
+            weight = factorial(len(chosen)) * factorial(count - len(chosen) - 1) / factorial(count)
+            part += weight * (worth[tuple(sorted((*chosen, lever)))] - value)
+    return part

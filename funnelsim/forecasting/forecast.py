@@ -1,0 +1,377 @@
+"""The forecast: revenue and wins of coming periods, booked, open and not yet created."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from funnelsim.calibration.posterior import draw_rates
+from funnelsim.errors import FunnelError, nearest
+from funnelsim.forecasting.by_date import ByDate, by_dates, leads_without_dates, with_dates
+from funnelsim.forecasting.distribution import Distribution, Lump, at_least, distributions, quantiles
+from funnelsim.forecasting.exact import Chances, at_ages, chances, from_entries
+from funnelsim.forecasting.periods import Period, days_of
+from funnelsim.model.model import Calendar, Model, OpenDeals, amounts, booking_factors, expected
+from funnelsim.simulation.luck import MOST_SEED
+from funnelsim.simulation.run import period_sums
+
+Floats = NDArray[np.float64]
+LEVELS = (
+    0.01, 0.025, 0.05, 0.10, 0.20, 0.25, 0.30, 0.40, 0.50, 0.60, 0.70, 0.75, 0.80, 0.90, 0.95, 0.975, 0.99,
+)  # fmt: skip
+NAMES = [f"{level:.2f}" if level == round(level, 2) else f"{level}" for level in LEVELS]
+MOST_FURTHER, NEGLIGIBLE = 0.05, 1e-9
+ENGINES = ("exact", "compiled", "simpy")
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is expected of each period, and how sure that is.
+
+    Args:
+        as_of: the moment up to which everything is known.
+        currency: three letters.
+        engine: exact, compiled or simpy.
+        target: money wanted in each period, nan if none was given.
+        periods: one row per period, origin (booked, open, new, total) and measure (revenue, wins):
+            start, end, mean, sd, and quantiles in columns "0.01", "0.025" .. "0.99".
+        widths: one row per period: sd by chance alone (the noise floor), by parameters and common
+            shocks, in total, and the chance to reach the target.
+        deals: one row per open deal: its chance in each period and the money expected of it.
+        silent: why no number is given (all but what is booked is nan then); empty where there are numbers.
+        notes: sentences on what was done to these numbers, and on what to beware of.
+    """
+
+    as_of: pd.Timestamp
+    currency: str
+    engine: str
+    target: float
+    periods: pd.DataFrame
+    widths: pd.DataFrame
+    deals: pd.DataFrame
+    silent: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def forecast(
+    model: Model,
+    open_deals: OpenDeals,
+    periods: tuple[Period, ...],
+    *,
+    booked: pd.DataFrame | None = None,
+    draws: int = 200,
+    seed: int = 1,
+    engine: str | None = None,
+    target: float | None = None,
+    progress: bool = False,
+) -> Forecast:
+    """Forecast revenue and wins of adjoining periods from open deals and leads not yet born.
+
+    Args:
+        model: stated or calibrated.
+        open_deals: the pipeline on the as-of date.
+        periods: adjoining periods; the first holds the as-of date.
+        booked: past wins with columns at and value; those inside the first period count as booked.
+        draws: posterior draws of the rates (replications when simulated).
+        seed: of the draws and of the simulated luck.
+        engine: "exact", "compiled" or "simpy"; by default exact if leads are independent and, but for one in
+            twenty wins, win at most once in a period.
+        target: money wanted in each period.
+
+    Raises:
+        FunnelError: an unknown engine, too few draws, or exact asked of a model with queues.
+    """
+    chosen = choose_engine(model, engine)
+    check_luck(draws, seed)
+    if target is not None and not 0 < target < np.inf:
+        raise FunnelError(f"target {target:g}: expected an amount of money above 0")
+    edges = days_of(periods, model.as_of)
+    if engine is None and chosen == "exact" and further_share(model, open_deals, edges) > MOST_FURTHER:
+        chosen = "compiled"
+    rates = draw_rates(model, draws, np.random.default_rng(seed))
+    if chosen == "exact":
+        found = intensities(model, open_deals, edges, rates, progress=progress, seed=seed)
+        found = shaken(found, model.win_spread, np.random.default_rng(seed + 1))
+        parts = _by_formula(model, open_deals, found)
+        further = 0.0 if found.more is None else found.more.mean(axis=0)
+        deals = deal_table(model, open_deals, found.chance.mean(axis=0), periods, further)
+    else:
+        sums = period_sums(
+            model, edges, open_deals=open_deals, replications=draws, seed=seed, engine=chosen, rates=rates,
+            progress=progress,
+        )  # fmt: skip
+        parts = [
+            {"revenue": _by_sample(sums.revenue[:, k]), "wins": _by_sample(sums.wins[:, k])}
+            for k in range(len(periods))
+        ]
+        deals = deal_table(model, open_deals, np.full((len(open_deals), len(periods)), np.nan), periods)
+    goal = np.nan if target is None else float(target)
+    rows, widths = _frames(periods, parts, _booked(periods, model.as_of, booked), goal)
+    return Forecast(model.as_of, model.currency, chosen, goal, rows, widths, deals)
+
+
+def check_luck(draws: int, seed: int) -> None:
+    """Refuse a number of draws, or a seed, with which no luck can be drawn.
+
+    Raises:
+        FunnelError: draws below 1, or a seed outside 0 .. 2 ** 64 - 1.
+    """
+    if draws < 1:
+        raise FunnelError(f"draws {draws}: expected a whole number from 1 on")
+    if not 0 <= seed < MOST_SEED:
+        raise FunnelError(f"seed {seed}: expected a whole number from 0 to 2 ** 64 - 1")
+
+
+def totals(found: Forecast, measure: str = "revenue", origin: str = "total") -> pd.DataFrame:
+    """Return one row per period of what is expected of one measure from one origin, with its quantiles.
+
+    Args:
+        found: a forecast.
+        measure: "revenue" or "wins".
+        origin: "total", "booked", "open" or "new".
+
+    Raises:
+        FunnelError: an unknown measure or origin.
+    """
+    rows = found.periods
+    for column, wanted in (("measure", measure), ("origin", origin)):
+        if wanted not in set(rows[column]):
+            raise FunnelError(f"{column} '{wanted}' is unknown; {nearest(wanted, sorted(set(rows[column])))}")
+        rows = rows[rows[column] == wanted]
+    return rows.reset_index(drop=True)
+
+
+def choose_engine(model: Model, wanted: str | None) -> str:
+    """Return the engine to use: exact if leads are independent and earn their whole value, else compiled."""
+    if wanted is not None and wanted not in ENGINES:
+        raise FunnelError(f"engine '{wanted}' is unknown; {nearest(wanted, ENGINES)}")
+    whole = all(share == 1.0 for share in model.funnel.earns.values())
+    alone = not model.work and not model.referrals
+    if wanted == "exact" and not (whole and alone):
+        why = "a place earns a part of the value" if alone else "leads queue for reps or refer others"
+        raise FunnelError(f"engine 'exact' does not fit: {why}; leave --engine out or use 'compiled'")
+    return wanted or ("exact" if whole and alone else "compiled")
+
+
+def deal_table(
+    model: Model, deals: OpenDeals, chance: Floats, periods: Sequence[Period], more: Floats | float = 0.0
+) -> pd.DataFrame:
+    """Return open deals, most expected money first, with their chances per period.
+
+    Args:
+        chance: (deals, periods) mean over draws.
+        more: (deals, periods) expected further wins in the same period.
+    """
+    table = pd.DataFrame({"lead": deals.name})
+    table["stage"] = np.array(model.funnel.stages, dtype=object)[deals.stage]
+    table["segment"] = np.array(model.groups, dtype=object)[deals.group]
+    table["age"] = deals.age.round(1)
+    table["value"] = deals.value
+    for k, period in enumerate(periods):
+        table[f"P(win {period.label})"] = chance[:, k].round(4)
+    table["expected"] = ((chance + more).sum(axis=1) * amounts(model, deals)).round(2)
+    table["age_percentile"] = (table.groupby("stage")["age"].rank(pct=True) * 100).round(0)
+    return table.sort_values("expected", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def _by_formula(model: Model, deals: OpenDeals, found: Intensity) -> list[dict[str, dict[str, Distribution]]]:
+    """Return the distributions of every period; a deal's further win is one more coin of its amount."""
+    alone = amounts(model, deals)
+    counts, spread = np.ones((len(model.groups), 1)), model.entries.spread
+
+    def one(k: int) -> dict[str, dict[str, Distribution]]:
+        money, chance, born = alone, np.ascontiguousarray(found.chance[:, :, k]), found.born[:, :, k]
+        if found.more is not None:
+            rows = found.more[:, :, k].max(axis=0, initial=0.0) > NEGLIGIBLE
+            money, chance = np.append(money, money[rows]), np.hstack([chance, found.more[:, rows, k]])
+        revenue = Lump(money, chance, born, model.values.amounts, spread)
+        wins = Lump(np.ones(len(money)), chance, born, counts, spread)
+        return {"revenue": distributions(revenue), "wins": distributions(wins)}
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(one, range(found.chance.shape[2])))
+
+
+def _by_sample(sums: Floats) -> dict[str, Distribution]:
+    """Return empirical distributions from replications, shape (replications, 2): open, new."""
+    columns = {"open": sums[:, 0], "new": sums[:, 1], "total": sums.sum(axis=1)}
+    weight = np.full(len(sums), 1 / len(sums))
+    return {
+        name: Distribution(np.sort(x), weight, float(x.mean()), float(x.var()), 0.0)
+        for name, x in columns.items()
+    }
+
+
+def _booked(
+    periods: tuple[Period, ...], moment: pd.Timestamp, wins: pd.DataFrame | None
+) -> tuple[float, float]:
+    """Return money and number of wins already booked in the first period."""
+    if wins is None or wins.empty:
+        return 0.0, 0.0
+    inside = wins[(wins["at"] >= periods[0].start) & (wins["at"] < moment)]
+    return float(inside["value"].sum()), float(len(inside))
+
+
+def _frames(
+    periods: tuple[Period, ...],
+    parts: list[dict[str, dict[str, Distribution]]],
+    booked: tuple[float, float],
+    target: float,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the tables `periods` and `widths`; what is booked shifts the first period's total."""
+    rows, widths = [], []
+    for k, (period, measures) in enumerate(zip(periods, parts, strict=True)):
+        head = {"period": period.label, "start": period.start, "end": period.end}
+        for measure, already in zip(("revenue", "wins"), booked, strict=True):
+            sure = already if k == 0 else 0.0
+            rows.append(head | {"origin": "booked", "measure": measure} | _row(None, sure))
+            for origin, found in measures[measure].items():
+                shift = sure if origin == "total" else 0.0
+                rows.append(head | {"origin": origin, "measure": measure} | _row(found, shift))
+        total = measures["revenue"]["total"]
+        reach = at_least(total, target - (booked[0] if k == 0 else 0.0)) if np.isfinite(target) else np.nan
+        widths.append(
+            {
+                "period": period.label,
+                "chance": np.sqrt(total.chance_variance),
+                "parameter": np.sqrt(total.parameter_variance),
+                "total": total.sd,
+                "p_target": reach,
+            }
+        )
+    return pd.DataFrame(rows), pd.DataFrame(widths)
+
+
+def _row(found: Distribution | None, shift: float) -> dict[str, float]:
+    if found is None:
+        return {"mean": shift, "sd": 0.0} | dict.fromkeys(NAMES, shift)
+    levels = quantiles(found, np.array(LEVELS)) + shift
+    return {"mean": found.mean + shift, "sd": found.sd} | dict(zip(NAMES, levels.tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class Intensity:
+    """Chances and expected counts that a period's distribution is made of.
+
+    Args:
+        chance: (draws, deals, periods) chance of each open deal to win in each period.
+        born: (draws, groups, periods) expected wins of leads not yet born.
+        more: (draws, deals, periods) expected further wins of open deals in the same period; None where a
+            lead wins at most once.
+        dates: the part of them that wins at an expected date, on which no common factor acts.
+    """
+
+    chance: Floats
+    born: Floats
+    more: Floats | None = None
+    dates: ByDate | None = None
+
+
+def further_share(model: Model, deals: OpenDeals, edges: Floats) -> float:
+    """Return which share of expected wins follow another win of the same lead in the same period.
+
+    The distribution takes these for independent of the win before, so it is right for few of them only.
+    """
+    if not model.funnel.wins_again:
+        return 0.0
+    wins, first = (_wins(model, deals, edges, once) for once in (False, True))
+    return 1 - first / wins if wins > 0 else 0.0
+
+
+def _wins(model: Model, deals: OpenDeals, edges: Floats, once: bool) -> float:
+    """Return all expected wins at the model's own rates, at most one of a lead in a period if `once`."""
+    oldest = float(deals.age.max(initial=0.0))
+    found = chances(model.funnel, model.table, edges, oldest=oldest, once=once)
+    per_day = expected(model.entries, int(np.ceil(edges[-1])))
+    born = _births(found, model, per_day).sum()
+    return float(at_ages(found, deals.group, deals.stage, deals.age).sum() + born)
+
+
+def by_way(found: Chances, model: Model, per_day: Floats) -> Floats:
+    """Return expected wins of leads to come by way in, (cells, periods); per_day is (cells, days)."""
+    ways = zip(model.entries.cells, per_day, strict=True)
+    wins = [from_entries(found, cell.group, cell.stage, leads) for cell, leads in ways]
+    return np.array(wins).reshape(len(wins), found.at_entry.shape[-1])
+
+
+def _births(found: Chances, model: Model, per_day: Floats) -> Floats:
+    """Return expected wins of leads to come, (groups, periods); per_day is (cells, days)."""
+    born = np.zeros((len(model.groups), found.at_entry.shape[-1]))
+    for cell, wins in zip(model.entries.cells, by_way(found, model, per_day), strict=True):
+        born[cell.group] += wins
+    return born
+
+
+def intensities(
+    model: Model,
+    open_deals: OpenDeals,
+    edges: Floats,
+    rates: Floats,
+    *,
+    progress: bool = False,
+    seed: int = 1,
+) -> Intensity:
+    """Return chances of open deals and expected wins of leads to come, for every draw of the rates.
+
+    Args:
+        edges: (periods + 1,) days since the as-of date.
+        rates: (draws, eras, groups, stages, exits, bins) per day.
+        seed: of the draws of the clock of expected dates.
+    """
+    oldest = float(open_deals.age.max(initial=0.0))
+    days = int(np.ceil(edges[-1]))
+    per_day = expected(model.entries, days)
+    clock = by_dates(model, open_deals, per_day, edges, draws=len(rates), seed=seed)
+    per_day = leads_without_dates(model, per_day)
+    busy = booking_factors(model.calendar, model.as_of, days) if model.calendar != Calendar() else None
+
+    chance = np.empty((len(rates), len(open_deals), len(edges) - 1))
+    more = np.empty_like(chance) if model.funnel.wins_again else None
+    births = np.empty((len(rates), len(model.groups), len(edges) - 1))
+
+    def one(draw: int) -> None:
+        table = model.table.with_rate(rates[draw])
+        found = chances(model.funnel, table, edges, oldest=oldest, busy=busy)
+        births[draw] = _births(found, model, per_day)
+        chance[draw] = at_ages(found, open_deals.group, open_deals.stage, open_deals.age)
+        if more is not None:
+            first = chances(model.funnel, table, edges, oldest=oldest, busy=busy, once=True)
+            wins = chance[draw].copy()
+            chance[draw] = at_ages(first, open_deals.group, open_deals.stage, open_deals.age)
+            more[draw] = np.clip(wins - chance[draw], 0.0, 1.0)
+
+    one(0)
+    with ThreadPoolExecutor(2) as pool:
+        done = pool.map(one, range(len(rates)))
+        list(tqdm(done, total=len(rates), desc="draws", disable=not progress, leave=False))
+    return Intensity(*with_dates(chance, births, clock), more, clock)
+
+
+def shaken(found: Intensity, spread: float, rng: np.random.Generator) -> Intensity:
+    """Return intensities with a common Gamma factor of mean 1 on the winning of each period and draw.
+
+    The factors are evenly spaced quantiles in random order, so that few draws already have the
+    right mean and spread.
+    """
+    from scipy.stats import gamma
+
+    draws, _, periods = found.chance.shape
+    if spread <= 0 or draws < 2:
+        return found
+    shape = 1 / spread**2
+    even = gamma.ppf((np.arange(draws) + 0.5) / draws, shape, scale=1 / shape)
+    even /= even.mean()
+    factor = np.stack([rng.permutation(even) for _ in range(periods)], axis=1)
+    chance = np.clip(found.chance, 0.0, 1 - 1e-12)
+    np.log1p(np.negative(chance, out=chance), out=chance)
+    chance *= factor[:, None, :]
+    np.negative(np.expm1(chance, out=chance), out=chance)
+    more = None if found.more is None else found.more * factor[:, None, :]
+    born = (found.born if found.dates is None else found.born - found.dates.born) * factor[:, None, :]
+    return Intensity(*with_dates(chance, born, found.dates), more, found.dates)

@@ -1,0 +1,152 @@
+"""A forecast as JSON and as a table of deals, for other programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from funnelsim.files import write_atomic
+from funnelsim.forecasting.backtest import Backtest, coverage_table, skill_table, summary
+from funnelsim.forecasting.forecast import NAMES, Forecast
+from funnelsim.history.export import write_table
+from funnelsim.model.funnel import Funnel
+
+
+def as_json(found: Forecast, *, as_of: str, period: str, split: pd.DataFrame | None = None) -> str:
+    """Return a forecast as JSON text; keys are kept from release to release.
+
+    Top: as_of, period, currency, engine, no_forecast, notes, periods. Each period: start, end (the first day
+    after it), mean, sd, quantiles ("0.01", "0.025" .. "0.99"), by_origin {booked, open, new}, wins (the same
+    for the number of wins), noise_floor_sd (width that remains when every rate is known), and p_target.
+    Where a history is too thin, no_forecast holds sentences on why, and numbers but those booked are null.
+    Notes are sentences on what was done to the numbers, such as widening them by the own record. With a
+    split there is parts: a list of part, period, leads, booked, open, new, expected.
+
+    Args:
+        as_of: the date as the user wrote it.
+        period: week, month or quarter.
+        split: see `funnelsim.forecasting.split.revenue_by`.
+    """
+    widths = found.widths.set_index("period")
+    body = []
+    for label, rows in found.periods.groupby("period", sort=False):
+        width = widths.loc[label]
+        dates = {
+            "label": label,
+            "start": f"{rows['start'].iloc[0]:%Y-%m-%d}",
+            "end": f"{rows['end'].iloc[0]:%Y-%m-%d}",
+        }
+        more = {"noise_floor_sd": _number(width["chance"]), "parameter_sd": _number(width["parameter"])}
+        if np.isfinite(found.target):
+            more |= {"target": found.target, "p_target": _number(width["p_target"])}
+        body.append(dates | _measure(rows, "revenue") | {"wins": _measure(rows, "wins")} | more)
+    top = {
+        "as_of": as_of,
+        "period": period,
+        "currency": found.currency,
+        "engine": found.engine,
+        "no_forecast": list(found.silent),
+        "notes": list(found.notes),
+        "periods": body,
+    }
+    if split is not None:
+        top["parts"] = [
+            {str(name): cell if isinstance(cell, str) else _number(cell) for name, cell in row.items()}
+            for row in split.to_dict("records")
+        ]
+    return json.dumps(top, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _measure(rows: pd.DataFrame, measure: str) -> dict[str, object]:
+    part = rows[rows["measure"] == measure].set_index("origin")
+    origins = {origin: _spread(part.loc[origin]) for origin in ("booked", "open", "new")}
+    return _spread(part.loc["total"]) | {"by_origin": origins}
+
+
+def _spread(row: Any) -> dict[str, object]:
+    return {
+        "mean": _number(row["mean"]),
+        "sd": _number(row["sd"]),
+        "quantiles": {name: _number(row[name]) for name in NAMES},
+    }
+
+
+def _number(value: Any) -> float | None:
+    """Return a number rounded to 12 digits, so that the file does not depend on the last bit; nan is null."""
+    return float(f"{float(value):.12g}") if np.isfinite(value) else None
+
+
+def deals_csv(found: Forecast) -> str:
+    """Return the deal table as CSV text; cells that a spreadsheet would run as a formula are made text.
+
+    Formulas start with =, +, -, @, a tab or a return; such text gets an apostrophe in front.
+    """
+    table = found.deals.copy()
+    for column in table.columns:
+        if not pd.api.types.is_numeric_dtype(table[column]):
+            table[column] = [_as_text(cell) for cell in table[column]]
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def write_deals(found: Forecast, path: Path) -> None:
+    """Write the deal table: as an Excel workbook where the name ends in .xlsx, else as CSV.
+
+    Raises:
+        FunnelError: it cannot be written, or openpyxl is not installed.
+    """
+    if path.suffix.casefold() == ".xlsx":
+        write_table(found.deals, path)
+    else:
+        write_atomic(path, deals_csv(found))
+
+
+def record_json(found: Backtest) -> str:
+    """Return a backtest as JSON text: the scores of every method, skill, coverage, and the whole record."""
+    record = found.record
+    top: dict[str, object] = {
+        "period": found.kind,
+        "currency": found.currency,
+        "summary": _rows(summary(record)),
+    }
+    for measure in ("revenue", "wins"):
+        top[measure] = {
+            "skill": _rows(skill_table(record, measure=measure)),
+            "coverage": _rows(coverage_table(record, measure=measure)),
+        }
+    return json.dumps(top | {"record": _rows(record)}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, object]]:
+    """Return a frame as rows for JSON: dates as text, what is not known as null."""
+    rows: list[dict[str, object]] = json.loads(frame.to_json(orient="records", date_format="iso"))
+    return rows
+
+
+def mapping_text(funnel: Funnel, name: str) -> str:
+    """Return a mapping file for a simulated log: the order of its stages, and which places are wins.
+
+    >>> tiny = Funnel("tiny", ("Lead",), ("Sold", "Gone"), (("Sold", "Gone"),), {"Sold": 1.0})
+    >>> print(mapping_text(tiny, "log.csv"))
+    # How to read log.csv, simulated from the funnel 'tiny'.
+    stages: ["Lead"]
+    won: ["Sold"]
+    lost: ["Gone"]
+    <BLANKLINE>
+    """
+    won = [place for place in funnel.places if place in funnel.earns]
+    lists = {
+        "stages": [stage for stage in funnel.stages if stage not in won],
+        "won": won,
+        "lost": [end for end in funnel.ends if end not in won],
+    }
+    lines = [f"{key}: {json.dumps(names, ensure_ascii=False)}" for key, names in lists.items()]
+    return "\n".join([f"# How to read {name}, simulated from the funnel '{funnel.name}'.", *lines, ""])
+
+
+def _as_text(cell: object) -> str:
+    text = "" if cell is None or (isinstance(cell, float) and np.isnan(cell)) else str(cell)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

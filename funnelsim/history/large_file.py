@@ -1,0 +1,282 @@
+"""A large file, cut by DuckDB into parts of whole leads without ever being held in memory."""
+
+from __future__ import annotations
+
+import datetime
+import glob
+import gzip
+import importlib.util
+import tempfile
+from collections.abc import Iterator
+from collections.abc import Mapping as Dictionary
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from funnelsim.errors import FunnelError
+from funnelsim.history.assemble import (
+    LOST,
+    WON,
+    Raw,
+    assemble,
+    complete,
+    last_day,
+    plain,
+    protected,
+    spellings,
+)
+from funnelsim.history.log import History, as_of_moment
+from funnelsim.history.mapping_file import read_said, stated
+from funnelsim.history.read import by_mapping, part_of, recognised, understood
+from funnelsim.history.sources.recipe import Said
+from funnelsim.history.tables import Table, parquet_frame, text_frame, to_text
+
+LARGE_TEXT = 1 << 27
+LARGE_PARQUET = 3_000_000
+MOST_PARTS = 90
+HEAD = 1 << 20
+HEAD_ROWS = 10_000
+MEMORY = "400MB"
+ROW, PART = "funnelsim_row", "funnelsim_part"
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A large file, as its first rows tell it.
+
+    Args:
+        path: where it lies.
+        head: its first rows.
+        scan: the SQL that reads all of them, every cell as it stands.
+        first: the number of the first row below the header.
+        rows: about how many there are.
+    """
+
+    path: Path
+    head: Table
+    scan: str
+    first: int
+    rows: int
+
+
+def is_large(path: str | Path) -> bool:
+    """Return whether a file is best read in parts, which needs DuckDB.
+
+    That is text from 128 MiB on (packed: 16 MiB), and Parquet from 3 million rows on.
+
+    >>> is_large("nothing.csv")
+    False
+    """
+    place = Path(path)
+    if not place.is_file() or importlib.util.find_spec("duckdb") is None:
+        return False
+    with place.open("rb") as stream:
+        start = stream.read(4)
+    if start == b"PAR1":
+        return _parquet_rows(place) >= LARGE_PARQUET
+    size = place.stat().st_size * (8 if start[:2] == b"\x1f\x8b" else 1)
+    return size >= LARGE_TEXT and start[:2] not in (b"PK", b"<?")
+
+
+def large_table(path: Path, encoding: str | None) -> Whole:
+    """Return what the first rows of a file tell.
+
+    Raises:
+        FunnelError: no such file, no row, or text that is not UTF-8.
+    """
+    if not path.is_file():
+        raise FunnelError(f"{path}: no such file; what is read in parts must be one file")
+    place = "'" + glob.escape(str(path.resolve())).replace("'", "''") + "'"
+    with path.open("rb") as stream:
+        start = stream.read(4)
+    if start == b"PAR1":
+        import pyarrow.parquet
+
+        rows = _parquet_rows(path)
+        batch = next(pyarrow.parquet.ParquetFile(path).iter_batches(HEAD_ROWS), None)
+        if batch is None:
+            raise FunnelError(f"{path}: no row")
+        return Whole(path, Table(batch.to_pandas(), path.name, "Parquet"), f"read_parquet({place})", 1, rows)
+    packed = start[:2] == b"\x1f\x8b"
+    with gzip.open(path) if packed else path.open("rb") as stream:
+        data = stream.read(HEAD)
+    data = data[: data.rfind(b"\n") + 1] or data
+    if not data.strip():
+        raise FunnelError(f"{path}: the file is empty")
+    text, chosen = to_text(data, path.name, encoding)
+    if chosen not in ("utf-8", "ascii"):
+        raise FunnelError(f"{path}: text in {chosen.upper()}; files read in parts must be UTF-8 or Parquet")
+    frame, separator = text_frame(text, path.name)
+    columns = ", ".join("'" + str(name).replace("'", "''") + "': 'VARCHAR'" for name in frame.columns)
+    scan = (
+        f"read_csv({place}, auto_detect=false, header=true, columns={{{columns}}}, delim='{separator}', "
+        f"quote='\"', escape='\"', compression='{'gzip' if packed else 'none'}', null_padding=true, "
+        "parallel=false)"
+    )
+    size = path.stat().st_size * (8 if packed else 1)
+    return Whole(path, Table(frame, path.name, "text in UTF-8"), scan, 2, size * len(frame) // len(data))
+
+
+def _parquet_rows(path: Path) -> int:
+    import pyarrow.parquet
+
+    try:
+        return int(pyarrow.parquet.read_metadata(path).num_rows)
+    except (OSError, pyarrow.lib.ArrowException) as error:
+        raise FunnelError(f"{path}: damaged Parquet file: {' '.join(str(error).split())[:200]}") from None
+
+
+def cut(whole: Whole, lead: str, folder: Path, rows: int) -> tuple[Path, ...]:
+    """Write the rows into one folder per part, whole leads together, and return these folders."""
+    try:
+        import duckdb
+    except ImportError:
+        raise FunnelError(
+            f"{whole.path}: reading in parts needs DuckDB: pip install 'funnelsim[formats]'"
+        ) from None
+    parts = max(1, min(MOST_PARTS, -(-whole.rows // rows)))
+    numbered = f"SELECT *, row_number() OVER () - 1 + {whole.first} AS {ROW} FROM {whole.scan}"
+    name = '"' + lead.replace('"', '""') + '"'
+    hashed = f"md5_number_lower(coalesce(trim(CAST({name} AS VARCHAR)), '')) % {parts} AS {PART}"
+    target = str(folder / "parts").replace("'", "''")
+    # Nothing is fetched: what DuckDB needs for text and Parquet is built in.
+    quiet = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    try:
+        with duckdb.connect(
+            config={**quiet, "memory_limit": MEMORY, "threads": 2, "temp_directory": str(folder / "spill")}
+        ) as base:
+            base.execute("SET enable_progress_bar = false")
+            base.execute(
+                f"COPY (SELECT *, {hashed} FROM ({numbered})) TO '{target}' "
+                f"(FORMAT parquet, PARTITION_BY ({PART}))"
+            )
+    except duckdb.Error as error:
+        raise FunnelError(f"{whole.path}: {' '.join(str(error).split())[:300]}") from None
+    return tuple(sorted((folder / "parts").iterdir(), key=lambda place: int(place.name.split("=")[-1])))
+
+
+def cells_of(part: Path, whole: Whole) -> pd.DataFrame:
+    """Return the cells of a part in the order of the file, as reading the whole file would have them."""
+    files = [parquet_frame(file.read_bytes(), whole.path.name) for file in sorted(part.iterdir())]
+    frame = pd.concat(files).sort_values(ROW).set_index(ROW).rename_axis(None)
+    frame.columns = whole.head.frame.columns
+    text = [name for name in frame.columns if frame[name].dtype.kind not in "iufbM"]
+    return frame.fillna(dict.fromkeys(text, "")) if whole.first == 2 else frame
+
+
+ROWS = 250_000
+
+
+def read_in_parts(
+    path: str | Path,
+    mapping: str | Path | Dictionary[str, object] | None = None,
+    as_of: str | datetime.date | pd.Timestamp | None = None,
+    source: str | None = None,
+    *,
+    personal: bool = False,
+    anonymise: str | None = None,
+    rows: int = ROWS,
+) -> Iterator[History]:
+    """Yield the parts of a history that is too large to be held; each lead is whole in one of them.
+
+    Leads are dealt to parts by a hash of their names. All parts have the same stages, ends, currency, as-of
+    moment and beginning, so that what is counted in them adds up. The order of the stages, and names of
+    ends that are not stated, are told by the first part. The parts lie in a temporary folder (`TMPDIR`)
+    until the last one is read; it takes about the room of the file itself.
+
+    Args:
+        path: text between separators in UTF-8 (also in a .gz), or Parquet.
+        mapping, as_of, source, personal, anonymise: as `read_history` takes them.
+        rows: rows of a part, roughly.
+
+    Raises:
+        FunnelError: as `read_history`; or DuckDB is not installed.
+    """
+    said, file, folder = read_said(mapping) if mapping is not None else ({}, "mapping", None)
+    whole = large_table(Path(path), stated(said, file).encoding)
+    folders = tuple(place for place in (folder, Path(path).parent) if place is not None)
+    with tempfile.TemporaryDirectory(prefix="funnelsim") as temporary:
+        places = cut(whole, _lead_column(whole.head, said, file, source), Path(temporary), rows)
+        raws = []
+        for number, part in enumerate(places):
+            table = Table(
+                cells_of(part, whole), whole.head.file, f"{whole.head.words}, in {len(places)} parts"
+            )
+            raw = understood((table,), said, file, folders, source, whole=number == 0)
+            raws.append(_stored(protected(raw, personal, anonymise), part, number))
+        yield from _assembled(raws, places, as_of)
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What a part says of itself, while its rows lie in a file."""
+
+    raw: Raw
+    often: pd.Series
+    latest: pd.Series
+    first: pd.Timestamp
+    size: int
+
+
+def _lead_column(head: Table, said: Said, file: str, source: str | None) -> str:
+    """Return the column that names the lead, told from the first rows."""
+    if by_mapping(said, source):
+        name = stated(said, file).columns.lead
+    else:
+        recipe = recognised((head,), source).mapping
+        name = stated({**recipe, **said, "columns": {**part_of(recipe), **part_of(said)}}, file).columns.lead
+    head.column(name, "lead")
+    return name
+
+
+def _stored(raw: Raw, part: Path, number: int) -> _Stored:
+    """Put a part's rows into its folder, and keep what all parts have to agree on."""
+    rows = raw.rows
+    if any("numbered instead" in limit for limit in raw.limits):
+        rows = rows.assign(lead=f"{number}/" + rows["lead"])
+    for file in part.iterdir():
+        file.unlink()
+    rows.to_parquet(part / "rows.parquet")
+    good, _ = complete(rows)
+    latest = good["at"].nlargest(max(1000, len(good) // 20))
+    kept = replace(raw, rows=rows.iloc[[]])  # a slice would keep all rows alive
+    return _Stored(kept, good["stage"].value_counts(), latest, good["at"].min(), len(good))
+
+
+def _assembled(
+    stored: list[_Stored], places: tuple[Path, ...], as_of: str | datetime.date | pd.Timestamp | None
+) -> Iterator[History]:
+    """Yield the histories of the parts, under facts that hold for all of them."""
+    raw = stored[0].raw
+    currencies = {part.raw.currency for part in stored} - {""}
+    if len(currencies) > 1:
+        raise FunnelError(f"{raw.file}: amounts in {', '.join(sorted(currencies))} cannot be added up")
+    size = sum(part.size for part in stored)
+    until = (
+        as_of_moment(as_of)
+        if as_of is not None
+        else last_day(pd.concat([part.latest for part in stored]), raw.file, size)
+    )
+    began = raw.began or min(part.first for part in stored if part.size).normalize()
+    often = pd.concat([part.often for part in stored]).groupby(level=0).sum().sort_values(ascending=False)
+    spelled = spellings(often, raw.stages + raw.won + raw.lost)
+    names = tuple(dict.fromkeys(spelled.values()))
+    first: History | None = None
+    for place, part in zip(places, stored, strict=True):
+        rows = pd.read_parquet(place / "rows.parquet")
+        rows["stage"] = rows["stage"].map(lambda name: spelled.get(name, name)).astype("str")
+        made = assemble(replace(part.raw, rows=rows, currency="".join(currencies)), until)
+        first = first or _with_all(made, names)
+        yield replace(
+            made, began=began, stages=first.stages, won=first.won, lost=first.lost, limits=first.limits
+        )
+
+
+def _with_all(first: History, names: tuple[str, ...]) -> History:
+    """Return the first part with the places that only other parts show, after its own."""
+    more = [name for name in names if name not in first.waits + first.ends]
+    won = tuple(name for name in more if plain(name) in WON)
+    lost = tuple(name for name in more if plain(name) in LOST)
+    stages = tuple(name for name in more if name not in won + lost)
+    return replace(first, stages=first.stages + stages, won=first.won + won, lost=first.lost + lost)

@@ -1,0 +1,266 @@
+"""Cells to moments: ISO and local dates, day or month first, AM and PM, zones, Excel and epoch numbers."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+
+from funnelsim.errors import FunnelError
+from funnelsim.files import shown
+
+BLANK = ("", "-", "--", "n/a", "na", "nan", "nat", "none", "null", "(blank)", "#n/a", "0000-00-00")
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+CLOCK = (
+    r"(?:[ T,]+(?P<half>上午|下午)?\s*(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:\.\d+)?))?"
+    r"\s*(?P<noon>[AaPp])?\.?(?:[Mm]\.?)?)?$"
+)
+ISO = r"^\d{4}-\d{1,2}-\d{1,2}(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s?(?:Z|UTC|[+-]\d{2}:?\d{2})?)?$"
+LOCAL = r"^(?P<first>\d{1,2})[./-](?P<second_part>\d{1,2})[./-](?P<year>\d{4}|\d{2})" + CLOCK
+YEAR_FIRST = r"^(?P<year>\d{4})[./年-](?P<month>\d{1,2})[./月-](?P<day>\d{1,2})日?" + CLOCK
+NAMED = r"^(?P<day>\d{1,2})[. -]+(?P<name>[A-Za-z]{3})[a-z]*[.,]?[ -]+(?P<year>\d{4}|\d{2})" + CLOCK
+NAMED_FIRST = r"^(?P<name>[A-Za-z]{3})[a-z]*\.? +(?P<day>\d{1,2}),? +(?P<year>\d{4})" + CLOCK
+EARLIEST, LATEST = pd.Timestamp("1970-01-01"), pd.Timestamp("2200-01-01")
+
+
+def day_first(texts: pd.Series, where: str) -> bool | None:
+    """Return whether dates like 03/04/2026 name the day first; None where nothing tells.
+
+    Args:
+        texts: all dates of the file that are written the same way.
+        where: file and column, for the sentence.
+
+    Raises:
+        FunnelError: some say one and some the other.
+
+    >>> day_first(pd.Series(["03/04/2026", "25/04/2026"]), "a.csv")
+    True
+    """
+    texts = texts[texts.str.slice(4, 5) != "-"].drop_duplicates()
+    parts = texts.str.extract(LOCAL)
+    first, second = (pd.to_numeric(parts[name]) for name in ("first", "second_part"))
+    if ((first > 12).any()) and ((second > 12).any()):
+        rows = [int((column > 12).to_numpy().argmax()) for column in (first, second)]
+        day, month = (f"row {texts.index[row]}: {shown(texts.iloc[row])}" for row in rows)
+        raise FunnelError(
+            f"{where}: the day comes first in one date ({day}) and the month in another ({month})"
+        )
+    if (first > 12).any() or texts.str.contains(r"^\d{1,2}\.\d{1,2}\.\d", regex=True).any():
+        return True
+    return False if (second > 12).any() else None
+
+
+def to_moments(cells: pd.Series, where: str, first: bool | None = None, zone: str = "UTC") -> pd.Series:
+    """Return cells as moments without a zone, blank where the cell is.
+
+    Args:
+        cells: as they stand in the file, indexed by row number.
+        where: file and column, for the sentence ("deals.csv, column 'Created'").
+        first: whether 03/04/2026 names the day first, where the column alone does not tell.
+        zone: the zone in which moments with a zone are shown.
+
+    Raises:
+        FunnelError: a cell is no date, or it cannot be told whether day or month comes first; names the row.
+    """
+    if isinstance(cells.dtype, pd.DatetimeTZDtype) or cells.dtype.kind == "M":
+        return _plain(cells, zone)
+    if cells.dtype == object and cells.map(lambda cell: hasattr(cell, "year") or pd.isna(cell)).all():
+        aware = cells.map(lambda cell: getattr(cell, "tzinfo", None) is not None).any()
+        return _plain(pd.to_datetime(cells, errors="coerce", utc=bool(aware)), zone)
+    text = cells.astype("str").str.strip().mask(cells.isna(), "")
+    text = text.mask(text.str.lower().isin(BLANK) | text.str.startswith("0000-00-00"), "")
+    moments = _quickly(text)
+    slow = moments.isna() & (text != "")
+    if slow.any():
+        unique = text[slow].str.replace(r"[\u00a0\u202f]", " ", regex=True).drop_duplicates()
+        parsed = _parsed(unique, where, first, zone).to_numpy()
+        found = pd.Series(parsed, index=text[unique.index].to_numpy(), dtype="datetime64[us]")
+        moments = moments.fillna(text[slow].map(found[~found.index.duplicated()]).astype("datetime64[us]"))
+    wrong = (text != "") & (moments.isna() | (moments < EARLIEST) | (moments > LATEST))
+    if wrong.any():
+        row = int(wrong.to_numpy().argmax())
+        cell = f"row {text.index[row]}: {shown(text.iloc[row])}"
+        raise FunnelError(f"{where}, {cell} is no date; expected one like 2026-03-31")
+    return moments
+
+
+def _quickly(text: pd.Series) -> pd.Series:
+    """Return the moments of those texts that are plain ISO without a zone, NaT for all others."""
+    plain = (text.str.slice(4, 5) == "-") & (text.str.slice(7, 8) == "-")
+    plain &= ~text.str.slice(10).str.contains("[^-T 0-9:.]|-", regex=True)
+    return pd.to_datetime(text.where(plain), format="ISO8601", errors="coerce").astype("datetime64[us]")
+
+
+def _plain(moments: pd.Series, zone: str) -> pd.Series:
+    if isinstance(moments.dtype, pd.DatetimeTZDtype):
+        moments = moments.dt.tz_convert(_zone(zone)).dt.tz_localize(None)
+    return moments.astype("datetime64[us]")
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise FunnelError(f"'{name[:60]}' is no time zone; expected one like Europe/Berlin") from None
+
+
+def _parsed(text: pd.Series, where: str, first: bool | None, zone: str) -> pd.Series:
+    """Return the moment of each text, NaT where none of the known ways of writing fits."""
+    found = pd.Series(pd.NaT, index=text.index, dtype="datetime64[us]")
+    iso = text.str.fullmatch(ISO)
+    stamps = (
+        text[iso].str.replace(",", ".").str.replace(" UTC", "Z").str.replace(r" ([+-])", r"\1", regex=True)
+    )
+    zoned = stamps.str.contains(r"(?:Z|:[\d.]+[+-][\d:]+)$", regex=True)
+    aware = pd.to_datetime(stamps[zoned], format="ISO8601", utc=True, errors="coerce")
+    found.loc[aware.index] = _plain(aware, zone)
+    plain = stamps[~zoned].str.replace(r"(?<=-)(\d)(?=\D|$)", r"0\1", regex=True)
+    naive = pd.to_datetime(plain, format="ISO8601", errors="coerce")
+    found.loc[naive.index] = naive.astype("datetime64[us]")
+    rest = text[~iso]
+    numeric = rest[rest.str.fullmatch(r"\d+(?:\.\d+)?")]
+    found.loc[numeric.index] = _from_numbers(numeric)
+    rest = rest.drop(numeric.index)
+    for pattern in (YEAR_FIRST, NAMED, NAMED_FIRST, LOCAL):
+        parts = rest.str.extract(pattern)
+        parts = parts[parts["year"].notna()]
+        if parts.empty:
+            continue
+        if pattern == LOCAL:
+            parts = _ordered(parts, rest, where, first)
+        found.loc[parts.index] = _joined(parts)
+        rest = rest.drop(parts.index)
+    return found
+
+
+def _ordered(parts: pd.DataFrame, text: pd.Series, where: str, first: bool | None) -> pd.DataFrame:
+    decided = day_first(text.loc[parts.index], where)
+    decided = first if decided is None else decided
+    same = (parts["first"] == parts["second_part"]).all()
+    if decided is None and not same:
+        row = parts.index[(parts["first"] != parts["second_part"]).to_numpy()][0]
+        raise FunnelError(
+            f"{where}, row {row}: {shown(text[row])} may have the day or the month first, and no other date "
+            "of the file tells; say `date_order: day first` or `date_order: month first` in the mapping"
+        )
+    day, month = ("first", "second_part") if decided else ("second_part", "first")
+    return parts.rename(columns={day: "day", month: "month"})
+
+
+def _joined(parts: pd.DataFrame) -> pd.Series:
+    """Return the moments that year, month (number or name), day and clock make."""
+    number = {name: pd.to_numeric(parts[name]) for name in ("year", "day", "hour", "minute", "second")}
+    if "name" in parts.columns:
+        month = parts["name"].str.lower().map({name: n for n, name in enumerate(MONTHS, 1)})
+    else:
+        month = pd.to_numeric(parts["month"])
+    year = number["year"].where(
+        number["year"] >= 100, number["year"] + np.where(number["year"] < 70, 2000, 1900)
+    )
+    stamps = pd.to_datetime(
+        pd.DataFrame({"year": year, "month": month, "day": number["day"]}), errors="coerce"
+    )
+    hour = number["hour"].fillna(0)
+    afternoon = (parts["noon"].str.lower() == "p") | (parts["half"] == "下午")
+    morning = (parts["noon"].str.lower() == "a") | (parts["half"] == "上午")
+    hour = hour.mask(morning & (hour == 12), 0).mask(afternoon & (hour < 12), hour + 12)
+    seconds = 3600 * hour + 60 * number["minute"].fillna(0) + number["second"].fillna(0)
+    valid = (hour < 24) & (number["minute"].fillna(0) < 60) & (number["second"].fillna(0) < 60)
+    return (stamps + pd.to_timedelta(seconds, unit="s")).where(valid).astype("datetime64[us]")
+
+
+def _from_numbers(text: pd.Series) -> pd.Series:
+    """Return moments from 20260331, Excel's days since 1900, and seconds or milliseconds since 1970."""
+    number = text.astype(np.float64)
+    compact = pd.to_datetime(
+        text.where(text.str.fullmatch(r"(?:19|20)\d{6}")), format="%Y%m%d", errors="coerce"
+    )
+    excel = pd.Timestamp("1899-12-30") + pd.to_timedelta(
+        number.where(number.between(20_000, 90_000)), unit="D"
+    )
+    seconds = pd.to_datetime(number.where(number.between(1e8, 5e9)), unit="s")
+    milliseconds = pd.to_datetime(number.where(number.between(1e11, 5e12)), unit="ms")
+    found = compact.astype("datetime64[us]")
+    for other in (excel.dt.round("ms"), seconds, milliseconds):
+        found = found.fillna(other.astype("datetime64[us]"))
+    return found
+
+
+SIGNS = {"€": "EUR", "$": "USD", "£": "GBP", "¥": "CNY", "￥": "CNY", "R$": "BRL", "₹": "INR", "元": "CNY"}
+SIGN = r"(?:[A-Z]{2,3}|R\$|US\$|[€$£¥￥₹元]|Fr\.|kr)"
+MANY = 1e15
+
+
+def to_amounts(cells: pd.Series, where: str, decimal: str = "") -> pd.Series:
+    """Return cells as amounts, nan where the cell is blank.
+
+    Args:
+        cells: as they stand in the file, indexed by row number.
+        where: file and column, for the sentence.
+        decimal: "comma" or "point"; told from the whole column when not given.
+
+    Raises:
+        FunnelError: a cell is no amount, or a negative one; names the row.
+
+    >>> to_amounts(pd.Series(["1.234,50 €", "", "20"]), "a.csv").tolist()
+    [1234.5, nan, 20.0]
+    """
+    if cells.dtype.kind in "iuf":
+        amounts = cells.astype(np.float64)
+        text = cells.astype("str")
+    else:
+        text = cells.astype("str").str.strip().mask(cells.isna(), "")
+        text = text.mask(text.str.lower().isin(BLANK), "")
+        codes, unique = pd.factorize(text)
+        parsed = _amount(pd.Series(unique, dtype="str"), decimal).to_numpy(dtype=np.float64)
+        amounts = pd.Series(parsed[codes], index=cells.index)
+    blank = (text == "") | cells.isna()
+    for wrong, problem in (
+        (~blank & ~np.isfinite(amounts), "is no amount; expected one like 1234.50"),
+        (amounts < 0, "is a negative amount; expected zero or more"),
+        (amounts > MANY, "is too large an amount"),
+    ):
+        if wrong.any():
+            row = int(wrong.to_numpy().argmax())
+            raise FunnelError(f"{where}, row {text.index[row]}: {shown(text.iloc[row])} {problem}")
+    return amounts
+
+
+def currency_of(cells: pd.Series) -> str:
+    """Return the currency that the signs in a column name, "" where there is none or several.
+
+    >>> currency_of(pd.Series(["12 €", "1.000 €"]))
+    'EUR'
+    """
+    if cells.dtype.kind in "iufM":
+        return ""
+    sign = cells.astype("str").str.extract(r"([A-Z]{3}|R\$|[€$£¥￥₹元])")[0].dropna().unique()
+    return SIGNS.get(str(sign[0]), str(sign[0])) if len(sign) == 1 else ""
+
+
+def _amount(text: pd.Series, decimal: str) -> pd.Series:
+    bare = text.str.replace(r"[\s\u00a0\u202f'’]", "", regex=True)
+    bare = bare.str.replace(rf"^(-?){SIGN}|{SIGN}$", r"\1", regex=True)
+    bare = bare.str.replace(r"^\((.*)\)$", r"-\1", regex=True)
+    if (decimal or _decimal(bare)) == "comma":
+        bare = bare.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
+    else:
+        bare = bare.str.replace(",", "", regex=False)
+    return pd.to_numeric(
+        bare.where(bare.str.fullmatch(r"-?\d*\.?\d+(?:[eE][+-]?\d{1,2})?|-?\d+\.")), errors="coerce"
+    )
+
+
+def _decimal(bare: pd.Series) -> str:
+    """Return which mark is the decimal one, told by the whole column: "comma" or "point"."""
+    both = bare[bare.str.contains(".", regex=False) & bare.str.contains(",", regex=False)]
+    if len(both):
+        return "comma" if both.str.rfind(",").gt(both.str.rfind(".")).mean() > 0.5 else "point"
+    if bare.str.contains(",", regex=False).any():
+        grouped = bare[bare.str.contains(",", regex=False)].str.fullmatch(r"-?[1-9]\d{0,2}(?:,\d{3})+")
+        return "point" if grouped.all() else "comma"
+    dotted = bare.str.contains(".", regex=False)
+    grouped = bare[dotted].str.fullmatch(r"-?[1-9]\d{0,2}(?:\.\d{3})+")
+    plain_thousands = bare[~dotted].str.fullmatch(r"-?\d{4,}")
+    return "comma" if dotted.any() and grouped.all() and not plain_thousands.any() else "point"

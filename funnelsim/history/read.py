@@ -1,0 +1,173 @@
+"""The front door: a file, a folder or a data base, of whatever kind, to a History."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping as Dictionary
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from funnelsim.errors import FunnelError, nearest
+from funnelsim.history.assemble import Raw, assemble, protected
+from funnelsim.history.log import History
+from funnelsim.history.sources import dynamics, hubspot, pipedrive, salesforce
+from funnelsim.history.sources import plain as tables
+from funnelsim.history.sources.recipe import Recipe, Said, Source, small
+from funnelsim.history.tables import Table, is_address, query_table, read_tables
+
+SOURCES: tuple[Source, ...] = (
+    tables.TIDY,
+    *salesforce.SOURCES,
+    *hubspot.SOURCES,
+    *pipedrive.SOURCES,
+    *dynamics.SOURCES,
+    *tables.SOURCES,
+)
+
+
+def read_history(
+    path: str | Path | pd.DataFrame,
+    mapping: str | Path | Dictionary[str, object] | None = None,
+    as_of: str | datetime.date | pd.Timestamp | None = None,
+    source: str | None = None,
+    *,
+    query: str | None = None,
+    personal: bool = False,
+    anonymise: str | None = None,
+) -> History:
+    """Return the history that a file holds; `history.source` says how it was understood.
+
+    Args:
+        path: a file, a folder or archive of files, a SQLAlchemy URL, or a table already in memory.
+        mapping: a mapping file, or its content. Where it names columns, it alone decides; else it adds
+            to what is recognised (such as the names of the wins).
+        as_of: what is later is set aside; the day of the last event when not given.
+        source: how to read it, one of the names in `SOURCES`; recognised from the columns when not given.
+        query: for a data base: a SELECT, or the name of a table.
+        personal: whether leads may be named by e-mail addresses and phone numbers.
+        anonymise: a secret key with which the names of leads and owners are hashed.
+
+    Raises:
+        FunnelError: it cannot be read or understood; one sentence with file, row, column, value.
+    """
+    from funnelsim.history.mapping_file import read_said, stated
+
+    said, file, folder = read_said(mapping) if mapping is not None else ({}, "mapping", None)
+    made = stated(said, file)
+    found, folders = _opened(path, made.encoding, made.sheet, query or made.query)
+    if folder is not None:
+        folders = (folder, *folders)
+    raw = understood(found, said, file, folders, source)
+    return assemble(protected(raw, personal, anonymise), as_of)
+
+
+def understood(
+    found: tuple[Table, ...],
+    said: Said,
+    file: str,
+    folders: tuple[Path, ...],
+    source: str | None,
+    whole: bool = True,
+) -> Raw:
+    """Return what tables say: by their mapping where it names columns, else by what they look like.
+
+    Args:
+        found: the tables.
+        said, file: the mapping's content and its name.
+        folders: where other files may lie.
+        source: how to read them; recognised when None.
+        whole: whether these are all rows, so that a stage without a row is suspicious.
+    """
+    if by_mapping(said, source):
+        return _by_mapping(found, said, file, folders, whole)
+    return _by_source(found, said, file, folders, source, whole)
+
+
+def by_mapping(said: Said, source: str | None) -> bool:
+    """Return whether the mapping alone decides how a table is read."""
+    return source is None and bool({"columns", "dates", "outcome"} & set(said))
+
+
+def _opened(
+    path: str | Path | pd.DataFrame, encoding: str | None, sheet: str | None, query: str | None
+) -> tuple[tuple[Table, ...], tuple[Path, ...]]:
+    """Return the tables, and the folder in which other files of theirs may lie."""
+    if isinstance(path, pd.DataFrame):
+        frame = path.set_axis(range(1, len(path) + 1), axis=0).set_axis(list(map(str, path.columns)), axis=1)
+        if frame.empty:
+            raise FunnelError("the table: no row")
+        return (Table(frame, "the table", "in memory"),), ()
+    if is_address(path):
+        return (query_table(str(path), query),), ()
+    place = Path(path)
+    return read_tables(place, encoding, sheet), (place if place.is_dir() else place.parent,)
+
+
+def _by_mapping(
+    found: tuple[Table, ...], said: Said, file: str, folders: tuple[Path, ...], whole: bool
+) -> Raw:
+    from funnelsim.history.mapping_file import read_mapped, stated
+
+    if len(found) > 1:
+        listed = ", ".join(table.file for table in found[:8])
+        raise FunnelError(
+            f"{file}: describes one table, but there are {len(found)} ({listed}); give the one file"
+        )
+    made = stated(said, file)
+    shape = "one row per lead" if made.dates or made.outcome else "one row per stage entered"
+    words = f"{found[0].file}, read by its mapping as a table with {shape} ({found[0].words})"
+    return replace(read_mapped(found[0], made, folders, whole=whole), source=words)
+
+
+def _by_source(
+    found: tuple[Table, ...], said: Said, file: str, folders: tuple[Path, ...], name: str | None, whole: bool
+) -> Raw:
+    from funnelsim.history.mapping_file import read_mapped, stated
+
+    recipe = recognised(found, name)
+    columns = {**part_of(recipe.mapping), **part_of(said)}
+    raw = read_mapped(
+        recipe.table,
+        stated({**recipe.mapping, **said, "columns": columns}, file),
+        folders,
+        recipe.extra,
+        whole=whole,
+    )
+    return replace(
+        raw,
+        source=f"{recipe.table.file}, read as {recipe.words} ({recipe.table.words})",
+        limits=recipe.limits + raw.limits,
+        findings=recipe.findings + raw.findings,
+    )
+
+
+def part_of(said: Said) -> Said:
+    """Return what a mapping says of columns."""
+    columns = said.get("columns", {})
+    return dict(columns) if isinstance(columns, dict) else {}
+
+
+def recognised(found: tuple[Table, ...], name: str | None = None) -> Recipe:
+    """Return how to read these tables: by the source of this name, or the first whose columns are there.
+
+    Raises:
+        FunnelError: no such source, or its columns are not there.
+    """
+    names = [source.name for source in SOURCES]
+    if name is not None and name not in names:
+        raise FunnelError(f"'{name}' is no source; {nearest(name, names)}")
+    for source in SOURCES:
+        if name is not None and source.name != name:
+            continue
+        for table in found:
+            if source.fits(small(table)) and (len(found) == 1 or source.name not in ("log", "tidy")):
+                return source.read(table, tuple(other for other in found if other is not table))
+    if name is None:
+        listed = ", ".join(table.file for table in found[:8])
+        raise FunnelError(
+            f"none of these is an export that is known ({listed}); give one file, with a mapping"
+        )
+    listed = ", ".join(map(str, found[0].frame.columns[:12]))
+    raise FunnelError(f"{found[0].file}: not a table of the source '{name}'; its columns are {listed[:300]}")

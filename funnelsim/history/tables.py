@@ -1,0 +1,540 @@
+"""A file, an archive or a folder to tables of cells."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import re
+import stat
+import xml.etree.ElementTree as ElementTree
+import zipfile
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from funnelsim.errors import FunnelError, nearest
+from funnelsim.files import shown
+
+LARGEST = 1 << 30
+LONGEST_CELL = 2000
+MOST_FILES = 50
+CONTROL = r"[\x00-\x1f\x7f\u2028\u2029]+"
+ENDINGS = (".csv", ".tsv", ".txt", ".parquet", ".xlsx", ".xes", ".gz", ".zip")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as they stand in a file.
+
+    Args:
+        frame: text cells ("" where blank), or typed ones where the format has types; the index is the
+            row number as a spreadsheet shows it.
+        file: the file's name, for sentences.
+        words: how it was read ("CSV, UTF-8, ';' between cells").
+    """
+
+    frame: pd.DataFrame
+    file: str
+    words: str
+
+    def column(self, name: str, role: str = "") -> pd.Series:
+        """Return one column.
+
+        Raises:
+            FunnelError: there is none of this name; names the nearest.
+        """
+        if name not in self.frame.columns:
+            known = [str(column) for column in self.frame.columns]
+            purpose = f" for '{role}'" if role and role != name else ""
+            raise FunnelError(f"{self.file}: no column {shown(name)}{purpose}; {nearest(name, known)}")
+        return self.frame[name]
+
+    def text(self, name: str, role: str = "") -> pd.Series:
+        """Return one column as text without blanks around it, "" where the cell is empty.
+
+        Raises:
+            FunnelError: no such column, or a cell longer than any name.
+        """
+        cells = self.column(name, role)
+        blank = cells.isna()
+        if cells.dtype.kind == "f" and (cells.dropna() % 1 == 0).all():
+            cells = cells.astype("Int64")
+        text = cells.astype("str").str.strip().mask(blank, "")
+        odd = text.str.contains(CONTROL, regex=True)
+        if odd.any():
+            text = text.mask(odd, text[odd].str.replace(CONTROL, " ", regex=True).str.strip())
+        length = text.str.len()
+        if (length > LONGEST_CELL).any():
+            place = int(length.to_numpy().argmax())
+            raise FunnelError(
+                f"{self.file}, row {text.index[place]}, column '{name}': a cell of {length.iloc[place]:,} "
+                f"characters ({shown(text.iloc[place])}); expected at most {LONGEST_CELL:,}"
+            )
+        return text
+
+
+def read_tables(path: str | Path, encoding: str | None = None, sheet: str | None = None) -> tuple[Table, ...]:
+    """Return the tables in a file, an archive or a folder; their kind is told from content, not from names.
+
+    Args:
+        path: .csv, .tsv, .txt, .parquet, .xlsx, .xes, any of them in a .gz, several in a .zip or a folder.
+        encoding: the text's encoding; recognised when not given.
+        sheet: the Excel sheet; the first when not given.
+
+    Raises:
+        FunnelError: no such file, empty, binary, too large, or damaged; says which.
+    """
+    if Path(path).is_dir():
+        files = sorted(file for file in Path(path).iterdir() if file.name.casefold().endswith(ENDINGS))[
+            :MOST_FILES
+        ]
+        if not files:
+            raise FunnelError(f"{path}: a folder without a table ({', '.join(ENDINGS)})")
+        return tuple(table for file in files for table in read_tables(file, encoding, sheet))
+    parts = _unpacked(Path(path).name, file_bytes(path))
+    return tuple(_table(name, data, encoding, sheet) for name, data in parts)
+
+
+def read_table(path: str | Path, encoding: str | None = None, sheet: str | None = None) -> Table:
+    """Return the one table in a file; as `read_tables`, which names the arguments and refusals."""
+    tables = read_tables(path, encoding, sheet)
+    if len(tables) > 1:
+        listed = ", ".join(table.file for table in tables[:8])
+        raise FunnelError(f"{path}: holds {len(tables)} tables ({listed}); expected one")
+    return tables[0]
+
+
+def _table(name: str, data: bytes, encoding: str | None, sheet: str | None) -> Table:
+    if not data.strip():
+        raise FunnelError(f"{name}: the file is empty")
+    if data.startswith(b"PAR1"):
+        frame, words = parquet_frame(data, name), "Parquet"
+    elif data.startswith(b"PK\x03\x04"):
+        frame, words = excel_frame(data, name, sheet), "Excel"
+    elif data.lstrip(b"\xef\xbb\xbf \r\n\t").startswith((b"<?xml", b"<log")):
+        frame, words = xes_frame(data, name), "XES"
+    else:
+        text, chosen = to_text(data, name, encoding)
+        frame, separator = text_frame(text, name)
+        shown = "tab" if separator == "\t" else f"'{separator}'"
+        words = f"text in {chosen.upper()}, {shown} between cells"
+    if frame.empty:
+        raise FunnelError(f"{name}: no row below the header ({', '.join(map(str, frame.columns[:8]))[:200]})")
+    return Table(frame, name, words)
+
+
+def file_bytes(path: str | Path) -> bytes:
+    """Return what a file holds.
+
+    Raises:
+        FunnelError: no such file, not a regular file, larger than 1 GiB, or not readable.
+    """
+    try:
+        kind = Path(path).stat()
+        if stat.S_ISDIR(kind.st_mode):
+            raise FunnelError(f"{path}: is a folder; give a file")
+        if not stat.S_ISREG(kind.st_mode):
+            raise FunnelError(f"{path}: not a file")
+        if kind.st_size > LARGEST:
+            raise FunnelError(
+                f"{path}: {kind.st_size:,} bytes; at most {LARGEST:,} are read at once; `funnelsim "
+                "calibrate` reads larger files in parts, with DuckDB (pip install 'funnelsim[formats]')"
+            )
+        with Path(path).open("rb") as stream:
+            head = stream.read(LONGEST_LINE)
+            if len(head) == LONGEST_LINE and b"\n" not in head and b"\r" not in head and _is_text(head):
+                raise FunnelError(
+                    f"{path}: a first line of more than {LONGEST_LINE:,} characters; expected a header"
+                )
+            return head + stream.read()
+    except (OSError, ValueError) as error:
+        if isinstance(error, FunnelError):
+            raise
+        raise FunnelError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _is_text(head: bytes) -> bool:
+    return not head.startswith((b"PAR1", b"PK", b"\x1f\x8b", b"<", b"\xef\xbb\xbf<"))
+
+
+def _unpacked(name: str, data: bytes) -> list[tuple[str, bytes]]:
+    """Return names and contents: of the file itself, or of what it holds."""
+    if data.startswith(b"\x1f\x8b"):
+        return [(name.removesuffix(".gz"), _ungzipped(name, data))]
+    if data.startswith(b"PK") and zipfile.is_zipfile(io.BytesIO(data)):
+        return _unzipped(name, data)
+    return [(name, data)]
+
+
+def _ungzipped(name: str, data: bytes) -> bytes:
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+            content = stream.read(LARGEST + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise FunnelError(f"{name}: damaged gzip file: {error}") from None
+    if len(content) > LARGEST:
+        raise FunnelError(f"{name}: unpacks to more than {LARGEST:,} bytes")
+    return content
+
+
+def _unzipped(name: str, data: bytes) -> list[tuple[str, bytes]]:
+    """Return the files in an archive; an Excel file, itself an archive, is returned as it is."""
+    found, room = [], LARGEST
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = [entry for entry in archive.infolist() if not entry.is_dir()]
+            if any(entry.filename == "xl/workbook.xml" for entry in members):
+                return [(name, data)]
+            for entry in members:
+                if entry.filename.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", entry.filename):
+                    raise FunnelError(f"{name}: the entry '{entry.filename}' points outside the archive")
+            members = [entry for entry in members if not entry.filename.startswith(("__MACOSX/", "."))]
+            for entry in members[:MOST_FILES]:
+                with archive.open(entry) as stream:
+                    found.append((f"{name}/{entry.filename}", stream.read(room + 1)))
+                room -= len(found[-1][1])
+                if room < 0:
+                    raise FunnelError(f"{name}: unpacks to more than {LARGEST:,} bytes")
+    except FunnelError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, EOFError, OSError) as error:
+        raise FunnelError(f"{name}: cannot be unpacked: {error}") from None
+    if not found:
+        raise FunnelError(f"{name}: an archive without a file")
+    return found
+
+
+LONGEST_LINE = 1 << 24
+LONGEST_NAME = 200
+MOST_XML = 1 << 29
+MOMENT = re.compile(r"\s*(\d{4}-\d\d-\d\d|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{13}\s*$)")
+SEPARATORS = (",", ";", "\t", "|")
+
+
+def parquet_frame(data: bytes, name: str) -> pd.DataFrame:
+    """Return a Parquet file's columns with their types, rows numbered from 1.
+
+    Raises:
+        FunnelError: damaged.
+    """
+    try:
+        frame = pd.read_parquet(io.BytesIO(data))
+    except Exception as error:  # pyarrow raises many kinds for damaged files
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        raise FunnelError(f"{name}: damaged Parquet file: {said}") from None
+    frame.columns = pd.Index(_unique(map(str, frame.columns)))
+    return frame.set_axis(range(1, len(frame) + 1), axis=0)
+
+
+def excel_frame(data: bytes, name: str, sheet: str | None) -> pd.DataFrame:
+    """Return a sheet's cells below its first row, rows numbered as Excel does; the first if none is named.
+
+    Raises:
+        FunnelError: damaged, empty, no such sheet, or openpyxl is not installed.
+    """
+    try:
+        import openpyxl
+    except ImportError:
+        raise FunnelError(f"{name}: Excel files need openpyxl: pip install 'funnelsim[formats]'") from None
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > MOST_XML:
+            raise FunnelError(f"{name}: unpacks to {size:,} bytes; at most {MOST_XML:,} are read from Excel")
+        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+        if sheet is not None and sheet not in book.sheetnames:
+            raise FunnelError(f"{name}: no sheet {shown(sheet)}; {nearest(sheet, book.sheetnames)}")
+        page = book[sheet or book.sheetnames[0]]
+        page.reset_dimensions()  # a file may claim a million columns
+        rows = [list(row) for row in page.iter_rows(values_only=True)]
+    except FunnelError:
+        raise
+    except Exception as error:  # openpyxl raises many kinds for damaged files
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        raise FunnelError(f"{name}: damaged Excel file: {said}") from None
+    if not rows or not rows[0]:
+        raise FunnelError(f"{name}: the sheet {shown(sheet or book.sheetnames[0])} is empty")
+    header = _unique("" if cell is None else str(cell) for cell in rows[0])
+    return _boxed(rows[1:], header, name)
+
+
+def _boxed(rows: list[list[object]], header: list[str], name: str) -> pd.DataFrame:
+    """Return rows of a sheet under their header, rows without any cell left out."""
+    width = len(header)
+    for number, row in enumerate(rows, start=2):
+        if any(cell is not None for cell in row[width:]):
+            raise FunnelError(f"{name}, row {number}: {len(row)} cells, but the header has {width}")
+    boxed = [row[:width] + [None] * (width - len(row)) for row in rows]
+    frame = pd.DataFrame(boxed, columns=header, index=range(2, len(rows) + 2), dtype=object)
+    return frame.dropna(how="all")
+
+
+def text_frame(text: str, name: str) -> tuple[pd.DataFrame, str]:
+    """Return the cells below the header as text, "" where blank, and the separator found between cells.
+
+    Raises:
+        FunnelError: an endless line, a quotation mark left open, or a row longer than the header.
+    """
+    longest = text.find("\n") if "\n" in text[:LONGEST_LINE] else len(text)
+    if longest > LONGEST_LINE:
+        raise FunnelError(f"{name}, row 1: a line of {longest:,} characters; expected a header")
+    if text[:4].lower() == "sep=":
+        text = text.partition("\n")[2]
+    if not text.strip():
+        raise FunnelError(f"{name}: no row with a cell in it; expected a header")
+    text = text.lstrip("\r\n")
+    separator = _separator(text[:100_000])
+    try:
+        frame = pd.read_csv(
+            io.StringIO(text),
+            sep=separator,
+            header=None,
+            dtype="str",
+            keep_default_na=False,
+            skip_blank_lines=False,
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError):
+        frame = _ragged(text, separator, name)
+    frame = frame.fillna("")
+    header = _unique(str(cell).strip() for cell in frame.iloc[0])
+    body = frame.iloc[1:].set_axis(header, axis=1).set_axis(range(2, len(frame) + 1), axis=0)
+    return body[(body != "").any(axis=1)], separator
+
+
+def _separator(text: str) -> str:
+    """Return the separator that gives the first rows most cells, and equally many."""
+    lines = [line for line in text.splitlines() if line.strip()][:30]
+    if not lines:
+        return SEPARATORS[0]
+
+    def evenness(separator: str) -> tuple[float, int]:
+        try:
+            widths = [len(row) for row in csv.reader(lines, delimiter=separator)]
+        except csv.Error:
+            return 0.0, 0
+        usual = max(set(widths), key=widths.count)
+        return (widths.count(usual) / len(widths) if usual > 1 else 0.0), widths[0]
+
+    return max(SEPARATORS, key=lambda separator: (round(evenness(separator)[0], 1), evenness(separator)[1]))
+
+
+def _ragged(text: str, separator: str, name: str) -> pd.DataFrame:
+    """Return rows of unequal length, where the longer ones are longer by blank cells only."""
+    csv.field_size_limit(1 << 24)
+    try:
+        rows = list(csv.reader(io.StringIO(text), delimiter=separator, strict=True))
+    except csv.Error as error:
+        raise FunnelError(f"{name}: not a table: {error} (is a quotation mark left open?)") from None
+    width = len(rows[0]) if rows else 0
+    if any(len(row) > width for row in rows) and all(_in_pairs(row) for row in rows[1:] if any(row)):
+        return _pairs(rows)
+    for number, row in enumerate(rows, start=1):
+        if any(cell.strip() for cell in row[width:]):
+            raise FunnelError(f"{name}, row {number}: {len(row)} cells, but the header has {width}")
+    return pd.DataFrame([row[:width] + [""] * (width - len(row)) for row in rows], dtype="str")
+
+
+def _in_pairs(row: list[str]) -> bool:
+    """Return whether a row is a name or two, then values each with its moment, as HubSpot wrote histories."""
+    cells = row[: max((place for place, cell in enumerate(row, 1) if cell.strip()), default=0)]
+    return len(cells) >= 4 and len(cells) % 2 == 0 and all(MOMENT.match(cell) for cell in cells[3::2])
+
+
+def _pairs(rows: list[list[str]]) -> pd.DataFrame:
+    """Return such rows at full width, under a header with "value 1", "timestamp 1", "value 2" and so on."""
+    width = max(len(row) + len(row) % 2 for row in rows)
+    named = [] if _in_pairs(rows[0]) else [rows.pop(0)]
+    header = [*(named[0] if named else ["Record ID", "Name"])[:2]]
+    header += [f"{word} {number}" for number in range(1, width // 2) for word in ("value", "timestamp")]
+    return pd.DataFrame([header, *(row + [""] * (width - len(row)) for row in rows)], dtype="str")
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    """Return the names, the second 'x' as 'x (2)', a blank as 'column 3'; long ones are cut."""
+    seen: dict[str, int] = {}
+    found = []
+    for number, cell in enumerate(names, start=1):
+        name = " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", cell).split())[:LONGEST_NAME] or f"column {number}"
+        seen[name] = seen.get(name, 0) + 1
+        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return found
+
+
+MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+HIGH = re.compile(rb"[\x80-\xff][\x40-\xff]?")
+# The common characters of each Chinese encoding stand in its first rows: GB 2312 level 1, Big5 level 1.
+GB_COMMON = re.compile(rb"(?:[\xb0-\xd7\xa1-\xa3][\xa1-\xfe])")
+BIG5_COMMON = re.compile(rb"(?:[\xa1-\xc6][\x40-\x7e\xa1-\xfe])")
+SAMPLE = 1_000_000
+
+
+def to_text(data: bytes, file: str, encoding: str | None = None) -> tuple[str, str]:
+    """Return a file's text and the name of its encoding: UTF-8, UTF-16, UTF-32, GBK, Big5 or Windows-1252.
+
+    Args:
+        data: the whole file.
+        file: its name, for the sentence.
+        encoding: the encoding to use, where the user knows it.
+
+    Raises:
+        FunnelError: the bytes are no text, or not text in the encoding given.
+
+    >>> to_text("阶段,赢单".encode("gbk"), "a.csv")
+    ('阶段,赢单', 'gb18030')
+    >>> to_text("Müller,Köln".encode("cp1252"), "a.csv")
+    ('Müller,Köln', 'cp1252')
+    """
+    chosen = encoding or _recognised(data, file)
+    try:
+        text = data.decode(chosen)
+    except LookupError:
+        raise FunnelError(f"{file}: '{chosen}' is no encoding; known: utf-8, utf-16, gbk, big5") from None
+    except UnicodeError as error:
+        place = getattr(error, "start", 0)
+        row = data[:place].count(b"\n") + 1
+        raise FunnelError(
+            f"{file}, row {row}: not {chosen} text (byte {data[place : place + 1]!r})"
+        ) from None
+    if "\0" in text:
+        row = text.count("\n", 0, text.index("\0")) + 1
+        raise FunnelError(f"{file}, row {row}: holds binary data (a zero byte); expected a table as text")
+    return text, chosen.removesuffix("-sig")
+
+
+def _recognised(data: bytes, file: str) -> str:
+    for mark, name in MARKS:
+        if data.startswith(mark):
+            return name
+    head = data[:4096]
+    zeros_even, zeros_odd = head[0::2].count(0), head[1::2].count(0)
+    many, few = max(zeros_even, zeros_odd), min(zeros_even, zeros_odd)
+    if many > 0.3 * len(head) / 2 and few < many / 5:
+        return "utf-16-le" if zeros_odd > zeros_even else "utf-16-be"
+    if sum(head.count(byte) for byte in (*range(9), *range(14, 27), *range(28, 32))) > len(head) / 100:
+        raise FunnelError(f"{file}: holds binary data; expected a table as text, Parquet or Excel")
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return _without_mark(data[:SAMPLE])
+    return "utf-8"
+
+
+def _without_mark(data: bytes) -> str:
+    """Return the code page whose common characters make up the high bytes."""
+    pairs = HIGH.findall(data)
+    shares = {
+        "gb18030": sum(bool(GB_COMMON.fullmatch(pair)) for pair in pairs) / len(pairs),
+        "big5hkscs": sum(bool(BIG5_COMMON.fullmatch(pair)) for pair in pairs) / len(pairs),
+    }
+    both_high = sum(pair[-1] >= 0x80 for pair in pairs if len(pair) == 2) / len(pairs)
+    best = max(shares, key=lambda name: shares[name])
+    if shares[best] > 0.8 and (both_high > 0.8 or (best == "big5hkscs" and both_high > 0.4)):
+        return best
+    return "cp1252" if not set(data) & {0x81, 0x8D, 0x8F, 0x90, 0x9D} else "latin-1"
+
+
+ADDRESS = re.compile(r"^[A-Za-z][\w+]*://")
+# A password may hold '@' and '/', and may stand behind the '?'.
+SECRET = re.compile(r"(?<=://)\S*(?=@)|(?<=password=)[^&\s]*", re.IGNORECASE)
+
+
+def is_address(path: object) -> bool:
+    """Return whether this is the URL of a data base.
+
+    >>> is_address("sqlite:///deals.db"), is_address("deals.csv")
+    (True, False)
+    """
+    return isinstance(path, str) and bool(ADDRESS.match(path))
+
+
+def query_table(address: str, query: str | None) -> Table:
+    """Return what a query finds, in a transaction that is rolled back.
+
+    Args:
+        address: such as "sqlite:///deals.db" or "postgresql+psycopg://user:word@host/base".
+        query: a SELECT, or the name of a table.
+
+    Raises:
+        FunnelError: no query, no driver, no connection, or a wrong query; the password is never shown.
+    """
+    try:
+        import sqlalchemy
+    except ImportError:
+        raise FunnelError("data bases need SQLAlchemy: pip install 'funnelsim[formats]'") from None
+    shown = SECRET.sub("...", address)
+    if not query:
+        raise FunnelError(f"{shown}: say what to read: `query` with a SELECT or the name of a table")
+    statement = query if " " in query.strip() else f"SELECT * FROM {_quoted(query.strip())}"
+    try:
+        engine = sqlalchemy.create_engine(address)
+        with engine.connect() as connection:
+            frame = pd.read_sql(sqlalchemy.text(statement), connection)
+            connection.rollback()
+        engine.dispose()
+    except Exception as error:  # drivers raise errors of their own
+        said = SECRET.sub("...", str(error).replace(address, shown).splitlines()[0])
+        raise FunnelError(f"{shown}: {said[:300]}") from None
+    if frame.empty:
+        raise FunnelError(f"{shown}: the query finds no row")
+    frame.columns = pd.Index([str(name) for name in frame.columns])
+    return Table(frame.set_axis(range(1, len(frame) + 1), axis=0), shown, "SQL")
+
+
+def _quoted(name: str) -> str:
+    return ".".join('"' + part.replace('"', '""') + '"' for part in name.split("."))
+
+
+KINDS = frozenset(("string", "date", "int", "float", "boolean", "id"))
+
+
+def xes_frame(data: bytes, name: str) -> pd.DataFrame:
+    """Return one row per event: its attributes, and those of its trace under "case:" and their name.
+
+    Args:
+        data: the file; a document type is refused, as it could make a small file huge.
+        name: the file's name, for sentences.
+
+    Raises:
+        FunnelError: not well-formed, or without an event.
+    """
+    if re.search(rb"<!(?:DOCTYPE|ENTITY)", data[:100_000], re.IGNORECASE):
+        raise FunnelError(f"{name}: declares a document type, which an event log does not need")
+    rows: list[dict[str, str]] = []
+    try:
+        for _, element in ElementTree.iterparse(io.BytesIO(data), events=("end",)):
+            if _tag(element) == "trace":
+                rows += _trace(element)
+                element.clear()
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise FunnelError(f"{name}: not well-formed XML: {error}") from None
+    if not rows:
+        raise FunnelError(f"{name}: an event log without an event")
+    return pd.DataFrame(rows, index=range(1, len(rows) + 1), dtype="str").fillna("")
+
+
+def _tag(element: ElementTree.Element) -> str:
+    return element.tag.rpartition("}")[2]
+
+
+def _values(element: ElementTree.Element, prefix: str = "") -> dict[str, str]:
+    return {
+        prefix + child.attrib["key"]: child.attrib.get("value", "")
+        for child in element
+        if _tag(child) in KINDS and "key" in child.attrib
+    }
+
+
+def _trace(element: ElementTree.Element) -> list[dict[str, str]]:
+    case = _values(element, "case:")
+    return [case | _values(child) for child in element if _tag(child) == "event"]

@@ -1,0 +1,231 @@
+"""Where the forecast comes from, what its width is made of, and what a scenario changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from funnelsim.show import words
+from funnelsim.show.charts import theme
+from funnelsim.show.charts.fan import total_rows
+
+ORIGINS = {"booked": "booked", "open": "open deals", "new": "leads not yet created"}
+SURE = ("better", "worse", "could be luck")
+
+
+def split(periods: pd.DataFrame, currency: str = "EUR", measure: str = "revenue") -> alt.LayerChart:
+    """Draw where each period's expected amount comes from: booked, open deals, leads not yet created.
+
+    Args:
+        periods: the forecast's periods frame, as for `fan`.
+        currency: three letters.
+        measure: "revenue" or "wins".
+    """
+    theme.need(periods, ("period", "start", "origin", "measure", "mean", "0.10", "0.90"), "split")
+    unit = currency if measure == "revenue" else measure
+    total = total_rows(periods, measure)
+    theme.need(total, (), f"split of {measure}")
+    stacked = _stacked(periods, measure)
+    order = theme.in_order(total["period"])
+    x = alt.X("period:N", sort=order, axis=theme.period_axis(order))
+    bar = alt.Chart(theme.rounded(stacked)).mark_bar(
+        size=theme.bar_width(len(order), 0.66, 150), stroke=theme.PAPER
+    )
+    shown = set(stacked.loc[stacked["mean"] > 0, "from"])
+    blues = dict(zip(ORIGINS.values(), (theme.BLUES[3], theme.BLUES[2], theme.BLUES[0]), strict=True))
+    names = [label for label in blues if label in shown] or list(blues)
+    bars = bar.encode(
+        x=x,
+        y=alt.Y("low:Q", axis=theme.amount_axis(theme.measured(unit))),
+        y2="high:Q",
+        color=theme.coloured("from", names, [blues[label] for label in names]),
+        tooltip=["period:N", "from:N", *theme.tips(("mean",))],
+    )
+    how = "Height: expected (mean). Number inside: its share of the period."
+    how += " Black line: where the total falls in 80 of 100 futures."
+    layers = [bars, *_split_labels(stacked, order), *_interval(total, x)]
+    chart = theme.layered(layers, theme.WIDTH, 320)
+    return theme.headed(chart, _split_finding(stacked, total, unit), how)
+
+
+def _stacked(periods: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Return one row per period and origin: from, mean, and where its piece of the bar begins and ends."""
+    pieces = [
+        total_rows(periods, measure, origin)[["period", "start", "mean"]].assign(**{"from": label})
+        for origin, label in ORIGINS.items()
+    ]
+    table = pd.concat(pieces, ignore_index=True).sort_values("start", kind="stable")
+    table["period"] = table["period"].map(words.name)
+    table["high"] = table.groupby("period")["mean"].cumsum()
+    table["low"] = table["high"] - table["mean"]
+    table["share"] = table["mean"] / table.groupby("period")["mean"].transform("sum").replace(0.0, np.nan)
+    return table.drop(columns="start").reset_index(drop=True)
+
+
+def _split_labels(stacked: pd.DataFrame, order: list[str]) -> list[Any]:
+    """Return the share of each piece, written left of the interval where it has room."""
+    wide = theme.bar_width(len(order), 0.66, 150)
+    if wide < 80:
+        return []
+    room = stacked[stacked["mean"] > 0.06 * stacked["high"].max()]
+    room = room.assign(middle=(room["low"] + room["high"]) / 2, label=room["share"].map(words.percent))
+    layers = []
+    for colour, rows in room.groupby(
+        (room["from"] == ORIGINS["new"]).map({True: theme.INK, False: theme.PAPER})
+    ):
+        base = alt.Chart(theme.rounded(rows[["period", "middle", "label"]]))
+        text = base.mark_text(color=str(colour), dx=-wide / 2 + 8, align="left", fontSize=12.5)
+        layers.append(text.encode(x=alt.X("period:N", sort=order), y="middle:Q", text="label:N"))
+    return layers
+
+
+def _interval(total: pd.DataFrame, x: alt.X) -> list[Any]:
+    """Return the total's 80 % interval as a line with ends."""
+    rows = pd.DataFrame(
+        {"period": total["period"].map(words.name), "low": total["0.10"], "high": total["0.90"]}
+    )
+    base = alt.Chart(theme.rounded(rows)).encode(x=x)
+    line = base.mark_rule(color=theme.INK, strokeWidth=2).encode(y="low:Q", y2="high:Q")
+    ends = [
+        base.mark_tick(color=theme.INK, thickness=2, width=14).encode(y=f"{end}:Q") for end in ("low", "high")
+    ]
+    return [line, *ends]
+
+
+def _split_finding(stacked: pd.DataFrame, total: pd.DataFrame, unit: str) -> str:
+    """Say for the first period where its money comes from, leaving out what gives nothing."""
+    first = total.iloc[0]
+    period = words.name(first["period"])
+    shares = stacked[stacked["period"] == period].set_index("from")["share"].fillna(0.0)
+    says = {
+        "booked": "is booked",
+        "open": "should come from open deals",
+        "new": "from leads that do not exist yet",
+    }
+    parts = [
+        f"{words.percent(float(shares[label]))} {says[key]}"
+        for key, label in ORIGINS.items()
+        if shares.get(label, 0.0) > 0
+    ]
+    if not np.isfinite(float(first["mean"])):
+        return f"{period}: the history is too thin to say a number"
+    expected = words.amount(float(first["mean"]), unit)
+    return (
+        f"{period}: of {expected} expected, {', '.join(parts)}" if parts else f"{period}: nothing is in sight"
+    )
+
+
+def differences(compared: pd.DataFrame, currency: str = "EUR") -> alt.LayerChart:
+    """Draw what each scenario changes, with its 80 % interval and the chance that it is better.
+
+    Args:
+        compared: scenario, period, difference, low, high, p_better (of revenue against the scenario
+            without changes, whose own rows - difference and interval exactly zero - are left out).
+        currency: three letters.
+    """
+    theme.need(compared, ("scenario", "period", "difference", "low", "high", "p_better"), "differences")
+    table = _difference_rows(compared)
+    order, rows = theme.in_order(table["period"]), theme.in_order(table["row"])
+    base = alt.Chart(theme.rounded(table).assign(verdict=table["verdict"]))
+    y = theme.rows("row", rows)
+    colour = theme.coloured("sure", list(SURE), [theme.BLUES[3], theme.ACCENT, "#9a9a9a"])
+    shape = theme.shaped("sure", SURE)
+    axis = theme.amount_axis(f"Difference in revenue ({currency})", grid=True)
+    tips = ["scenario:N", "period:N", "verdict:N", *theme.tips(("difference", "low", "high", "p_better"))]
+    line = base.mark_rule(strokeWidth=3).encode(
+        x=alt.X("low:Q", axis=axis), x2="high:Q", y=y, color=colour, tooltip=tips
+    )
+    dot = base.mark_point(filled=True, size=110, opacity=1).encode(
+        x="difference:Q", y=y, color=colour, shape=shape, tooltip=tips
+    )
+    zero = (
+        alt.Chart(pd.DataFrame({"zero": [0.0]}))
+        .mark_rule(color=theme.INK, strokeWidth=1.2)
+        .encode(x="zero:Q")
+    )
+    text = base.mark_text(align="left", color=theme.INK, fontSize=12).encode(
+        x=alt.value(theme.WIDTH * 0.66 + 14), y=y, text="verdict:N"
+    )
+    chart = theme.layered([zero, line, dot, text], theme.WIDTH * 0.66, 38 * len(rows))
+    how = "Mark: expected difference. Line: 80 % interval. In brackets: in how many futures it is better."
+    how += " Both sides have the same luck and the same parameter draws: the gap is the scenario's."
+    return theme.headed(chart, _difference_finding(table, order, currency), how)
+
+
+def _difference_rows(compared: pd.DataFrame) -> pd.DataFrame:
+    """Return the scenarios that change something, named and judged in words."""
+    table = compared[["scenario", "period", "difference", "low", "high", "p_better"]].copy()
+    same = (table["difference"] == 0) & (table["low"] == 0) & (table["high"] == 0)
+    table = table if same.all() else table[~same]
+    several = table["period"].nunique() > 1
+    table["row"] = [
+        f"{words.name(s)}, {p}" if several else words.name(s)
+        for s, p in zip(table["scenario"], table["period"], strict=True)
+    ]
+    table["verdict"] = [
+        f"{words.verdict(p)} ({words.futures(p).removesuffix(' futures')})" for p in table["p_better"]
+    ]
+    edges = [table["p_better"] >= 0.8, table["p_better"] <= 0.2]
+    table["sure"] = np.select(edges, SURE[:2], SURE[2])
+    return table.reset_index(drop=True)
+
+
+def _difference_finding(table: pd.DataFrame, order: list[str], currency: str) -> str:
+    last = table[table["period"].map(words.name) == order[-1]]
+    best = last.iloc[int(last["difference"].to_numpy().argmax())]
+    low, high = (
+        words.short(float(best["low"]), sign=True),
+        words.money(float(best["high"]), currency, sign=True),
+    )
+    change = words.money(float(best["difference"]), currency, sign=True)
+    judged = words.verdict(float(best["p_better"]))
+    return (
+        f"{words.name(best['scenario'])}: {change} in {order[-1]} (80 % interval {low} to {high}), {judged}"
+    )
+
+
+def spread(widths: pd.DataFrame) -> alt.LayerChart:
+    """Draw how much of each period's uncertainty is chance and how much is not knowing the rates.
+
+    Variances add up, standard deviations do not: the share of a part is its variance over the total's.
+
+    Args:
+        widths: the forecast's widths frame: period, chance, parameter, total (standard deviations).
+    """
+    theme.need(widths, ("period", "chance", "parameter", "total"), "spread")
+    order = theme.in_order(widths["period"])
+    table = _spread_rows(widths)
+    base = alt.Chart(theme.rounded(table))
+    y = theme.rows("period", order)
+    kinds = list(dict.fromkeys(table["part"]))
+    colour = theme.coloured("part", kinds, [theme.BLUES[3], theme.BLUES[1], theme.BLUES[0]])
+    axis = theme.share_axis("Share of the variance of the period's revenue")
+    bar = base.mark_bar(size=22, stroke=theme.PAPER).encode(
+        x=alt.X("low:Q", axis=axis), x2="high:Q", y=y, color=colour
+    )
+    chart = theme.layered([bar], theme.WIDTH, 40 * len(order))
+    first = table.iloc[0]
+    chance = words.percent(float(first["high"]))
+    finding = f"{first['period']}: {chance} of the uncertainty is chance, which no better data can remove"
+    how = "Chance: the noise floor, left over even if every rate were known."
+    how += " Rates not known exactly: shrinks as more leads are seen."
+    return theme.headed(chart, finding, how)
+
+
+def _spread_rows(widths: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per period and part of the variance, as pieces of a bar from 0 to 1."""
+    rows = []
+    for _, row in widths.iterrows():
+        total = max(float(row["total"]) ** 2, 1e-12)
+        chance = min(float(row["chance"]) ** 2 / total, 1.0)
+        known = min(chance + float(row["parameter"]) ** 2 / total, 1.0)
+        parts = [("chance", 0.0, chance), ("rates not known exactly", chance, known)]
+        parts += [("common to all deals of a period", known, 1.0)] if known < 0.98 else []
+        rows += [
+            {"period": words.name(row["period"]), "part": part, "low": low, "high": high}
+            for part, low, high in parts
+        ]
+    return pd.DataFrame(rows)

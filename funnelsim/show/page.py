@@ -1,0 +1,248 @@
+"""One self-contained page: headline, charts that live, tables that read well, and how to read them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from funnelsim.errors import FunnelError
+from funnelsim.files import write_atomic
+from funnelsim.show import words
+from funnelsim.show.words import cell, kinds_of, label
+
+MOST_ROWS = 2000
+SEARCHABLE = 20
+WORDS = ("text", "date", "flag")
+NUMERIC = ' class="n"'
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: a heading, then text, chart and table, each if given.
+
+    Args:
+        heading: what this part answers.
+        text: paragraphs, separated by an empty line.
+        chart: an Altair chart, or anything whose `to_dict()` gives Vega-Lite.
+        table: a frame; its index is not shown.
+        caption: what to look at, below the chart and the table.
+        kinds: column -> text, money, count, number, share, days, date or flag, where the guess is wrong.
+    """
+
+    heading: str
+    text: str = ""
+    chart: Any = None
+    table: pd.DataFrame | None = None
+    caption: str = ""
+    kinds: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A number worth a box of its own: what it is, its value as text, and a note in small print."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+def write_report(
+    path: str | Path,
+    title: str,
+    sections: Sequence[Section],
+    *,
+    headline: str = "",
+    facts: Sequence[Fact] = (),
+    how_to_read: Sequence[str] = (),
+    limits: Sequence[str] = (),
+    footer: str = "",
+) -> Path:
+    """Write one HTML page that needs no network, and nothing else beside it.
+
+    Every text is shown as it is, never run: it is escaped, and the page forbids any script but its own.
+
+    Args:
+        path: where to; its folder must exist.
+        title: of the page and its window.
+        sections: parts in reading order.
+        headline: the finding in one sentence, largest on the page.
+        facts: the few numbers to remember.
+        how_to_read: sentences that explain the words used.
+        limits: sentences on what the data or the method cannot tell.
+        footer: where the numbers come from.
+
+    Returns:
+        The path.
+
+    Raises:
+        FunnelError: the file cannot be written.
+    """
+    if Path(path).is_dir():
+        raise FunnelError(f"{path}: is a folder; name the page to write, such as forecast.html")
+    drawn = any(section.chart is not None for section in sections)
+    parts = [_section(section, number) for number, section in enumerate(sections, start=1)]
+    parts += [_list("How to read this", how_to_read), _list("What this cannot tell", limits)]
+    script = page_script() if drawn or any(section.table is not None for section in sections) else ""
+    page = _page(title, _head(title, headline, facts, sections), "\n".join(parts), footer, script)
+    write_atomic(path, page)
+    return Path(path)
+
+
+@lru_cache(maxsize=1)
+def page_script() -> str:
+    """Return the page's one script: Vega, Vega-Lite, the embedder, and ours, in about 0.9 MB."""
+    import vl_convert
+
+    from funnelsim.show.charts.theme import vegalite_version
+
+    ours = files("funnelsim.show").joinpath("page.js").read_text(encoding="utf-8")
+    bundle: str = vl_convert.javascript_bundle(ours, vl_version=vegalite_version())
+    # Inside <script> only this sequence could end the element too early.
+    return bundle.replace("</script", "<\\/script")
+
+
+def _page(title: str, head: str, body: str, footer: str, script: str) -> str:
+    """Return the whole document; its policy lets only the script with this very content run."""
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    style = files("funnelsim.show").joinpath("page.css").read_text(encoding="utf-8")
+    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    last = f"<footer><p>{_text(footer)}</p></footer>" if footer else ""
+    run = f"<script>{script}</script>" if script else ""
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{_text(title)}</title>
+<style>
+{style}</style>
+</head>
+<body>
+{head}
+<main>
+{body}
+</main>
+{last}
+{run}
+</body>
+</html>
+"""
+
+
+def _head(title: str, headline: str, facts: Sequence[Fact], sections: Sequence[Section]) -> str:
+    """Return the title, the headline sentence, the boxes of numbers and the links to the parts."""
+    boxes = "".join(
+        f"<div><dt>{_text(fact.label)}</dt><dd>{_text(fact.value)}"
+        + (f"<small>{_text(fact.note)}</small>" if fact.note else "")
+        + "</dd></div>"
+        for fact in facts
+    )
+    links = "".join(
+        f'<a href="#part-{number}">{_text(section.heading)}</a>'
+        for number, section in enumerate(sections, start=1)
+    )
+    said = f'<p class="headline">{_text(headline)}</p>' if headline else ""
+    shown = f'<dl class="facts">{boxes}</dl>' if facts else ""
+    menu = f"<nav>{links}</nav>" if len(sections) > 2 else ""
+    return f"<header>\n<h1>{_text(title)}</h1>\n{said}\n{shown}\n{menu}\n</header>"
+
+
+def _section(section: Section, number: int) -> str:
+    paragraphs = [f"<p>{_text(part)}</p>" for part in section.text.split("\n\n") if part.strip()]
+    parts = [f'<section id="part-{number}">', f"<h2>{_text(section.heading)}</h2>", *paragraphs]
+    if section.chart is not None:
+        parts.append(
+            _chart(section.chart, f"chart-{number}", "" if section.table is not None else section.caption)
+        )
+    if section.table is not None:
+        parts.append(_table(section.table, f"table-{number}", section.caption, section.kinds))
+    elif section.chart is None and section.caption:
+        parts.append(f"<p>{_text(section.caption)}</p>")
+    return "\n".join([*parts, "</section>"])
+
+
+def _chart(chart: Any, name: str, caption: str) -> str:
+    """Return a drawing, which the script replaces by the living chart that stands beside it as data."""
+    from funnelsim.show.charts.theme import heading, svg
+
+    spec = chart.to_dict()
+    drawing = base64.b64encode(svg(spec).encode("utf-8")).decode("ascii")
+    below = f"<figcaption>{_text(caption)}</figcaption>" if caption else ""
+    return (
+        f'<figure><div class="chart" id="{name}">'
+        f'<img alt="{_text(heading(spec))}" src="data:image/svg+xml;base64,{drawing}"></div>'
+        f"{below}</figure>\n"
+        f'<script type="application/json" data-chart="{name}">{embedded(spec)}</script>'
+    )
+
+
+def embedded(data: object) -> str:
+    """Return JSON that can stand inside a script element, whatever texts it holds.
+
+    >>> embedded({"stage": "</script><b>"})
+    '{"stage":"\\\\u003c/script\\\\u003e\\\\u003cb\\\\u003e"}'
+    """
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    escapes = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+    for sign, escape in escapes.items():
+        text = text.replace(sign, escape)
+    return text
+
+
+def _table(frame: pd.DataFrame, name: str, caption: str, given: Mapping[str, str]) -> str:
+    """Return a table whose heads stay in sight and sort it; beyond 2,000 rows it says what it leaves out."""
+    kinds = kinds_of(frame, given)
+    columns = [str(column) for column in frame.columns]
+    heads = "".join(
+        f'<th scope="col"{"" if kinds[column] in WORDS else NUMERIC}>'
+        f'<button type="button">{_text(label(column))}</button></th>'
+        for column in columns
+    )
+    rows = frame.head(MOST_ROWS).itertuples(index=False, name=None)
+    body = "\n".join(_row(row, columns, kinds) for row in rows)
+    more = f"The first {MOST_ROWS:,} of {len(frame):,} rows are shown. " if len(frame) > MOST_ROWS else ""
+    below = f'<p class="caption">{_text(more + caption)}</p>' if more or caption else ""
+    asked = "Show rows that contain"
+    search = (
+        f'<input class="search" type="search" data-table="{name}" placeholder="{asked}" aria-label="{asked}">'
+    )
+    return (
+        f"{search if len(frame) > SEARCHABLE else ''}\n"
+        f'<div class="scroll" tabindex="0"><table id="{name}"><thead><tr>{heads}</tr></thead>\n'
+        f"<tbody>\n{body}\n</tbody></table></div>\n{below}"
+    )
+
+
+def _row(values: Sequence[object], columns: Sequence[str], kinds: Mapping[str, str]) -> str:
+    cells = []
+    for column, value in zip(columns, values, strict=True):
+        kind, text = kinds[column], cell(value, kinds[column])
+        if kind in WORDS:
+            cells.append(f"<td>{_text(text)}</td>")
+        else:
+            known = "" if text == words.DASH else f' data-v="{float(str(value)):.10g}"'
+            cells.append(f"<td{NUMERIC}{known}>{_text(text)}</td>")
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _list(heading: str, sentences: Sequence[str]) -> str:
+    if not sentences:
+        return ""
+    items = "".join(f"<li>{_text(sentence)}</li>" for sentence in sentences)
+    return f"<section>\n<h2>{_text(heading)}</h2>\n<ul>{items}</ul>\n</section>"
+
+
+def _text(text: object) -> str:
+    """Return text that a browser shows and never interprets, without control characters."""
+    return html.escape(words.clean(text), quote=True)

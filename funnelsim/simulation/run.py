@@ -1,0 +1,273 @@
+"""The door to simulation: lives of leads as a log, or their sums by period over many replications."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from tqdm import tqdm
+
+from funnelsim.errors import FunnelError, nearest
+from funnelsim.model.model import Model, OpenDeals, nobody
+from funnelsim.simulation.births import Start, families_of, start_of
+from funnelsim.simulation.compiled import Asked, Told, live
+from funnelsim.simulation.crew import crew_of
+from funnelsim.simulation.luck import MOST_REPLICATES, MOST_SEED
+from funnelsim.simulation.queues import live_with_reps
+from funnelsim.simulation.record import Run, Sums, run_of
+from funnelsim.simulation.step import Plan, plan
+
+Floats = NDArray[np.float64]
+ENGINES = ("compiled", "simpy")
+
+
+def simulate(
+    model: Model, days: float, *, seed: int = 1, replicate: int = 0, open_deals: OpenDeals | None = None,
+    engine: str = "compiled",
+) -> Run:  # fmt: skip
+    """Return the lives of all leads, open and not yet born, over so many days.
+
+    The common factor on wins (`model.win_spread`) belongs to forecasts and is not applied here.
+
+    Args:
+        model: the model.
+        days: days to simulate from the as-of moment on.
+        seed: of all luck, 0 <= seed < 2 ** 64; the same seed gives the same lives in every engine.
+        replicate: another number gives other, independent lives.
+        open_deals: leads that are in a stage already; none by default.
+        engine: "compiled" or "simpy".
+
+    Raises:
+        FunnelError: an unknown engine, a seed or a number of days out of range, a deal listed twice.
+    """
+    deals = nobody() if open_deals is None else open_deals
+    _check(days, seed, engine)
+    start, ready, told = told_by(model, np.array([0.0, days]), deals, seed, replicate, engine, None, log=True)
+    return run_of(model, days, deals, ready, start, told)
+
+
+def period_sums(
+    model: Model, edges: ArrayLike, *, open_deals: OpenDeals | None = None, replications: int = 200,
+    seed: int = 1, engine: str = "compiled", rates: Floats | None = None, progress: bool = False,
+) -> Sums:  # fmt: skip
+    """Return what each of many replications books in each period.
+
+    Args:
+        model: the model.
+        edges: (periods + 1,) ends of the periods in days since the as-of moment, ascending.
+        open_deals: leads that are in a stage already; none by default.
+        replications: how many; replicate r has the luck of seed and r.
+        seed: of all luck, 0 <= seed < 2 ** 64.
+        engine: "compiled" or "simpy".
+        rates: (replications, eras, groups, stages, exits, bins) a posterior draw for each replicate.
+        progress: whether to show a progress bar.
+
+    Raises:
+        FunnelError: an unknown engine, edges that do not ascend, rates of another shape.
+    """
+    deals = nobody() if open_deals is None else open_deals
+    ends = checked_edges(model, edges, seed, engine, replications, rates)
+    numbers = tqdm(range(replications), desc="simulating", disable=not progress, leave=False)
+    return sums_of(model, ends, deals, seed, numbers, engine, rates)
+
+
+def sums_of(
+    model: Model, ends: Floats, deals: OpenDeals, seed: int, numbers: Collection[int], engine: str,
+    rates: Floats | None,
+) -> Sums:  # fmt: skip
+    """Return what the numbered replications book in each period; `rates` has a draw for each of them."""
+    revenue, wins = (np.zeros((len(numbers), ends.size - 1, 2)) for _ in range(2))
+    for row, number in enumerate(numbers):
+        rate = None if rates is None else rates[row]
+        _, _, told = told_by(model, ends, deals, seed, number, engine, rate, log=False)
+        revenue[row], wins[row] = told.revenue, told.wins
+    return Sums(revenue, wins)
+
+
+def checked_edges(
+    model: Model, edges: ArrayLike, seed: int, engine: str, replications: int, rates: Floats | None
+) -> Floats:
+    """Return the ends of the periods as an array, or refuse what cannot be simulated."""
+    ends = np.asarray(edges, dtype=np.float64)
+    if ends.size < 2 or np.any(np.diff(ends) <= 0) or ends[0] < 0:
+        raise FunnelError(f"the ends of the periods are {ends.tolist()}; expected ascending days from 0 on")
+    _check(float(ends[-1]), seed, engine)
+    if not 0 < replications <= MOST_REPLICATES:
+        raise FunnelError(f"{replications} replications; expected a whole number from 1 on")
+    expected = (replications, *model.table.rate.shape)
+    if rates is not None and rates.shape != expected:
+        raise FunnelError(f"rates of shape {rates.shape}; expected {expected}, one draw per replicate")
+    return ends
+
+
+def told_by(
+    model: Model, edges: Floats, deals: OpenDeals, seed: int, replicate: int, engine: str,
+    rate: Floats | None, *, log: bool,
+) -> tuple[Start, Plan, Told]:  # fmt: skip
+    """Return what an engine tells of one replicate, and the leads and plan that it began with."""
+    ready = plan(model, seed, replicate, rate)
+    start = start_of(model, ready, float(edges[-1]), deals)
+    asked = Asked(float(edges[-1]), edges, log)
+    families, crew = families_of(model), crew_of(model, float(edges[-1]))
+    if engine == "simpy":
+        from funnelsim.simulation.simpy_engine import tell
+
+        return start, ready, tell(ready, start, families, crew, asked)
+    if model.work:
+        return start, ready, live_with_reps(ready, start, families, crew, asked)
+    return start, ready, live(ready, start, families, asked)
+
+
+def _check(days: float, seed: int, engine: str) -> None:
+    if engine not in ENGINES:
+        raise FunnelError(f"the engine '{engine}' is unknown; {nearest(engine, ENGINES)}")
+    if not 0 <= seed < MOST_SEED:
+        raise FunnelError(f"the seed is {seed}; expected a whole number from 0 to 2 ** 64 - 1")
+    if not 0 <= days < np.inf:
+        raise FunnelError(f"{days:g} days to simulate; expected a number of days from 0 on")
+
+
+CHUNK = 8
+ROUND = 64
+NORMAL_95 = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class Replications:
+    """Sums of many replications, and whether they are all that was asked for.
+
+    Args:
+        sums: what each replicate booked.
+        wanted: replications asked for; with "auto" the most that would have been made.
+        half_width: widest 95 % half-width of the mean and of the quantiles of a period's total revenue,
+            as a share of its mean.
+        complete: whether all were made, or the wanted precision was reached; False after Ctrl-C.
+    """
+
+    sums: Sums
+    wanted: int
+    half_width: float
+    complete: bool
+
+    def __len__(self) -> int:
+        return len(self.sums.wins)
+
+    @property
+    def label(self) -> str:
+        """What to write beside a result."""
+        made = f"{len(self):,} replications, half-width {self.half_width:.1%} of the mean"
+        return made if self.complete else f"stopped early: {made} ({self.wanted:,} were asked for)"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What a worker needs to make some replications."""
+
+    model: Model
+    edges: Floats
+    deals: OpenDeals
+    seed: int
+    engine: str
+
+
+def replicate(
+    model: Model, edges: ArrayLike, *, open_deals: OpenDeals | None = None, replications: int | str = 200,
+    seed: int = 1, engine: str = "compiled", rates: Floats | None = None, workers: int = 1,
+    client: Any = None, precision: float = 0.01, quantiles: Sequence[float] = (0.1, 0.5, 0.9),
+    most: int = 20_000, progress: bool = True,
+) -> Replications:  # fmt: skip
+    """Return what many replications book in each period, made by one or many workers.
+
+    Replicate r is a function of seed and r alone, and results are put in order, so that they are equal
+    bit for bit however many workers there are. Ctrl-C gives what is done so far, labelled so.
+
+    Args:
+        model, edges, open_deals, seed, engine: as in `period_sums`.
+        replications: how many; or "auto": until the half-width of the 95 % interval of the mean and of
+            the quantiles of each period's total revenue is at most `precision` of its mean.
+        rates: (replications, eras, groups, stages, exits, bins) a posterior draw for each replicate; with
+            "auto" there are as many as `most`, or fewer, which are then repeated.
+        workers: local processes; 1 works in this one.
+        client: a Dask client to work on its cluster instead.
+        precision, quantiles, most: see `replications`.
+        progress: whether to show a progress bar.
+
+    Raises:
+        FunnelError: as `period_sums`; no such number of replications.
+    """
+    if not (replications == "auto" or (isinstance(replications, int) and replications > 0)):
+        raise FunnelError(f"{replications!r} replications; expected a whole number from 1 on, or 'auto'")
+    wanted = most if isinstance(replications, str) else replications
+    ends = checked_edges(model, edges, seed, engine, 1 if rates is None else len(rates), rates)
+    task = Chunk(model, ends, nobody() if open_deals is None else open_deals, seed, engine)
+    size = min(ROUND, wanted) if replications == "auto" else wanted
+    parts: list[Sums] = []
+    reached = False
+    with tqdm(total=wanted, desc="simulating", disable=not progress, leave=False) as bar:
+        try:
+            for first in range(0, wanted, size):
+                for part in _made(task, range(first, min(first + size, wanted)), rates, workers, client):
+                    parts.append(part)
+                    bar.update(len(part.wins))
+                reached = half_width(_joined(parts), quantiles) <= precision
+                if replications == "auto" and reached:
+                    break
+        except KeyboardInterrupt:
+            if not parts:
+                raise
+    sums = _joined(parts)
+    done = len(sums.wins) == wanted or (replications == "auto" and reached)
+    return Replications(sums, wanted, half_width(sums, quantiles), done)
+
+
+def half_width(sums: Sums, quantiles: Sequence[float]) -> float:
+    """Return the widest 95 % half-width of mean and quantiles of a period's revenue, by its mean.
+
+    A quantile lies between the order statistics n q -+ 1.96 sqrt(n q (1 - q)), whatever the distribution.
+    """
+    total = np.sort(sums.revenue.sum(axis=2), axis=0)
+    count, mean = len(total), total.mean(axis=0)
+    if count < 2:
+        return np.inf
+    widest = NORMAL_95 * total.std(axis=0, ddof=1) / np.sqrt(count)
+    for chance in quantiles:
+        reach = NORMAL_95 * np.sqrt(count * chance * (1 - chance))
+        low, high = np.floor(count * chance - reach), np.ceil(count * chance + reach)
+        if low < 0 or high > count - 1:
+            return np.inf
+        widest = np.maximum(widest, (total[int(high)] - total[int(low)]) / 2)
+    return float(np.max(np.divide(widest, mean, out=np.zeros_like(mean), where=mean > 0)))
+
+
+def _made(task: Chunk, numbers: range, rates: Floats | None, workers: int, client: Any) -> Iterator[Sums]:
+    """Make replications in chunks and give the chunks back in order."""
+    chunks = [numbers[i : i + CHUNK] for i in range(0, len(numbers), CHUNK)]
+    drawn = [None if rates is None else rates[np.array(chunk) % len(rates)] for chunk in chunks]
+    if client is not None:
+        shared = client.scatter(task, broadcast=True)
+        futures = client.map(some, [shared] * len(chunks), chunks, drawn, pure=False)
+        try:
+            yield from (future.result() for future in futures)
+        finally:
+            client.cancel(futures)
+    elif workers == 1:
+        yield from (some(task, chunk, rate) for chunk, rate in zip(chunks, drawn, strict=True))
+    else:
+        from joblib import Parallel, delayed
+
+        jobs = (delayed(some)(task, chunk, rate) for chunk, rate in zip(chunks, drawn, strict=True))
+        yield from Parallel(n_jobs=workers, return_as="generator")(jobs)
+
+
+def some(task: Chunk, numbers: range, rates: Floats | None) -> Sums:
+    """Make some replications, as a worker does."""
+    return sums_of(task.model, task.edges, task.deals, task.seed, numbers, task.engine, rates)
+
+
+def _joined(parts: Sequence[Sums]) -> Sums:
+    return Sums(
+        np.concatenate([part.revenue for part in parts]), np.concatenate([part.wins for part in parts])
+    )
