@@ -13,6 +13,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "funnelsim"
 FLOORS = {
     "errors": 0,
+    "arrays": 0,
     "files": 1,
     "model": 2,
     "history": 2,

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from funnelsim.arrays import Floats
 from funnelsim.calibration.counting import (
     BLOCK,
     OTHER,
@@ -37,7 +38,6 @@ from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Entries, Model, OpenDeals
 from funnelsim.model.rates import DEFAULT_BINS, Counts
 
-Floats = NDArray[np.float64]
 ALL = "all"
 GROUPINGS = ("segment", "channel", "owner", "")
 MOST_GROUPS = 12

@@ -6,19 +6,15 @@ import functools
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from funnelsim.arrays import Codes, Floats, Integers
 from funnelsim.errors import FunnelError
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.rates import DEFAULT_BINS, Counts
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Codes = NDArray[np.integer[Any]]
 OTHER = "other"
 BLOCK = 500_000
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from funnelsim.arrays import Floats, Integers
 from funnelsim.calibration.counting import visits_of, weighed_days
 from funnelsim.calibration.posterior import posterior_table, winning_exits
 from funnelsim.calibration.shocks import PRIOR_SPREAD, excess_spread, latest_windows
@@ -17,7 +18,6 @@ from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import REACH, Due
 from funnelsim.model.rates import DEFAULT_BINS, Counts
 
-Floats = NDArray[np.float64]
 COLUMN = "expected_close"
 DATES = "Dates:"
 BEFOREHAND = pd.Timedelta(days=7)
@@ -136,9 +136,6 @@ def _days_late(history: History, ends: pd.DataFrame) -> Floats:
     dates = pd.to_datetime(known_at(history, COLUMN, ends["lead"], asked, exact=True))
     late = np.asarray((ends["at"].dt.normalize() - dates.dt.normalize()) / DAY, dtype=np.float64)
     return late[np.isfinite(late)]
-
-
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from funnelsim.arrays import Floats, Integers
 from funnelsim.calibration.counting import OTHER, group_numbers, numbered
 from funnelsim.model.model import Cell, Entries
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 YEAR, MONTH, WEEK = 364, 28, 7
 SHARE_HALF_LIFE = 180.0
 MOST_CHANNELS = 30

@@ -7,12 +7,11 @@ from collections.abc import Mapping as Dictionary
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from funnelsim.arrays import Codes, Floats
 from funnelsim.calibration.calibrate import ALL, Seen, checked, fitted, group_sizes, large_groups
 from funnelsim.calibration.counting import Visits, count_visits, funnel_of, group_numbers, visits_of
 from funnelsim.errors import FunnelError
@@ -23,8 +22,6 @@ from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Model, OpenDeals
 from funnelsim.model.rates import DEFAULT_BINS
 
-Floats = NDArray[np.float64]
-Codes = NDArray[np.integer[Any]]
 LEADS_FOR_AMOUNTS = 300_000
 AMOUNTS = ("lead", "stage", "start", "exit", "value")
 

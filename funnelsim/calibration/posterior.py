@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from funnelsim.arrays import Floats
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Model
 from funnelsim.model.rates import Counts, RateTable, era_rates
 
-Floats = NDArray[np.float64]
 STRENGTHS = np.geomspace(0.3, 3000.0, 61)
 LEAST_RATE = 1e-9
 PRIOR_EXITS = 0.5

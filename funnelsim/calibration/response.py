@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from funnelsim.arrays import Floats
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.history.log import History
 from funnelsim.history.log import spells as visits_in
 from funnelsim.history.spend import matched, spent_per_day
 from funnelsim.model.model import Spend
 
-Floats = NDArray[np.float64]
 PRIOR, PRIOR_ERROR = 0.3, 0.2
 MOST_LAG = 4
 WEEK, YEAR = 7, 364

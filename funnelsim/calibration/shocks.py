@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from funnelsim.arrays import Floats
 from funnelsim.calibration.counting import Visits, count_visits
 from funnelsim.calibration.posterior import posterior_table, winning_exits
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Calendar, in_rush
 from funnelsim.model.rates import Counts
 
-Floats = NDArray[np.float64]
 DISCOUNT = 0.8
 PRIOR_SPREAD = 0.05
 YOUNG_SPREAD, YOUNG_WINDOWS = 0.3, 4.0

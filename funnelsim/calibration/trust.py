@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from funnelsim.arrays import Flags, Floats
 from funnelsim.calibration.counting import OTHER, Visits, count_visits, visits_of
 from funnelsim.calibration.due import DATES
 from funnelsim.calibration.posterior import (
@@ -25,8 +26,6 @@ from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Model, OpenDeals
 from funnelsim.model.rates import Counts
 
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 SLICINGS = ("age", "segment", "month", "cohort")
 PACES = ("fast", "middling", "slow")
 FEW_LEAVERS = 15.0
@@ -210,13 +209,13 @@ def _months(record: Trust) -> list[tuple[str, tuple[float, float]]]:
     return [(f"{month:%Y-%m}", (edges[k], edges[k + 1])) for k, month in enumerate(starts)]
 
 
-def _chosen(visits: Visits, rows: Mask, group: NDArray[np.int64] | None = None) -> Visits:
+def _chosen(visits: Visits, rows: Flags, group: NDArray[np.int64] | None = None) -> Visits:
     """Return some of the visits, with other group numbers if these are given."""
     part = visits.rows(np.flatnonzero(rows))
     return part if group is None else replace(part, group=group[rows])
 
 
-def _thirds(record: Trust) -> tuple[Mask, NDArray[np.int64], NDArray[np.int64], int]:
+def _thirds(record: Trust) -> tuple[Flags, NDArray[np.int64], NDArray[np.int64], int]:
     """Return which visits follow one watched in full, their third and stratum, and the number of strata."""
     frame, visits = record.frame, record.visits
     lead, stage = pd.factorize(frame["lead"])[0], frame["stage"].to_numpy(dtype=object)
@@ -426,7 +425,7 @@ def batch_days(record: Trust) -> pd.DataFrame:
 
     >>> from funnelsim.calibration.calibrate import calibrate
     >>> from funnelsim.calibration.trust import trust_of
-    >>> from funnelsim.history.readers import read_history
+    >>> from funnelsim.history.read import read_history
     >>> from funnelsim.sample import sample_path
     >>> history = read_history(sample_path())
     >>> len(batch_days(trust_of(history, calibrate(history))))

@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from funnelsim.arrays import Floats, Integers
 from funnelsim.calibration.counting import group_numbers
 from funnelsim.history.log import among
 from funnelsim.model.model import Values
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 ATOMS = 200
 ENOUGH_WINS = 30.0
 PRIOR_WINS = 5.0

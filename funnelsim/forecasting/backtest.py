@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from funnelsim.arrays import Floats
 from funnelsim.calibration.calibrate import calibrate, pipeline
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.baselines import dressed, points, view_of
@@ -18,7 +18,6 @@ from funnelsim.forecasting.scores import crps_quantiles, inside, mape, pinball, 
 from funnelsim.forecasting.width import FEWEST_FOR_SCALE, scale_of, scaled_by, widened
 from funnelsim.history.log import DAY, History, beginning, bookings, valued
 
-Floats = NDArray[np.float64]
 LATEST = 8
 MOST_ORIGINS = 24
 BURN_IN = 6
@@ -103,7 +102,7 @@ def past_scales(
         latest: past origins to forecast from, the last ones.
 
     Returns:
-        measure, step, scale (1 with under four known outcomes), n: see `funnelsim.forecasting.backtest.scales_of`.
+        measure, step, scale (1 with under four known outcomes), n: see `scales_of`.
     """
     starts, first = origins(history, period)
     over = [one for one in starts[first:] if _end(history, one, period) <= history.until]
@@ -392,7 +391,7 @@ def by_own_record(
     """Return a forecast whose intervals are as wide as the last forecasts of this history should have been.
 
     The periods' totals are stretched about their medians by the root mean square of past errors, in standard
-    deviations of what was said (see `funnelsim.forecasting.width.scale_of`); the means stay. `notes` then says
+    deviations of what was said (see `scale_of`); the means stay. `notes` then says
     by how much. On real histories this made 95 % intervals hold more often and single forecasts no better, at
     the cost of eight past forecasts, so nobody gets it unasked.
 

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from funnelsim.arrays import Floats
 from funnelsim.forecasting.periods import Period, past_periods
 from funnelsim.history.log import DAY, History, among, spells, valued
-
-Floats = NDArray[np.float64]
 
 PER_YEAR = {"week": 52, "month": 12, "quarter": 4}
 PRIOR_ERROR = 0.4

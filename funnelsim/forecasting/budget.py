@@ -9,8 +9,8 @@ from typing import Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from funnelsim.arrays import Floats
 from funnelsim.calibration.counting import group_numbers
 from funnelsim.calibration.posterior import draw_rates, strength
 from funnelsim.calibration.response import PRIOR_ERROR
@@ -23,7 +23,6 @@ from funnelsim.model.model import Calendar, Model, Spend, booking_factors, expec
 from funnelsim.model.units import days_in
 from funnelsim.show import words
 
-Floats = NDArray[np.float64]
 CURVES = ("power", "saturation")
 USUAL = (0.7, 1.3)
 LEAST_ELASTICITY, MOST_ELASTICITY = 0.01, 0.95
@@ -328,9 +327,6 @@ def _spend_at(slope: Callable[[Floats], Floats], level: float, low: Floats, high
         steep = slope(middle) > level
         left, right = np.where(steep, middle, left), np.where(steep, right, middle)
     return (left + right) / 2
-
-
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

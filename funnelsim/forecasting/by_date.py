@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from funnelsim.arrays import Floats
 from funnelsim.calibration.posterior import draw_counts, winning_exits
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import REACH, Due, Model, OpenDeals
 
-Floats = NDArray[np.float64]
 PRIOR_LEADS = 20.0
 LEAST = 1e-9
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from funnelsim.arrays import Floats
 from funnelsim.calibration.posterior import draw_rates
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.forecast import check_luck, choose_engine, forecast, intensities, totals
@@ -22,7 +22,6 @@ from funnelsim.model.model import Model, OpenDeals, amounts
 from funnelsim.model.scenario import read_scenario
 from funnelsim.simulation.run import period_sums
 
-Floats = NDArray[np.float64]
 FEWEST_DRAWS = 20
 MOST_WORK = 3200
 

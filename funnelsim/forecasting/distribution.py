@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Complexes = NDArray[np.complex128]
+from funnelsim.arrays import Complexes, Floats
+
 POINTS = 4096
 RARE, TERMS = 0.02, 5
 _BLOCK = 64

@@ -6,13 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from funnelsim.arrays import Floats, Integers
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.rates import RateTable
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
+from funnelsim.arrays import Floats
 from funnelsim.calibration.posterior import draw_rates
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.forecasting.by_date import ByDate, by_dates, leads_without_dates, with_dates
@@ -21,7 +21,6 @@ from funnelsim.model.model import Calendar, Model, OpenDeals, amounts, booking_f
 from funnelsim.simulation.luck import MOST_SEED
 from funnelsim.simulation.run import period_sums
 
-Floats = NDArray[np.float64]
 LEVELS = (
     0.01, 0.025, 0.05, 0.10, 0.20, 0.25, 0.30, 0.40, 0.50, 0.60, 0.70, 0.75, 0.80, 0.90, 0.95, 0.975, 0.99,
 )  # fmt: skip

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-Floats = NDArray[np.float64]
+from funnelsim.arrays import Floats
+
 TAIL = 0.05
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from funnelsim.arrays import Floats
 from funnelsim.forecasting.forecast import LEVELS, NAMES
 from funnelsim.forecasting.scores import normal_scores
-
-Floats = NDArray[np.float64]
 
 FEWEST_FOR_SCALE = 4
 

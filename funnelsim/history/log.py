@@ -12,14 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from funnelsim.arrays import Flags
 from funnelsim.errors import FunnelError
 from funnelsim.files import shown
 from funnelsim.history.quality import Quality
 
 ATTRIBUTES = ("channel", "segment", "owner", "value", "expected_close")
 DAY = pd.Timedelta(days=1)
-Mask = NDArray[np.bool_]
-Numbers = NDArray[np.int64]
 
 
 def _no_updates() -> pd.DataFrame:
@@ -109,13 +108,13 @@ def _overwrite(
     return leads.assign(**{column: leads[column].where(~among(leads.index, changed), last)})
 
 
-def among(names: Iterable[str], known: Iterable[str]) -> Mask:
+def among(names: Iterable[str], known: Iterable[str]) -> Flags:
     """Return which names are among the known ones; with many of both, ten times as quick as `isin`.
 
     >>> among(["a", "b", "a"], ["a", "a"]).tolist()
     [True, False, True]
     """
-    found: Mask = pd.Index(known).unique().get_indexer(pd.Index(names)) >= 0
+    found: Flags = pd.Index(known).unique().get_indexer(pd.Index(names)) >= 0
     return found
 
 
@@ -203,7 +202,7 @@ def _attributes(history: History, lead: pd.Series) -> dict[str, pd.Series]:
     return columns
 
 
-def _chain(history: History) -> tuple[Mask, Mask, Mask, Mask]:
+def _chain(history: History) -> tuple[Flags, Flags, Flags, Flags]:
     """Return for each event: is it an end, has its lead a later event, an earlier one, an earlier stage."""
     codes = pd.factorize(history.events["lead"])[0]
     follows = np.concatenate([[False], codes[1:] == codes[:-1]])[: codes.size]

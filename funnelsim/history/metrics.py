@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from funnelsim.arrays import Floats, Integers
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.history.log import DAY, History, bookings, days_since, open_leads, spells
 
@@ -192,8 +193,6 @@ def _by_channel(history: History, spend: pd.DataFrame | None) -> list[Line]:
     return lines
 
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 NORMAL_95 = 1.959964
 
 

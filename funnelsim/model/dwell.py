@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from funnelsim.arrays import Floats
 from funnelsim.errors import FunnelError
 
-Floats = NDArray[np.float64]
 BINS = 170
 ACCURATE = 2e-6
 TAIL = 1e-7

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, Strict
 
+from funnelsim.arrays import Floats
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.files import shown
 from funnelsim.model.model import Entries, Model, Values
@@ -20,8 +21,6 @@ from funnelsim.model.rates import RateLever, RateTable, table_under
 from funnelsim.model.reps import Draw, Pool
 from funnelsim.model.statement import Name, Whole, part
 from funnelsim.model.units import DAYS, Date, Number, PerDay, Ramp, day_number, known
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

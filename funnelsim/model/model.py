@@ -9,13 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from funnelsim.arrays import Floats, Integers
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.rates import Counts, RateLever, RateTable
 from funnelsim.model.reps import Pool, Referral, Work
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 RUSH_DAYS = 10
 REACH = 30
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from funnelsim.arrays import Floats
 from funnelsim.errors import FunnelError, nearest
 
-Floats = NDArray[np.float64]
 ORDERS = ("fifo", "value", "age")
 
 

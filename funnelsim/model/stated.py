@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from funnelsim.arrays import Floats
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.files import parse_yaml, read_text, validated
 from funnelsim.model import dwell
@@ -20,7 +20,6 @@ from funnelsim.model.reps import Draw, Pool, Referral, Work
 from funnelsim.model.statement import REST, Amount, Exit, Override, Stage, Statement, Team
 from funnelsim.model.units import DAYS, day_number, known, moment, quoted_ramps
 
-Floats = NDArray[np.float64]
 # A checkout has the scenarios beside the package, an installed wheel inside it.
 _INSIDE = Path(__file__).parents[1] / "scenarios"
 SHIPPED = (_INSIDE if _INSIDE.is_dir() else Path(__file__).parents[2] / "scenarios") / "funnels"

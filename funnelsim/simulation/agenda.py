@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from funnelsim.arrays import Floats, Integers
 from funnelsim.simulation.compiled import KIND, LEAD, VISIT, WHO
 from funnelsim.simulation.jit import bare, inlined, kernel
 from funnelsim.simulation.luck import MOVE, W32, W64, WORK, uniform, unit_exponential, words
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Words = NDArray[np.uint64]
 JOIN, EXPIRE, DONE, RESIZE, SERVE, GONE, SERVED, WALK = range(8)
 NONE = -1
 ROOM, EVENTS, FREE, DAY_END, SLOT = range(5)

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from funnelsim.arrays import Floats, Integers, Words
 from funnelsim.errors import FunnelError
 from funnelsim.model.model import Model, OpenDeals, expected
 from funnelsim.model.reps import Draw
@@ -29,10 +29,6 @@ from funnelsim.simulation.luck import (
     words,
 )
 from funnelsim.simulation.step import Plan, birth_moment, drawn, drawn_amount
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Words = NDArray[np.uint64]
 
 
 class Start(NamedTuple):

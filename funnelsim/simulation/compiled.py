@@ -7,15 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from funnelsim.arrays import Flags, Floats, Integers, Words
 from funnelsim.simulation.births import Families, Start, born, referred, worth_of
 from funnelsim.simulation.jit import bare, inlined, kernel
 from funnelsim.simulation.luck import W64
 from funnelsim.simulation.step import Plan, advance
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Flags = NDArray[np.bool_]
-Words = NDArray[np.uint64]
 BLOCK = 1024
 LEAD, WHO, KIND, VISIT, PLACE = range(5)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from funnelsim.arrays import Floats, Integers
 from funnelsim.errors import FunnelError
 from funnelsim.model.model import Model
 from funnelsim.model.reps import ORDERS, Draw, Pool
@@ -16,8 +17,6 @@ from funnelsim.simulation.jit import bare, inlined
 from funnelsim.simulation.luck import W64, WORK, on_grid, uniform, words
 from funnelsim.simulation.step import Plan, drawn
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 FIFO, VALUE, AGE = range(len(ORDERS))
 ORDER, CAPACITY, MOST, PLAIN, CHANGE, CHANGE_END, RAMP, RAMP_END, SPAN, SPAN_END = range(10)
 POOL, GIVES_UP_TO, TIME, PATIENCE, PATIENCE_END = range(5)

@@ -12,11 +12,10 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from funnelsim.arrays import Floats, Words
 from funnelsim.errors import FunnelError
 from funnelsim.simulation.jit import inlined, kernel
 
-Floats = NDArray[np.float64]
-Words = NDArray[np.uint64]
 W32 = np.uint32
 W64 = np.uint64
 HALF = W64(32)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from funnelsim.arrays import Flags, Floats, Integers
 from funnelsim.simulation.agenda import (
     CHANCE,
     DONE,
@@ -89,9 +89,6 @@ from funnelsim.simulation.jit import bare, inlined, kernel
 from funnelsim.simulation.luck import W64
 from funnelsim.simulation.step import Plan, depart, move
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 BACK, FRESH, AWAY = range(3)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from funnelsim.arrays import Floats, Integers, Words
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.files import whole_file
 from funnelsim.model.model import Model, OpenDeals
@@ -17,9 +18,6 @@ from funnelsim.simulation.births import Start, worths
 from funnelsim.simulation.compiled import Served, Told
 from funnelsim.simulation.step import Plan
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Words = NDArray[np.uint64]
 OPEN, NEW = 0, 1
 
 

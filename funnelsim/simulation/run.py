@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
+from funnelsim.arrays import Floats
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.model.model import Model, OpenDeals, nobody
 from funnelsim.simulation.births import Start, families_of, start_of
@@ -20,7 +21,6 @@ from funnelsim.simulation.queues import live_with_reps
 from funnelsim.simulation.record import Run, Sums, run_of
 from funnelsim.simulation.step import Plan, plan
 
-Floats = NDArray[np.float64]
 ENGINES = ("compiled", "simpy")
 
 

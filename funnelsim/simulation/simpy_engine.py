@@ -11,6 +11,7 @@ import simpy
 from numpy.typing import NDArray
 from simpy.events import EventPriority
 
+from funnelsim.arrays import Integers
 from funnelsim.simulation import crew as crews
 from funnelsim.simulation import step
 from funnelsim.simulation.births import Families, Start, all_born, referred, worth_of
@@ -295,7 +296,6 @@ def visit_columns(visits: list[list[float]]) -> Served:
     return Served(table[:, :3].astype(np.int64), table[:, 3:])
 
 
-Integers = NDArray[np.int64]
 HEAD = 48
 
 

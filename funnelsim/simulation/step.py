@@ -7,12 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from funnelsim.arrays import Floats, Integers
 from funnelsim.model.model import Model
 from funnelsim.simulation.jit import bare, inlined
 from funnelsim.simulation.luck import BIRTH, MOVE, W32, W64, on_grid, uniform, unit_exponential, words
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 HAZARD, AGE, DAYS, RATE = range(4)
 GUIDES = 1024
 GUIDES_PER_UNIT = 256.0

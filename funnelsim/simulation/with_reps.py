@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from funnelsim.arrays import Floats
 from funnelsim.errors import FunnelError
 from funnelsim.model.model import Model
 from funnelsim.model.reps import Pool, Work
 from funnelsim.simulation.record import Run
 from funnelsim.simulation.run import simulate
 
-Floats = NDArray[np.float64]
 WARM = 0.25
 
 
