@@ -21,9 +21,9 @@ import numpy as np
 import pandas as pd
 from joblib.externals.loky import get_reusable_executor
 
-from funnelsim.calibration.calibrate import calibrate, pipeline
-from funnelsim.forecasting.backtest import backtest
-from funnelsim.forecasting.forecast import forecast
+from funnelsim.calibration.calibrate import fit_model, open_pipeline
+from funnelsim.forecasting.backtest import replay
+from funnelsim.forecasting.forecast import forecast_periods
 from funnelsim.forecasting.periods import periods_from
 from funnelsim.history.log import History
 from funnelsim.model.model import OpenDeals
@@ -116,13 +116,13 @@ def main() -> int:
     asked = words.parse_args()
     history = company(asked.leads)
     first = UNTIL - pd.DateOffset(months=asked.origins)
-    model = calibrate(history, horizon=182.0, period=91.0)
-    deals = first_of(pipeline(history, model), asked.deals)
+    model = fit_model(history, horizon=182.0, period=91.0)
+    deals = first_of(open_pipeline(history, model), asked.deals)
     periods = periods_from(UNTIL, "quarter", 2)
-    forecast(model, deals, periods, draws=2)
+    forecast_periods(model, deals, periods, draws=2)
     loop = min(timed(lambda: [walk(history) for _ in range(10)])[1] for _ in range(3)) / 10
-    ahead = timed(lambda: forecast(model, deals, periods, draws=asked.draws))
-    back = timed(lambda: backtest(history, start=f"{first:%Y-%m-%d}", workers=asked.workers))
+    ahead = timed(lambda: forecast_periods(model, deals, periods, draws=asked.draws))
+    back = timed(lambda: replay(history, start=f"{first:%Y-%m-%d}", workers=asked.workers))
     rows = (
         (f"forecast of {len(deals):,} deals, {asked.draws} draws", *ahead, FORECAST_LIMIT),
         (f"backtest of {asked.origins} origins, {asked.leads:,} leads", *back, BACKTEST_LIMIT),

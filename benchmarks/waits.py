@@ -19,13 +19,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from funnelsim.calibration.calibrate import calibrate
+from funnelsim.calibration.calibrate import fit_model
 from funnelsim.history.log import History, spells
 from funnelsim.history.read import read_history
 from funnelsim.model.model import Model, clock_of
 from funnelsim.model.reps import Draw, Pool, Work
 from funnelsim.simulation.record import Run
-from funnelsim.simulation.run import simulate
+from funnelsim.simulation.run import run_model
 from funnelsim.simulation.with_reps import WithReps, with_reps
 
 STAGES = {
@@ -63,7 +63,7 @@ def tried(folder: Path, days: float = 730.0) -> Tried:
     history = history_of(events)
     work = work_of(events)
     visits = visits_of(history, work)
-    plain = calibrate(history, groups="", bins=BINS, half_life=np.inf)
+    plain = fit_model(history, groups="", bins=BINS, half_life=np.inf)
     came = history.until + pd.to_timedelta(visits.loc[visits["entry"], "start"], unit="D")
     fitted = replace(plain, entries=replace(plain.entries, clock=clock_of(came)))
     team = team_of(work)
@@ -177,7 +177,7 @@ def main() -> None:
     parser.add_argument("--days", type=float, default=730.0, help="simulated days")
     given = parser.parse_args()
     done = tried(given.folder, given.days)
-    run = simulate(done.found.model, given.days, seed=2)
+    run = run_model(done.found.model, given.days, seed=2)
     print("Teams")
     for pool in done.found.model.pools:
         print(f"  {pool.name}: {', '.join(hours_of(pool, done.history.until))}")
@@ -187,7 +187,7 @@ def main() -> None:
     until = given.days - CAP
     times = {
         "log": capped(done.visits, -np.inf, -CAP)["mean"],
-        "fitted": capped(stays_of(simulate(done.fitted, given.days, seed=2)), 0, until)["mean"],
+        "fitted": capped(stays_of(run_model(done.fitted, given.days, seed=2)), 0, until)["mean"],
         "with reps": capped(stays_of(run), given.days / 4, until)["mean"],
     }
     print(pd.DataFrame(times).reindex(done.fitted.funnel.stages).round(3).to_string())

@@ -74,8 +74,8 @@ def check(
     anonymise: Anonymise = None,
 ) -> None:
     """Read a history and say what was understood, used, set aside, and how far it can be trusted."""
-    from funnelsim.calibration.calibrate import calibrate as fit
-    from funnelsim.calibration.calibrate import pipeline
+    from funnelsim.calibration.calibrate import fit_model as fit
+    from funnelsim.calibration.calibrate import open_pipeline
     from funnelsim.calibration.trust import findings
     from funnelsim.history.log import quality_table
     from funnelsim.history.metrics import metrics
@@ -86,7 +86,7 @@ def check(
     show_table(quality_table(read), "What was read")
     show_metrics(metrics(read), "What happened")
     model = fit(read)
-    for finding in findings(read, model, pipeline(read, model)):
+    for finding in findings(read, model, open_pipeline(read, model)):
         typer.echo(f"- {finding}")
 
 
@@ -106,7 +106,7 @@ def calibrate(
     ] = False,
 ) -> None:
     """Fit the funnel to a history, also to one larger than memory, and write the model as JSON."""
-    from funnelsim.calibration.calibrate import calibrate as fit
+    from funnelsim.calibration.calibrate import fit_model as fit
     from funnelsim.calibration.parts import calibrate_large
     from funnelsim.history.large_file import is_large
     from funnelsim.model.store import save_model

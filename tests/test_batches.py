@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from funnelsim.calibration.calibrate import calibrate
+from funnelsim.calibration.calibrate import fit_model
 from funnelsim.calibration.trust import Trust, batch_days, batch_sentences, trust_of
 from funnelsim.history.log import History
 
@@ -27,7 +27,7 @@ def told(lost: np.ndarray, days: float) -> Trust:
     leads = pd.DataFrame({"value": 1.0}, index=pd.Index(names, name="lead"))
     began = UNTIL - pd.Timedelta(days=days + 1)
     history = History(events, leads, UNTIL, ("Open",), ("Won",), ("Lost",), began)
-    return trust_of(history, calibrate(history))
+    return trust_of(history, fit_model(history))
 
 
 def test_a_clean_up_is_found_and_said() -> None:

@@ -6,14 +6,14 @@ import pytest
 from made_up import UNTIL, history
 from numpy.testing import assert_allclose
 
-from funnelsim.calibration.calibrate import calibrate, describe, group_names, pipeline
+from funnelsim.calibration.calibrate import describe, fit_model, group_names, open_pipeline
 from funnelsim.errors import FunnelError
 from funnelsim.history.log import History
 from funnelsim.model.store import same
 
 
 def test_a_model_of_two_segments() -> None:
-    model = calibrate(history())
+    model = fit_model(history())
     assert model.groups == ("small", "big") and model.grouped_by == "segment"
     assert model.funnel.exits == (("Offer", "Lost"), ("Won", "Lost"))
     assert model.as_of == UNTIL
@@ -26,13 +26,13 @@ def test_a_model_of_two_segments() -> None:
 
 
 def test_the_same_history_gives_the_same_model() -> None:
-    assert same(calibrate(history()), calibrate(history()))
+    assert same(fit_model(history()), fit_model(history()))
 
 
 def test_open_leads_are_numbered_as_in_the_model() -> None:
     data = history()
-    model = calibrate(data)
-    deals = pipeline(data, model)
+    model = fit_model(data)
+    deals = open_pipeline(data, model)
     last = data.events.groupby("lead").last()
     still = last[~last["stage"].isin(["Won", "Lost"])]
     assert len(deals) == len(still) > 10
@@ -47,19 +47,19 @@ def test_open_leads_are_numbered_as_in_the_model() -> None:
 def test_what_lay_in_the_future_does_not_matter() -> None:
     """A model as of a date is the same whatever happened later."""
     data = history()
-    early = calibrate(data.as_of("2025-08-31"))
+    early = fit_model(data.as_of("2025-08-31"))
     events = data.events.copy()
     late = events["at"] >= pd.Timestamp("2025-09-01")
     events.loc[late, "stage"] = events.loc[late, "stage"].replace({"Won": "Lost"})
     edited = History(events, data.leads, UNTIL, data.stages, data.won, data.lost, data.began)
-    assert same(early, calibrate(edited.as_of("2025-08-31")))
+    assert same(early, fit_model(edited.as_of("2025-08-31")))
 
 
 def test_one_group_on_request() -> None:
-    model = calibrate(history(), groups="")
+    model = fit_model(history(), groups="")
     assert model.groups == ("all",) and model.grouped_by == ""
-    assert (pipeline(history(), model).group == 0).all()
-    by_channel = calibrate(history(), groups="channel")
+    assert (open_pipeline(history(), model).group == 0).all()
+    by_channel = fit_model(history(), groups="channel")
     assert set(by_channel.groups) == {"web", "fair"}
 
 
@@ -71,7 +71,7 @@ def test_small_groups_form_other() -> None:
 
 
 def test_a_company_that_has_won_nothing_yet() -> None:
-    model = calibrate(history(won=False))
+    model = fit_model(history(won=False))
     assert "Won" in model.funnel.exits[1]
     assert (model.table.rate > 0)[0, :, 1, 0].all()
     assert "Nothing was ever won" in describe(model)
@@ -80,7 +80,7 @@ def test_a_company_that_has_won_nothing_yet() -> None:
 
 def test_five_leads_are_too_few_to_trust_but_do_not_crash() -> None:
     data = history(5)
-    model = calibrate(data)
+    model = fit_model(data)
     assert model.groups == ("all",)
     assert np.isfinite(model.table.rate).all()
     assert "Warning: only" in describe(model)
@@ -88,19 +88,19 @@ def test_five_leads_are_too_few_to_trust_but_do_not_crash() -> None:
 
 def test_wins_recorded_late_are_noticed_and_stating_it_helps() -> None:
     data = history(3000, wins_from=-200.0)
-    assert "wins would be expected before the first recorded one" in describe(calibrate(data))
+    assert "wins would be expected before the first recorded one" in describe(fit_model(data))
     stated = History(
         data.events, data.leads, UNTIL, data.stages, data.won, data.lost, UNTIL - pd.Timedelta(days=200)
     )
-    assert "would be expected before" not in describe(calibrate(stated))
+    assert "would be expected before" not in describe(fit_model(stated))
 
 
 def test_wrong_wishes_are_refused() -> None:
     with pytest.raises(FunnelError, match="groups 'segmnt' is no column to group by; did you mean 'segment'"):
-        calibrate(history(50), groups="segmnt")
+        fit_model(history(50), groups="segmnt")
     with pytest.raises(FunnelError, match="half-life -3 and horizon 91: both must be positive"):
-        calibrate(history(50), half_life=-3.0)
+        fit_model(history(50), half_life=-3.0)
     empty = history(50)
     nothing = History(empty.events[:0], empty.leads[:0], UNTIL, ("Lead",), ("Won",), ("Lost",), UNTIL)
     with pytest.raises(FunnelError, match="no lead was in any stage before 2026-01-01"):
-        calibrate(nothing)
+        fit_model(nothing)

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from companies import Company, random_company
 
-from funnelsim.calibration.calibrate import calibrate, pipeline
-from funnelsim.forecasting.forecast import forecast
+from funnelsim.calibration.calibrate import fit_model, open_pipeline
+from funnelsim.forecasting.forecast import forecast_periods
 from funnelsim.forecasting.periods import Period
 from funnelsim.model.model import Model, OpenDeals
 
@@ -20,7 +20,7 @@ def said(company: Company, model: Model, deals: OpenDeals, draws: int = DRAWS) -
     """Return the quantiles of the coming days in total, one row for revenue and one for wins."""
     end = company.history.until + pd.Timedelta(days=company.horizon)
     period = Period("ahead", company.history.until, end)
-    found = forecast(model, deals, (period,), draws=draws).periods
+    found = forecast_periods(model, deals, (period,), draws=draws).periods
     return found[found["origin"] == "total"].set_index("measure")
 
 
@@ -30,8 +30,8 @@ def record() -> pd.DataFrame:
     rows = []
     for seed in range(COMPANIES):
         company = random_company(seed)
-        model = calibrate(company.history, horizon=company.horizon, period=company.horizon)
-        deals = pipeline(company.history, model)
+        model = fit_model(company.history, horizon=company.horizon, period=company.horizon)
+        deals = open_pipeline(company.history, model)
         sure = replace(model, win_spread=0.0, entries=replace(model.entries, spread=0.0))
         for kind, fit, draws in (("whole", model, DRAWS), ("luck alone", sure, 1)):
             table = said(company, fit, deals, draws)

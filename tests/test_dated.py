@@ -9,9 +9,9 @@ from hotels import MIDDLE, NEAR, Truth, company, life, random_truth, stated, wit
 from numpy.testing import assert_allclose
 from scipy.linalg import expm
 
-from funnelsim.calibration.calibrate import calibrate, pipeline
+from funnelsim.calibration.calibrate import fit_model, open_pipeline
 from funnelsim.forecasting.by_date import by_dates, leads_without_dates, matrix_exponential, with_dates
-from funnelsim.forecasting.forecast import LEVELS, NAMES, forecast, intensities, shaken
+from funnelsim.forecasting.forecast import LEVELS, NAMES, forecast_periods, intensities, shaken
 from funnelsim.forecasting.periods import periods_from
 from funnelsim.forecasting.scores import crps_quantiles
 from funnelsim.forecasting.situation import forecast_situation, situation
@@ -205,7 +205,7 @@ def wins(
 def test_forecasts_are_the_same_for_the_same_seed() -> None:
     model = hotel(np.full((2, 3), 0.02), 0.03, (0.5, 0.9), per_day=2.0)
     some, months = deals((1, 10.0), (0, 45.0)), periods_from(DAY_0, "month", 2)
-    one, two = (forecast(model, some, months, draws=20, seed=3).periods for _ in range(2))
+    one, two = (forecast_periods(model, some, months, draws=20, seed=3).periods for _ in range(2))
     pd.testing.assert_frame_equal(one, two)
 
 
@@ -220,9 +220,9 @@ def test_dates_beat_ages_where_deals_win_at_their_date() -> None:
         (period,) = periods_from(known.until, "month", 1)
         actual = float(((won >= period.start) & (won < period.end)).sum())
         for name, seen in (("date", known), ("age", without_dates(known))):
-            model = calibrate(seen, horizon=31.0)
+            model = fit_model(seen, horizon=31.0)
             assert (model.due is not None) == (name == "date")
-            rows = forecast(model, pipeline(seen, model), (period,), draws=20).periods
+            rows = forecast_periods(model, open_pipeline(seen, model), (period,), draws=20).periods
             rows = rows[(rows["origin"] == "total") & (rows["measure"] == "wins")]
             said = rows[NAMES].to_numpy(dtype=np.float64)
             errors[name].append(crps_quantiles(np.array([actual]), np.array(LEVELS), said)[0])
@@ -234,7 +234,7 @@ def test_dates_beat_ages_where_deals_win_at_their_date() -> None:
 @pytest.mark.parametrize("measure", ["revenue", "wins"])
 def test_parts_add_up(measure: str) -> None:
     model = hotel(np.full((2, 3), 0.02), 0.03, (0.5, 0.9), per_day=2.0)
-    rows = forecast(model, deals((1, 10.0), (0, 45.0)), periods_from(DAY_0, "month", 2), draws=20).periods
+    rows = forecast_periods(model, deals((1, 10.0), (0, 45.0)), periods_from(DAY_0, "month", 2), draws=20).periods
     parts = rows[rows["measure"] == measure].pivot_table(index="period", columns="origin", values="mean")
     assert_allclose(parts["open"] + parts["new"], parts["total"])
     assert (parts["open"] > 0).all()

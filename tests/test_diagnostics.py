@@ -8,7 +8,7 @@ from companies import random_company
 from numpy.testing import assert_allclose
 from test_evidence import beside, two_stages
 
-from funnelsim.calibration.calibrate import calibrate, pipeline
+from funnelsim.calibration.calibrate import fit_model, open_pipeline
 from funnelsim.calibration.trust import dwell_times, findings, incidence_frame, thin_share, winner_ages
 from funnelsim.history.log import spells
 from funnelsim.model.model import nobody
@@ -58,7 +58,7 @@ def test_ages_of_winners() -> None:
 
 def test_thin_ages_by_number_and_by_money() -> None:
     record = beside(COMPANY)
-    deals = pipeline(COMPANY, calibrate(COMPANY))
+    deals = open_pipeline(COMPANY, fit_model(COMPANY))
     ages = np.where(np.arange(len(deals)) % 4 == 0, 10_000.0, 0.0)
     old = replace(deals, age=ages, stage=np.zeros_like(deals.stage))
     assert_allclose(thin_share(record, old), (ages > 0).mean())
@@ -68,7 +68,7 @@ def test_thin_ages_by_number_and_by_money() -> None:
 
 
 def test_findings_of_a_quiet_history() -> None:
-    said = "\n".join(findings(two_stages(7, 2000), calibrate(two_stages(7, 2000))))
+    said = "\n".join(findings(two_stages(7, 2000), fit_model(two_stages(7, 2000))))
     assert "Fit: rates and counted shares agree within" in said
     assert "Wins: as many as the rates expect" in said
     assert "Memory: how long the stage before took tells nothing clear" in said
@@ -84,8 +84,8 @@ def test_findings_say_what_was_planted() -> None:
     events = events[~forgotten].reset_index(drop=True)
     facts = history.leads.assign(segment=np.nan)
     edited = replace(history, events=events, leads=facts, limits=("Only what was asked for is here.",))
-    model = calibrate(edited)
-    said = findings(edited, model, pipeline(edited, model))
+    model = fit_model(edited)
+    said = findings(edited, model, open_pipeline(edited, model))
     text = "\n".join(said)
     assert "in 2025-11 0 (" in text
     assert "Memory: at B, leads that came fast leave to " in text
@@ -99,13 +99,13 @@ def test_a_history_without_losses_says_so() -> None:
     history = two_stages(9, 300)
     events = history.events[history.events["stage"] != "Lost"].reset_index(drop=True)
     unlost = replace(history, events=events)
-    said = findings(unlost, calibrate(unlost))
+    said = findings(unlost, fit_model(unlost))
     assert "The export records no loss: a lead that is lost looks like one that waits." in said
 
 
 def test_a_history_of_three_leads_is_told_without_a_crash() -> None:
     few = two_stages(10, 3)
-    said = findings(few, calibrate(few))
+    said = findings(few, fit_model(few))
     assert any("no stage was visited often enough" in sentence for sentence in said)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hotels import Truth, company
 from numpy.testing import assert_allclose
 
-from funnelsim.calibration.calibrate import calibrate, pipeline
+from funnelsim.calibration.calibrate import fit_model, open_pipeline
 from funnelsim.calibration.counting import funnel_of
 from funnelsim.calibration.due import (
     EDGES,
@@ -162,7 +162,7 @@ def test_leads_that_state_no_date_are_counted_as_such() -> None:
     stated, ahead = coming(mixed, funnel, ("all",), "segment")
     assert abs(stated[0, 0] - 0.7) < 4 * np.sqrt(0.21 / (len(leads) / 4))
     assert_allclose(ahead.sum(), 1.0)
-    deals = pipeline(mixed, calibrate(mixed))
+    deals = open_pipeline(mixed, fit_model(mixed))
     assert deals.due is not None
     assert 0 < np.isnan(deals.due).sum() < len(deals)
 
@@ -196,25 +196,25 @@ def test_what_is_stated_later_changes_nothing_earlier() -> None:
 
     one, two = (with_moves(days).as_of(then) for days in (10, 200))
     assert not one.updates.empty
-    models = [calibrate(known) for known in (one, two)]
+    models = [fit_model(known) for known in (one, two)]
     assert models[0].due is not None
     assert same(models[0], models[1])
-    moved = [pipeline(known, model).due for known, model in zip((one, two), models, strict=True)]
+    moved = [open_pipeline(known, model).due for known, model in zip((one, two), models, strict=True)]
     assert_allclose(moved[0], moved[1])
 
 
 def test_a_history_without_dates_has_no_clock_and_no_word_of_it() -> None:
     history, _ = company(9, years=1.0, groups=1)
     plain = replace(history, leads=history.leads.drop(columns="expected_close"))
-    model = calibrate(plain)
+    model = fit_model(plain)
     assert model.due is None
     assert not any("Dates" in note for note in model.notes)
-    assert pipeline(plain, model).due is None
+    assert open_pipeline(plain, model).due is None
 
 
 def test_a_clock_is_saved_and_read_again(tmp_path: Path) -> None:
     history, _ = company(9, years=1.0, groups=1)
-    model = calibrate(history)
+    model = fit_model(history)
     assert model.due is not None
     save_model(model, tmp_path / "model.json")
     assert same(load_model(tmp_path / "model.json"), model)

@@ -6,7 +6,7 @@ import pytest
 from companies import random_company
 from numpy.testing import assert_allclose
 
-from funnelsim.calibration.calibrate import calibrate
+from funnelsim.calibration.calibrate import fit_model
 from funnelsim.calibration.trust import (
     SLICINGS,
     Trust,
@@ -24,7 +24,7 @@ COMPANY = random_company(11).history
 
 
 def beside(history: History, **wishes: object) -> Trust:
-    return trust_of(history, calibrate(history, half_life=np.inf, **wishes))
+    return trust_of(history, fit_model(history, half_life=np.inf, **wishes))
 
 
 def two_stages(seed: int, leads: int, memory: float = 0.0) -> History:

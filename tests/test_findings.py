@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from funnelsim.calibration.calibrate import calibrate
+from funnelsim.calibration.calibrate import fit_model
 from funnelsim.calibration.trust import exit_shares, fitted_and_observed, group_factors
 from funnelsim.errors import FunnelError
 from funnelsim.history.log import History, spells
@@ -21,7 +21,7 @@ def history() -> History:
 
 @pytest.fixture(scope="module")
 def model(history) -> Model:
-    return calibrate(history, half_life=np.inf)
+    return fit_model(history, half_life=np.inf)
 
 
 def test_fitted_and_observed_lie_on_each_other_at_bin_edges(history, model):

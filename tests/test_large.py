@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from funnelsim.calibration import parts as large
-from funnelsim.calibration.calibrate import calibrate, pipeline
+from funnelsim.calibration.calibrate import fit_model, open_pipeline
 from funnelsim.calibration.parts import calibrate_large
 from funnelsim.cli import app
 from funnelsim.errors import FunnelError
@@ -30,8 +30,8 @@ def spend() -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def whole(spend: pd.DataFrame) -> tuple[Model, OpenDeals]:
     history = read_history(sample_path())
-    model = calibrate(history, spend=spend)
-    return model, pipeline(history, model)
+    model = fit_model(history, spend=spend)
+    return model, open_pipeline(history, model)
 
 
 def alike(found: Model, told: Model) -> None:
@@ -73,7 +73,7 @@ def test_parquet_in_parts_with_a_mapping_and_another_grouping(tmp_path: Path) ->
     columns = {"lead": "deal.id", "stage": "stage", "at": "at", "channel": "channel", "value": "value"}
     said = {"columns": columns, "won": "Won", "lost": "Lost"}
     model, _ = calibrate_large(path, said, "2024-06-30", groups="channel", rows=PARTS)
-    told = calibrate(read_history(path, said, "2024-06-30"), groups="channel")
+    told = fit_model(read_history(path, said, "2024-06-30"), groups="channel")
     alike(model, told)
     assert len(model.groups) > 2
     assert "set aside: future dates" in model.notes[0]
@@ -98,7 +98,7 @@ def test_a_stage_of_one_lead_is_no_stage_of_most_parts(tmp_path: Path) -> None:
     )
     pd.concat([rows, odd]).to_csv(tmp_path / "log.csv", index=False)
     model, _ = calibrate_large(tmp_path / "log.csv", rows=PARTS)
-    told = calibrate(read_history(tmp_path / "log.csv"))
+    told = fit_model(read_history(tmp_path / "log.csv"))
     assert set(model.funnel.stages) == set(told.funnel.stages)
     assert "Legal" in model.funnel.stages
     assert model.funnel.ends == told.funnel.ends

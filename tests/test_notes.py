@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from made_up import UNTIL, history
 
-from funnelsim.calibration.calibrate import calibrate, describe, pipeline
+from funnelsim.calibration.calibrate import describe, fit_model, open_pipeline
 from funnelsim.history.log import valued
 from funnelsim.history.metrics import metrics
 from funnelsim.history.read import read_history
@@ -18,7 +18,7 @@ DATA = history(300)
 def test_an_as_of_date_long_after_the_last_event_is_noticed() -> None:
     """The last event is of 2025-12-31, as somebody enters about every second day."""
     late = replace(DATA, until=UNTIL + pd.Timedelta(days=500))
-    said = describe(calibrate(late))
+    said = describe(fit_model(late))
     assert "nothing is recorded in the 500 days before the as-of date (last event: 2025-12-31)" in said
     assert "the longest pause before took 7 days" in said
 
@@ -26,7 +26,7 @@ def test_an_as_of_date_long_after_the_last_event_is_noticed() -> None:
 @pytest.mark.parametrize("days", [0, 6])
 def test_a_week_without_events_is_usual(days: int) -> None:
     assert "nothing is recorded" not in describe(
-        calibrate(replace(DATA, until=UNTIL + pd.Timedelta(days=days)))
+        fit_model(replace(DATA, until=UNTIL + pd.Timedelta(days=days)))
     )
 
 
@@ -34,7 +34,7 @@ def test_a_pause_like_an_earlier_one_is_usual() -> None:
     events = DATA.events
     summer = (events["at"] >= "2025-07-01") & (events["at"] < "2025-09-01")
     gap = replace(DATA, events=events[~summer].reset_index(drop=True))
-    said = [describe(calibrate(replace(gap, until=UNTIL + pd.Timedelta(days=days)))) for days in (50, 70)]
+    said = [describe(fit_model(replace(gap, until=UNTIL + pd.Timedelta(days=days)))) for days in (50, 70)]
     assert ["nothing is recorded" in words for words in said] == [False, True]
 
 
@@ -54,10 +54,10 @@ def walk_ins(tmp_path_factory):
 
 def test_wins_without_a_stage_before_are_counted_and_warned_of(walk_ins) -> None:
     known = read_history(walk_ins)
-    said = describe(calibrate(known))
+    said = describe(fit_model(known))
     assert "40 of 80 wins came without a visit to a stage before" in said
     assert "nothing is recorded" not in said
-    assert "without a visit to a stage" not in describe(calibrate(DATA))
+    assert "without a visit to a stage" not in describe(fit_model(DATA))
     table = metrics(known).set_index(["metric", "scope"])
     assert table.loc[("win rate", "all"), "value"] == pytest.approx(1.0)
     assert table.loc[("cycle length", "all"), "value"] == pytest.approx(9.0)
@@ -74,5 +74,5 @@ def test_amounts_that_are_all_zero_are_no_amounts(walk_ins) -> None:
     known = read_history(walk_ins, as_of="2025-03-01")
     won, unit = valued(known)
     assert unit == "wins" and set(won["value"]) == {1.0}
-    deals = pipeline(known, calibrate(known))
+    deals = open_pipeline(known, fit_model(known))
     assert len(deals) > 0 and np.isnan(deals.value).all()

@@ -8,7 +8,7 @@ import pytest
 from companies import random_company
 from hotels import company
 
-from funnelsim.calibration.calibrate import calibrate, pipeline
+from funnelsim.calibration.calibrate import fit_model, open_pipeline
 from funnelsim.calibration.due import Punctuality, date_words, due_days, has_dates, punctuality, why_not
 from funnelsim.calibration.trust import findings
 from funnelsim.history.log import DAY, History
@@ -54,7 +54,7 @@ def test_the_dates_of_a_plain_crm_are_not_trusted(
     guess: str, overwritten: tuple[str, ...], reason: str, seed: int
 ) -> None:
     history = crm(guess, overwritten, seed)
-    model = calibrate(history)
+    model = fit_model(history)
     assert model.due is None
     said = [note for note in model.notes if note.startswith("Dates:")]
     assert len(said) == 1
@@ -79,9 +79,11 @@ def test_a_hotel_is_believed_and_said_to_be() -> None:
     assert has_dates(history)
     found = punctuality(history)
     assert not why_not(found)
-    model = calibrate(history)
+    model = fit_model(history)
     assert model.due is not None
-    shown = [note for note in findings(history, model, pipeline(history, model)) if note.startswith("Dates:")]
+    shown = [
+        note for note in findings(history, model, open_pipeline(history, model)) if note.startswith("Dates:")
+    ]
     assert shown == list(date_words(found))
     assert "deals win at their expected date" in shown[0]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from funnelsim.calibration.calibrate import calibrate, pipeline
+from funnelsim.calibration.calibrate import fit_model, open_pipeline
 from funnelsim.calibration.posterior import draw_rates
 from funnelsim.calibration.response import fit_response
 from funnelsim.calibration.trust import Trust, expected_leavers, trust_of
@@ -34,7 +34,7 @@ def history() -> History:
 @pytest.fixture(scope="module")
 def model(history: History) -> Model:
     """All observations weigh alike, for the truth does not change."""
-    return calibrate(history, half_life=np.inf)
+    return fit_model(history, half_life=np.inf)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_intake_of_the_next_quarter_is_expected(truth: dict, model: Model) -> No
 
 def test_open_deals_are_worth_what_the_true_rates_say(truth: dict, history: History, model: Model) -> None:
     """Wins expected of the open pipeline within a quarter: fitted against true rates, by segment."""
-    deals = pipeline(history, model)
+    deals = open_pipeline(history, model)
     known = true_rates(truth, model)
     edges = np.broadcast_to(model.counts.edges, (*known.shape[:2], known.shape[3])).copy()
     tables = [constant_table(edges, known)]

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from funnelsim import read_history, sample_path
-from funnelsim.calibration.calibrate import calibrate
+from funnelsim.calibration.calibrate import fit_model
 from funnelsim.calibration.response import (
     NOTHING,
     PRIOR,
@@ -44,7 +44,7 @@ def found(history, spend):
 
 @pytest.fixture(scope="module")
 def model(history, spend):
-    return calibrate(history, spend=spend)
+    return fit_model(history, spend=spend)
 
 
 TRUTH = json.loads(sample_path("truth.json").read_text(encoding="utf-8"))["channels"]
@@ -171,7 +171,7 @@ def test_a_wrong_table_is_refused_in_one_sentence(tmp_path, text, words):
 
 def test_channels_that_no_lead_names(history, spend):
     more = pd.concat([spend, spend[spend["channel"] == "search"].assign(channel="radio")])
-    assert any("radio: set aside" in note for note in calibrate(history, spend=more).notes)
+    assert any("radio: set aside" in note for note in fit_model(history, spend=more).notes)
     with pytest.raises(FunnelError, match="no lead came from 'serach'.*did you mean 'search'"):
         fit_response(history, spend[spend["channel"] == "search"].assign(channel="serach"))
 

@@ -46,7 +46,7 @@ MOST_AHEAD = 6
 SHORTEST_WINDOW, LONGEST_WINDOW = 7.0, 28.0
 
 
-def calibrate(
+def fit_model(
     history: History,
     *,
     groups: str = "segment",
@@ -124,7 +124,7 @@ class Seen:
 def fitted(
     seen: Seen, half_life: float, horizon: float, period: float, spend: pd.DataFrame | None = None
 ) -> Model:
-    """Return the model that what was seen makes; `calibrate` says what the arguments mean."""
+    """Return the model that what was seen makes; `fit_model` says what the arguments mean."""
     known = seen.history
     entries, intake_notes = _intake(seen, horizon, spend)
     values, value_notes = fit_values(
@@ -180,7 +180,7 @@ def _intake(seen: Seen, horizon: float, spend: pd.DataFrame | None) -> tuple[Ent
     return replace(entries, spend=answers), (*notes, *spend_words(answers, spend))
 
 
-def pipeline(history: History, model: Model) -> OpenDeals:
+def open_pipeline(history: History, model: Model) -> OpenDeals:
     """Return the leads that are in a stage on the history's as-of date, numbered as in the model.
 
     Raises:

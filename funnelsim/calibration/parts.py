@@ -69,17 +69,17 @@ def calibrate_large(
 ) -> tuple[Model, OpenDeals]:
     """Return the model of a history that is too large to be held, and its open leads.
 
-    The model is the one that `calibrate` would fit, but for two things: amounts are learnt from the leads of
+    The model is the one that `fit_model` would fit, but for two things: amounts are learnt from the leads of
     the first parts only, some 300,000 chosen by a hash of their names (all, where there are fewer), and
     expected dates are not looked at, so that all leads win by age.
     Memory grows by some forty bytes a visit.
 
     Args:
         path, mapping, as_of, source, anonymise, rows: as `read_in_parts` takes them.
-        groups, bins, half_life, horizon, period, spend: as `calibrate` takes them.
+        groups, bins, half_life, horizon, period, spend: as `fit_model` takes them.
 
     Raises:
-        FunnelError: as `read_in_parts` and `calibrate`.
+        FunnelError: as `read_in_parts` and `fit_model`.
     """
     checked(groups, half_life, horizon)
     names: dict[str, int] = {}

@@ -423,12 +423,12 @@ def batch_days(record: Trust) -> pd.DataFrame:
     Returns:
         stage, exit, day, leavers, share (of all who took the exit), busiest first.
 
-    >>> from funnelsim.calibration.calibrate import calibrate
+    >>> from funnelsim.calibration.calibrate import fit_model
     >>> from funnelsim.calibration.trust import trust_of
     >>> from funnelsim.history.read import read_history
     >>> from funnelsim.sample import sample_path
     >>> history = read_history(sample_path())
-    >>> len(batch_days(trust_of(history, calibrate(history))))
+    >>> len(batch_days(trust_of(history, fit_model(history))))
     0
     """
     frame = record.frame[record.frame["exit"] != ""]

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from funnelsim.arrays import Floats
-from funnelsim.calibration.calibrate import calibrate, pipeline
+from funnelsim.calibration.calibrate import fit_model, open_pipeline
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.baselines import dressed, points, view_of
-from funnelsim.forecasting.forecast import LEVELS, NAMES, Forecast, check_luck, forecast, totals
+from funnelsim.forecasting.forecast import LEVELS, NAMES, Forecast, check_luck, forecast_periods, totals
 from funnelsim.forecasting.periods import Period, past_periods, periods_from
 from funnelsim.forecasting.scores import crps_quantiles, inside, mape, pinball, probability_below
 from funnelsim.forecasting.width import FEWEST_FOR_SCALE, scale_of, scaled_by, widened
@@ -26,7 +26,7 @@ LEAST_WINS = 10
 
 
 @dataclass(frozen=True)
-class Backtest:
+class Record:
     """The record of past forecasts.
 
     Args:
@@ -42,7 +42,7 @@ class Backtest:
     currency: str
 
 
-def backtest(
+def replay(
     history: History,
     *,
     period: str = "month",
@@ -53,7 +53,7 @@ def backtest(
     seed: int = 1,
     workers: int = 2,
     progress: bool = False,
-) -> Backtest:
+) -> Record:
     """Forecast from the start of every past period, with only what was known then, and score what was said.
 
     Args:
@@ -81,7 +81,7 @@ def backtest(
     tasks = [(origin, 0) for origin in early] + [(origin, draws) for origin in (*burnt, *scored)]
     shots = _snapshots(history, tasks, period, count, seed, workers, progress)
     wins, currency = valued(history)
-    return Backtest(record_of(shots, scored, wins, history.until), period, currency)
+    return Record(record_of(shots, scored, wins, history.until), period, currency)
 
 
 def past_scales(
@@ -145,12 +145,12 @@ def snapshot(known: History, period: str, count: int, *, draws: int, seed: int) 
     view = view_of(known, period, periods)
     if draws == 0:
         return Snapshot(periods, None, None, points(view))
-    model = calibrate(
+    model = fit_model(
         known,
         horizon=(periods[-1].end - known.until) / DAY,
         period=(periods[0].end - periods[0].start) / DAY,
     )
-    said = forecast(model, pipeline(known, model), periods, draws=draws, seed=seed)
+    said = forecast_periods(model, open_pipeline(known, model), periods, draws=draws, seed=seed)
     by_measure = [totals(said, measure) for measure in MEASURES]
     quantiles = np.stack([rows[NAMES].to_numpy(dtype=np.float64) for rows in by_measure])
     mean = np.stack([rows["mean"].to_numpy(dtype=np.float64) for rows in by_measure])
@@ -306,7 +306,7 @@ def summary(record: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def skill_table(
+def skill(
     record: pd.DataFrame, *, measure: str = "revenue", step: int = 1, method: str = OURS, seed: int = 1
 ) -> pd.DataFrame:
     """Return how much smaller our CRPS is than each baseline's, with a paired block-bootstrap interval.
@@ -333,7 +333,7 @@ def skill_table(
     return table.sort_values("skill", kind="stable").reset_index(drop=True)
 
 
-def coverage_table(record: pd.DataFrame, *, measure: str = "revenue", method: str = OURS) -> pd.DataFrame:
+def coverage(record: pd.DataFrame, *, measure: str = "revenue", method: str = OURS) -> pd.DataFrame:
     """Return promised and observed shares of intervals, with the 90 % binomial range of a true promise.
 
     Returns:

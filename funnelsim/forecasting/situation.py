@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from funnelsim.calibration.calibrate import calibrate, pipeline
+from funnelsim.calibration.calibrate import fit_model, open_pipeline
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.baselines import points, view_of
-from funnelsim.forecasting.forecast import NAMES, Forecast, forecast
+from funnelsim.forecasting.forecast import NAMES, Forecast, forecast_periods
 from funnelsim.forecasting.periods import Period, past_periods, periods_from
 from funnelsim.history.log import DAY, History, bookings, open_leads, valued
 from funnelsim.model.levers import apply_scenario
@@ -58,8 +58,8 @@ def situation(
     horizon = (periods[-1].end - history.until) / pd.Timedelta(days=1)
     length = (periods[0].end - periods[0].start) / pd.Timedelta(days=1)
     booked, currency = valued(history)
-    model = replace(calibrate(history, horizon=horizon, period=length, spend=spend), currency=currency)
-    return Situation(history, model, pipeline(history, model), booked, periods)
+    model = replace(fit_model(history, horizon=horizon, period=length, spend=spend), currency=currency)
+    return Situation(history, model, open_pipeline(history, model), booked, periods)
 
 
 def under(place: Situation, scenario: Path | None) -> Situation:
@@ -90,7 +90,7 @@ def forecast_situation(
     Of a history that is too thin, `silent` says why, and the numbers are nan (see
     `too_thin`). See `funnelsim.forecasting.forecast.forecast` for the arguments.
     """
-    found = forecast(
+    found = forecast_periods(
         place.model, place.deals, place.periods, booked=place.booked, draws=draws, seed=seed, engine=engine,
         target=target, progress=progress,
     )  # fmt: skip
