@@ -17,7 +17,7 @@ from funnelsim.calibration.trust import (
 )
 from funnelsim.errors import FunnelError
 from funnelsim.history.log import History
-from funnelsim.model.stated import load_funnel
+from funnelsim.model.stated import read_funnel
 
 UNTIL = pd.Timestamp("2026-01-01")
 COMPANY = random_company(11).history
@@ -123,7 +123,7 @@ def test_what_cannot_be_asked() -> None:
     with pytest.raises(FunnelError, match="slices by 'moth' are unknown; did you mean 'month'"):
         observed_expected(record, "moth")
     with pytest.raises(FunnelError, match="was stated, not fitted"):
-        trust_of(COMPANY, load_funnel("sales_funnel_5"))
+        trust_of(COMPANY, read_funnel("sales_funnel_5"))
 
 
 def test_leavers_at_the_edge_of_a_bin_were_at_risk() -> None:

@@ -21,8 +21,8 @@ from funnelsim.model.model import Cell, Entries, Model, Spend, Values, expected
 from funnelsim.model.rates import constant_table
 from funnelsim.model.reps import Draw, Pool, Referral, Work
 from funnelsim.model.scenario import read_scenario, scenario_funnel
-from funnelsim.model.stated import load_funnel
-from funnelsim.simulation.run import simulate
+from funnelsim.model.stated import read_funnel
+from funnelsim.simulation.run import run_model
 
 FOLDER = Path(__file__).parents[1] / "scenarios"
 MONTH = 365.25 / 12
@@ -217,7 +217,7 @@ def test_a_newcomer_works_at_the_speed_of_the_ramp(tmp_path: Path, engine: str) 
     model = replace(company(), work=(Work(4, 0, Draw(np.array([0.25]))),))
     changes = "[{reps: closers, set: 0}, {reps: closers, add: 1, from: 2026-07-21, ramp: [0.5]}]"
     model = apply_scenario(model, scenario(tmp_path, f"changes: {changes}", model))
-    done = simulate(model, 120, engine=engine).waits.dropna()
+    done = run_model(model, 120, engine=engine).waits.dropna()
     slow = done["began"] < 20 + MONTH
     assert done["began"].min() >= 20 and slow.any() and not slow.all()
     assert_allclose(done["done"] - done["began"], np.where(slow, 0.5, 0.25))
@@ -435,7 +435,7 @@ def test_a_pool_cannot_have_less_than_nobody(tmp_path: Path) -> None:
 
 
 def test_no_pools_no_reps(tmp_path: Path) -> None:
-    flywheel = load_funnel("flywheel")
+    flywheel = read_funnel("flywheel")
     with pytest.raises(FunnelError, match="this model has no pools of reps"):
         scenario(tmp_path, "changes: [{reps: closers, add: 2}]", flywheel)
 
@@ -443,7 +443,7 @@ def test_no_pools_no_reps(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_shipped_scenario_fits_its_model(path: Path) -> None:
     named = scenario_funnel(path)
-    model = company() if named is None else load_funnel(named)
+    model = company() if named is None else read_funnel(named)
     made = read_scenario(path, model)
     changed = apply_scenario(model, made)
     assert made.question.endswith("?")

@@ -20,8 +20,8 @@ from funnelsim.errors import FunnelError
 from funnelsim.forecasting import exact
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Model, expected
-from funnelsim.model.stated import load_funnel, scenario_path, shipped_funnels
-from funnelsim.simulation.run import simulate
+from funnelsim.model.stated import read_funnel, scenario_path, shipped_funnels
+from funnelsim.simulation.run import run_model
 
 TEN = {
     "ecommerce": ("Visit", "Product", "Basket"),
@@ -98,7 +98,7 @@ def test_the_ten_funnels_are_shipped() -> None:
 
 @pytest.mark.parametrize("name", TEN)
 def test_shipped_funnel_loads_and_lives(name: str) -> None:
-    model = load_funnel(name)
+    model = read_funnel(name)
     stages = model.funnel.stages
     assert [stage for stage in stages if stage in TEN[name]] == list(TEN[name])
     assert model.as_of == pd.Timestamp("2026-01-01")
@@ -124,21 +124,21 @@ def entered(model: Model) -> set[str]:
 
 
 def test_lead_funnel_takes_leads_at_every_stage_and_wakes_the_dormant() -> None:
-    model = load_funnel("lead_funnel")
+    model = read_funnel("lead_funnel")
     assert entered(model) == set(model.funnel.stages)
     assert "Consideration" in model.funnel.exits[model.funnel.numbers["Dormant"]]
     assert_allclose(chances(model, 0, "Dormant")["Consideration"], 0.2, atol=1e-6)
 
 
 def test_cyclical_funnels_lead_back() -> None:
-    assert "Proposal" in load_funnel("sales_funnel_cyclical").funnel.exits[3]
-    model = load_funnel("sales_funnel_5")
+    assert "Proposal" in read_funnel("sales_funnel_cyclical").funnel.exits[3]
+    model = read_funnel("sales_funnel_5")
     assert "Action" in model.funnel.exits[model.funnel.numbers["Retention"]]
     assert model.funnel.earns == {"Retention": 1.0}
 
 
 def test_sales_funnel_4_shrinks_while_the_chance_grows() -> None:
-    model = load_funnel("sales_funnel_4")
+    model = read_funnel("sales_funnel_4")
     steps = ["Awareness", "Interaction", "Interest", "Action"]
     on = [
         chances(model, 0, stage)[target] for stage, target in zip(steps, [*steps[1:], "Bought"], strict=True)
@@ -149,7 +149,7 @@ def test_sales_funnel_4_shrinks_while_the_chance_grows() -> None:
 
 
 def test_sales_funnel_5_has_two_kinds_of_deal_and_alerts() -> None:
-    model = load_funnel("sales_funnel_5")
+    model = read_funnel("sales_funnel_5")
     assert model.groups == ("small", "large")
     small, large = model.values.mean
     assert 5_000 < small < 20_000
@@ -160,28 +160,28 @@ def test_sales_funnel_5_has_two_kinds_of_deal_and_alerts() -> None:
 
 
 def test_saas_sends_rejected_leads_to_nurturing() -> None:
-    model = load_funnel("saas_marketing_and_sales")
+    model = read_funnel("saas_marketing_and_sales")
     assert model.funnel.exits[model.funnel.numbers["MQL"]] == ("SAL", "Nurturing")
     assert [pool.name for pool in model.pools] == ["account executives"]
     assert_allclose(model.pools[0].week * 24, [8, 8, 8, 8, 8, 0, 0])
 
 
 def test_shop_lives_by_the_hour() -> None:
-    model = load_funnel("ecommerce")
+    model = read_funnel("ecommerce")
     assert model.funnel.step == 1 / 24
     assert not model.pools
     assert model.table.edges[0, 0, 20] < 1 / 24
 
 
 def test_flywheel_settles_by_its_own_formula() -> None:
-    model = load_funnel("flywheel")
+    model = read_funnel("flywheel")
     purchases = 1 / (1 - chances(model, 0, "Customer")["Purchase"])
     customer = chances(model, 0, "Qualified lead")["Proposal"] * chances(model, 0, "Proposal")["Purchase"]
     assert_allclose(purchases * model.referrals[0].mean * customer, 0.72, atol=1e-6)
 
 
 def test_numbers_of_a_tiny_funnel(tmp_path: Path) -> None:
-    model = load_funnel(tiny(tmp_path))
+    model = read_funnel(tiny(tmp_path))
     assert model.groups == ("all",)
     assert model.grouped_by == ""
     assert_allclose(chances(model, 0, "Lead")["Offer"], 0.4, atol=1e-9)
@@ -192,21 +192,31 @@ def test_numbers_of_a_tiny_funnel(tmp_path: Path) -> None:
 
 
 def test_as_of_replaces_the_start(tmp_path: Path) -> None:
-    assert load_funnel(tiny(tmp_path)).as_of == pd.Timestamp("2026-07-01")
-    assert load_funnel(tiny(tmp_path), "2026-09-30").as_of == pd.Timestamp("2026-10-01")
-    assert load_funnel(tiny(tmp_path), pd.Timestamp("2026-09-30")).as_of == pd.Timestamp("2026-09-30")
+    assert read_funnel(tiny(tmp_path)).as_of == pd.Timestamp("2026-07-01")
+    assert read_funnel(tiny(tmp_path), "2026-09-30").as_of == pd.Timestamp("2026-10-01")
+    assert read_funnel(tiny(tmp_path), pd.Timestamp("2026-09-30")).as_of == pd.Timestamp("2026-09-30")
+
+
+def test_a_file_wins_over_a_shipped_name_and_a_folder_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tiny(tmp_path).rename("flywheel")
+    Path("lead_funnel").mkdir()
+    assert read_funnel("flywheel").funnel.name == read_funnel(Path("flywheel")).funnel.name == "Tiny"
+    assert read_funnel("lead_funnel").as_of == pd.Timestamp("2026-01-01")
 
 
 def test_units_scale_and_never_round(tmp_path: Path) -> None:
-    days = load_funnel(tiny(tmp_path)).table
-    hours = load_funnel(tiny(tmp_path, lambda data: data.update(unit="hour"))).table
+    days = read_funnel(tiny(tmp_path)).table
+    hours = read_funnel(tiny(tmp_path, lambda data: data.update(unit="hour"))).table
     assert_allclose(hours.rate[0, 0, 1, :2, 0], days.rate[0, 0, 1, :2, 0] * 24)
-    assert load_funnel(tiny(tmp_path, lambda data: data.update(unit="week"))).max_days[1] == 420
+    assert read_funnel(tiny(tmp_path, lambda data: data.update(unit="week"))).max_days[1] == 420
 
 
 def test_season_has_mean_one_and_growth_starts_at_one(tmp_path: Path) -> None:
     season = [2.0] * 6 + [4.0] * 6
-    model = load_funnel(tiny(tmp_path, lambda data: data.update(season=season, growth_per_year=0.1)))
+    model = read_funnel(tiny(tmp_path, lambda data: data.update(season=season, growth_per_year=0.1)))
     leads = expected(model.entries, 366).sum(axis=0)
     assert_allclose(leads[0], 3 * 4 / 3)
     assert_allclose(leads[200], 3 * 2 / 3 * 1.1 ** (200 / 365.25))
@@ -222,7 +232,7 @@ def test_values_and_draws_keep_their_means(tmp_path: Path) -> None:
             {"stage": "Lead", "pool": "reps", "hours": {"fixed": 3}},
         ]
 
-    model = load_funnel(tiny(tmp_path, change))
+    model = read_funnel(tiny(tmp_path, change))
     sigma = np.log(5) / 1.2815515655446004
     assert_allclose(model.values.mean, 1000 * np.exp(sigma**2 / 2), rtol=1e-9)
     sigma = np.log(4) / 1.2815515655446004
@@ -247,7 +257,7 @@ def test_a_team_opens_rests_and_learns(tmp_path: Path) -> None:
         data["pools"] = {"reps": team | {"opens": 7.5, "ramp": "[0.4, 0.8] per month"}, "other": other}
 
     for as_of in (None, pd.Timestamp("2026-07-01 15:00")):
-        reps, other = load_funnel(tiny(tmp_path, change), as_of).pools
+        reps, other = read_funnel(tiny(tmp_path, change), as_of).pools
         assert reps.holidays == (2, 4, 5, 6)
         assert_allclose(reps.opens, 7.5 / 24)
         assert_allclose(other.opens, np.array([8, 8, 8, 8, 8.5, 10, 0]) / 24)
@@ -257,17 +267,17 @@ def test_a_team_opens_rests_and_learns(tmp_path: Path) -> None:
 
 
 def test_leads_come_by_day(tmp_path: Path) -> None:
-    model = load_funnel(tiny(tmp_path, put("leads_come", value=[8, 20])))
-    run = simulate(model, 60)
+    model = read_funnel(tiny(tmp_path, put("leads_come", value=[8, 20])))
+    run = run_model(model, 60)
     hour = run.day[run.visit == 0] % 1 * 24
     assert 8 <= hour.min() < 9 and 19 < hour.max() <= 20
-    assert load_funnel(tiny(tmp_path)).entries.clock.size == 0
+    assert read_funnel(tiny(tmp_path)).entries.clock.size == 0
 
 
 def test_a_ramp_may_be_followed_by_per_month(tmp_path: Path) -> None:
     path = tiny(tmp_path, put("pools", value={"reps": {"size": 1, "ramp": "RAMP"}}))
     path.write_text(path.read_text().replace("RAMP", "[0.5, 0.75] per month"))
-    assert load_funnel(path).pools[0].ramp.tolist() == [0.5, 0.75]
+    assert read_funnel(path).pools[0].ramp.tolist() == [0.5, 0.75]
 
 
 def segments(data: dict[str, Any], **override: Any) -> None:
@@ -276,7 +286,7 @@ def segments(data: dict[str, Any], **override: Any) -> None:
 
 def test_segments_override_times_and_chances(tmp_path: Path) -> None:
     offer = {"time_factor": 2, "exits": {"Won": {"chance": 0.2}, "Lost": {"chance": 0.8}}}
-    model = load_funnel(tiny(tmp_path, lambda data: segments(data, Offer=offer)))
+    model = read_funnel(tiny(tmp_path, lambda data: segments(data, Offer=offer)))
     assert_allclose(model.table.rate[0, :, 1, :2, 0], [[1 / 60, 1 / 60], [0.2 / 60, 0.8 / 60]])
     assert_allclose(expected(model.entries, 1)[:, 0], [1.5, 0.5, 0.75, 0.25])
     assert model.grouped_by == "segment"
@@ -384,7 +394,7 @@ def test_refused_with_file_and_key(
 ) -> None:
     path = tiny(tmp_path, change)
     with pytest.raises(FunnelError) as caught:
-        load_funnel(path)
+        read_funnel(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -392,9 +402,9 @@ def test_refused_with_file_and_key(
 
 def test_unknown_name_says_the_nearest() -> None:
     with pytest.raises(FunnelError, match="no funnel of that name; did you mean 'sales_funnel_5'"):
-        load_funnel("sales_funel_5")
+        read_funnel("sales_funel_5")
     with pytest.raises(FunnelError, match=r"none\.yaml: cannot be read"):
-        load_funnel("none.yaml")
+        read_funnel("none.yaml")
 
 
 def test_nothing_left_for_the_rest(tmp_path: Path) -> None:
@@ -403,11 +413,11 @@ def test_nothing_left_for_the_rest(tmp_path: Path) -> None:
         data["stages"]["Lead"]["exits"]["Won"] = {"chance": 0.6, "mean": 3}
 
     with pytest.raises(FunnelError, match=r"stages\.Lead: the other exits' chances sum to 1\.3"):
-        load_funnel(tiny(tmp_path, change))
+        read_funnel(tiny(tmp_path, change))
 
 
 def test_nobody_notices_considers_and_buys_in_a_week() -> None:
-    model = load_funnel("lead_funnel")
+    model = read_funnel("lead_funnel")
     found = exact.chances(model.funnel, model.table, np.array([0.0, 7.0, 365.0])).at_entry[0, 0]
     awareness, conversion = (model.funnel.numbers[stage] for stage in ("Awareness", "Conversion"))
     assert found[awareness, 0] < 1e-3
@@ -431,7 +441,7 @@ def test_any_damage_is_read_or_refused_in_a_sentence(tmp_path: Path, data: st.Da
     path, sentence = tmp_path / "damaged.yaml", "none"
     path.write_text(json.dumps(damaged), encoding="utf-8")
     try:
-        model = load_funnel(path)
+        model = read_funnel(path)
         assert np.isfinite(model.table.rate).all()
     except FunnelError as error:
         sentence = str(error)

@@ -12,10 +12,10 @@ from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Cell, Entries, Model, OpenDeals, Values
 from funnelsim.model.rates import constant_table
 from funnelsim.model.reps import Draw, Pool, Work
-from funnelsim.model.stated import load_funnel
+from funnelsim.model.stated import read_funnel
 from funnelsim.simulation.compiled import Served
 from funnelsim.simulation.record import NEW, OPEN, Run, movement_days, queue_days
-from funnelsim.simulation.run import simulate
+from funnelsim.simulation.run import run_model
 
 NAN = float("nan")
 
@@ -112,7 +112,7 @@ def test_moments_that_do_not_advance_are_refused(every):
 
 
 def test_every_lead_is_in_one_place_and_the_line_is_as_long_as_the_waits():
-    run = simulate(load_funnel("sales_process"), 120, seed=3)
+    run = run_model(read_funnel("sales_process"), 120, seed=3)
     counts = movement_days(run, 7.0)
     entered = np.sort(run.day[run.visit == 0])
     came = np.searchsorted(entered, np.unique(counts["day"]), side="right")

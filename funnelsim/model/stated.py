@@ -27,21 +27,24 @@ ATOMS = 200
 GROWTH_DAYS = 3 * 365
 
 
-def load_funnel(path_or_name: str | Path, as_of: str | pd.Timestamp | None = None) -> Model:
-    """Return the model that a YAML file states.
+def read_funnel(path_or_name: str | Path, as_of: str | pd.Timestamp | None = None) -> Model:
+    """Return the model that a YAML file states; its as-of moment is the beginning of the file's `start`.
+
+    A stated funnel has no past: nobody is in it on day 0, and all of its leads are still to come.
 
     Args:
-        path_or_name: a file, or the name of a funnel in `scenarios/funnels`, such as "sales_funnel_5".
-        as_of: what day 0 stands for: a moment, or a date as text, the whole of which is known; by
-            default day 0 is the beginning of the file's `start`.
+        path_or_name: a file, or the name of a funnel in `scenarios/funnels`, such as "sales_funnel_5";
+            a file of that very name wins over the shipped funnel.
+        as_of: another day 0 than the file's `start`: a moment, or a date as text, the whole of which is
+            known.
 
     Raises:
         FunnelError: no such file, or something in it cannot be used; says file, key, value, what is expected.
 
-    >>> load_funnel("sales_funnel_5").funnel.stages
+    >>> read_funnel("sales_funnel_5").funnel.stages
     ('Awareness', 'Interest', 'Decision', 'Action', 'Retention')
     """
-    path = _found(path_or_name)
+    path = _file_of(path_or_name)
     statement = validated(Statement, parse_yaml(quoted_ramps(read_text(path)), path), path)
     try:
         return _model(statement, moment(as_of) if as_of is not None else pd.Timestamp(statement.start))
@@ -70,7 +73,8 @@ def scenario_path(name: str) -> Path:
     return path
 
 
-def _found(path_or_name: str | Path) -> Path:
+def _file_of(path_or_name: str | Path) -> Path:
+    """Return the file that is meant: itself where it exists or has an ending, else one that is shipped."""
     path = Path(path_or_name)
     shipped = SHIPPED / f"{path.name}.yaml"
     if not path.suffix and not path.is_file() and len(path.parts) == 1:
