@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from funnelsim.calibration.calibrate import fit_model
-from funnelsim.calibration.trust import Trust, batch_days, batch_sentences, trust_of
+from funnelsim.calibration.trust import Trust, batch_days, batch_words, trust_of
 from funnelsim.history.log import History
 
 UNTIL = pd.Timestamp("2026-01-01")
@@ -38,7 +38,7 @@ def test_a_clean_up_is_found_and_said() -> None:
     assert len(found) == 1
     assert found["day"][0] == pd.Timestamp("2025-11-21")
     assert found["leavers"][0] - 100 in range(8)
-    (sentence,) = batch_sentences(record)
+    (sentence,) = batch_words(record)
     assert "from Open to Lost fell on 2025-11-21, 2" in sentence
     assert "planned event" in sentence
 
@@ -54,7 +54,7 @@ def test_all_on_a_few_days_are_batches() -> None:
     lost = np.repeat([-300.5, -200.5, -100.5], 30)
     record = told(lost, 365)
     assert batch_days(record)["leavers"].tolist() == [30, 30, 30]
-    assert "100% on 3 such days" in batch_sentences(record)[0]
+    assert "100% on 3 such days" in batch_words(record)[0]
 
 
 def test_nobody_left() -> None:

@@ -9,11 +9,18 @@ from numpy.testing import assert_allclose
 from test_evidence import beside, two_stages
 
 from funnelsim.calibration.calibrate import fit_model, open_pipeline
-from funnelsim.calibration.trust import dwell_times, findings, incidence_frame, thin_share, winner_ages
+from funnelsim.calibration.trust import (
+    dwell_times,
+    findings,
+    incidence_frame,
+    thin_share,
+    trust_of,
+    winner_ages,
+)
 from funnelsim.history.log import spells
 from funnelsim.model.model import nobody
 from funnelsim.sample import sample_path
-from funnelsim.show.charts import dwell, incidence, open_ages
+from funnelsim.show.charts.history import age_chart, dwell_chart, incidence_chart
 
 COMPANY = random_company(11).history
 
@@ -49,7 +56,7 @@ def test_days_are_unknown_where_too_many_never_left() -> None:
 
 def test_ages_of_winners() -> None:
     history = two_stages(6, 500)
-    table = winner_ages(history, beside(history)).set_index("stage")
+    table = winner_ages(beside(history)).set_index("stage")
     frame = spells(history)
     won = frame["lead"].isin(history.events.loc[history.events["stage"] == "Won", "lead"])
     days = (frame["stop"] - frame["start"])[won & (frame["stage"] == "B")]
@@ -68,7 +75,7 @@ def test_thin_ages_by_number_and_by_money() -> None:
 
 
 def test_findings_of_a_quiet_history() -> None:
-    said = "\n".join(findings(two_stages(7, 2000), fit_model(two_stages(7, 2000))))
+    said = "\n".join(findings(trust_of(two_stages(7, 2000), fit_model(two_stages(7, 2000)))))
     assert "Fit: rates and counted shares agree within" in said
     assert "Wins: as many as the rates expect" in said
     assert "Memory: how long the stage before took tells nothing clear" in said
@@ -85,7 +92,7 @@ def test_findings_say_what_was_planted() -> None:
     facts = history.leads.assign(segment=np.nan)
     edited = replace(history, events=events, leads=facts, limits=("Only what was asked for is here.",))
     model = fit_model(edited)
-    said = findings(edited, model, open_pipeline(edited, model))
+    said = findings(trust_of(edited, model), open_pipeline(edited, model))
     text = "\n".join(said)
     assert "in 2025-11 0 (" in text
     assert "Memory: at B, leads that came fast leave to " in text
@@ -99,13 +106,13 @@ def test_a_history_without_losses_says_so() -> None:
     history = two_stages(9, 300)
     events = history.events[history.events["stage"] != "Lost"].reset_index(drop=True)
     unlost = replace(history, events=events)
-    said = findings(unlost, fit_model(unlost))
+    said = findings(trust_of(unlost, fit_model(unlost)))
     assert "The export records no loss: a lead that is lost looks like one that waits." in said
 
 
 def test_a_history_of_three_leads_is_told_without_a_crash() -> None:
     few = two_stages(10, 3)
-    said = findings(few, fit_model(few))
+    said = findings(trust_of(few, fit_model(few)))
     assert any("no stage was visited often enough" in sentence for sentence in said)
 
 
@@ -115,6 +122,6 @@ def test_the_frames_can_be_drawn() -> None:
     history = read_history(sample_path())
     record = beside(history)
     deals = pd.DataFrame({"stage": ["Proposal"], "age": [3.0], "zombie": [False]})
-    for chart in (incidence(incidence_frame(record)), dwell(dwell_times(record)),
-                  open_ages(deals, winner_ages(history, record))):  # fmt: skip
+    for chart in (incidence_chart(incidence_frame(record)), dwell_chart(dwell_times(record)),
+                  age_chart(deals, winner_ages(record))):  # fmt: skip
         assert chart.to_dict()["config"]

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from statsmodels.duration.survfunc import CumIncidenceRight
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.metrics import Cohort, aalen_johansen, first_passage, stage_incidence
+from funnelsim.history.metrics import Cohort, aalen_johansen, first_passage
 from funnelsim.history.read import read_history
 
 
@@ -103,12 +103,6 @@ def test_first_passage_with_late_entry() -> None:
     cohort = first_passage(made, None, ("Won",))
     assert cohort.days.tolist() == [9.0, 8.0, 8.0], "c ended before recording began"
     assert cohort.since.tolist() == [7.0, 7.0, 5.0]
-
-
-def test_exits_of_a_stage() -> None:
-    found = stage_incidence(read_history(small(), as_of="2026-01-10"), "Lead")
-    assert found[["exit", "day"]].to_numpy().tolist() == [["Offer", 4.0], ["Lost", 3.0], ["Lost", 5.0]]
-    assert_allclose(found["share"], [1 / 3, 1 / 3, 2 / 3])
 
 
 def test_real_log_agrees_with_statsmodels(real_data: Path) -> None:

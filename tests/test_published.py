@@ -9,12 +9,11 @@ from numpy.testing import assert_allclose
 from scipy import optimize, stats
 
 from funnelsim.calibration.counting import count_exits
-from funnelsim.calibration.trust import model_incidence
 from funnelsim.forecasting.exact import at_ages, chances
 from funnelsim.history.metrics import Cohort, Incidence, aalen_johansen
 from funnelsim.model.dwell import stated_rates, weibull
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.rates import Counts, RateTable, constant_table
+from funnelsim.model.rates import Counts, RateTable, constant_table, model_incidence
 
 TWO_ENDS = Funnel("two ends", ("On",), ("One", "Two"), (("One", "Two"),), {"One": 1.0})
 ONE_END = Funnel("one end", ("On",), ("One",), (("One",),), {"One": 1.0})
@@ -226,7 +225,7 @@ def test_rejection_counted(real_data: Path) -> None:
 def eventually(edges: np.ndarray, rate: np.ndarray) -> float:
     """Return the chance to leave by the first exit, ever, by the closed form and by the backward pass."""
     longest = 200 * 365.25
-    closed = float(model_incidence(edges, rate, np.array([longest])).left[0, 0])
+    closed = float(model_incidence(edges, rate, np.array([longest]))[0, 0])
     found = chances(TWO_ENDS, constant_table(edges[None, None], rate[None, None]), np.array([0, 60 * 365.25]))
     none = np.zeros(1, dtype=np.int64)
     assert_allclose(at_ages(found, none, none, np.zeros(1))[0, 0], closed, atol=2e-4)
@@ -250,7 +249,7 @@ def test_rejection_some_day_depends_on_the_model(real_data: Path) -> None:
     law = [weibull(*np.exp(theta)) for theta in fits]
     upper = np.append(edges[1:], 2 * edges[-1])
     rate = np.array([(np.log(one.sf(edges)) - np.log(one.sf(upper))) / (upper - edges) for one in law])
-    closed = model_incidence(edges, rate, np.array([199 * 365.25])).left[0, 0]
+    closed = model_incidence(edges, rate, np.array([199 * 365.25]))[0, 0]
     assert_allclose(closed, 0.71774, atol=5e-6)
 
 

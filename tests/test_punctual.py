@@ -10,7 +10,7 @@ from hotels import company
 
 from funnelsim.calibration.calibrate import fit_model, open_pipeline
 from funnelsim.calibration.due import Punctuality, date_words, due_days, has_dates, punctuality, why_not
-from funnelsim.calibration.trust import findings
+from funnelsim.calibration.trust import findings, trust_of
 from funnelsim.history.log import DAY, History
 
 HOTEL = Punctuality(
@@ -82,7 +82,7 @@ def test_a_hotel_is_believed_and_said_to_be() -> None:
     model = fit_model(history)
     assert model.due is not None
     shown = [
-        note for note in findings(history, model, open_pipeline(history, model)) if note.startswith("Dates:")
+        note for note in findings(trust_of(history, model), open_pipeline(history, model)) if note.startswith("Dates:")
     ]
     assert shown == list(date_words(found))
     assert "deals win at their expected date" in shown[0]

@@ -170,12 +170,12 @@ def test_a_lasting_fall_of_wins_is_followed_and_is_no_shock() -> None:
 
 
 def test_incidence_of_the_fit_is_that_of_the_truth() -> None:
-    from funnelsim.calibration.trust import model_incidence
+    from funnelsim.model.rates import model_incidence
 
     first = SPELLS[SPELLS["segment"] == "s0"]
     rate = posterior_table(count_exits(first, FUNNEL, bins=BINS), FUNNEL)[0]
     ages = np.array([2.0, 10, 30, 90])
     for stage in range(2):
-        fitted, known = (model_incidence(BINS, table[stage], ages).left for table in (rate, TRUTH))
+        fitted, known = (model_incidence(BINS, table[stage], ages) for table in (rate, TRUTH))
         number = (first["stage"] == FUNNEL.stages[stage]).sum()
         assert_allclose(fitted, known, atol=4 * 0.5 / np.sqrt(number))

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from funnelsim.calibration.calibrate import fit_model, open_pipeline
-from funnelsim.calibration.posterior import draw_rates
+from funnelsim.calibration.posterior import draw_rates, expected_leavers
 from funnelsim.calibration.response import fit_response
-from funnelsim.calibration.trust import Trust, expected_leavers, trust_of
+from funnelsim.calibration.trust import Trust, trust_of
 from funnelsim.forecasting.exact import at_ages, chances
 from funnelsim.history.log import History, bookings
 from funnelsim.history.read import read_history

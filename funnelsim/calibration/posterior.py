@@ -88,28 +88,32 @@ def posterior_table(counts: Counts, funnel: Funnel | None = None) -> Floats:
     >>> posterior_table(counts).round(4).item()
     0.2375
     """
-    found = posterior(counts, funnel)
-    rate = found.shape / found.exposure
-    if len(counts.events) == 1:
+    return mean_rates(posterior(counts, funnel))
+
+
+def mean_rates(pool: Posterior) -> Floats:
+    """Return the mean of a posterior, rates per day, shape (groups, stages, exits, bins)."""
+    rate = pool.shape / pool.exposure
+    if len(pool.events) == 1:
         return rate[None]
-    expected = rate * found.at_risk[:, :, None, :]
-    theta = _shrunk(found.by_group, found.events.sum(-1), expected.sum(-1))[..., None]
-    phi = _shrunk(found.by_age[..., None], found.events, expected * theta)
+    expected = rate * pool.at_risk[:, :, None, :]
+    theta = _shrunk(pool.by_group, pool.events.sum(-1), expected.sum(-1))[..., None]
+    phi = _shrunk(pool.by_age[..., None], pool.events, expected * theta)
     mean: Floats = rate * theta * phi
     return mean
 
 
 def draw_counts(counts: Counts, draws: int, rng: np.random.Generator, funnel: Funnel | None = None) -> Floats:
     """Return draws from the posterior of the rates, shape (draws, groups, stages, exits, bins)."""
-    found = posterior(counts, funnel)
-    rate = rng.gamma(found.shape, 1.0, (draws, *found.shape.shape)) / found.exposure
+    pool = posterior(counts, funnel)
+    rate = rng.gamma(pool.shape, 1.0, (draws, *pool.shape.shape)) / pool.exposure
     if len(counts.events) == 1:
         return rate[:, None]
-    expected = rate[:, None] * found.at_risk[:, :, None, :]
-    k, events = found.by_group, found.events.sum(-1)
+    expected = rate[:, None] * pool.at_risk[:, :, None, :]
+    k, events = pool.by_group, pool.events.sum(-1)
     theta = (rng.gamma(k + events, 1.0, (draws, *events.shape)) / (k + expected.sum(-1)))[..., None]
-    k = found.by_age[..., None]
-    phi = rng.gamma(k + found.events, 1.0, expected.shape) / (k + expected * theta)
+    k = pool.by_age[..., None]
+    phi = rng.gamma(k + pool.events, 1.0, expected.shape) / (k + expected * theta)
     drawn: Floats = rate[:, None] * theta * phi
     return drawn
 
@@ -167,6 +171,34 @@ def effective_exposure(counts: Counts) -> Floats:
     days = counts.exposure.copy()
     days[..., 0] = first
     return days
+
+
+def at_risk(counts: Counts) -> Floats:
+    """Return what leavers are compared with: leads that began the first bin, days at risk in the others.
+
+    Many leads leave within minutes of coming; their days at risk say nothing, their number does.
+    """
+    units = counts.exposure.copy()
+    if counts.spent is not None and counts.edges.size > 1:
+        stayed = (counts.exposure - counts.spent)[..., 0] / counts.edges[1]
+        units[..., 0] = counts.events[..., 0].sum(axis=2) + stayed
+    return units
+
+
+def expected_leavers(counts: Counts, rate: Floats) -> Floats:
+    """Return leavers that rates expect of the leads at risk, shape (groups, stages, exits, bins).
+
+    Args:
+        counts: their leads at risk.
+        rate: (groups, stages, exits, bins) per day.
+    """
+    chance = rate.copy()
+    if counts.spent is not None and counts.edges.size > 1:
+        total = rate[..., 0].sum(axis=2, keepdims=True)
+        left = -np.expm1(-total * counts.edges[1])
+        chance[..., 0] = rate[..., 0] * np.divide(left, total, out=np.zeros_like(total), where=total > 0)
+    expected: Floats = chance * at_risk(counts)[:, :, None, :]
+    return expected
 
 
 def strength(observed: Floats, expected: Floats) -> Floats:

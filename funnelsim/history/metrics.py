@@ -323,31 +323,3 @@ def first_passage(history: History, start: str | None, targets: tuple[str, ...])
     kept = (begins < none) & (stops >= began)
     length = (stops - day[begins])[kept]
     return Cohort(length, cause[kept].astype(np.int64), np.clip(began - day[begins[kept]], 0.0, length))
-
-
-def stage_incidence(history: History, stage: str) -> pd.DataFrame:
-    """Return, for the visits to a stage, the share that left by each exit by each day.
-
-    Returns:
-        exit, day, share, low, high (95 %); one row per exit and day on which it was taken.
-
-    Raises:
-        FunnelError: no such stage.
-    """
-    if stage not in history.waits:
-        raise FunnelError(f"'{stage}' is no stage of this history; {nearest(stage, history.waits)}")
-    visits = spells(history).query("stage == @stage")
-    exits = [name for name in history.waits + history.ends if (visits["exit"] == name).any()]
-    taken = visits["exit"].map({name: number for number, name in enumerate(exits, 1)}).fillna(0)
-    cohort = Cohort(
-        (visits["stop"] - visits["start"]).to_numpy(),
-        np.asarray(taken, dtype=np.int64),
-        visits["since"].to_numpy(),
-    )
-    found = {name: aalen_johansen(cohort, number) for number, name in enumerate(exits, 1)}
-    rows = [
-        (name, day, *found[name].at(day))
-        for number, name in enumerate(exits, 1)
-        for day in np.unique(cohort.days[cohort.cause == number])
-    ]
-    return pd.DataFrame(rows, columns=["exit", "day", "share", "low", "high"])

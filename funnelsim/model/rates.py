@@ -158,6 +158,36 @@ def table_under(levers: Sequence[RateLever], base: RateTable) -> RateTable:
     return RateTable(base.edges, era_rates(levers, base.rate[0]), era_starts(levers), speed)
 
 
+def model_incidence(edges: Floats, rate: Floats, ages: Floats) -> Floats:
+    """Return the chance to have left by each exit up to each age, under piecewise-constant rates.
+
+    F_x(a) = sum over bins up to a of S(left edge) * rate_x / rate * (1 - exp(-rate * days in the bin)).
+
+    Args:
+        edges: (bins,) left edges in days; inf pads.
+        rate: (exits, bins) per day.
+        ages: (ages,) days since entering.
+
+    Returns:
+        (exits, ages), that age included.
+
+    >>> rates = np.array([[0.02, 0.03, 0.005]])
+    >>> left = model_incidence(np.array([0.0, 10.0, 30.0]), rates, np.array([10.0]))
+    >>> round(float(left[0, 0]), 6)
+    0.181269
+    """
+    finite = np.isfinite(edges)
+    lower, rates = edges[finite], rate[:, finite]
+    upper = np.append(lower[1:], np.inf)
+    days = np.clip(ages[:, None], lower, upper) - lower
+    total = rates.sum(axis=0)
+    hazard = total * days
+    before = np.exp(-np.concatenate([np.zeros((len(ages), 1)), np.cumsum(hazard, axis=1)[:, :-1]], axis=1))
+    share = np.divide(rates, total, out=np.zeros_like(rates), where=total > 0)
+    left: Floats = np.einsum("ab,xb->xa", before * -np.expm1(-hazard), share)
+    return left
+
+
 def _active(lever: RateLever, starts: Floats) -> NDArray[np.intp]:
     return np.flatnonzero((starts >= lever.start) & (starts < lever.end))
 
