@@ -20,7 +20,7 @@ from funnelsim.forecasting.budget import (
     worth_of_channels,
 )
 from funnelsim.history.spend import read_spend
-from funnelsim.model.model import IntakeLever, Spend
+from funnelsim.model.model import IntakeChange, Spend
 from funnelsim.pages import budget_page, budget_rows, budget_words
 from funnelsim.show import charts
 from funnelsim.show.charts.theme import heading
@@ -193,7 +193,7 @@ def test_elasticities_are_drawn_within_reason():
 
 def test_a_scenarios_intake_is_counted(place, found):
     cells = tuple(i for i, cell in enumerate(place.model.entries.cells) if cell.channel == "email")
-    more = replace(place.model.entries, changes=(IntakeLever(cells, 0.0, np.inf, 2.0),))
+    more = replace(place.model.entries, changes=(IntakeChange(cells, 0.0, np.inf, 2.0),))
     doubled = best_budget(replace(place, model=replace(place.model, entries=more)), draws=40).table
     email = doubled["channel"] == "email"
     assert_allclose(doubled.loc[email, "return_now"], 2 * found.table.loc[email, "return_now"])

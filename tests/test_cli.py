@@ -115,7 +115,7 @@ def test_parts_of_levers_add_up_to_the_differences_shown(log, tmp_path, capsys):
     expected = [
         [float(row[2].replace(",", "")) for row in rows if row[0] == name] for name in ("as planned", "both")
     ]
-    parts = re.findall(r"multiply [\d.]+ +([\u2212\d,]+)$", told, re.MULTILINE)
+    parts = re.findall(r" x [\d.]+ +([\u2212\d,]+)$", told, re.MULTILINE)
     gain = sum(float(part.replace(",", "").replace("\u2212", "-")) for part in parts)
     assert len(parts) == 2 and len(expected[0]) == 2
     assert gain == pytest.approx(sum(expected[1]) - sum(expected[0]), rel=0.03)

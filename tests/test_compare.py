@@ -11,15 +11,14 @@ from funnelsim.errors import FunnelError
 from funnelsim.forecasting.compare import _shapley_part, compare, expected_revenue, shapley, shared_luck
 from funnelsim.forecasting.forecast import forecast
 from funnelsim.forecasting.periods import days_of
-from funnelsim.model.levers import Change, Scenario, apply_scenario
-from funnelsim.model.rates import RateLever
+from funnelsim.model.levers import DaysLever, Lever, OddsLever, Scenario, apply_scenario
 
 EDGES = days_of(QUARTERS, DAY_0)
-MORE_WINS = Change("more wins", (RateLever("odds", 2, 0, 1.3, (0,)),))
-FASTER = Change("faster", (RateLever("days", 1, -1, 0.7, (0,)),))
+MORE_WINS = OddsLever(odds={"C": "Won"}, multiply=1.3)
+FASTER = DaysLever(days="B", multiply=0.7)
 
 
-def under(*changes: Change):
+:def under(*changes: Lever)::
     return apply_scenario(serial(), Scenario("s", "", changes))
 
 
@@ -41,7 +40,7 @@ def test_a_better_close_is_better_in_every_quarter_and_mean_meets_the_exact_fore
 
 def test_shared_luck_makes_differences_far_less_noisy() -> None:
     base = shared_luck(serial(), THREE, EDGES, draws=300, seed=3)
-    close = apply_scenario(serial(), Scenario("s", "", (Change("", (RateLever("odds", 2, 0, 1.1, (0,)),)),)))
+    close = apply_scenario(serial(), Scenario("s", "", (OddsLever(odds={"C": "Won"}, multiply=1.1),)))
     same_luck = shared_luck(close, THREE, EDGES, draws=300, seed=3) - base
     other_luck = shared_luck(close, THREE, EDGES, draws=300, seed=4) - base
     assert same_luck[:, 2].var() < 0.2 * other_luck[:, 2].var()
@@ -75,7 +74,7 @@ def test_parts_of_levers_add_up_to_the_whole_gain() -> None:
     whole = expected_revenue(apply_scenario(serial(), scenario), THREE, EDGES, draws=1, seed=1)
     before = expected_revenue(serial(), THREE, EDGES, draws=1, seed=1)
     assert_allclose(parts["part"].sum(), whole - before, rtol=1e-9)
-    assert parts["lever"].tolist() == ["more wins", "faster"]
+    assert parts["lever"].tolist() == ["odds of C to Won x 1.3", "days in B x 0.7"]
 
 
 def test_too_little_or_too_much_is_refused() -> None:

@@ -20,7 +20,7 @@ from funnelsim.calibration.posterior import (
 )
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Cell, Entries, Model, Values
-from funnelsim.model.rates import Counts, RateLever, table_under
+from funnelsim.model.rates import Counts, RateChange, table_under
 
 ONE = Funnel("one", ("Open",), ("Won", "Lost"), (("Won", "Lost"),), {"Won": 1.0})
 TWO = Funnel("two", ("Lead", "Offer"), ("Won", "Lost"), (("Offer",), ("Won", "Lost")), {"Won": 1.0})
@@ -31,7 +31,7 @@ GROUPED = Counts(
 )
 
 
-def model_with(counts: Counts, funnel: Funnel = ONE, levers: tuple[RateLever, ...] = ()) -> Model:
+def model_with(counts: Counts, funnel: Funnel = ONE, levers: tuple[RateChange, ...] = ()) -> Model:
     groups = tuple(f"group {g}" for g in range(len(counts.events)))
     entries = Entries((Cell(0, 0),), np.ones(1), np.ones(1))
     base = table_of(counts, funnel)
@@ -137,7 +137,7 @@ def test_draws_lie_around_the_mean_table() -> None:
 
 
 def test_draws_keep_the_levers_of_a_scenario() -> None:
-    levers = (RateLever("odds", 0, 0, 2.0, (0, 1, 2), 10.0), RateLever("rate", 0, 1, 0.5, (1,), 20.0, 30.0))
+    levers = (RateChange("odds", 0, 0, 2.0, (0, 1, 2), 10.0), RateChange("rate", 0, 1, 0.5, (1,), 20.0, 30.0))
     plain = draw_rates(model_with(GROUPED), 20, np.random.default_rng(4))
     drawn = draw_rates(model_with(GROUPED, levers=levers), 20, np.random.default_rng(4))
     assert plain.shape == (20, 1, 3, 1, 2, 2) and drawn.shape == (20, 4, 3, 1, 2, 2)

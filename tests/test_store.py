@@ -11,8 +11,8 @@ import pytest
 from funnelsim.calibration.posterior import table_of
 from funnelsim.errors import FunnelError
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import Cell, Entries, IntakeLever, Model, Spend, Values
-from funnelsim.model.rates import Counts, RateLever, table_under
+from funnelsim.model.model import Cell, Entries, IntakeChange, Model, Spend, Values
+from funnelsim.model.rates import Counts, RateChange, table_under
 from funnelsim.model.reps import Draw, Pool, Referral, Work
 from funnelsim.model.store import load_model, same, save_model
 
@@ -22,7 +22,7 @@ FUNNEL = Funnel(
 COUNTS = Counts(
     np.array([0.0, 7.0]), np.full((1, 2, 2, 2), 3.0), np.full((1, 2, 2), 91 / 3), np.ones((1, 2, 2))
 )
-LEVERS = (RateLever("odds", 1, 0, 1.1, (0,), 5.0),)
+LEVERS = (RateChange("odds", 1, 0, 1.1, (0,), 5.0),)
 DAYS = Draw(np.array([0.5, 1.0, 1 / 3]))
 MODEL = Model(
     FUNNEL,
@@ -33,7 +33,7 @@ MODEL = Model(
         np.array([0.9, 0.1]),
         np.array([1.0, 0.1 + 0.2]),
         0.2,
-        (IntakeLever((0,), 3.0, np.inf, 1.2),),
+        (IntakeChange((0,), 3.0, np.inf, 1.2),),
         (Spend("search", 100.0, 0.6),),
     ),
     Values(np.array([[10.0, 20.0]]), np.array([0.97]), np.array([1.0, 0.9])),
@@ -72,7 +72,8 @@ def test_saving_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ('"format": "funnelsim model"', '"format": "recipe"', "no saved model: expected a file that begins"),
-        ('"version": 1', '"version": 99', "version 99 of the format; this program reads 1"),
+        ('"version": 2', '"version": 99', "version 99 of the format; this program reads 2"),
+        ('"version": 2', '"version": 1', "version 1 of .*reads 2: calibrate the history again"),
         ('"noun": "Values"', '"noun": "Valuables"', "is damaged: unknown noun 'Valuables'"),
         ('"win_spread": 0.1', '"win_sprade": 0.1', "is damaged: .*win_sprade"),
         ('"groups": [', '"groups": ["one more",', "is damaged: rates for"),

@@ -127,7 +127,7 @@ def shapley(
         for chosen in combinations(range(count), size)
     }
     parts = [_shapley_part(worth, lever, count) for lever in range(count)]
-    return pd.DataFrame({"lever": [change.words for change in scenario.changes], "part": parts})
+    return pd.DataFrame({"lever": [change.sentence for change in scenario.changes], "part": parts})
 
 
 def lever_parts(

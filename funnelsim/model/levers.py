@@ -1,107 +1,57 @@
-"""Levers: what a scenario can change, and what the levers on rates do to a rate table."""
+"""Levers: what a scenario can change. Each is one class: its keys in a file, check, act and words."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import singledispatch
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol, TypeVar, cast, dataclass_transform
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field, Strict
+from pydantic import Field, Strict
 
-from funnelsim.arrays import Floats
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.files import shown
-from funnelsim.model.model import Entries, Model, Values
-from funnelsim.model.model import IntakeLever as IntakeLever
-from funnelsim.model.rates import RateLever, RateTable, table_under
-from funnelsim.model.reps import Draw, Pool
+from funnelsim.model.model import IntakeChange, Model, Spend
+from funnelsim.model.rates import RateChange, RateTable, table_under
+from funnelsim.model.reps import Draw, staffed
 from funnelsim.model.statement import Name, Whole, part
-from funnelsim.model.units import DAYS, Date, Number, PerDay, Ramp, day_number, known
+from funnelsim.model.units import Date, Number, PerDay, Ramp, amount_per_time, day_number, known
 
 
-@dataclass(frozen=True)
-class SpendLever:
-    """A change of what a channel costs; its leads answer with (new spend / today's spend) ** elasticity.
+class Lever(Protocol):
+    """What a change of a scenario must be able to do; a new lever is one more class under `@lever` below.
 
-    Args:
-        channel: name of the channel.
-        cells: numbers of the channel's ways in.
-        today: spend per day now.
-        elasticity: 0 (money brings nothing) to 1 (twice the money, twice the leads).
-        multiply, add: new spend per day = spend * multiply + add.
-        start, end: days since the as-of date; end may be inf.
-        lag: days until leads answer.
+    `act` takes all levers of a scenario that share it, in the file's order, since some are right only
+    together: changes of one budget add up before the leads answer to it.
     """
 
-    channel: str
-    cells: tuple[int, ...]
-    today: float
-    elasticity: float
-    multiply: float = 1.0
-    add: float = 0.0
-    start: float = 0.0
-    end: float = np.inf
-    lag: float = 0.0
+    def check(self, model: Model) -> tuple[str, ...]:
+        """Return what to mind, one sentence each; refuse what does not fit the model, naming the key."""
+
+    @property
+    def sentence(self) -> str:
+        """The change in words."""
+
+    @staticmethod
+    def act(model: Model, levers: Sequence[Any]) -> Model:
+        """Return the model with these levers pulled."""
 
 
-@dataclass(frozen=True)
-class ValueLever:
-    """A factor on what every win of some groups brings from the as-of date on, open deals included."""
-
-    groups: tuple[int, ...]
-    multiply: float
+Kind = TypeVar("Kind")
+LEVERS: dict[str, type[Lever]] = {}
 
 
-@dataclass(frozen=True)
-class RepsLever:
-    """A change of a pool's size between two days, newcomers working at full speed after a ramp.
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
+def lever(kind: type[Kind]) -> type[Kind]:
+    """Make a class a lever of scenario files, in which its first key is its name.
 
-    Args:
-        pool: pool number.
-        add: reps that come, negative: that leave.
-        to: the size that the pool gets instead; None: `add` counts.
-        ramp: speed of those who come in each month (365.25 / 12 days) after they came, before 1; 0 at the
-            beginning: not there yet.
-        start, end: days since the as-of date; end may be inf.
+    Its fields are the keys that it knows; `from_` stands for `from`, which Python keeps for itself.
     """
-
-    pool: int
-    add: int = 0
-    to: int | None = None
-    ramp: tuple[float, ...] = ()
-    start: float = 0.0
-    end: float = np.inf
-
-
-@dataclass(frozen=True)
-class ReferralLever:
-    """A factor on how many new leads some referrals (by number) bring."""
-
-    referrals: tuple[int, ...]
-    multiply: float
-
-
-@dataclass(frozen=True)
-class WorkLever:
-    """A factor on the rep time that some tasks (by number) need."""
-
-    tasks: tuple[int, ...]
-    multiply: float
-
-
-Lever = RateLever | IntakeLever | SpendLever | ValueLever | RepsLever | ReferralLever | WorkLever
-
-
-@dataclass(frozen=True)
-class Change:
-    """One line of a scenario: the levers it pulls, and the same in words."""
-
-    words: str
-    levers: tuple[Lever, ...]
+    made = part(kind)
+    # Cast, as mypy takes no function that several classes share for a static method of each.
+    LEVERS[next(iter(kind.__annotations__))] = cast("type[Lever]", made)
+    return made
 
 
 @dataclass(frozen=True)
@@ -117,7 +67,7 @@ class Scenario:
 
     name: str
     question: str = ""
-    changes: tuple[Change, ...] = ()
+    changes: tuple[Lever, ...] = ()
     notes: tuple[str, ...] = ()
 
     def only(self, numbers: Iterable[int]) -> Scenario:
@@ -126,17 +76,55 @@ class Scenario:
         return replace(self, changes=tuple(c for i, c in enumerate(self.changes) if i in chosen))
 
 
+def apply_scenario(model: Model, scenario: Scenario) -> Model:
+    """Return the model under a scenario; a scenario without changes returns the same object.
+
+    Raises:
+        FunnelError: the levers cannot be pulled together, such as a pool that would have fewer than no reps.
+    """
+    for act in dict.fromkeys(kind.act for kind in LEVERS.values()):
+        levers = [change for change in scenario.changes if change.act is act]
+        model = act(model, levers) if levers else model
+    return model
+
+
+def with_sizes(model: Model, sizes: Sequence[str]) -> Model:
+    """Return the model with other sizes of some pools, each said as "name=number".
+
+    Raises:
+        FunnelError: no such pool, or no whole number of reps.
+    """
+    pools = list(model.pools)
+    names = [pool.name for pool in pools]
+    for text in sizes:
+        name, _, number = text.rpartition("=")
+        if name.strip() not in names:
+            raise FunnelError(f"reps '{text}': no pool '{name.strip() or text}'; {nearest(name, names)}")
+        if not number.strip().isdecimal():
+            raise FunnelError(f"reps '{text}': '{number}' given, expected a whole number of reps")
+        row = names.index(name.strip())
+        pools[row] = staffed(pools[row], size=int(number), start=-np.inf)
+    return replace(model, pools=tuple(pools)) if sizes else model
+
+
 Factor = Annotated[Number, Field(ge=0, le=1000)]
 Stretch = Annotated[Number, Field(gt=0, le=1000)]
 Elasticity = Annotated[Number, Field(ge=0, le=2)]
+Day = datetime.date | None
 
 
-def _none(given: Any) -> Any:
-    return [] if given is None else given
+def _change_rates(model: Model, levers: Sequence[OddsLever | RateLever | DaysLever]) -> Model:
+    """Return the model with other rates; the changes that it already has come first."""
+    table = model.table
+    if not model.levers and table.starts.size > 1:
+        raise FunnelError("the model's rates already change at dates; levers on rates need a model without")
+    changes = model.levers + tuple(change for one in levers for change in one.changes(model))
+    base = RateTable(table.edges, table.rate[:1], table.starts[:1], table.speed[:1])
+    return replace(model, table=table_under(changes, base), levers=changes)
 
 
-@part
-class OddsChange:
+@lever
+class OddsLever:
     """The odds of leaving a stage by one exit; the time of leaving stays."""
 
     odds: Annotated[dict[Name, Name], Field(min_length=1)]
@@ -144,10 +132,24 @@ class OddsChange:
     segment: Name | None = None
     from_: Date | None = Field(default=None, alias="from")
     to: Date | None = None
+    act = staticmethod(_change_rates)
+
+    def check(self, model: Model) -> tuple[str, ...]:
+        self.changes(model)
+        return _past(self.from_, model)
+
+    @property
+    def sentence(self) -> str:
+        """As in "odds of Negotiation to Won x 1.15 from 2026-10-01"."""
+        return f"odds of {_moves(self.odds)}{_times(self.multiply, self.segment)}{_when(self.from_, self.to)}"
+
+    def changes(self, model: Model) -> tuple[RateChange, ...]:
+        """Return what it does to the rates."""
+        return _exit_changes("odds", self.odds, self, model)
 
 
-@part
-class RateChange:
+@lever
+class RateLever:
     """The rate of leaving a stage by one exit."""
 
     rate: Annotated[dict[Name, Name], Field(min_length=1)]
@@ -155,10 +157,24 @@ class RateChange:
     segment: Name | None = None
     from_: Date | None = Field(default=None, alias="from")
     to: Date | None = None
+    act = staticmethod(_change_rates)
+
+    def check(self, model: Model) -> tuple[str, ...]:
+        self.changes(model)
+        return _past(self.from_, model)
+
+    @property
+    def sentence(self) -> str:
+        """As in "rate of Nurturing to Qualified x 1.5"."""
+        return f"rate of {_moves(self.rate)}{_times(self.multiply, self.segment)}{_when(self.from_, self.to)}"
+
+    def changes(self, model: Model) -> tuple[RateChange, ...]:
+        """Return what it does to the rates."""
+        return _exit_changes("rate", self.rate, self, model)
 
 
-@part
-class DaysChange:
+@lever
+class DaysLever:
     """The time in a stage; the split over its exits stays."""
 
     days: Name
@@ -166,10 +182,26 @@ class DaysChange:
     segment: Name | None = None
     from_: Date | None = Field(default=None, alias="from")
     to: Date | None = None
+    act = staticmethod(_change_rates)
+
+    def check(self, model: Model) -> tuple[str, ...]:
+        self.changes(model)
+        return _past(self.from_, model)
+
+    @property
+    def sentence(self) -> str:
+        """As in "days in Qualified x 0.8"."""
+        return f"days in {self.days}{_times(self.multiply, self.segment)}{_when(self.from_, self.to)}"
+
+    def changes(self, model: Model) -> tuple[RateChange, ...]:
+        """Return what it does to the rates."""
+        span = _span(self.from_, self.to, model)
+        stage = model.funnel.numbers[known(self.days, model.funnel.stages, "days", "stage")]
+        return (RateChange("days", stage, -1, self.multiply, _groups(self.segment, model), *span),)
 
 
-@part
-class EntriesChange:
+@lever
+class EntriesLever:
     """The leads that enter: "all", or those of a channel, stage or segment."""
 
     entries: Name
@@ -181,10 +213,60 @@ class EntriesChange:
     from_: Date | None = Field(default=None, alias="from")
     to: Date | None = None
 
+    def check(self, model: Model) -> tuple[str, ...]:
+        self.change(model)
+        return _past(self.from_, model)
 
-@part
-class SpendChange:
-    """The money spent on a channel; today's spend and the elasticity are the model's unless stated."""
+    @property
+    def sentence(self) -> str:
+        """As in "entries of events in large + 10 per month from 2026-07-01"."""
+        of = "" if self.entries == "all" else f" of {self.entries}"
+        ways = (f" by {self.channel}" if self.channel else "") + (f" at {self.stage}" if self.stage else "")
+        much = _times(self.multiply, self.segment, self.add)
+        return f"entries{of}{ways}{much}{_when(self.from_, self.to)}"
+
+    def change(self, model: Model) -> IntakeChange:
+        """Return what it does to the intake."""
+        start, end = _span(self.from_, self.to, model)
+        asked = self._filters(model)
+        cells = _cells(model, asked)
+        if not cells:
+            wanted = " and ".join(f"{key} {shown(name)}" for key, name in asked.items() if name)
+            raise FunnelError(f"entries: no leads enter by {wanted or 'any way'} in this model")
+        return IntakeChange(cells, start, end, self.multiply, self.add or 0.0)
+
+    def _filters(self, model: Model) -> dict[str, str | None]:
+        """Return the channel, stage and segment that are meant, None where any is."""
+        asked = {"channel": self.channel, "stage": self.stage, "segment": self.segment}
+        ways = {key: _names(key, model) for key in asked}
+        if self.entries != "all":
+            every = [name for names in ways.values() for name in names]
+            known(self.entries, ["all", *every], "entries", "channel, stage or segment")
+            kind = next(key for key, names in ways.items() if self.entries in names)
+            if sum(self.entries in names for names in ways.values()) > 1:
+                raise FunnelError(
+                    f"entries: '{self.entries}' is more than one thing; write 'all' and '{kind}:'"
+                )
+            if asked[kind] is not None and asked[kind] != self.entries:
+                raise FunnelError(f"{kind}: {shown(asked[kind])} contradicts 'entries: {self.entries}'")
+            asked[kind] = self.entries
+        for key, name in asked.items():
+            if name is not None:
+                known(name, ways[key], key, key)
+        return asked
+
+    @staticmethod
+    def act(model: Model, levers: Sequence[EntriesLever]) -> Model:
+        """Change the intake."""
+        return _with_intake(model, [one.change(model) for one in levers])
+
+
+@lever
+class SpendLever:
+    """The money spent on a channel; today's spend and the elasticity are the model's unless stated.
+
+    The channel's leads answer with (new spend / today's spend) ** elasticity, a lag later.
+    """
 
     spend: Name
     multiply: Factor = 1.0
@@ -194,18 +276,106 @@ class SpendChange:
     from_: Date | None = Field(default=None, alias="from")
     to: Date | None = None
 
+    def check(self, model: Model) -> tuple[str, ...]:
+        _span(self.from_, self.to, model)
+        now, more = self.now(model).per_day, self.add or 0.0
+        if now * self.multiply + more < 0:
+            raise FunnelError(
+                f"add: {more:.2f} per day is more than is spent on '{self.spend}', {now:.2f} per day"
+            )
+        ratio = (now * self.multiply + more) / now
+        far = f"{ratio:.2f} times today's spend on '{self.spend}' is outside 0.5 to 2: extrapolation"
+        # Half to twice is about as far as budgets move in the histories that elasticities are fitted to.
+        return _past(self.from_, model) + (() if 0.5 <= ratio <= 2 else (far,))
 
-@part
-class ValueChange:
-    """What a win is worth: "all", or in one segment."""
+    @property
+    def sentence(self) -> str:
+        """As in "spend on search + 9,600 per month from 2026-07-01"."""
+        return f"spend on {self.spend}{_times(self.multiply, None, self.add)}{_when(self.from_, self.to)}"
+
+    def now(self, model: Model) -> Spend:
+        """Return what is spent on the channel before the change, and how its leads answer."""
+        channel = known(self.spend, _names("channel", model), "spend", "channel")
+        own = next((spend for spend in model.entries.spend if spend.channel == channel), None)
+        elasticity = self.elasticity if self.elasticity is not None else own.elasticity if own else None
+        if elasticity is None:
+            raise FunnelError(
+                f"spend: how leads answer to money on '{channel}' is not known; "
+                "give --spend FILE or add 'elasticity: 0.3'"
+            )
+        today = self.today if self.today is not None else own.per_day if own else None
+        if not today and (self.add is not None or own is not None):
+            raise FunnelError(f"spend: nothing is spent on '{channel}' today; add 'today: 12000 per month'")
+        # Without today's spend only its change by a factor has a meaning, and then any unit will do.
+        return Spend(channel, today or 1.0, elasticity, lag_days=own.lag_days if own else 0.0)
+
+    @staticmethod
+    def act(model: Model, levers: Sequence[SpendLever]) -> Model:
+        """Let the leads of each channel answer to all changes of its spend together."""
+        by_channel: dict[str, list[SpendLever]] = {}
+        for one in levers:
+            by_channel.setdefault(one.spend, []).append(one)
+        return _with_intake(model, [answer for own in by_channel.values() for answer in _answers(model, own)])
+
+
+def _answers(model: Model, levers: Sequence[SpendLever]) -> list[IntakeChange]:
+    """Return how the leads of one channel answer; between dates, changes of its spend act in order."""
+    now, cells = levers[0].now(model), _cells(model, {"channel": levers[0].spend})
+    spans = [_span(one.from_, one.to, model) for one in levers]
+    moments = sorted({day for span in spans for day in span} - {np.inf})
+    changes = []
+    for start, end in zip(moments, [*moments[1:], np.inf], strict=True):
+        spend = now.per_day
+        for one, (first, last) in zip(levers, spans, strict=True):
+            if first <= start < last:
+                spend = spend * one.multiply + (one.add or 0.0)
+        # Taking all of a budget away may miss nothing by a rounding.
+        if spend < -1e-9:
+            raise FunnelError(f"the spend on {now.channel} would be {spend:g} per day, less than nothing")
+        if spend != now.per_day:
+            answer = (max(spend, 0.0) / now.per_day) ** now.elasticity
+            changes.append(IntakeChange(cells, start + now.lag_days, end + now.lag_days, answer))
+    return changes
+
+
+@lever
+class ValueLever:
+    """What a win is worth from the as-of date on, open deals included: "all", or in one segment."""
 
     value: Name
     multiply: Factor
 
+    def check(self, model: Model) -> tuple[str, ...]:
+        self.groups(model)
+        return ()
 
-@part
-class RepsChange:
-    """The size of a pool: reps that come (or leave, negative), or a new size."""
+    @property
+    def sentence(self) -> str:
+        """As in "value of a win x 1.05"."""
+        return f"value of a win{_times(self.multiply, None if self.value == 'all' else self.value)}"
+
+    def groups(self, model: Model) -> tuple[int, ...]:
+        """Return the numbers of the groups that are meant."""
+        name = known(self.value, ["all", *model.groups], "value", "segment")
+        return _groups(None if name == "all" and "all" not in model.groups else name, model)
+
+    @staticmethod
+    def act(model: Model, levers: Sequence[ValueLever]) -> Model:
+        """Multiply the amounts of wins, and what open deals bring of what they show."""
+        values = model.values
+        factor = np.ones(len(values.ratio))
+        for one in levers:
+            factor[list(one.groups(model))] *= one.multiply
+        dearer = replace(values, amounts=values.amounts * factor[:, None], ratio=values.ratio * factor)
+        return replace(model, values=dearer)
+
+
+@lever
+class RepsLever:
+    """The size of a pool: reps that come (or leave, negative), or a new size.
+
+    Those who come work at the speeds of `ramp`, one for each month after they came, and then at full speed.
+    """
 
     reps: Name
     add: Annotated[int, Strict(), Field(ge=-100_000, le=100_000)] | None = None
@@ -214,154 +384,132 @@ class RepsChange:
     from_: Date | None = Field(default=None, alias="from")
     to: Date | None = None
 
+    def check(self, model: Model) -> tuple[str, ...]:
+        _span(self.from_, self.to, model)
+        self.pool(model)
+        if (self.add is None) == (self.set is None):
+            raise FunnelError("reps: expected either 'add' or 'set'")
+        if self.ramp and (self.add is None or self.add < 0):
+            raise FunnelError("ramp: only reps that come ('add', above 0) have one")
+        return _past(self.from_, model)
 
-@part
-class ReferralsChange:
+    @property
+    def sentence(self) -> str:
+        """As in "2 more reps in closers from 2026-08-01, in their first months at 0.5, 0.8 of full speed"."""
+        number = self.set if self.set is not None else abs(self.add or 0)
+        more = "" if self.set is not None else " fewer" if (self.add or 0) < 0 else " more"
+        slow = ", ".join(f"{speed:g}" for speed in self.ramp)
+        ramp = f", in their first months at {slow} of full speed" if slow else ""
+        reps = "rep" if number == 1 else "reps"
+        return f"{number}{more} {reps} in {self.reps}{_when(self.from_, self.to)}{ramp}"
+
+    def pool(self, model: Model) -> int:
+        """Return the number of the pool that is meant."""
+        if not model.pools:
+            raise FunnelError("reps: this model has no pools of reps; their waits are in its days")
+        names = [pool.name for pool in model.pools]
+        return names.index(known(self.reps, names, "reps", "pool"))
+
+    @staticmethod
+    def act(model: Model, levers: Sequence[RepsLever]) -> Model:
+        """Let reps come and go."""
+        pools = list(model.pools)
+        for one in levers:
+            row, (start, end) = one.pool(model), _span(one.from_, one.to, model)
+            pools[row] = staffed(pools[row], one.add or 0, one.set, one.ramp, start, end)
+        return replace(model, pools=tuple(pools))
+
+
+@lever
+class ReferralsLever:
     """How many new leads are brought by those who enter a place, or by "all"."""
 
     referrals: Name
     multiply: Factor
 
+    def check(self, model: Model) -> tuple[str, ...]:
+        places = [model.funnel.places[referral.place] for referral in model.referrals]
+        known(self.referrals, ["all", *places] if places else [], "referrals", "place that refers")
+        return ()
 
-@part
-class WorkChange:
+    @property
+    def sentence(self) -> str:
+        """As in "referrals by Purchase x 1.6667"."""
+        by = "" if self.referrals == "all" else f" by {self.referrals}"
+        return f"referrals{by}{_times(self.multiply)}"
+
+    @staticmethod
+    def act(model: Model, levers: Sequence[ReferralsLever]) -> Model:
+        """Multiply the leads that each referral brings."""
+        factors = [(one.referrals, one.multiply) for one in levers]
+        more = [_product(model.funnel.places[each.place], factors) for each in model.referrals]
+        pairs = zip(model.referrals, more, strict=True)
+        return replace(model, referrals=tuple(replace(each, mean=each.mean * m) for each, m in pairs))
+
+
+@lever
+class WorkLever:
     """The rep time that a stage needs, or "all"."""
 
     work: Name
     multiply: Factor
 
+    def check(self, model: Model) -> tuple[str, ...]:
+        stages = [model.funnel.stages[work.stage] for work in model.work]
+        known(self.work, ["all", *stages] if stages else [], "work", "stage that needs reps")
+        return ()
 
-@part
-class ScenarioFile:
-    """A whole scenario file; every change is checked by the shape of its lever."""
+    @property
+    def sentence(self) -> str:
+        """As in "work in Negotiation x 0.5"."""
+        return f"work in {'all stages' if self.work == 'all' else self.work}{_times(self.multiply)}"
 
-    question: str = ""
-    funnel: Name | None = None
-    based_on: Name | None = None
-    changes: Annotated[list[dict[str, Any]], BeforeValidator(_none)] = Field(default_factory=list)
-
-
-AnyChange = (
-    OddsChange
-    | RateChange
-    | DaysChange
-    | EntriesChange
-    | SpendChange
-    | ValueChange
-    | RepsChange
-    | ReferralsChange
-    | WorkChange
-)
-SHAPES: dict[str, type[AnyChange]] = {
-    "odds": OddsChange,
-    "rate": RateChange,
-    "days": DaysChange,
-    "entries": EntriesChange,
-    "spend": SpendChange,
-    "value": ValueChange,
-    "reps": RepsChange,
-    "referrals": ReferralsChange,
-    "work": WorkChange,
-}
-Found = tuple[tuple[Lever, ...], tuple[str, ...]]
+    @staticmethod
+    def act(model: Model, levers: Sequence[WorkLever]) -> Model:
+        """Multiply the time of each piece of work."""
+        factors = [(one.work, one.multiply) for one in levers]
+        more = [_product(model.funnel.stages[each.stage], factors) for each in model.work]
+        pairs = zip(model.work, more, strict=True)
+        longer = (replace(each, time=Draw(each.time.quantiles * m)) for each, m in pairs)
+        return replace(model, work=tuple(longer))
 
 
-def resolved(change: AnyChange, model: Model) -> Found:
-    """Return the levers of one change, and what to mind about them.
-
-    Raises:
-        FunnelError: a name or a date does not fit the model; begins with the key.
-    """
-    start, end, notes = _span(change, model)
-    levers, more = _levers(change, model, start, end)
-    return levers, notes + more
-
-
-def _span(change: Any, model: Model) -> tuple[float, float, tuple[str, ...]]:
+def _span(first: Day, last: Day, model: Model) -> tuple[float, float]:
     """Return start and end (not included) in days since the as-of date; `to` is the last day that counts."""
-    first: datetime.date | None = getattr(change, "from_", None)
-    last: datetime.date | None = getattr(change, "to", None)
     if first is not None and last is not None and last < first:
         raise FunnelError(f"to: {last} is before 'from', {first}")
     start = day_number(first, model.as_of) if first is not None else 0.0
     end = day_number(last, model.as_of) + 1 if last is not None else np.inf
     if end <= 0:
         raise FunnelError(f"to: {last} is over: the model begins on {model.as_of:%Y-%m-%d}")
-    notes = (f"from {first} is past; it acts from {model.as_of:%Y-%m-%d} on",) if start < 0 else ()
-    return max(start, 0.0), end, notes
+    return max(start, 0.0), end
 
 
-@singledispatch
-def _levers(change: object, _model: Model, _start: float, _end: float) -> Found:
-    raise TypeError(f"no lever: {change!r}")
+def _past(first: Day, model: Model) -> tuple[str, ...]:
+    """Return that a lever acts later than it says, where its first day is past."""
+    if first is None or day_number(first, model.as_of) >= 0:
+        return ()
+    return (f"from {first} is past; it acts from {model.as_of:%Y-%m-%d} on",)
 
 
-@_levers.register
-def _odds(change: OddsChange, model: Model, start: float, end: float) -> Found:
-    return _one_exit(
-        "odds", change.odds, change.multiply, _groups(change.segment, model), model, (start, end)
-    ), ()
-
-
-@_levers.register
-def _rate(change: RateChange, model: Model, start: float, end: float) -> Found:
-    return _one_exit(
-        "rate", change.rate, change.multiply, _groups(change.segment, model), model, (start, end)
-    ), ()
-
-
-def _one_exit(
-    kind: str,
-    exits: dict[str, str],
-    multiply: float,
-    groups: tuple[int, ...],
-    model: Model,
-    span: tuple[float, float],
-) -> tuple[RateLever, ...]:
-    levers = []
-    for name, place in exits.items():
-        stage = model.funnel.stages.index(known(name, model.funnel.stages, kind, "stage"))
+def _exit_changes(
+    kind: str, moves: Mapping[str, str], one: OddsLever | RateLever, model: Model
+) -> tuple[RateChange, ...]:
+    """Return what a lever does to the moves from a stage to a place that it names."""
+    span, groups = _span(one.from_, one.to, model), _groups(one.segment, model)
+    changes = []
+    for name, place in moves.items():
+        stage = model.funnel.numbers[known(name, model.funnel.stages, kind, "stage")]
         ways = model.funnel.exits[stage]
         column = ways.index(known(place, ways, f"{kind}.{name}", "exit"))
-        levers.append(RateLever(kind, stage, column, multiply, groups, *span))
-    return tuple(levers)
-
-
-@_levers.register
-def _days(change: DaysChange, model: Model, start: float, end: float) -> Found:
-    stage = model.funnel.stages.index(known(change.days, model.funnel.stages, "days", "stage"))
-    return (RateLever("days", stage, -1, change.multiply, _groups(change.segment, model), start, end),), ()
+        changes.append(RateChange(kind, stage, column, one.multiply, groups, *span))
+    return tuple(changes)
 
 
 def _groups(segment: str | None, model: Model) -> tuple[int, ...]:
     if segment is None:
         return tuple(range(len(model.groups)))
     return (model.groups.index(known(segment, model.groups, "segment", "segment")),)
-
-
-@_levers.register
-def _intake(change: EntriesChange, model: Model, start: float, end: float) -> Found:
-    asked = {key: getattr(change, key) for key in ("channel", "stage", "segment")}
-    ways = {key: _names(key, model) for key in asked}
-    if change.entries != "all":
-        everything = [name for names in ways.values() for name in names]
-        known(change.entries, ["all", *everything], "entries", "channel, stage or segment")
-        kind = next(key for key, names in ways.items() if change.entries in names)
-        if sum(change.entries in names for names in ways.values()) > 1:
-            raise FunnelError(
-                f"entries: '{change.entries}' is more than one thing; write 'all' and '{kind}:'"
-            )
-        if asked[kind] is not None and asked[kind] != change.entries:
-            raise FunnelError(f"{kind}: {shown(asked[kind])} contradicts 'entries: {change.entries}'")
-        asked[kind] = change.entries
-    for key, name in asked.items():
-        if name is not None:
-            known(name, ways[key], key, key)
-    cells = _cells(model, asked)
-    if not cells:
-        wanted = " and ".join(f"{key} {shown(name)}" for key, name in asked.items() if name)
-        raise FunnelError(f"entries: no leads enter by {wanted or 'any way'} in this model")
-    return (IntakeLever(cells, start, end, change.multiply, change.add or 0.0),), ()
 
 
 def _names(key: str, model: Model) -> tuple[str, ...]:
@@ -371,7 +519,7 @@ def _names(key: str, model: Model) -> tuple[str, ...]:
     return model.funnel.stages if key == "stage" else model.groups
 
 
-def _cells(model: Model, asked: dict[str, str | None]) -> tuple[int, ...]:
+def _cells(model: Model, asked: Mapping[str, str | None]) -> tuple[int, ...]:
     chosen = []
     for number, cell in enumerate(model.entries.cells):
         stage, segment = model.funnel.stages[cell.stage], model.groups[cell.group]
@@ -381,215 +529,27 @@ def _cells(model: Model, asked: dict[str, str | None]) -> tuple[int, ...]:
     return tuple(chosen)
 
 
-@_levers.register
-def _spend(change: SpendChange, model: Model, start: float, end: float) -> Found:
-    channel = known(change.spend, _names("channel", model), "spend", "channel")
-    found = next((spend for spend in model.entries.spend if spend.channel == channel), None)
-    elasticity = change.elasticity if change.elasticity is not None else found.elasticity if found else None
-    if elasticity is None:
-        raise FunnelError(
-            f"spend: how leads answer to money on '{channel}' is not known; "
-            "give --spend FILE or add 'elasticity: 0.3'"
-        )
-    # Without today's spend only its change by a factor has a meaning, and then any unit will do.
-    today = change.today if change.today is not None else found.per_day if found else None
-    if not today and (change.add is not None or found is not None):
-        raise FunnelError(f"spend: nothing is spent on '{channel}' today; add 'today: 12000 per month'")
-    now, more = today or 1.0, change.add or 0.0
-    if now * change.multiply + more < 0:
-        raise FunnelError(f"add: {more:.2f} per day is more than is spent on '{channel}', {now:.2f} per day")
-    ratio = (now * change.multiply + more) / now
-    cells = _cells(model, {"channel": channel})
-    lag = found.lag_days if found else 0.0
-    lever = SpendLever(channel, cells, now, elasticity, change.multiply, more, start, end, lag)
-    far = f"{ratio:.2f} times today's spend on '{channel}' is outside 0.5 to 2: extrapolation"
-    return (lever,), () if 0.5 <= ratio <= 2 else (far,)
+def _with_intake(model: Model, changes: Sequence[IntakeChange]) -> Model:
+    return replace(model, entries=replace(model.entries, changes=(*model.entries.changes, *changes)))
 
 
-@_levers.register
-def _value(change: ValueChange, model: Model, start: float, end: float) -> Found:
-    del start, end
-    names = known(change.value, ["all", *model.groups], "value", "segment")
-    groups = _groups(None if names == "all" and "all" not in model.groups else names, model)
-    return (ValueLever(groups, change.multiply),), ()
+def _product(name: str, factors: Sequence[tuple[str, float]]) -> float:
+    """Return the product of the factors on a name, or on "all"."""
+    return float(np.prod([factor for other, factor in factors if other in ("all", name)]))
 
 
-@_levers.register
-def _reps(change: RepsChange, model: Model, start: float, end: float) -> Found:
-    if not model.pools:
-        raise FunnelError("reps: this model has no pools of reps; their waits are in its days")
-    names = [pool.name for pool in model.pools]
-    pool = names.index(known(change.reps, names, "reps", "pool"))
-    if (change.add is None) == (change.set is None):
-        raise FunnelError("reps: expected either 'add' or 'set'")
-    if change.ramp and (change.add is None or change.add < 0):
-        raise FunnelError("ramp: only reps that come ('add', above 0) have one")
-    return (RepsLever(pool, change.add or 0, change.set, change.ramp, start, end),), ()
+def _moves(moves: Mapping[str, str]) -> str:
+    return " and ".join(f"{stage} to {place}" for stage, place in moves.items())
 
 
-@_levers.register
-def _referrals(change: ReferralsChange, model: Model, start: float, end: float) -> Found:
-    del start, end
-    places = [model.funnel.places[referral.place] for referral in model.referrals]
-    known(change.referrals, ["all", *places] if places else [], "referrals", "place that refers")
-    chosen = tuple(i for i, place in enumerate(places) if change.referrals in ("all", place))
-    return (ReferralLever(chosen, change.multiply),), ()
+def _times(multiply: float, segment: str | None = None, add: float | None = None) -> str:
+    """Return in words of whom, times what, and plus how much per time."""
+    of = f" in {segment}" if segment else ""
+    if add is None:
+        return f"{of} x {multiply:g}"
+    times = "" if multiply == 1 else f" x {multiply:g}"
+    return f"{of}{times} {'-' if add < 0 else '+'} {amount_per_time(abs(add))}"
 
 
-@_levers.register
-def _work(change: WorkChange, model: Model, start: float, end: float) -> Found:
-    del start, end
-    stages = [model.funnel.stages[work.stage] for work in model.work]
-    known(change.work, ["all", *stages] if stages else [], "work", "stage that needs reps")
-    chosen = tuple(i for i, stage in enumerate(stages) if change.work in ("all", stage))
-    return (WorkLever(chosen, change.multiply),), ()
-
-
-def apply_scenario(model: Model, scenario: Scenario) -> Model:
-    """Return the model under a scenario; a scenario without changes returns the same object.
-
-    Raises:
-        FunnelError: the levers cannot be pulled together, such as a pool that would have fewer than no reps.
-    """
-    levers = [lever for change in scenario.changes for lever in change.levers]
-    if not levers:
-        return model
-    rates = model.levers + tuple(lever for lever in levers if isinstance(lever, RateLever))
-    return replace(
-        model,
-        table=_table(model, rates),
-        levers=rates,
-        entries=_entries(model.entries, levers),
-        values=_values(model.values, [lever for lever in levers if isinstance(lever, ValueLever)]),
-        pools=_pools(model.pools, [lever for lever in levers if isinstance(lever, RepsLever)]),
-        work=tuple(replace(w, time=_longer(w.time, i, levers)) for i, w in enumerate(model.work)),
-        referrals=tuple(replace(r, mean=r.mean * _factor(i, levers)) for i, r in enumerate(model.referrals)),
-    )
-
-
-def with_sizes(model: Model, sizes: Iterable[str]) -> Model:
-    """Return the model with other sizes of some pools, each said as "name=number".
-
-    Raises:
-        FunnelError: no such pool, or no whole number of reps.
-    """
-    names = [pool.name for pool in model.pools]
-    levers = []
-    for text in sizes:
-        name, _, number = text.rpartition("=")
-        if name.strip() not in names:
-            raise FunnelError(f"reps '{text}': no pool '{name.strip() or text}'; {nearest(name, names)}")
-        if not number.strip().isdecimal():
-            raise FunnelError(f"reps '{text}': '{number}' given, expected a whole number of reps")
-        levers.append(RepsLever(names.index(name.strip()), to=int(number), start=-np.inf))
-    return replace(model, pools=_pools(model.pools, levers)) if levers else model
-
-
-def _table(model: Model, levers: tuple[RateLever, ...]) -> RateTable:
-    """Return the rates under all levers, those that the model already has coming first."""
-    if levers == model.levers:
-        return model.table
-    table = model.table
-    if not model.levers and table.starts.size > 1:
-        raise FunnelError("the model's rates already change at dates; levers on rates need a model without")
-    base = RateTable(table.edges, table.rate[:1], table.starts[:1], table.speed[:1])
-    return table_under(levers, base)
-
-
-def _entries(entries: Entries, levers: Sequence[Lever]) -> Entries:
-    changes = [lever for lever in levers if isinstance(lever, IntakeLever)]
-    spend = [lever for lever in levers if isinstance(lever, SpendLever)]
-    for channel in dict.fromkeys(lever.channel for lever in spend):
-        changes += _answer([lever for lever in spend if lever.channel == channel])
-    return replace(entries, changes=entries.changes + tuple(changes)) if changes else entries
-
-
-def _answer(levers: Sequence[SpendLever]) -> list[IntakeLever]:
-    """Return how a channel's leads answer to all changes of its spend together, between their dates.
-
-    leads multiply by (spend / today) ** elasticity, a lag later; multiplying and adding act in the order
-    given.
-    """
-    moments = sorted({day for lever in levers for day in (lever.start, lever.end)} - {np.inf})
-    changes = []
-    for start, end in zip(moments, [*moments[1:], np.inf], strict=True):
-        first, spend = levers[0], levers[0].today
-        for lever in levers:
-            if lever.start <= start < lever.end:
-                spend = spend * lever.multiply + lever.add
-        if spend < -1e-9:
-            raise FunnelError(f"the spend on {first.channel} would be {spend:g} per day, less than nothing")
-        if spend != first.today:
-            answer = (max(spend, 0.0) / first.today) ** first.elasticity
-            late = IntakeLever(first.cells, start + first.lag, end + first.lag, answer)
-            changes.append(late)
-    return changes
-
-
-def _values(values: Values, levers: Sequence[ValueLever]) -> Values:
-    if not levers:
-        return values
-    factor = np.ones(len(values.ratio))
-    for lever in levers:
-        factor[list(lever.groups)] *= lever.multiply
-    return replace(values, amounts=values.amounts * factor[:, None], ratio=values.ratio * factor)
-
-
-def _pools(pools: tuple[Pool, ...], levers: Sequence[RepsLever]) -> tuple[Pool, ...]:
-    changed = list(pools)
-    for lever in levers:
-        changed[lever.pool] = _staffed(changed[lever.pool], lever)
-    return tuple(changed)
-
-
-def _staffed(pool: Pool, lever: RepsLever) -> Pool:
-    """Return a pool with more or fewer reps between two dates; newcomers have the speed of their ramp.
-
-    Months of strength 0 at the beginning of a ramp are months before they come.
-    """
-    idle = next((step for step, strength in enumerate(lever.ramp) if strength > 0), len(lever.ramp))
-    come = lever.start + DAYS["month"] * idle
-    moments = {day for day in (come, lever.end) if come <= day <= lever.end and np.isfinite(day)}
-    more = np.array(sorted(moments - set(pool.starts.tolist())))
-    starts = np.concatenate([pool.starts, more])
-    order = np.argsort(starts, kind="stable")
-    before = pool.size[np.searchsorted(pool.starts, more, side="right") - 1]
-    starts, size = starts[order], np.concatenate([pool.size, before])[order]
-    there = (starts >= come) & (starts < lever.end)
-    size[there] = size[there] + lever.add if lever.to is None else lever.to
-    if size.min() < 0:
-        raise FunnelError(f"the pool '{pool.name}' would have {size.min()} reps")
-    changed = replace(pool, starts=starts, size=size, ramp=_ramps(pool, lever.ramp[idle:], order))
-    if not lever.ramp[idle:]:
-        return changed
-    changed.ramp[starts == come, : len(lever.ramp[idle:])] = lever.ramp[idle:]
-    changed.ramp[starts == come, len(lever.ramp[idle:]) :] = 1.0
-    return replace(changed, ramp_days=DAYS["month"])
-
-
-def _ramps(pool: Pool, ramp: Sequence[float], order: NDArray[np.intp]) -> Floats:
-    """Return a pool's ramps with room for one more, by change of size: the pool's own, then new ones.
-
-    Args:
-        ramp: of those who come; empty where the pool's own is theirs.
-        order: of the pool's changes and the new ones after them.
-    """
-    if pool.ramp.ndim == 1 and not ramp:
-        return pool.ramp
-    if pool.ramp.size and ramp and pool.ramp_days != DAYS["month"]:
-        raise FunnelError(
-            f"ramp: the pool '{pool.name}' learns in steps of {pool.ramp_days:g} days, not months"
-        )
-    ramps = np.ones((order.size, max(pool.ramp.shape[-1], len(ramp))))
-    ramps[: pool.size.size, : pool.ramp.shape[-1]] = pool.ramp
-    return ramps[order]
-
-
-def _longer(time: Draw, task: int, levers: Sequence[Lever]) -> Draw:
-    factors = [lever.multiply for lever in levers if isinstance(lever, WorkLever) and task in lever.tasks]
-    return Draw(time.quantiles * float(np.prod(factors))) if factors else time
-
-
-def _factor(referral: int, levers: Sequence[Lever]) -> float:
-    chosen = [lever for lever in levers if isinstance(lever, ReferralLever)]
-    return float(np.prod([lever.multiply for lever in chosen if referral in lever.referrals]))
+def _when(first: Day, last: Day) -> str:
+    return (f" from {first}" if first else "") + (f" to {last}" if last else "")

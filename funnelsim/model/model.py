@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from funnelsim.arrays import Floats, Integers
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.rates import Counts, RateLever, RateTable
+from funnelsim.model.rates import Counts, RateChange, RateTable
 from funnelsim.model.reps import Pool, Referral, Work
 
 RUSH_DAYS = 10
@@ -51,7 +51,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class IntakeLever:
+class IntakeChange:
     """A change of the intake of some cells between two days (start included, end not).
 
     Args:
@@ -108,7 +108,7 @@ class Entries:
     share: Floats
     path: Floats
     spread: float = 0.0
-    changes: tuple[IntakeLever, ...] = ()
+    changes: tuple[IntakeChange, ...] = ()
     spend: tuple[Spend, ...] = ()
     clock: Floats = field(default_factory=lambda: np.zeros(0))
 
@@ -254,7 +254,7 @@ class Model:
     win_spread: float = 0.0
     win_level: float = 1.0
     calendar: Calendar = field(default_factory=Calendar)
-    levers: tuple[RateLever, ...] = ()
+    levers: tuple[RateChange, ...] = ()
     max_days: tuple[float, ...] = ()
     grouped_by: str = "segment"
     notes: tuple[str, ...] = ()

@@ -75,7 +75,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class RateLever:
+class RateChange:
     """A change of how the leads of some groups leave a stage, between two days (end not included).
 
     Args:
@@ -97,19 +97,19 @@ class RateLever:
     end: float = np.inf
 
 
-def era_starts(levers: Sequence[RateLever]) -> Floats:
+def era_starts(levers: Sequence[RateChange]) -> Floats:
     """Return the days at which rates change, the first -inf, shape (eras,).
 
     The era before the first start is always the untouched base, so that levers can be added later.
 
-    >>> era_starts([RateLever("days", 0, -1, 0.8, (0,), 0.0, 92.0), RateLever("rate", 0, 0, 2.0, (0,))])
+    >>> era_starts([RateChange("days", 0, -1, 0.8, (0,), 0.0, 92.0), RateChange("rate", 0, 0, 2.0, (0,))])
     array([-inf,   0.,  92.])
     """
     moments = {lever.start for lever in levers} | {lever.end for lever in levers if np.isfinite(lever.end)}
     return np.array([-np.inf, *sorted(moments)])
 
 
-def era_rates(levers: Sequence[RateLever], rate: Floats) -> Floats:
+def era_rates(levers: Sequence[RateChange], rate: Floats) -> Floats:
     """Return base rates as they are in every era under the levers, applied in order.
 
     With T the sum of the rates at an age and p = rate of the exit / T, "odds" gives the exit the
@@ -123,7 +123,7 @@ def era_rates(levers: Sequence[RateLever], rate: Floats) -> Floats:
         (..., eras, groups, stages, exits, bins) per day, eras as in `era_starts`.
 
     >>> base = np.array([[[[0.02], [0.02]]]])
-    >>> era_rates([RateLever("odds", 0, 0, 3.0, (0,))], base)[1].ravel()
+    >>> era_rates([RateChange("odds", 0, 0, 3.0, (0,))], base)[1].ravel()
     array([0.03, 0.01])
     """
     starts = era_starts(levers)
@@ -139,7 +139,7 @@ def era_rates(levers: Sequence[RateLever], rate: Floats) -> Floats:
     return eras
 
 
-def era_speed(levers: Sequence[RateLever], groups: int, stages: int) -> Floats:
+def era_speed(levers: Sequence[RateChange], groups: int, stages: int) -> Floats:
     """Return days of age per calendar day under the levers, shape (eras, groups, stages)."""
     starts = era_starts(levers)
     speed = np.ones((starts.size, groups, stages))
@@ -149,7 +149,7 @@ def era_speed(levers: Sequence[RateLever], groups: int, stages: int) -> Floats:
     return speed
 
 
-def table_under(levers: Sequence[RateLever], base: RateTable) -> RateTable:
+def table_under(levers: Sequence[RateChange], base: RateTable) -> RateTable:
     """Return a one-era rate table as it is under the levers; without levers it is the same object."""
     if not levers:
         return base
@@ -188,7 +188,7 @@ def model_incidence(edges: Floats, rate: Floats, ages: Floats) -> Floats:
     return left
 
 
-def _active(lever: RateLever, starts: Floats) -> NDArray[np.intp]:
+def _active(lever: RateChange, starts: Floats) -> NDArray[np.intp]:
     return np.flatnonzero((starts >= lever.start) & (starts < lever.end))
 
 

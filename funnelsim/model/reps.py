@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from funnelsim.arrays import Floats
 from funnelsim.errors import FunnelError, nearest
+from funnelsim.model.units import DAYS
 
 ORDERS = ("fifo", "value", "age")
 
@@ -63,7 +65,7 @@ class Pool:
     holidays: tuple[int, ...] = ()
     opens: float | Floats = 9 / 24
     ramp: Floats = field(default_factory=lambda: np.zeros(0))
-    ramp_days: float = 365.25 / 12
+    ramp_days: float = DAYS["month"]
 
     def __post_init__(self) -> None:
         if self.order not in ORDERS:
@@ -130,3 +132,59 @@ class Referral:
     mean: float
     delay: Draw
     channel: str = "referral"
+
+
+def staffed(
+    pool: Pool, add: int = 0, size: int | None = None, ramp: Sequence[float] = (), start: float = 0.0,
+    end: float = np.inf,
+) -> Pool:  # fmt: skip
+    """Return a pool with more, fewer or another number of reps between two days.
+
+    Args:
+        pool: the pool.
+        add: reps that come, negative: that leave.
+        size: the size that the pool gets instead; None: `add` counts.
+        ramp: speed of those who come in each month after they came, before 1; 0 at the beginning: not
+            there yet.
+        start, end: days since the as-of date; end may be inf.
+
+    Raises:
+        FunnelError: fewer than no reps, or newcomers who learn in other steps than the pool's own.
+    """
+    idle = next((step for step, speed in enumerate(ramp) if speed > 0), len(ramp))
+    come = start + DAYS["month"] * idle
+    moments = {day for day in (come, end) if come <= day <= end and np.isfinite(day)}
+    more = np.array(sorted(moments - set(pool.starts.tolist())))
+    starts = np.concatenate([pool.starts, more])
+    order = np.argsort(starts, kind="stable")
+    before = pool.size[np.searchsorted(pool.starts, more, side="right") - 1]
+    starts, sizes = starts[order], np.concatenate([pool.size, before])[order]
+    there = (starts >= come) & (starts < end)
+    sizes[there] = sizes[there] + add if size is None else size
+    if sizes.min() < 0:
+        raise FunnelError(f"the pool '{pool.name}' would have {sizes.min()} reps")
+    learning = ramp[idle:]
+    changed = replace(pool, starts=starts, size=sizes, ramp=_ramps(pool, learning, order))
+    if not learning:
+        return changed
+    changed.ramp[starts == come, : len(learning)] = learning
+    changed.ramp[starts == come, len(learning) :] = 1.0
+    return replace(changed, ramp_days=DAYS["month"])
+
+
+def _ramps(pool: Pool, ramp: Sequence[float], order: NDArray[np.intp]) -> Floats:
+    """Return a pool's ramps with room for one more, by change of size: the pool's own, then new ones.
+
+    Args:
+        ramp: of those who come; empty where the pool's own is theirs.
+        order: of the pool's changes and the new ones after them.
+    """
+    if pool.ramp.ndim == 1 and not ramp:
+        return pool.ramp
+    if pool.ramp.size and ramp and pool.ramp_days != DAYS["month"]:
+        raise FunnelError(
+            f"ramp: the pool '{pool.name}' learns in steps of {pool.ramp_days:g} days, not months"
+        )
+    ramps = np.ones((order.size, max(pool.ramp.shape[-1], len(ramp))))
+    ramps[: pool.size.size, : pool.ramp.shape[-1]] = pool.ramp
+    return ramps[order]

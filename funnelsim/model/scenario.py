@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
 
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.files import parse_yaml, read_text, shown, validated
-from funnelsim.model.levers import SHAPES, Change, Scenario, ScenarioFile, resolved
+from funnelsim.model.levers import LEVERS, Lever, Scenario
 from funnelsim.model.model import Model
+from funnelsim.model.statement import Name, part
 from funnelsim.model.units import quoted_ramps
+
+
+def _listed(given: Any) -> Any:
+    return [] if given is None else given
+
+
+@part
+class ScenarioFile:
+    """A whole scenario file; every change is a mapping until its lever is known."""
+
+    question: str = ""
+    funnel: Name | None = None
+    based_on: Name | None = None
+    changes: Annotated[list[dict[str, Any]], BeforeValidator(_listed)] = Field(default_factory=list)
 
 
 def read_scenario(path: str | Path, model: Model, *, anywhere: bool = False) -> Scenario:
@@ -25,7 +42,7 @@ def read_scenario(path: str | Path, model: Model, *, anywhere: bool = False) -> 
     """
     path = Path(path)
     file = _outline(path)
-    changes: list[Change] = []
+    changes: list[Lever] = []
     notes: list[str] = []
     if file.based_on is not None:
         parent = _parent(path, file.based_on, anywhere)
@@ -64,55 +81,29 @@ def _parent(path: Path, named: str, anywhere: bool) -> Path:
     return parent
 
 
-def _changes(path: Path, file: ScenarioFile, model: Model) -> tuple[list[Change], list[str]]:
+def _changes(path: Path, file: ScenarioFile, model: Model) -> tuple[list[Lever], list[str]]:
+    """Return a file's own changes, each of the shape of its lever, and what to mind about them."""
     changes, notes = [], []
     for number, raw in enumerate(file.changes):
         where = f"changes[{number}]"
-        shape = SHAPES[_kind(raw, f"{path}: {where}")]
-        change = validated(shape, raw, path, under=["changes", number])
+        change = validated(_lever(raw, f"{path}: {where}"), raw, path, under=["changes", number])
         try:
-            levers, minded = resolved(change, model)
+            notes += [f"{path.name}: {where}: {note}" for note in change.check(model)]
         except FunnelError as error:
             raise FunnelError(f"{path}: {where}.{error}") from None
-        notes += [f"{path.name}: {where}: {note}" for note in minded]
-        changes.append(Change(_words(raw), levers))
+        changes.append(change)
     return changes, notes
 
 
-def _kind(raw: dict[str, Any], where: str) -> str:
+def _lever(raw: dict[str, Any], where: str) -> type[Lever]:
     """Return the one lever that a change names."""
-    kinds = [key for key in raw if key in SHAPES]
+    kinds = [key for key in raw if key in LEVERS]
     if len(kinds) == 1:
-        return kinds[0]
+        return LEVERS[kinds[0]]
     if kinds:
         raise FunnelError(f"{where}: '{kinds[0]}' and '{kinds[1]}' are two levers; write two changes")
-    filters = {
-        "multiply",
-        "add",
-        "set",
-        "from",
-        "to",
-        "ramp",
-        "segment",
-        "channel",
-        "stage",
-        "today",
-        "elasticity",
-    }
-    odd = [key for key in raw if key not in filters]
+    options = {key.rstrip("_") for kind in LEVERS.values() for key in kind.__annotations__}
+    odd = [key for key in raw if key not in options]
     if odd:
-        raise FunnelError(f"{where}: unknown lever {shown(odd[0])}; {nearest(odd[0], SHAPES)}")
-    raise FunnelError(f"{where}: no lever is named; expected one of {', '.join(SHAPES)}")
-
-
-def _words(raw: dict[str, Any]) -> str:
-    """Return a change as people say it.
-
-    >>> _words({"odds": {"Proposal": "Won"}, "multiply": 1.15, "from": "2026-10-01"})
-    'odds Proposal to Won, multiply 1.15, from 2026-10-01'
-    """
-    said = []
-    for key, value in raw.items():
-        pairs = [f"{a} to {b}" for a, b in value.items()] if isinstance(value, dict) else [str(value)]
-        said.append(f"{key} {' and '.join(pairs)}")
-    return ", ".join(said)
+        raise FunnelError(f"{where}: unknown lever {shown(odd[0])}; {nearest(odd[0], LEVERS)}")
+    raise FunnelError(f"{where}: no lever is named; expected one of {', '.join(LEVERS)}")

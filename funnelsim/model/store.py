@@ -15,17 +15,17 @@ import pandas as pd
 from funnelsim.errors import FunnelError
 from funnelsim.files import read_text, write_atomic
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import Calendar, Cell, Due, Entries, IntakeLever, Model, Spend, Values
-from funnelsim.model.rates import Counts, RateLever, RateTable
+from funnelsim.model.model import Calendar, Cell, Due, Entries, IntakeChange, Model, Spend, Values
+from funnelsim.model.rates import Counts, RateChange, RateTable
 from funnelsim.model.reps import Draw, Pool, Referral, Work
 
 FORMAT = "funnelsim model"
-VERSION = 1
+VERSION = 2  # 2: changes that levers make are called RateChange and IntakeChange
 LARGEST_FILE = 500_000_000
 _KINDS: dict[str, type] = {
     kind.__name__: kind
     for kind in (
-        Model, Funnel, RateTable, Counts, RateLever, Entries, Cell, IntakeLever, Spend, Values,
+        Model, Funnel, RateTable, Counts, RateChange, Entries, Cell, IntakeChange, Spend, Values,
         Pool, Work, Draw, Referral, Calendar, Due,
     )
 }  # fmt: skip
@@ -52,7 +52,8 @@ def load_model(path: str | Path) -> Model:
         raise FunnelError(f"{path}: no saved model: expected a file that begins with 'format: {FORMAT}'")
     if data.get("version") != VERSION:
         raise FunnelError(
-            f"{path}: version {data.get('version')} of the format; this program reads {VERSION}"
+            f"{path}: version {data.get('version')} of the format; this program reads {VERSION}: "
+            "calibrate the history again"
         )
     try:
         model = decode(data["model"])

@@ -42,6 +42,17 @@ def per_day(text: object) -> float:
     return number(words[0]) / days_in(words[2])
 
 
+def amount_per_time(amount: float) -> str:
+    """Return an amount per day in words, in the unit of time in which its number is shortest.
+
+    >>> amount_per_time(per_day("12,000 per month")), amount_per_time(5.0)
+    ('12,000 per month', '5 per day')
+    """
+    numbers = {f"{amount * days:,.10g}": unit for unit, days in reversed(DAYS.items()) if days >= 1}
+    number = min(reversed(numbers), key=len)
+    return f"{number} per {numbers[number]}"
+
+
 def days_in(unit: object) -> float:
     """Return the days in a unit of time, singular or plural.
 
