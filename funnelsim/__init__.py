@@ -1,7 +1,10 @@
 """funnelsim: simulate and forecast marketing and sales funnels.
 
-The names that a notebook needs first; each is loaded when it is first used, so that importing is quick.
-The floors below (calibrate, simulate, forecast, show) are packages of their own.
+The verbs take whatever you have, a company's record or a stated funnel: `read_history`, `read_funnel`,
+`check`, `calibrate`, `situation`, `forecast`, `compare`, `simulate`, `backtest`, `budget`.
+`charts.NAME(result)` draws what they return. `inside` opens the machine for lessons. The floors, from
+below: `errors`, `arrays`; `files`; `model`, `history`, `show`; `calibration`, `simulation`; `forecasting`;
+`verbs`; `pages`; `cli`. Every name is loaded when it is first used, so that importing is quick.
 """
 
 from __future__ import annotations
@@ -10,44 +13,73 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from funnelsim.forecasting.compare import compare as compare
-    from funnelsim.forecasting.forecast import totals as totals
-    from funnelsim.forecasting.situation import forecast_situation as forecast_situation
+    from funnelsim import inside as inside
+    from funnelsim.errors import FunnelError as FunnelError
+    from funnelsim.forecasting.backtest import Record as Record
+    from funnelsim.forecasting.budget import Plan as Plan
+    from funnelsim.forecasting.compare import Comparison as Comparison
+    from funnelsim.forecasting.forecast import Forecast as Forecast
+    from funnelsim.forecasting.situation import Situation as Situation
     from funnelsim.forecasting.situation import situation as situation
-    from funnelsim.forecasting.situation import under as under
-    from funnelsim.history.metrics import metrics as metrics
+    from funnelsim.history.log import History as History
     from funnelsim.history.read import read_history as read_history
-    from funnelsim.model.levers import apply_scenario as apply_scenario
-    from funnelsim.model.scenario import read_scenario as read_scenario
-    from funnelsim.model.stated import load_funnel as load_funnel
+    from funnelsim.model.model import Model as Model
+    from funnelsim.model.stated import read_funnel as read_funnel
     from funnelsim.model.stated import scenario_path as scenario_path
     from funnelsim.sample import sample_path as sample_path
+    from funnelsim.show import charts as charts
+    from funnelsim.simulation.record import Run as Run
+    from funnelsim.verbs import Check as Check
+    from funnelsim.verbs import backtest as backtest
+    from funnelsim.verbs import budget as budget
+    from funnelsim.verbs import calibrate as calibrate
+    from funnelsim.verbs import check as check
+    from funnelsim.verbs import compare as compare
+    from funnelsim.verbs import forecast as forecast
+    from funnelsim.verbs import simulate as simulate
 
 _HOMES = {
-    "apply_scenario": "funnelsim.model.levers",
-    "compare": "funnelsim.forecasting.compare",
-    "forecast_situation": "funnelsim.forecasting.situation",
-    "load_funnel": "funnelsim.model.stated",
-    "metrics": "funnelsim.history.metrics",
-    "read_history": "funnelsim.history.read",
-    "read_scenario": "funnelsim.model.scenario",
-    "sample_path": "funnelsim.sample",
-    "scenario_path": "funnelsim.model.stated",
-    "situation": "funnelsim.forecasting.situation",
-    "totals": "funnelsim.forecasting.forecast",
-    "under": "funnelsim.forecasting.situation",
+    "Check": "verbs",
+    "Comparison": "forecasting.compare",
+    "Forecast": "forecasting.forecast",
+    "FunnelError": "errors",
+    "History": "history.log",
+    "Model": "model.model",
+    "Plan": "forecasting.budget",
+    "Record": "forecasting.backtest",
+    "Run": "simulation.record",
+    "Situation": "forecasting.situation",
+    "backtest": "verbs",
+    "budget": "verbs",
+    "calibrate": "verbs",
+    "charts": "show.charts",
+    "check": "verbs",
+    "compare": "verbs",
+    "forecast": "verbs",
+    "inside": "inside",
+    "read_funnel": "model.stated",
+    "read_history": "history.read",
+    "sample_path": "sample",
+    "scenario_path": "model.stated",
+    "simulate": "verbs",
+    "situation": "forecasting.situation",
 }
 __all__ = sorted(_HOMES)
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> object:
     """Return a public name from the module that holds it.
 
-    >>> import funnelsim
-    >>> funnelsim.sample_path().name
+    >>> import funnelsim as fs
+    >>> fs.sample_path().name
     'history.csv'
     """
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'funnelsim' has no attribute '{name}'")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'funnelsim' has no attribute '{name}'")
+    home = import_module(f"funnelsim.{_HOMES[name]}")
+    return home if name in ("charts", "inside") else getattr(home, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,46 +1,68 @@
-"""The same, from a terminal: demo, check, calibrate, forecast, compare, budget, simulate, backtest, lab."""
+"""The same from a terminal: demo, check, calibrate, forecast, compare, budget, simulate, backtest, lab.
+
+Each command is the verb of its name: it reads, asks the verb, prints what the result says, and writes what
+was asked for. Options that commands share are said once, below.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from funnelsim.cli_more import backtest, budget, compare, simulate
-from funnelsim.cli_parts import (
-    Anonymise,
-    AsOf,
-    By,
-    Draws,
-    Engine,
-    HistoryFile,
-    Html,
-    Json,
-    Map,
-    OwnRecord,
-    PeriodKind,
-    Periods,
-    Seed,
-    Source,
-    Spend,
-    Target,
-    at_terminal,
-    by_parts,
-    history_of,
-    instant,
-    refuse_unwritable,
-    spend_of,
-    write_all,
-    write_text,
-)
 from funnelsim.errors import FunnelError
+
+if TYPE_CHECKING:
+    from funnelsim.forecasting.backtest import Record
+    from funnelsim.forecasting.compare import Comparison
+    from funnelsim.forecasting.forecast import Forecast
+    from funnelsim.forecasting.situation import Situation
 
 # Matrices are small here: threads of the linear algebra only wait for each other (ETS: 13 times as long).
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+What = Annotated[
+    str,
+    typer.Argument(
+        metavar="WHAT",
+        help="a record (one row per stage, a CRM export, a data base's URL) or a stated funnel by name",
+    ),
+]
+Mapping = Annotated[
+    Path | None, typer.Option("--mapping", "--map", help="YAML that names columns, stages and ends")
+]
+AsOf = Annotated[
+    str | None, typer.Option(help="all is known up to the end of this day [default: last event]")
+]
+Source = Annotated[str | None, typer.Option(help="how to read the file, where its columns do not tell")]
+Query = Annotated[str | None, typer.Option(help="for a data base: a SELECT, or the name of a table")]
+Anonymise = Annotated[
+    str | None, typer.Option(help="secret key with which names of leads and owners are hashed")
+]
+Spend = Annotated[Path | None, typer.Option(help="CSV of channel, week, spend: leads then answer to money")]
+PeriodKind = Annotated[str, typer.Option(help="week, month or quarter")]
+Periods = Annotated[int, typer.Option(help="how many; the first holds the as-of date")]
+Draws = Annotated[int, typer.Option(help="posterior draws of the rates")]
+Seed = Annotated[int, typer.Option(help="same seed, same numbers")]
+Engine = Annotated[str | None, typer.Option(help="exact, compiled or simpy [default: exact where it fits]")]
+Target = Annotated[float | None, typer.Option(help="money wanted in each period")]
+Scenario = Annotated[str | None, typer.Option(help="levers to pull: a YAML file, or a name in scenarios/")]
+By = Annotated[str | None, typer.Option(help="expected revenue also by segment, channel, owner or stage")]
+OwnRecord = Annotated[
+    bool,
+    typer.Option("--own-record", help="intervals as wide as the last 8 forecasts needed; seconds more"),
+]
+Json = Annotated[Path | None, typer.Option("--json", help="write the numbers for other programs")]
+Html = Annotated[Path | None, typer.Option(help="write a page that needs no network")]
+
+SHARES = dict.fromkeys(
+    ("mape", "inside_50", "inside_80", "inside_95", "nominal", "covered", "low", "high", "skill"), "share"
+)
 
 app = typer.Typer(
     add_completion=False,
@@ -61,44 +83,41 @@ def demo(html: Html = None) -> None:
         page.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FunnelError(f"{page}: its folder cannot be made: {error.strerror}") from None
-    typer.echo("The company is made up; its story stands in funnelsim/sample/make.py.\n")
+    typer.echo("The company is made up; its story stands in benchmarks/sample/company.py.\n")
     forecast(str(sample_path()), html=page)
 
 
-@app.command(epilog="Example: funnelsim check deals.csv --map deals.yaml")
+@app.command(epilog="Example: funnelsim check deals.csv --mapping deals.yaml")
 def check(
-    history: HistoryFile,
-    mapping: Map = None,
+    what: What,
+    mapping: Mapping = None,
     as_of: AsOf = None,
     source: Source = None,
+    query: Query = None,
     anonymise: Anonymise = None,
 ) -> None:
     """Read a history and say what was understood, used, set aside, and how far it can be trusted."""
-    from funnelsim.calibration.calibrate import fit_model as fit
-    from funnelsim.calibration.calibrate import open_pipeline
-    from funnelsim.calibration.trust import findings
-    from funnelsim.history.log import quality_table
-    from funnelsim.history.metrics import metrics
     from funnelsim.show.terminal import show_metrics, show_table
+    from funnelsim.verbs import check as read
 
-    read = history_of(history, mapping, as_of, source, anonymise)
-    typer.echo(read.source)
-    show_table(quality_table(read), "What was read")
-    show_metrics(metrics(read), "What happened")
-    model = fit(read)
-    for finding in findings(read, model, open_pipeline(read, model)):
+    result = read(what, mapping=mapping, as_of=as_of, source=source, query=query, anonymise=anonymise)
+    typer.echo(result.history.source)
+    show_table(result.quality, "What was read")
+    show_metrics(result.metrics, "What happened")
+    for finding in result.findings:
         typer.echo(f"- {finding}")
 
 
 @app.command(epilog="Example: funnelsim calibrate deals.csv --spend spend.csv -o model.json")
 def calibrate(
-    history: HistoryFile,
+    what: What,
     output: Annotated[Path, typer.Option("-o", "--output", help="where the model is written")] = Path(
         "model.json"
     ),
-    mapping: Map = None,
+    mapping: Mapping = None,
     as_of: AsOf = None,
     source: Source = None,
+    query: Query = None,
     anonymise: Anonymise = None,
     spend: Spend = None,
     large: Annotated[
@@ -106,18 +125,21 @@ def calibrate(
     ] = False,
 ) -> None:
     """Fit the funnel to a history, also to one larger than memory, and write the model as JSON."""
-    from funnelsim.calibration.calibrate import fit_model as fit
     from funnelsim.calibration.parts import calibrate_large
+    from funnelsim.forecasting.situation import spend_table
     from funnelsim.history.large_file import is_large
     from funnelsim.model.store import save_model
+    from funnelsim.verbs import calibrate as fit
 
     refuse_unwritable(output)
-    if large or is_large(history):
+    if large or is_large(what):
         model, _ = calibrate_large(
-            history, mapping, as_of, source, anonymise=anonymise, spend=spend_of(spend)
+            what, mapping, as_of, source, anonymise=anonymise, spend=spend_table(spend)
         )
     else:
-        model = fit(history_of(history, mapping, as_of, source, anonymise), spend=spend_of(spend))
+        model = fit(
+            what, spend=spend, mapping=mapping, as_of=as_of, source=source, query=query, anonymise=anonymise
+        )
     save_model(model, output)
     for note in model.notes:
         typer.echo(f"- {note}")
@@ -128,15 +150,16 @@ def calibrate(
     epilog="Example: funnelsim forecast deals.csv --period quarter --target 1500000 --html forecast.html"
 )
 def forecast(
-    history: HistoryFile,
-    mapping: Map = None,
+    what: What,
+    mapping: Mapping = None,
     as_of: AsOf = None,
     source: Source = None,
+    query: Query = None,
     anonymise: Anonymise = None,
     spend: Spend = None,
     period: PeriodKind = "quarter",
     periods: Periods = 2,
-    scenario: Annotated[Path | None, typer.Option(help="YAML with levers to pull")] = None,
+    scenario: Scenario = None,
     target: Target = None,
     draws: Draws = 200,
     seed: Seed = 1,
@@ -152,27 +175,182 @@ def forecast(
     A history of under five wins, or shorter than a period, gets sentences on what is missing instead of
     numbers (null in JSON); as that is an answer, the exit code is 0.
     """
-    from funnelsim.forecasting.backtest import by_own_record
     from funnelsim.forecasting.outputs import as_json, write_deals
-    from funnelsim.forecasting.situation import forecast_situation, situation, under
+    from funnelsim.forecasting.situation import INSTANT, situation
+    from funnelsim.verbs import forecast as expect
 
     refuse_unwritable(json, html, table=deals)
-    known = history_of(history, mapping, as_of, source, anonymise)
-    place = under(situation(known, period=period, count=periods, spend=spend_of(spend)), scenario)
-    found = forecast_situation(
-        place, draws=draws, seed=seed, engine=engine, target=target, progress=at_terminal()
+    place = situation(
+        what, period=period, periods=periods, spend=spend, scenario=scenario, mapping=mapping, as_of=as_of,
+        source=source, query=query, anonymise=anonymise,
+    )  # fmt: skip
+    result = expect(
+        place, target=target, draws=draws, seed=seed, engine=engine, by=by, own_record=own_record,
+        progress=at_terminal(),
+    )  # fmt: skip
+    _print_forecast(place, result, by)
+    day = as_of or f"{place.model.as_of - INSTANT:%Y-%m-%d}"
+    write_all(
+        (json, lambda path: write_text(path, as_json(result, as_of=day, period=period, split=result.parts))),
+        (deals, lambda path: write_deals(result, path)),
+        (html, lambda path: _forecast_page(path, place, result)),
     )
-    if own_record:
-        found = by_own_record(found, place.history, period, seed=seed, progress=at_terminal())
-    ways = _tell(place, found, period)
-    split = by_parts(place, found, by)
-    written = as_of or f"{place.history.until - instant():%Y-%m-%d}"
-    outputs = (
-        (json, lambda path: write_text(path, as_json(found, as_of=written, period=period, split=split))),
-        (deals, lambda path: write_deals(found, path)),
-        (html, lambda path: _page(path, place, found, period, ways)),
-    )
-    write_all(outputs)
+
+
+@app.command(epilog="Example: funnelsim compare deals.csv price_up no_events --html compare.html")
+def compare(
+    what: What,
+    scenarios: Annotated[
+        list[str],
+        typer.Argument(metavar="SCENARIO...", help="files with levers, or names in scenarios/"),
+    ],
+    mapping: Mapping = None,
+    as_of: AsOf = None,
+    source: Source = None,
+    query: Query = None,
+    anonymise: Anonymise = None,
+    spend: Spend = None,
+    period: PeriodKind = "quarter",
+    periods: Periods = 2,
+    target: Target = None,
+    draws: Draws = 200,
+    seed: Seed = 1,
+    engine: Engine = None,
+    html: Html = None,
+) -> None:
+    """Compare scenarios from the same state, with the same luck and the same draws."""
+    from funnelsim.verbs import compare as pair
+
+    refuse_unwritable(html)
+    result = pair(
+        what, scenarios, period=period, periods=periods, spend=spend, target=target, draws=draws, seed=seed,
+        engine=engine, progress=at_terminal(), mapping=mapping, as_of=as_of, source=source, query=query,
+        anonymise=anonymise,
+    )  # fmt: skip
+    _print_comparison(result)
+    write_all((html, lambda path: _compare_page(path, result)))
+
+
+@app.command(epilog="Example: funnelsim budget deals.csv --spend spend.csv --total 250000 --html budget.html")
+def budget(
+    what: What,
+    spend: Spend = None,
+    mapping: Mapping = None,
+    as_of: AsOf = None,
+    source: Source = None,
+    query: Query = None,
+    anonymise: Anonymise = None,
+    total: Annotated[float | None, typer.Option(help="money to split [default: what is spent now]")] = None,
+    period: Annotated[str, typer.Option(help="spent over a week, month or quarter")] = "quarter",
+    periods: Annotated[int, typer.Option(help="in how many periods revenue counts")] = 4,
+    at_least: Annotated[float, typer.Option(help="of a channel's spend now")] = 0.7,
+    at_most: Annotated[float, typer.Option(help="of a channel's spend now")] = 1.3,
+    curve: Annotated[str, typer.Option(help="power or saturation")] = "power",
+    draws: Draws = 200,
+    seed: Seed = 1,
+    html: Html = None,
+) -> None:
+    """Say where the next euro should go, and how a budget is best split."""
+    from funnelsim.forecasting.budget import budget_rows
+    from funnelsim.show.terminal import show_table
+    from funnelsim.verbs import budget as best
+
+    refuse_unwritable(html)
+    plan = best(
+        what, spend=spend, total=total, period=period, periods=periods, at_least=at_least, at_most=at_most,
+        curve=curve, draws=draws, seed=seed, mapping=mapping, as_of=as_of, source=source, query=query,
+        anonymise=anonymise,
+    )  # fmt: skip
+    rows, kinds = budget_rows(plan)
+    show_table(rows, f"Spend per {period} ({plan.currency})", kinds=kinds)
+    for line in (str(plan), *plan.notes):
+        typer.echo(f"- {line}")
+
+    def page(path: Path) -> None:
+        from funnelsim.pages import budget_page
+
+        budget_page(path, plan)
+
+    write_all((html, page))
+
+
+@app.command(epilog="Example: funnelsim simulate sales_funnel_5 --days 365 --seed 1 -o log.csv")
+def simulate(
+    what: What,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="log as .csv or .parquet")] = None,
+    days: Annotated[int, typer.Option(help="how long")] = 365,
+    seed: Seed = 1,
+    engine: Annotated[str, typer.Option(help="simpy or compiled")] = "compiled",
+    scenario: Scenario = None,
+    reps: Annotated[list[str] | None, typer.Option(help="another size of a pool: 'sales=12'")] = None,
+    mapping: Mapping = None,
+    as_of: AsOf = None,
+    source: Source = None,
+    query: Query = None,
+    anonymise: Anonymise = None,
+) -> None:
+    """Simulate the lives of all leads, say what became of them, and write the log, itself a valid history."""
+    from funnelsim.forecasting.outputs import mapping_text
+    from funnelsim.history.metrics import metrics
+    from funnelsim.show.terminal import show_metrics
+    from funnelsim.simulation.record import write_log
+    from funnelsim.verbs import simulate as live
+
+    refuse_unwritable(output)
+    run = live(
+        what, days, seed=seed, engine=engine, scenario=scenario, reps=reps or (), mapping=mapping,
+        as_of=as_of, source=source, query=query, anonymise=anonymise,
+    )  # fmt: skip
+    typer.echo(str(run))
+    if len(run.log):
+        show_metrics(metrics(run.history), "What happened")
+    if output is None:
+        return
+    write_log(run, output)
+    guide = output.with_name(f"{output.stem}.map.yaml")
+    write_text(guide, mapping_text(run.model.funnel, output.name))
+    typer.echo(f"{len(run.log):,} rows written to {output}")
+    typer.echo(f"read it back with: funnelsim check {output} --mapping {guide}")
+
+
+@app.command(epilog="Example: funnelsim backtest deals.csv --period month --periods 3 --html record.html")
+def backtest(
+    what: What,
+    mapping: Mapping = None,
+    as_of: AsOf = None,
+    source: Source = None,
+    query: Query = None,
+    anonymise: Anonymise = None,
+    period: PeriodKind = "month",
+    periods: Annotated[int, typer.Option(help="how many ahead of each past date")] = 1,
+    start: Annotated[
+        str | None, typer.Option("--start", "--from", help="first past date to forecast from")
+    ] = None,
+    every: Annotated[int, typer.Option(help="forecast from every n-th period start")] = 1,
+    draws: Annotated[int, typer.Option(help="posterior draws of each forecast")] = 60,
+    seed: Seed = 1,
+    workers: Annotated[int, typer.Option(help="processes")] = 2,
+    json: Json = None,
+    html: Html = None,
+) -> None:
+    """Forecast from past dates with what was known then, and score what was said."""
+    from funnelsim.forecasting.outputs import record_json
+    from funnelsim.verbs import backtest as replay
+
+    refuse_unwritable(json, html)
+    record = replay(
+        what, period=period, periods=periods, start=start, every=every, draws=draws, seed=seed,
+        workers=workers, progress=at_terminal(), mapping=mapping, as_of=as_of, source=source, query=query,
+        anonymise=anonymise,
+    )  # fmt: skip
+    _print_record(record)
+
+    def page(path: Path) -> None:
+        from funnelsim.pages import backtest_page
+
+        backtest_page(path, record)
+
+    write_all((json, lambda path: write_text(path, record_json(record))), (html, page))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -184,41 +362,96 @@ def lab(context: typer.Context) -> None:
     raise typer.Exit(subprocess.call([sys.executable, "-m", "jupyterlab", str(folder), *context.args]))
 
 
-def _tell(place: Any, found: Any, period: str) -> Any:
-    """Print a forecast, what simpler ways would say, and what calibration notes; return the simpler ways."""
-    from funnelsim.forecasting.situation import simpler_ways
+def _print_forecast(place: Situation, result: Forecast, by: str | None) -> None:
+    """Print a forecast, what simpler ways would say, what calibration notes, and the split if asked for."""
+    from funnelsim.forecasting.split import wide
     from funnelsim.show.terminal import print_forecast, show_table
 
-    if found.silent:
+    if result.silent:
         typer.echo("No forecast, as the history is too thin.")
-        for reason in found.silent:
+        for reason in result.silent:
             typer.echo(f"- {reason}")
         typer.echo("")
-    target = None if found.target != found.target else found.target
-    print_forecast(found.periods, found.widths, target=target, currency=found.currency)
-    ways = simpler_ways(place, period)
-    kinds = dict.fromkeys(ways.columns[1:], "money")
-    if not found.silent:
-        show_table(ways, f"What simpler ways would say ({found.currency})", kinds=kinds)
-    for note in (*found.notes, *place.model.notes):
+    target = None if result.target != result.target else result.target
+    print_forecast(result.periods, result.widths, target=target, currency=result.currency)
+    if not result.silent and len(result.ways):
+        kinds = dict.fromkeys(map(str, result.ways.columns[1:]), "money")
+        show_table(result.ways, f"What simpler ways would say ({result.currency})", kinds=kinds)
+    for note in (*result.notes, *place.model.notes):
         typer.echo(f"- {note}")
-    return ways
+    if result.parts is not None:
+        shown = wide(result.parts)
+        kinds = dict.fromkeys(map(str, shown.columns[2:]), "money") | {"open leads": "count"}
+        typer.echo("")
+        show_table(shown, f"Expected revenue ({result.currency}) by {by}", kinds=kinds)
 
 
-def _page(path: Path, place: Any, found: Any, period: str, ways: Any) -> None:
-    from funnelsim.forecasting.situation import past_revenue
+def _print_comparison(result: Comparison) -> None:
+    """Print what each scenario changes, and what each of its levers brings."""
+    from funnelsim.show.terminal import print_comparison, show_table
+
+    print_comparison(result.table, result.currency)
+    for note in result.notes:
+        typer.echo(f"- {note}")
+    for name, frame in result.parts.items():
+        show_table(frame, f"What each lever of '{name}' brings ({result.currency}, all periods together)")
+
+
+def _print_record(record: Record) -> None:
+    """Print the scores of all methods, skill against simpler ways, and how intervals kept their promise."""
+    from funnelsim.show.terminal import show_table
+
+    scores = record.summary
+    for measure, unit in (("revenue", f"revenue ({record.currency})"), ("wins", "wins")):
+        mine = scores[scores["measure"] == measure].drop(columns="measure")
+        show_table(mine, f"Record of {unit}, by {record.kind}s ahead", kinds=SHARES)
+        title = f"Skill in {measure} against simpler ways, with its 90 % interval"
+        show_table(record.skill(measure), title, kinds=SHARES)
+        show_table(record.coverage(measure), f"Intervals of {measure}: promised, and kept", kinds=SHARES)
+
+
+# Pages bring the charts with them, so only who asks for one waits for their import.
+def _forecast_page(path: Path, place: Situation, result: Forecast) -> None:
     from funnelsim.pages import forecast_page
 
-    forecast_page(path, place, found, past_revenue(place, period, 8), ways)
+    forecast_page(path, place, result)
 
 
-for command, example in (
-    (compare, "compare deals.csv scenarios/price_up.yaml scenarios/no_events.yaml"),
-    (budget, "budget deals.csv --spend spend.csv --total 250000 --html budget.html"),
-    (simulate, "simulate sales_funnel_5 --days 365 --seed 1 -o log.csv"),
-    (backtest, "backtest deals.csv --period month --periods 3 --html record.html"),
-):
-    app.command(epilog=f"Example: funnelsim {example}")(command)
+def _compare_page(path: Path, result: Comparison) -> None:
+    from funnelsim.pages import compare_page
+
+    compare_page(path, result)
+
+
+def write_all(*outputs: tuple[Path | None, Callable[[Path], object]]) -> None:
+    """Write the files that were asked for, and say where they are."""
+    for path, write in outputs:
+        if path is not None:
+            write(path)
+            typer.echo(f"written: {path.resolve()}")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    from funnelsim.files import write_atomic
+
+    write_atomic(path, text)
+
+
+def refuse_unwritable(*paths: Path | None, table: Path | None = None) -> None:
+    """Refuse an output that cannot be written before any work is done; a table is .csv or .xlsx."""
+    if table is not None and table.suffix.casefold() not in (".csv", ".xlsx"):
+        raise FunnelError(f"{table}: a table is written as .csv or .xlsx")
+    for path in (*paths, table):
+        if path is not None and not path.resolve().parent.is_dir():
+            raise FunnelError(f"{path}: the folder {path.resolve().parent} does not exist")
+        if path is not None and path.is_dir():
+            raise FunnelError(f"{path}: is a folder; name a file in it")
+
+
+def at_terminal() -> bool:
+    """Return whether somebody is looking, so that progress is worth showing."""
+    return sys.stderr.isatty()
 
 
 def main() -> None:

@@ -9,11 +9,11 @@ from made_up import UNTIL, history
 from numpy.testing import assert_allclose
 
 from funnelsim.errors import FunnelError
-from funnelsim.forecasting.backtest import OURS, SCALED, backtest, origins, past_scales, snapshot, summary
+from funnelsim.forecasting.backtest import OURS, SCALED, origins, past_scales, replay, snapshot, summary
 from funnelsim.forecasting.forecast import NAMES
 
 DATA = history(1500)
-RECORD = backtest(DATA, period="month", count=2, start="2025-07-01", draws=10, workers=1).record
+RECORD = replay(DATA, period="month", count=2, start="2025-07-01", draws=10, workers=1).record
 
 
 def test_every_month_from_the_start_on_is_scored() -> None:
@@ -40,7 +40,7 @@ def test_an_edit_of_later_rows_changes_no_forecast_made_before() -> None:
     late = events["at"] >= cut
     events.loc[late, "stage"] = events.loc[late, "stage"].replace({"Won": "Lost"})
     edited = replace(DATA, events=events[~(late & (np.arange(len(events)) % 3 == 0))].reset_index(drop=True))
-    again = backtest(edited, period="month", count=2, start="2025-07-01", draws=10, workers=1).record
+    again = replay(edited, period="month", count=2, start="2025-07-01", draws=10, workers=1).record
     for record in (RECORD, again):
         assert (record["origin"] < cut).any()
     columns = ["origin", "period", "measure", "method", *NAMES]
@@ -52,7 +52,7 @@ def test_an_edit_of_later_rows_changes_no_forecast_made_before() -> None:
 
 def test_two_workers_say_what_one_says() -> None:
     two, one = (
-        backtest(DATA, period="quarter", count=1, start="2025-10-01", draws=4, workers=workers).record
+        replay(DATA, period="quarter", count=1, start="2025-10-01", draws=4, workers=workers).record
         for workers in (2, 1)
     )
     pd.testing.assert_frame_equal(two, one)
@@ -93,8 +93,8 @@ def test_too_short_a_history_is_refused() -> None:
     with pytest.raises(
         FunnelError, match="of the 2 whole months between 2025-10-23 and 2026-01-01 none is left"
     ):
-        backtest(young, period="month")
+        replay(young, period="month")
     with pytest.raises(FunnelError, match="'soon' is no date"):
-        backtest(DATA, period="month", start="soon")
+        replay(DATA, period="month", start="soon")
     with pytest.raises(FunnelError, match="period 'fortnight' is unknown"):
-        backtest(DATA, period="fortnight")
+        replay(DATA, period="fortnight")

@@ -23,6 +23,7 @@ from funnelsim.history.spend import read_spend
 from funnelsim.model.model import IntakeChange, Spend
 from funnelsim.pages import budget_page, budget_rows, budget_words
 from funnelsim.show import charts
+from funnelsim.show.charts.budget import budget_chart
 from funnelsim.show.charts.theme import heading
 
 ANYTHING = np.array([np.inf, np.inf])
@@ -30,7 +31,7 @@ ANYTHING = np.array([np.inf, np.inf])
 
 @pytest.fixture(scope="module")
 def place():
-    return situation(read_history(sample_path()), count=4, spend=read_spend(sample_path("spend.csv")))
+    return situation(read_history(sample_path()), periods=4, spend=read_spend(sample_path("spend.csv")))
 
 
 @pytest.fixture(scope="module")
@@ -227,13 +228,13 @@ def test_words_table_chart_and_page_say_the_same(found, tmp_path):
     assert rows["channel"].iloc[0] == first
     assert set(rows.columns) == set(kinds)
     assert f"brings most in {first}" in budget_words(found)
-    assert f"brings most in {first}" in heading(charts.budget(found.table).to_dict())
+    assert f"brings most in {first}" in heading(budget_chart(found.table).to_dict())
     budget_page(tmp_path / "budget.html", found)
     page = (tmp_path / "budget.html").read_text(encoding="utf-8")
     assert f"brings most in {first}" in page and "full reps" in page
 
 
 def test_chart_of_one_channel(found):
-    spec = charts.budget(found.table.head(1)).to_dict()
+    spec = budget_chart(found.table.head(1)).to_dict()
     assert "One more EUR for email brings" in heading(spec)
     assert charts.png(spec)[1:4] == b"PNG"

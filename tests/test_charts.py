@@ -12,7 +12,11 @@ import pytest
 from funnelsim.errors import FunnelError
 from funnelsim.show import charts
 from funnelsim.show.charts import theme
-from funnelsim.show.charts.fan import bands, chance_of
+from funnelsim.show.charts.backtest import coverage_chart, pit_chart, record_chart, skill_chart, weight_chart
+from funnelsim.show.charts.fan import bands, chance_of, fan_chart
+from funnelsim.show.charts.forecast import difference_chart, split_chart, spread_chart
+from funnelsim.show.charts.history import age_chart, dwell_chart, funnel_chart, incidence_chart
+from funnelsim.show.charts.queue import movement_chart, queue_chart, wait_chart
 from funnelsim.show.charts.theme import VEGA, compiled, heading, render
 
 LEVELS = ["0.01", "0.05", "0.10", "0.20", "0.25", "0.30", "0.40", "0.50", "0.60", "0.70", "0.75"]
@@ -102,49 +106,49 @@ WEIGHTS = pd.DataFrame({"method": ["flat", "season"], "weight": [0.25, 0.75]})
 
 MADE = {
     "fan": (
-        lambda: charts.fan(periods(), target=1.1e6),
+        lambda: fan_chart(periods(), target=1.1e6),
         "2026 Q3: 1 M EUR expected, 25 % chance to reach 1.1 M EUR",
     ),
     "fan of wins": (
-        lambda: charts.fan(periods(), measure="wins"),
+        lambda: fan_chart(periods(), measure="wins"),
         "2026 Q3: 25 wins expected, and in 80 of 100",
     ),
     "split": (
-        lambda: charts.split(periods()),
+        lambda: split_chart(periods()),
         "20 % is booked, 60 % should come from open deals, 20 % from leads",
     ),
-    "differences": (lambda: charts.differences(compared()), "+120 k EUR in 2026 Q4"),
+    "differences": (lambda: difference_chart(compared()), "+120 k EUR in 2026 Q4"),
     "spread": (
-        lambda: charts.spread(
+        lambda: spread_chart(
             pd.DataFrame({"period": ["2026 Q3"], "chance": [3.0], "parameter": [4.0], "total": [5.0]})
         ),
         "2026 Q3: 36 % of the uncertainty is chance",
     ),
-    "funnel": (lambda: charts.funnel_chart(CONVERSION), "40 % move on within 90 days, 600 leads do not"),
-    "incidence": (lambda: charts.incidence(curves()), "at most 2 points"),
-    "dwell": (lambda: charts.dwell(TIMES), "Leads wait longest in 提案 Proposal: half leave within 16 days"),
-    "open ages": (lambda: charts.open_ages(deals(200), HALF), "of 200 open deals are past the age"),
-    "many open ages": (lambda: charts.open_ages(deals(9000)), "Of 9,000 open deals"),
+    "funnel": (lambda: funnel_chart(CONVERSION), "40 % move on within 90 days, 600 leads do not"),
+    "incidence": (lambda: incidence_chart(curves()), "at most 2 points"),
+    "dwell": (lambda: dwell_chart(TIMES), "Leads wait longest in 提案 Proposal: half leave within 16 days"),
+    "open ages": (lambda: age_chart(deals(200), HALF), "of 200 open deals are past the age"),
+    "many open ages": (lambda: age_chart(deals(9000)), "Of 9,000 open deals"),
     "queue": (
-        lambda: charts.queue(DAYS),
+        lambda: queue_chart(DAYS),
         "Reps are busy 88 % of the time; 2.5 leads wait on average, 4 at worst",
     ),
     "waits": (
-        lambda: charts.waits(WAITS),
+        lambda: wait_chart(WAITS),
         "One lead in ten waits longer than 3 days (6 reps), 1 day (8 reps)",
     ),
-    "movement": (lambda: charts.movement(COUNTS), f"On the last day most leads are in {NASTY}: 7"),
-    "backtest": (lambda: charts.backtest_fan(RECORD), "2 of 3 times what happened lay inside the 80 % band"),
-    "pit": (lambda: charts.pit(pd.DataFrame({"pit": [0.01] * 20 + [0.99] * 20})), "Too sure: 40 of 40 times"),
+    "movement": (lambda: movement_chart(COUNTS), f"On the last day most leads are in {NASTY}: 7"),
+    "backtest": (lambda: record_chart(RECORD), "2 of 3 times what happened lay inside the 80 % band"),
+    "pit": (lambda: pit_chart(pd.DataFrame({"pit": [0.01] * 20 + [0.99] * 20})), "Too sure: 40 of 40 times"),
     "coverage": (
-        lambda: charts.coverage(COVERAGE),
+        lambda: coverage_chart(COVERAGE),
         "48 % for 50 %, 60 % for 80 %: 1 of 2 outside the range of luck",
     ),
     "skill": (
-        lambda: charts.skill(SKILL),
+        lambda: skill_chart(SKILL),
         "beats 1 of 2 simpler ways beyond luck; its error is 10 % smaller",
     ),
-    "weights": (lambda: charts.weights(WEIGHTS), "'season' counts most for new leads: 75 %"),
+    "weights": (lambda: weight_chart(WEIGHTS), "'season' counts most for new leads: 75 %"),
 }
 
 
@@ -180,7 +184,7 @@ def test_data_is_rounded_and_small(kind):
 
 
 def test_picture_and_plain_text_go_with_every_chart():
-    bundle, details = render(charts.weights(WEIGHTS).to_dict())
+    bundle, details = render(weight_chart(WEIGHTS).to_dict())
     assert set(bundle) == {VEGA, "image/png", "text/plain"}
     assert bundle["text/plain"].startswith("<chart: 'season' counts most")
     assert bundle[VEGA]["$schema"].endswith("v5.json")
@@ -188,19 +192,19 @@ def test_picture_and_plain_text_go_with_every_chart():
 
 
 def test_names_stay_text():
-    spec = charts.movement(COUNTS).to_dict()
+    spec = movement_chart(COUNTS).to_dict()
     shown = {row["stage"] for rows in spec["datasets"].values() for row in rows}
     assert shown == set(STAGES)
     assert charts.png(spec)[1:4] == b"PNG"
 
 
 def test_a_name_of_a_million_characters_is_cut():
-    spec = charts.weights(pd.DataFrame({"method": ["x" * 1_000_000], "weight": [1.0]})).to_dict()
+    spec = weight_chart(pd.DataFrame({"method": ["x" * 1_000_000], "weight": [1.0]})).to_dict()
     assert len(json.dumps(spec)) < 10_000
 
 
 def test_control_characters_never_reach_a_chart():
-    spec = charts.weights(pd.DataFrame({"method": ["a\x1b[31m\nb"], "weight": [1.0]})).to_dict()
+    spec = weight_chart(pd.DataFrame({"method": ["a\x1b[31m\nb"], "weight": [1.0]})).to_dict()
     assert "\\u001b" not in json.dumps(spec)
 
 
@@ -219,7 +223,7 @@ def test_chance_beyond_the_known_quantiles_is_not_invented():
 
 def test_chance_given_by_the_forecast_wins_over_one_read_off():
     widths = pd.DataFrame({"period": ["2026 Q3", "2026 Q4"], "p_target": [0.63, np.nan]})
-    spec = charts.fan(periods(), target=1.1e6, widths=widths).to_dict()
+    spec = fan_chart(periods(), target=1.1e6, widths=widths).to_dict()
     assert "63 % chance" in heading(spec)
 
 
@@ -227,34 +231,32 @@ def test_past_is_drawn_before_the_forecast():
     past = pd.DataFrame(
         {"period": ["2026 Q1", "2026 Q2"], "start": pd.to_datetime(["2026-01-01", "2026-04-01"])}
     )
-    spec = charts.fan(periods(), past=past.assign(revenue=[9e5, 8e5])).to_dict()
+    spec = fan_chart(periods(), past=past.assign(revenue=[9e5, 8e5])).to_dict()
     order = spec["layer"][0]["encoding"]["x"]["sort"]
     assert order == ["2026 Q1", "2026 Q2", "2026 Q3", "2026 Q4"]
 
 
 def test_scenario_without_change_is_left_out_unless_it_is_alone():
-    shown = charts.differences(compared()).to_dict()["datasets"]
+    shown = difference_chart(compared()).to_dict()["datasets"]
     assert "as it is" not in json.dumps(shown)
-    alone = charts.differences(compared().iloc[:1]).to_dict()
+    alone = difference_chart(compared().iloc[:1]).to_dict()
     assert "could be luck" in heading(alone)
 
 
 @pytest.mark.parametrize("column", ["start", "origin", "mean", "0.50"])
 def test_missing_column_is_named(column):
     with pytest.raises(FunnelError, match=f"needs column '{column}'"):
-        charts.fan(periods().drop(columns=column))
+        fan_chart(periods().drop(columns=column))
 
 
 def test_empty_frame_is_refused():
     with pytest.raises(FunnelError, match="chart 'weights' was given no rows"):
-        charts.weights(WEIGHTS.iloc[:0])
+        weight_chart(WEIGHTS.iloc[:0])
 
 
 def test_record_is_judged_in_words():
-    assert "No sign" in heading(charts.pit(pd.DataFrame({"pit": (np.arange(100) + 0.5) / 100})).to_dict())
-    assert "Biased" in heading(
-        charts.pit(pd.DataFrame({"pit": 0.5 + (np.arange(100) + 0.5) / 250})).to_dict()
-    )
+    assert "No sign" in heading(pit_chart(pd.DataFrame({"pit": (np.arange(100) + 0.5) / 100})).to_dict())
+    assert "Biased" in heading(pit_chart(pd.DataFrame({"pit": 0.5 + (np.arange(100) + 0.5) / 250})).to_dict())
 
 
 def lightness(colour):
@@ -276,35 +278,35 @@ def test_importing_the_package_does_not_import_altair():
 
 UNKNOWN = float("nan")
 EDGES = {
-    "nothing expected": (lambda: charts.split(periods().assign(mean=0.0)), "nothing is in sight"),
-    "too thin": (lambda: charts.fan(periods().assign(mean=UNKNOWN), target=1.0), "too thin to say a number"),
-    "thin split": (lambda: charts.split(periods().assign(mean=UNKNOWN)), "too thin to say a number"),
+    "nothing expected": (lambda: split_chart(periods().assign(mean=0.0)), "nothing is in sight"),
+    "too thin": (lambda: fan_chart(periods().assign(mean=UNKNOWN), target=1.0), "too thin to say a number"),
+    "thin split": (lambda: split_chart(periods().assign(mean=UNKNOWN)), "too thin to say a number"),
     "nobody entered": (
-        lambda: charts.funnel_chart(CONVERSION.assign(entered=0, reached=0, share=UNKNOWN)),
+        lambda: funnel_chart(CONVERSION.assign(entered=0, reached=0, share=UNKNOWN)),
         "nothing to compare yet",
     ),
     "nobody left": (
-        lambda: charts.dwell(TIMES.assign(**dict.fromkeys(TIMES.columns[1:], UNKNOWN))),
+        lambda: dwell_chart(TIMES.assign(**dict.fromkeys(TIMES.columns[1:], UNKNOWN))),
         "In no stage has half of the leads left yet",
     ),
     "nothing observed": (
-        lambda: charts.incidence(curves().assign(observed=UNKNOWN, low=UNKNOWN, high=UNKNOWN)),
+        lambda: incidence_chart(curves().assign(observed=UNKNOWN, low=UNKNOWN, high=UNKNOWN)),
         "Nothing was observed",
     ),
-    "no amounts": (lambda: charts.open_ages(deals(3).assign(value=UNKNOWN)), "none is older than deals"),
+    "no amounts": (lambda: age_chart(deals(3).assign(value=UNKNOWN)), "none is older than deals"),
     "no winners": (
-        lambda: charts.open_ages(deals(3), HALF.assign(half=UNKNOWN, ninety=UNKNOWN)),
+        lambda: age_chart(deals(3), HALF.assign(half=UNKNOWN, ninety=UNKNOWN)),
         "Of 3 open deals none is older",
     ),
-    "no reps": (lambda: charts.queue(DAYS.assign(busy=0, size=0)), "There are no reps; 2.5 leads wait"),
-    "one moment": (lambda: charts.queue(DAYS.iloc[:1]), "Reps are busy 50 % of the time"),
-    "no waits": (lambda: charts.waits(pd.DataFrame({"wait": [0.0, 0.0]})), "do not wait at all"),
-    "one forecast": (lambda: charts.pit(pd.DataFrame({"pit": [0.4, UNKNOWN]})), "1 forecasts are too few"),
+    "no reps": (lambda: queue_chart(DAYS.assign(busy=0, size=0)), "There are no reps; 2.5 leads wait"),
+    "one moment": (lambda: queue_chart(DAYS.iloc[:1]), "Reps are busy 50 % of the time"),
+    "no waits": (lambda: wait_chart(pd.DataFrame({"wait": [0.0, 0.0]})), "do not wait at all"),
+    "one forecast": (lambda: pit_chart(pd.DataFrame({"pit": [0.4, UNKNOWN]})), "1 forecasts are too few"),
     "nothing happened": (
-        lambda: charts.backtest_fan(RECORD.assign(actual=UNKNOWN)),
+        lambda: record_chart(RECORD.assign(actual=UNKNOWN)),
         "Nothing has happened yet",
     ),
-    "no verdict": (lambda: charts.differences(compared().assign(p_better=UNKNOWN)), "not known"),
+    "no verdict": (lambda: difference_chart(compared().assign(p_better=UNKNOWN)), "not known"),
 }
 
 
@@ -318,14 +320,14 @@ def test_thin_data_is_drawn_and_said_to_be_thin(edge):
 
 
 def test_a_verdict_is_never_cut() -> None:
-    told = charts.differences(compared().assign(p_better=0.999)).to_dict()["datasets"]
+    told = difference_chart(compared().assign(p_better=0.999)).to_dict()["datasets"]
     said = {row["verdict"] for rows in told.values() for row in rows if "verdict" in row}
     assert said == {"almost surely better (more than 99 of 100)"}
 
 
 def test_the_split_names_only_origins_that_give_something() -> None:
     def legend(frame: pd.DataFrame) -> list[str]:
-        found: list[str] = charts.split(frame).to_dict()["layer"][0]["encoding"]["color"]["scale"]["domain"]
+        found: list[str] = split_chart(frame).to_dict()["layer"][0]["encoding"]["color"]["scale"]["domain"]
         return found
 
     whole = legend(periods())

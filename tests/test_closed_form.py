@@ -13,7 +13,7 @@ from funnelsim.model.model import Cell, Entries, Model, OpenDeals, Values, nobod
 from funnelsim.model.rates import constant_table
 from funnelsim.model.reps import Draw, Referral
 from funnelsim.simulation.record import Run
-from funnelsim.simulation.run import period_sums, simulate
+from funnelsim.simulation.run import period_sums, run_model
 
 ENDS = ("Won", "Lost")
 LONG = 20000.0
@@ -75,7 +75,7 @@ CHAIN = model_of(
 )  # fmt: skip
 def test_absorbing_chain(stage, win, time, sd, won, sd_won, lost):
     count = 40000
-    run = simulate(CHAIN, LONG, open_deals=crowd(stage, count))
+    run = run_model(CHAIN, LONG, open_deals=crowd(stage, count))
     winners, won_on = ends_of(run, "Won")
     _, lost_on = ends_of(run, "Lost")
     every = np.concatenate([won_on, lost_on])
@@ -102,7 +102,7 @@ def serial(leads=None) -> Model:
 @pytest.mark.parametrize(("stage", "chance"), [(0, 0.123049871), (1, 0.261857036), (2, 0.475106466)])
 def test_serial_funnel_of_open_deals(stage, chance):
     count = 40000
-    winners, _ = ends_of(simulate(serial(), 90, open_deals=crowd(stage, count), seed=2), "Won")
+    winners, _ = ends_of(run_model(serial(), 90, open_deals=crowd(stage, count), seed=2), "Won")
     assert share_near(winners.size / count, chance, count)
 
 
@@ -122,7 +122,7 @@ def test_fast_stage():
         [(0.6, stats.expon(scale=20)), (0.4, stats.expon(scale=20))],
     ]
     model, count = model_of([("s1", "Lost"), ("Won", "Lost")], laws), 40000
-    winners, _ = ends_of(simulate(model, 90, open_deals=crowd(0, count)), "Won")
+    winners, _ = ends_of(run_model(model, 90, open_deals=crowd(0, count)), "Won")
     assert share_near(winners.size / count, 0.296665633855455, count)
 
 
@@ -134,7 +134,7 @@ def test_fast_stage():
 def test_ageing_deal(age, eventual, soon):
     laws = [(0.3, stats.weibull_min(1.5, scale=30)), (0.7, stats.weibull_min(0.8, scale=60))]
     count = 40000
-    run = simulate(
+    run = run_model(
         model_of([("Won", "Lost")], [laws]), LONG, open_deals=crowd(0, count, float(age)), seed=age
     )
     winners, days = ends_of(run, "Won")
@@ -149,7 +149,7 @@ def test_sinusoidal_arrivals():
     truth = {0.0: 47.769137, 91.25: 83.683662, 182.5: 72.230863}
     found = {moment: [] for moment in truth}
     for replicate in range(60):
-        run = simulate(model, 365 * 2 + 183, seed=9, replicate=replicate)
+        run = run_model(model, 365 * 2 + 183, seed=9, replicate=replicate)
         for moment in truth:
             came = (run.day < 365 * 2 + moment) & (run.visit == 0)
             left = (run.day < 365 * 2 + moment) & (run.visit == 1)
@@ -168,7 +168,7 @@ def family(mean: float, delay: float = 5.0) -> Model:
 def test_referrals_are_a_branching_process():
     # mean of the whole family of one: 1 / (1 - m); variance m / (1 - m) ** 3
     mean, count = 0.6, 4000
-    run = simulate(family(mean), 1000.0, open_deals=crowd(0, count), seed=1)
+    run = run_model(family(mean), 1000.0, open_deals=crowd(0, count), seed=1)
     assert near(run.lead.size / count, 1 / (1 - mean), np.sqrt(mean / (1 - mean) ** 3 / count))
     generations = np.bincount(np.round(run.day[run.visit == 0] / 5).astype(int))
     for number in (1, 2, 3):
@@ -178,7 +178,7 @@ def test_referrals_are_a_branching_process():
 
 def test_a_family_above_one_dies_out_with_the_known_chance():
     # q = exp(m (q - 1)): for m = 1.5 it is 0.417188
-    alive = [simulate(family(1.5), 60.0, open_deals=crowd(0, 1), seed=seed) for seed in range(300)]
+    alive = [run_model(family(1.5), 60.0, open_deals=crowd(0, 1), seed=seed) for seed in range(300)]
     died = np.mean([run.lead.size < 40 for run in alive])
     assert share_near(died, 0.417188, 300)
 
@@ -197,7 +197,7 @@ def test_repeat_purchases_are_renewals():
 def test_customers_who_churn_buy_a_geometric_number_of_times():
     again = [(0.7, stats.expon(scale=3)), (0.3, stats.expon(scale=3))]
     model, count = model_of([("s0", "Lost")], [again], earns={"s0": 1.0}), 20000
-    run = simulate(model, 2000.0, open_deals=crowd(0, count))
+    run = run_model(model, 2000.0, open_deals=crowd(0, count))
     bought = np.bincount(run.who[run.place == 0], minlength=count)
     assert near(bought.mean(), 0.7 / 0.3, np.sqrt(0.7 / 0.09 / count))
     assert share_near(np.mean(bought == 0), 0.3, count)
@@ -219,4 +219,4 @@ def test_common_luck_shrinks_the_noise_of_a_difference():
 
 def test_an_empty_pipeline_is_the_default():
     model = serial(np.full(30, 2.0))
-    assert simulate(model, 30).log.equals(simulate(model, 30, open_deals=nobody()).log)
+    assert run_model(model, 30).log.equals(run_model(model, 30, open_deals=nobody()).log)

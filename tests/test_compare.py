@@ -8,8 +8,14 @@ from numpy.testing import assert_allclose
 from test_forecast import DAY_0, QUARTERS, THREE, row, serial
 
 from funnelsim.errors import FunnelError
-from funnelsim.forecasting.compare import _shapley_part, compare, expected_revenue, shapley, shared_luck
-from funnelsim.forecasting.forecast import forecast
+from funnelsim.forecasting.compare import (
+    _shapley_part,
+    compare_models,
+    expected_revenue,
+    shapley,
+    shared_luck,
+)
+from funnelsim.forecasting.forecast import forecast_periods
 from funnelsim.forecasting.periods import days_of
 from funnelsim.model.levers import DaysLever, Lever, OddsLever, Scenario, apply_scenario
 
@@ -18,23 +24,23 @@ MORE_WINS = OddsLever(odds={"C": "Won"}, multiply=1.3)
 FASTER = DaysLever(days="B", multiply=0.7)
 
 
-:def under(*changes: Lever)::
+def under(*changes: Lever):
     return apply_scenario(serial(), Scenario("s", "", changes))
 
 
 def test_a_scenario_without_levers_differs_by_exactly_nothing() -> None:
-    found = compare({"base": serial(), "same": under()}, THREE, QUARTERS, draws=20)
+    found = compare_models({"base": serial(), "same": under()}, THREE, QUARTERS, draws=20)
     same = found[found["scenario"] == "same"]
     assert (same[["difference", "low", "high"]] == 0).all(axis=None)
     assert (same["p_better"] == 0.5).all()
 
 
 def test_a_better_close_is_better_in_every_quarter_and_mean_meets_the_exact_forecast() -> None:
-    found = compare({"base": serial(), "better": under(MORE_WINS)}, THREE, QUARTERS, draws=200)
+    found = compare_models({"base": serial(), "better": under(MORE_WINS)}, THREE, QUARTERS, draws=200)
     better = found[found["scenario"] == "better"]
     assert (better["difference"] > 0).all()
     assert (better["p_better"] > 0.8).all()
-    exact = forecast(under(MORE_WINS), THREE, QUARTERS)
+    exact = forecast_periods(under(MORE_WINS), THREE, QUARTERS)
     assert_allclose(better["mean"].iloc[1], row(exact, 1, "total")["mean"])
 
 
@@ -79,7 +85,7 @@ def test_parts_of_levers_add_up_to_the_whole_gain() -> None:
 
 def test_too_little_or_too_much_is_refused() -> None:
     with pytest.raises(FunnelError, match="at least one scenario"):
-        compare({"base": serial()}, THREE, QUARTERS)
+        compare_models({"base": serial()}, THREE, QUARTERS)
     many = Scenario("many", "", (MORE_WINS,) * 9)
     with pytest.raises(FunnelError, match="9 levers"):
         shapley(replace(serial()), many, THREE, EDGES)

@@ -14,11 +14,12 @@ from funnelsim.forecasting.by_date import by_dates, leads_without_dates, matrix_
 from funnelsim.forecasting.forecast import LEVELS, NAMES, forecast_periods, intensities, shaken
 from funnelsim.forecasting.periods import periods_from
 from funnelsim.forecasting.scores import crps_quantiles
-from funnelsim.forecasting.situation import forecast_situation, situation
+from funnelsim.forecasting.situation import situation
 from funnelsim.history.log import bookings
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import REACH, Cell, Due, Entries, Model, OpenDeals, Values, expected
 from funnelsim.model.rates import Counts, constant_table
+from funnelsim.verbs import forecast
 
 DAY_0 = pd.Timestamp("2026-01-01")
 HUGE = 1e10
@@ -234,7 +235,9 @@ def test_dates_beat_ages_where_deals_win_at_their_date() -> None:
 @pytest.mark.parametrize("measure", ["revenue", "wins"])
 def test_parts_add_up(measure: str) -> None:
     model = hotel(np.full((2, 3), 0.02), 0.03, (0.5, 0.9), per_day=2.0)
-    rows = forecast_periods(model, deals((1, 10.0), (0, 45.0)), periods_from(DAY_0, "month", 2), draws=20).periods
+    rows = forecast_periods(
+        model, deals((1, 10.0), (0, 45.0)), periods_from(DAY_0, "month", 2), draws=20
+    ).periods
     parts = rows[rows["measure"] == measure].pivot_table(index="period", columns="origin", values="mean")
     assert_allclose(parts["open"] + parts["new"], parts["total"])
     assert (parts["open"] > 0).all()
@@ -242,10 +245,10 @@ def test_parts_add_up(measure: str) -> None:
 
 def test_the_table_of_deals_flags_the_overdue_and_not_the_old() -> None:
     history, _ = company(1)
-    place = situation(history, period="month", count=1)
-    made = forecast_situation(place, draws=5).deals.set_index("lead")
+    place = situation(history, period="month", periods=1)
+    made = forecast(place, draws=5).deals.set_index("lead")
     due = pd.Series(place.deals.due, index=place.deals.name).reindex(made.index)
     assert set(made["flag"]) <= {"", "overdue"}
     assert ((made["flag"] == "overdue") == (due < 0)).all()
-    by_age = forecast_situation(replace(place, model=replace(place.model, due=None)), draws=5).deals
+    by_age = forecast(replace(place, model=replace(place.model, due=None)), draws=5).deals
     assert (by_age["flag"] == "slower than 90 %").any()

@@ -11,7 +11,7 @@ from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Cell, Entries, Model, OpenDeals, Values
 from funnelsim.model.rates import constant_table
 from funnelsim.simulation.record import write_log
-from funnelsim.simulation.run import period_sums, simulate
+from funnelsim.simulation.run import period_sums, run_model
 
 ENGINES = ("compiled", "simpy")
 # A stage that nobody leaves before its fixed day, and everybody within a millionth of a day after it.
@@ -40,7 +40,7 @@ def deal() -> OpenDeals:
 def test_two_leads_by_hand(engine):
     # Acme is 1.25 days into Talk: Offer on day 0.75, Won on day 5.75. With seed 4 one lead comes, on
     # day 3.374.
-    run = simulate(by_the_clock(), 30, seed=4, open_deals=deal(), engine=engine)
+    run = run_model(by_the_clock(), 30, seed=4, open_deals=deal(), engine=engine)
     log = run.log.assign(day=run.day.round(3))[["lead", "stage", "day", "channel", "segment", "value"]]
     assert log.values.tolist() == [
         ["Acme", "Offer", 0.75, "", "all", 50.0],
@@ -63,14 +63,14 @@ def test_sums_put_each_win_in_its_period_and_origin(engine):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_nobody_and_no_time(engine):
     nobody = replace(by_the_clock(), entries=Entries((), np.zeros(0), np.zeros(1)))
-    assert simulate(nobody, 10, engine=engine).log.empty
-    assert simulate(by_the_clock(), 0, open_deals=deal(), engine=engine).log.empty
+    assert run_model(nobody, 10, engine=engine).log.empty
+    assert run_model(by_the_clock(), 0, open_deals=deal(), engine=engine).log.empty
 
 
 def test_adding_a_lead_or_raising_intake_changes_no_other_lead():
     model = by_the_clock()
     more = replace(model, entries=replace(model.entries, path=model.entries.path * 40))
-    few, many = simulate(model, 30, seed=4), simulate(more, 30, seed=4, open_deals=deal())
+    few, many = run_model(model, 30, seed=4), run_model(more, 30, seed=4, open_deals=deal())
     assert many.lead.size > few.lead.size + 5
     kept = many.log[many.log["lead"].isin(few.names)].reset_index(drop=True)
     pd.testing.assert_frame_equal(kept, few.log)
@@ -86,7 +86,7 @@ def test_a_draw_of_rates_for_each_replicate_is_used():
 
 @pytest.mark.parametrize("name", ["log.csv", "log.parquet"])
 def test_the_log_is_written_whole(tmp_path, name):
-    run = simulate(by_the_clock(), 30, seed=4, open_deals=deal())
+    run = run_model(by_the_clock(), 30, seed=4, open_deals=deal())
     write_log(run, tmp_path / name)
     back = pd.read_csv(tmp_path / name) if name.endswith("csv") else pd.read_parquet(tmp_path / name)
     assert back["lead"].tolist() == run.log["lead"].tolist()
@@ -105,7 +105,7 @@ def test_the_log_is_written_whole(tmp_path, name):
 )
 def test_what_cannot_be_simulated_is_refused(change, sentence):
     with pytest.raises(FunnelError, match=sentence):
-        simulate(by_the_clock(), **({"days": 3.0} | change))
+        run_model(by_the_clock(), **({"days": 3.0} | change))
 
 
 def test_periods_and_rates_of_the_wrong_shape_are_refused():

@@ -5,15 +5,19 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import funnelsim as fs
+
 PACKAGE = Path(__file__).resolve().parent.parent / "funnelsim"
 FLOORS = {
     "errors": 0,
     "arrays": 0,
+    "cards": 0,
     "files": 1,
     "model": 2,
     "history": 2,
@@ -22,11 +26,10 @@ FLOORS = {
     "calibration": 3,
     "simulation": 3,
     "forecasting": 4,
-    "pages": 5,
-    "cli_parts": 5,
-    "cli_more": 6,
+    "verbs": 5,
+    "inside": 6,
+    "pages": 6,
     "cli": 7,
-    "__main__": 8,
     "__init__": 8,
 }
 # Module prefixes, below funnelsim, that may import the library.
@@ -132,6 +135,59 @@ def test_a_wrong_import_is_found(module, source):
 )
 def test_a_right_import_is_let_pass(module, source):
     assert faults(module, source) == []
+
+
+def circles(graph: dict[str, set[str]]) -> list[str]:
+    """The modules that import each other, found by taking away, again and again, whatever imports nothing."""
+    left = dict(graph)
+    while free := [name for name, wanted in left.items() if not wanted & set(left)]:
+        for name in free:
+            del left[name]
+    return sorted(left)
+
+
+def ours(path: Path) -> set[str]:
+    """Modules of the package that a module imports when it is loaded."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    lines = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    names = {f"{node.module}.{alias.name}" for node in lines for alias in node.names}
+    full = {node.module or "" for node in lines} | names
+    return {name.removeprefix("funnelsim.") for name in full if name.startswith("funnelsim.")}
+
+
+def test_no_modules_import_each_other():
+    graph = {module_name(path): ours(path) for path in MODULES if path.name != "__init__.py"}
+    assert circles({name: wanted & set(graph) for name, wanted in graph.items()}) == []
+    assert circles({"a": {"b"}, "b": {"a"}, "c": {"a"}, "d": set()}) == ["a", "b", "c"]
+
+
+def public(path: Path) -> list[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    defined = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    return [node.name for node in defined if not node.name.startswith("_")]
+
+
+def test_a_public_name_and_a_file_name_stand_once():
+    rooms = [path for path in MODULES if path.name not in {"__init__.py", "cli.py"}]
+    names = Counter(name for path in rooms for name in public(path))
+    assert [name for name, times in names.items() if times > 1] == []
+    files = Counter(path.name for path in rooms if path.parent.name not in {"charts", "sources"})
+    assert [name for name, times in files.items() if times > 1] == []
+
+
+def test_the_house_has_no_more_rooms_than_it_needs():
+    assert len([path for path in MODULES if path.name != "__init__.py"]) <= 85
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*/__init__.py")), ids=lambda path: path.parent.name)
+def test_a_package_says_what_enters_what_leaves_and_where_to_begin(path):
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    assert len(text.splitlines()) >= 3
+
+
+@pytest.mark.parametrize("verb", fs.__all__)
+def test_no_package_hides_a_verb(verb):
+    assert not (PACKAGE / verb).is_dir()
 
 
 def test_floors_name_every_room():

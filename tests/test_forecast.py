@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from funnelsim.errors import FunnelError
-from funnelsim.forecasting.forecast import NAMES, Forecast, Intensity, forecast, shaken, totals
+from funnelsim.forecasting.forecast import NAMES, Forecast, Intensity, forecast_periods, shaken, totals
 from funnelsim.forecasting.outputs import as_json, deals_csv, write_deals
 from funnelsim.forecasting.periods import periods_from
 from funnelsim.model.funnel import Funnel
@@ -60,7 +60,7 @@ def row(found: Forecast, period: int, origin: str, measure: str = "revenue") -> 
 
 def test_wins_of_leads_not_yet_created_meet_the_closed_form() -> None:
     periods = periods_from(DAY_0, "quarter", 1)
-    found = forecast(serial(), nobody(), periods)
+    found = forecast_periods(serial(), nobody(), periods)
     wins = row(found, 0, "new", "wins")
     assert_allclose(wins["mean"], 10.74994547, rtol=1e-4)  # the first quarter of 2026 has 90 days
     assert_allclose(wins["sd"], np.sqrt(10.74994547), rtol=1e-4)
@@ -69,7 +69,7 @@ def test_wins_of_leads_not_yet_created_meet_the_closed_form() -> None:
 
 def test_means_add_up_over_origins() -> None:
     booked = pd.DataFrame({"at": [DAY_0 - pd.Timedelta(days=1)], "value": [5.0]})
-    found = forecast(serial(), THREE, QUARTERS, booked=booked)
+    found = forecast_periods(serial(), THREE, QUARTERS, booked=booked)
     for k in range(3):
         parts = [row(found, k, origin)["mean"] for origin in ("booked", "open", "new")]
         assert_allclose(sum(parts), row(found, k, "total")["mean"])
@@ -82,28 +82,28 @@ def test_what_is_booked_in_the_first_period_is_sure() -> None:
     booked = pd.DataFrame(
         {"at": [moment - pd.Timedelta(days=3), DAY_0 - pd.Timedelta(days=3)], "value": [700.0, 9.0]}
     )
-    found = forecast(model, nobody(), periods_from(moment, "quarter", 2), booked=booked, target=650.0)
+    found = forecast_periods(model, nobody(), periods_from(moment, "quarter", 2), booked=booked, target=650.0)
     assert row(found, 0, "total")["0.01"] == row(found, 0, "total")["0.99"] == 700.0
     assert row(found, 1, "total")["mean"] == 0.0
     assert found.widths["p_target"].tolist() == [1.0, 0.0]
 
 
 def test_nothing_open_and_nobody_coming_is_zero() -> None:
-    found = forecast(serial(leads_per_day=0.0), nobody(), QUARTERS)
+    found = forecast_periods(serial(leads_per_day=0.0), nobody(), QUARTERS)
     assert found.periods[["mean", "sd", "0.01", "0.99"]].to_numpy().max() == 0.0
 
 
 def test_chance_of_an_open_deal_is_that_of_its_stage() -> None:
-    found = forecast(serial(), THREE, periods_from(DAY_0, "quarter", 1))
+    found = forecast_periods(serial(), THREE, periods_from(DAY_0, "quarter", 1))
     table = found.deals.set_index("lead")["P(win 2026 Q1)"]
     assert_allclose(table[["d0", "d1", "d2"]], [0.475106, 0.261857, 0.123050], atol=1e-4)
 
 
 def test_same_seed_same_numbers_and_order_of_deals_does_not_matter() -> None:
-    found = forecast(serial(), THREE, QUARTERS, seed=4)
-    again = forecast(serial(), THREE, QUARTERS, seed=4)
+    found = forecast_periods(serial(), THREE, QUARTERS, seed=4)
+    again = forecast_periods(serial(), THREE, QUARTERS, seed=4)
     pd.testing.assert_frame_equal(found.periods, again.periods, check_exact=True)
-    turned = forecast(
+    turned = forecast_periods(
         serial(), deals((1, 3.5, 40_000.0), (2, 12.0, 10_000.0), (0, 80.0, np.nan)), QUARTERS, seed=4
     )
     assert_allclose(found.periods["mean"], turned.periods["mean"])
@@ -111,8 +111,8 @@ def test_same_seed_same_numbers_and_order_of_deals_does_not_matter() -> None:
 
 def test_common_factors_widen_and_leave_the_mean_nearly_alone() -> None:
     plain, wide = (
-        forecast(serial(), THREE, QUARTERS),
-        forecast(serial(spread=0.3, win_spread=0.2), THREE, QUARTERS),
+        forecast_periods(serial(), THREE, QUARTERS),
+        forecast_periods(serial(spread=0.3, win_spread=0.2), THREE, QUARTERS),
     )
     assert_allclose(row(wide, 1, "total")["mean"], row(plain, 1, "total")["mean"], rtol=0.01)
     assert row(wide, 1, "total")["sd"] > 1.1 * row(plain, 1, "total")["sd"]
@@ -135,7 +135,7 @@ def test_deals_without_an_amount_take_those_of_past_wins() -> None:
 
 
 def test_quantiles_rise_and_hold_the_median_of_monte_carlo() -> None:
-    found = row(forecast(serial(), THREE, QUARTERS), 1, "total")
+    found = row(forecast_periods(serial(), THREE, QUARTERS), 1, "total")
     levels = [c for c in found.index if c[0] == "0"]
     assert (np.diff(found[levels].astype(float)) >= 0).all()
 
@@ -146,11 +146,11 @@ def test_quantiles_rise_and_hold_the_median_of_monte_carlo() -> None:
 )
 def test_wrong_arguments_are_refused(words: str, wrong: dict[str, object]) -> None:
     with pytest.raises(FunnelError, match=words):
-        forecast(serial(), THREE, QUARTERS, **wrong)  # type: ignore[arg-type]
+        forecast_periods(serial(), THREE, QUARTERS, **wrong)  # type: ignore[arg-type]
 
 
 def test_json_has_the_promised_keys_and_no_nan() -> None:
-    found = forecast(serial(), THREE, QUARTERS, target=20_000)
+    found = forecast_periods(serial(), THREE, QUARTERS, target=20_000)
     text = json.loads(as_json(found, as_of="2025-12-31", period="quarter"))
     assert [text["as_of"], text["period"], text["currency"]] == ["2025-12-31", "quarter", "EUR"]
     first = text["periods"][0]
@@ -163,13 +163,13 @@ def test_json_has_the_promised_keys_and_no_nan() -> None:
 
 
 def test_cells_that_a_spreadsheet_would_run_are_text() -> None:
-    found = forecast(serial(), deals((0, 1.0, 5.0)), QUARTERS)
+    found = forecast_periods(serial(), deals((0, 1.0, 5.0)), QUARTERS)
     found.deals["lead"] = "=2+3"
     assert "'=2+3" in deals_csv(found)
 
 
 def test_deals_are_written_for_a_spreadsheet_or_as_text(tmp_path: Path) -> None:
-    found = forecast(serial(), deals((0, 1.0, 5.0)), QUARTERS)
+    found = forecast_periods(serial(), deals((0, 1.0, 5.0)), QUARTERS)
     found.deals["lead"] = "=2+3"
     for name, read in (("deals.xlsx", pd.read_excel), ("deals.csv", pd.read_csv)):
         write_deals(found, tmp_path / name)
@@ -190,8 +190,8 @@ def again(rate: float) -> Model:
 
 def test_customers_who_win_again_are_forecast_alike_by_formula_and_by_simulation() -> None:
     waiting = deals(*((k % 2, 7.0 * k, 40.0 + k) for k in range(60)))
-    exact = forecast(again(0.0015), waiting, QUARTERS, draws=1)
-    told = forecast(again(0.0015), waiting, QUARTERS, draws=4000, engine="compiled")
+    exact = forecast_periods(again(0.0015), waiting, QUARTERS, draws=1)
+    told = forecast_periods(again(0.0015), waiting, QUARTERS, draws=4000, engine="compiled")
     assert exact.engine == "exact"
     for period in range(3):
         for origin in ("open", "new", "total"):
@@ -203,14 +203,14 @@ def test_customers_who_win_again_are_forecast_alike_by_formula_and_by_simulation
 
 
 def test_many_wins_of_one_lead_in_a_period_are_left_to_the_simulation() -> None:
-    assert forecast(again(0.03), THREE_AGAIN, QUARTERS, draws=2).engine == "compiled"
+    assert forecast_periods(again(0.03), THREE_AGAIN, QUARTERS, draws=2).engine == "compiled"
 
 
 THREE_AGAIN = deals((1, 12.0, 10_000.0), (1, 3.5, 40_000.0), (0, 80.0, np.nan))
 
 
 def test_totals_are_picked_by_name() -> None:
-    found = forecast(serial(), THREE, QUARTERS)
+    found = forecast_periods(serial(), THREE, QUARTERS)
     assert_allclose(totals(found)["mean"], [row(found, k, "total")["mean"] for k in range(3)])
     assert_allclose(
         totals(found, "wins", "open")["0.90"], [row(found, k, "open", "wins")["0.90"] for k in range(3)]

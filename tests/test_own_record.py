@@ -13,13 +13,14 @@ from test_cli import run
 
 from funnelsim.forecasting.backtest import by_own_record, past_scales, words_of
 from funnelsim.forecasting.forecast import NAMES
-from funnelsim.forecasting.situation import forecast_situation, situation
+from funnelsim.forecasting.situation import situation
 from funnelsim.history.export import tidy_log, write_table
 from funnelsim.history.read import read_history
+from funnelsim.verbs import forecast
 
 DATA = history(900)
-PLACE = situation(DATA, period="month", count=2)
-PLAIN = forecast_situation(PLACE, draws=10, target=40_000.0)
+PLACE = situation(DATA, period="month", periods=2)
+PLAIN = forecast(PLACE, draws=10, target=40_000.0)
 WIDE = by_own_record(PLAIN, DATA, "month", workers=1)
 SCALES = past_scales(DATA, period="month", count=2, latest=8, workers=1).set_index(["measure", "step"])[
     "scale"

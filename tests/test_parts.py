@@ -9,16 +9,17 @@ from typer.testing import CliRunner
 from funnelsim.cli import app
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.forecast import Forecast
-from funnelsim.forecasting.situation import Situation, forecast_situation, situation
+from funnelsim.forecasting.situation import Situation, situation
 from funnelsim.forecasting.split import COLUMNS, UNBORN, revenue_by, wide
 from funnelsim.history.read import read_history
 from funnelsim.sample import sample_path
+from funnelsim.verbs import forecast
 
 
 @pytest.fixture(scope="module")
 def stand() -> tuple[Situation, Forecast]:
     place = situation(read_history(sample_path()).as_of("2026-05-15"))
-    return place, forecast_situation(place, draws=10)
+    return place, forecast(place, draws=10)
 
 
 @pytest.mark.parametrize("column", COLUMNS)
@@ -60,7 +61,7 @@ def test_what_cannot_be_split(stand: tuple[Situation, Forecast]) -> None:
     place, found = stand
     with pytest.raises(FunnelError, match="by 'chanel': no forecast is split so; did you mean 'channel'"):
         revenue_by(place, found, "chanel")
-    told = forecast_situation(place, draws=2, engine="compiled")
+    told = forecast(place, draws=2, engine="compiled")
     with pytest.raises(FunnelError, match="simulated forecast"):
         revenue_by(place, told, "owner")
 

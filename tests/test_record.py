@@ -10,11 +10,11 @@ from funnelsim.forecasting.backtest import (
     OURS,
     SCALED,
     Snapshot,
-    coverage_table,
+    coverage,
     record_of,
     scales_of,
     scored_rows,
-    skill_table,
+    skill,
     summary,
 )
 from funnelsim.forecasting.forecast import LEVELS, NAMES
@@ -90,7 +90,7 @@ def made_up(seed: int, better: float, number: int = 60) -> pd.DataFrame:
 
 
 def test_skill_says_who_is_better_and_whether_that_is_luck() -> None:
-    better, equal = skill_table(made_up(3, 0.3)), skill_table(made_up(4, 1.4))
+    better, equal = skill(made_up(3, 0.3)), skill(made_up(4, 1.4))
     assert better["skill"][0] > 0.2 and better["low"][0] > 0
     assert equal["low"][0] < 0 < equal["high"][0]
     assert better["n"][0] == 60
@@ -99,13 +99,13 @@ def test_skill_says_who_is_better_and_whether_that_is_luck() -> None:
 def test_skill_compares_only_origins_that_both_forecast() -> None:
     record = made_up(3, 0.3)
     part = record[(record["method"] == OURS) | (record["origin"] < 20)]
-    assert skill_table(part)["n"][0] == 20
+    assert skill(part)["n"][0] == 20
 
 
 def test_skill_against_oneself_is_nothing() -> None:
     record = made_up(5, 0.3)
     copy = record[record["method"] == OURS].assign(method="rule")
-    found = skill_table(pd.concat([record[record["method"] == OURS], copy]))
+    found = skill(pd.concat([record[record["method"] == OURS], copy]))
     assert_allclose(found[["skill", "low", "high"]], 0, atol=1e-12)
 
 
@@ -116,7 +116,7 @@ def test_coverage_has_its_range_of_luck() -> None:
         for i in range(200)
     ]
     record = scored_rows(pd.DataFrame([row | dict(zip(NAMES, Z, strict=True)) for row in rows]))
-    table = coverage_table(record)
+    table = coverage(record)
     assert table["nominal"].tolist() == [0.5, 0.8, 0.95]
     assert ((table["low"] < table["nominal"]) & (table["nominal"] < table["high"])).all()
     assert (abs(table["covered"] - table["nominal"]) < 4 * np.sqrt(0.25 / 200)).all()

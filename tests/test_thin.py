@@ -10,8 +10,9 @@ from test_cli import run
 
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.forecast import NAMES
-from funnelsim.forecasting.situation import FEWEST_WINS, forecast_situation, refuse_thin, situation, too_thin
+from funnelsim.forecasting.situation import FEWEST_WINS, refuse_thin, situation, too_thin
 from funnelsim.history.log import History
+from funnelsim.verbs import forecast
 
 START = pd.Timestamp("2025-01-01")
 
@@ -46,8 +47,8 @@ def tiny(leads: int, won: int, days: float) -> History:
 def test_what_is_missing_is_said_instead_of_a_number(
     leads: int, won: int, days: float, missing: list[str]
 ) -> None:
-    place = situation(tiny(leads, won, days), period="month", count=2)
-    found = forecast_situation(place, draws=4)
+    place = situation(tiny(leads, won, days), period="month", periods=2)
+    found = forecast(place, draws=4)
     assert [reason.split(";")[0] for reason in found.silent] == missing
     rest = found.periods[found.periods["origin"] != "booked"]
     booked = found.periods[found.periods["origin"] == "booked"]
@@ -58,13 +59,13 @@ def test_what_is_missing_is_said_instead_of_a_number(
 
 
 def test_a_lead_that_waits_is_shown_without_a_chance() -> None:
-    deals = forecast_situation(situation(tiny(1, 0, 400), period="month"), draws=4).deals
+    deals = forecast(situation(tiny(1, 0, 400), period="month"), draws=4).deals
     assert deals["stage"].tolist() == ["Offer"] and deals["value"].tolist() == [100.0]
     assert deals.filter(like="P(win ").isna().all(axis=None) and deals["expected"].isna().all()
 
 
 def test_a_wide_interval_of_a_small_company_with_a_long_record_is_no_reason() -> None:
-    found = forecast_situation(situation(tiny(40, FEWEST_WINS, 1500), period="month"), draws=20)
+    found = forecast(situation(tiny(40, FEWEST_WINS, 1500), period="month"), draws=20)
     total = found.periods.query("origin == 'total' and measure == 'wins'").iloc[1]
     assert not found.silent and total["sd"] > 2 * total["mean"]
 
@@ -73,7 +74,7 @@ def test_the_first_periods_of_a_record_are_refused_where_only_numbers_would_do()
     place = situation(tiny(3, 0, 20), period="quarter")
     assert len(too_thin(place.history, place.periods)) == 2
     with pytest.raises(FunnelError, match=r"too thin\. Wins on record: none; at least 5 are needed.*Days on"):
-        refuse_thin(place.history, place.periods)
+        refuse_thin(place)
 
 
 @pytest.mark.parametrize("rows", ["", "b,Lead,2026-01-12,50\nb,Offer,2026-02-01,50\nc,Lost,2026-02-20,7\n"])

@@ -11,7 +11,7 @@ from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Cell, Entries, Model, OpenDeals, Values
 from funnelsim.model.rates import RateTable
 from funnelsim.model.reps import Draw, Pool, Referral, Work
-from funnelsim.simulation.run import period_sums, simulate
+from funnelsim.simulation.run import period_sums, run_model
 
 COLUMNS = ("lead", "stage", "group", "channel", "origin", "value", "who", "visit", "place", "day")
 
@@ -136,7 +136,7 @@ def situations(draw) -> tuple[Model, OpenDeals, float]:
 def test_engines_tell_the_same_lives(situation, seed, replicate):
     model, deals, days = situation
     one, other = (
-        simulate(model, days, seed=seed, replicate=replicate, open_deals=deals, engine=engine)
+        run_model(model, days, seed=seed, replicate=replicate, open_deals=deals, engine=engine)
         for engine in ("compiled", "simpy")
     )
     for column in COLUMNS:
@@ -163,7 +163,7 @@ def test_engines_book_the_same_sums(situation, seed):
 @given(situations(), st.integers(0, 100))
 def test_every_lead_is_in_one_place_at_every_time(situation, seed):
     model, deals, days = situation
-    run = simulate(model, days, seed=seed, open_deals=deals)
+    run = run_model(model, days, seed=seed, open_deals=deals)
     stages = len(model.funnel.stages)
     assert np.all((run.day >= 0) & (run.day < max(days, 1e-300)))
     for who in range(run.lead.size):

@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from funnelsim.simulation.run import simulate
+from funnelsim.simulation.run import run_model
 
 DAYS = 730.0
 
@@ -35,7 +35,7 @@ def tried(waits: ModuleType, real_data: Path):
 @pytest.fixture(scope="module")
 def run(tried):
     """Lives with another seed than the one that `with_reps` settled by."""
-    return simulate(tried.found.model, DAYS, seed=2)
+    return run_model(tried.found.model, DAYS, seed=2)
 
 
 def test_with_reps_reproduces_the_stage_times_of_the_log(waits: ModuleType, tried, run) -> None:

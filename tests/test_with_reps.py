@@ -10,7 +10,7 @@ from test_queues import exponential
 
 from funnelsim.errors import FunnelError
 from funnelsim.model.reps import Pool, Work
-from funnelsim.simulation.run import simulate
+from funnelsim.simulation.run import run_model
 from funnelsim.simulation.with_reps import stage_days, with_reps
 
 TEAM = Pool("team", np.array([-np.inf]), np.array([5]))
@@ -29,7 +29,7 @@ def test_todays_reps_reproduce_the_fitted_times():
     assert row["now"] == pytest.approx(row["before"], rel=0.01)
     assert row["waiting"] > 0.5
     assert row["own"] == pytest.approx(row["before"] - row["waiting"] - row["desk"], rel=0.02)
-    other = simulate(found.model, 730, seed=99)
+    other = run_model(found.model, 730, seed=99)
     assert stage_days(other)[0, 0] == pytest.approx(12.0, rel=0.1)
     assert found.model.table.speed[0, 0, 1] == 1.0
 
@@ -37,7 +37,7 @@ def test_todays_reps_reproduce_the_fitted_times():
 def test_more_reps_are_asked_against_that():
     found = with_reps(fitted(), [TEAM], DESK)
     more = replace(found.model, pools=(replace(TEAM, size=np.array([7])),))
-    before, after = (simulate(model, 730) for model in (found.model, more))
+    before, after = (run_model(model, 730) for model in (found.model, more))
     assert after.waits["wait"].mean() < 0.5 * before.waits["wait"].mean()
     assert stage_days(after)[0, 0] < stage_days(before)[0, 0]
 

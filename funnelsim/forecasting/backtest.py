@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from funnelsim.arrays import Floats
 from funnelsim.calibration.calibrate import fit_model, open_pipeline
+from funnelsim.cards import card
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.baselines import dressed, points, view_of
 from funnelsim.forecasting.forecast import LEVELS, NAMES, Forecast, check_luck, forecast_periods, totals
-from funnelsim.forecasting.periods import Period, past_periods, periods_from
+from funnelsim.forecasting.periods import Period, past_periods, periods_from, within
 from funnelsim.forecasting.scores import crps_quantiles, inside, mape, pinball, probability_below
 from funnelsim.forecasting.width import FEWEST_FOR_SCALE, scale_of, scaled_by, widened
 from funnelsim.history.log import DAY, History, beginning, bookings, valued
+from funnelsim.show import words
 
 LATEST = 8
+SHARE_COLUMNS = dict.fromkeys(("mape", "inside_50", "inside_80", "inside_95"), "share")
 MOST_ORIGINS = 24
 BURN_IN = 6
 LEAST_PAST = 3
@@ -40,6 +44,41 @@ class Record:
     record: pd.DataFrame
     kind: str
     currency: str
+
+    def mine(self, measure: str) -> pd.DataFrame:
+        """Our own forecasts of one measure, one period ahead: a row per origin."""
+        rows = self.record
+        own = (rows["measure"] == measure) & (rows["method"] == OURS) & (rows["step"] == 1)
+        return rows[own].reset_index(drop=True)
+
+    def skill(self, measure: str) -> pd.DataFrame:
+        """See `skill`, of one measure."""
+        return skill(self.record, measure=measure)
+
+    def coverage(self, measure: str) -> pd.DataFrame:
+        """See `coverage`, of one measure."""
+        return coverage(self.record, measure=measure)
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """Scores of every method, measure by measure."""
+        return summary(self.record)
+
+    @property
+    def measure(self) -> str:
+        """What to judge: revenue, or wins where no amount is known."""
+        return "revenue" if (self.record["measure"] == "revenue").any() else "wins"
+
+    def __str__(self) -> str:
+        gains = self.skill(self.measure)
+        kept = self.coverage(self.measure).query("step == 1 and nominal == 0.8")
+        number = self.record.query("step == 1")["origin"].nunique()
+        beaten = f"{int((gains['skill'] > 0).sum())} of {len(gains)} simpler ways beaten"
+        held = f"; 80 % intervals held {words.percent(float(kept['covered'].iloc[0]))}" if len(kept) else ""
+        return f"{number} past {self.kind}s, {self.measure}: {beaten}{held}."
+
+    def _repr_html_(self) -> str:
+        return card(str(self), self.summary)
 
 
 def replay(
@@ -237,8 +276,8 @@ def record_of(
             if period.end > until:
                 continue
             past = [shot for shot in shots.values() if shot.periods[step].end <= origin]
-            outcomes = np.array([happened(wins, shot.periods[step]) for shot in past]).reshape(-1, 2)
-            actual = happened(wins, period)
+            outcomes = _outcomes(wins, past, step)
+            actual = within(wins, period.start, period.end)
             for measure in measures:
                 number = MEASURES.index(measure)
                 head = {"origin": origin, "period": period.label, "start": period.start, "end": period.end}
@@ -248,12 +287,6 @@ def record_of(
                     named = dict(zip(NAMES, quantiles.tolist(), strict=True))
                     rows.append(head | {"method": method, "mean": mean} | named)
     return scored_rows(pd.DataFrame(rows))
-
-
-def happened(wins: pd.DataFrame, period: Period) -> tuple[float, float]:
-    """Return revenue and number of wins of a period."""
-    mine = wins[(wins["at"] >= period.start) & (wins["at"] < period.end)]
-    return float(mine["value"].fillna(0.0).sum()), float(len(mine))
 
 
 def _said(
@@ -363,6 +396,12 @@ def _interval(pair: Floats, step: int, rng: np.random.Generator) -> tuple[float,
     return float(low), float(high)
 
 
+def _outcomes(wins: pd.DataFrame, shots: Sequence[Snapshot], step: int) -> Floats:
+    """Return revenue and wins of the period that each past forecast was of, (shots, 2)."""
+    ends = [shot.periods[step] for shot in shots]
+    return np.array([within(wins, one.start, one.end) for one in ends]).reshape(-1, 2)
+
+
 def scales_of(
     shots: Mapping[pd.Timestamp, Snapshot], wins: pd.DataFrame, until: pd.Timestamp
 ) -> pd.DataFrame:
@@ -371,7 +410,7 @@ def scales_of(
     found = []
     for step in range(max((len(shot.periods) for shot in made), default=0)):
         over = [shot for shot in made if shot.periods[step].end <= until]
-        outcomes = np.array([happened(wins, shot.periods[step]) for shot in over]).reshape(-1, 2)
+        outcomes = _outcomes(wins, over, step)
         for number, measure in enumerate(MEASURES):
             said = np.array([shot.quantiles[number, step] for shot in over if shot.quantiles is not None])
             found.append((measure, step + 1, scale_of(said, outcomes[:, number]), len(over)))

@@ -14,6 +14,7 @@ from funnelsim.arrays import Floats
 from funnelsim.calibration.counting import group_numbers
 from funnelsim.calibration.posterior import draw_rates, strength
 from funnelsim.calibration.response import PRIOR_ERROR
+from funnelsim.cards import card
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.forecasting.exact import chances, from_entries
 from funnelsim.forecasting.forecast import check_luck
@@ -30,7 +31,7 @@ DAY = pd.Timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Budget:
+class Plan:
     """The best split of a budget, and how sure its gain is.
 
     Args:
@@ -59,6 +60,12 @@ class Budget:
     currency: str
     notes: tuple[str, ...]
 
+    def __str__(self) -> str:
+        return budget_words(self)
+
+    def _repr_html_(self) -> str:
+        return card(str(self), budget_rows(self)[0])
+
 
 def best_budget(
     place: Situation,
@@ -69,7 +76,7 @@ def best_budget(
     curve: str = "power",
     draws: int = 200,
     seed: int = 1,
-) -> Budget:
+) -> Plan:
     """Return the best split of what is spent on the channels from the as-of date on.
 
     Revenue counts to the end of the situation's last period, so a lead that comes late is worth what it
@@ -113,14 +120,14 @@ def best_budget(
     )
     gain = (earned.revenue(best) - earned.revenue(now * money / now.sum())).sum(axis=1)
     low, high = np.quantile(gain, [0.1, 0.9])
-    return Budget(
+    return Plan(
         _table(known, worth, earned, now, best, bounds), money, days, place.periods[-1].end,
         float(gain.mean()), float(low), float(high), float((gain > 0).mean() + (gain == 0).mean() / 2),
         multiplier, place.model.currency, _notes(lag, days, until),
     )  # fmt: skip
 
 
-def budget_words(found: Budget) -> str:
+def budget_words(found: Plan) -> str:
     """Return the finding in one sentence: the gain, how sure it is, and where the next euro goes."""
     unit = found.currency
     gain = words.money(found.gain, unit, sign=True)
@@ -134,12 +141,12 @@ def budget_words(found: Budget) -> str:
     )
 
 
-def last_earning_day(found: Budget) -> str:
+def last_earning_day(found: Plan) -> str:
     """Return the last day on which revenue counts."""
     return f"{found.until - DAY:%Y-%m-%d}"
 
 
-def budget_rows(found: Budget) -> tuple[pd.DataFrame, dict[str, str]]:
+def budget_rows(found: Plan) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return the table as people read it, the next euro's best place first, and the kind of each column."""
     back = f"back per extra {found.currency}"
     named = {
@@ -413,11 +420,15 @@ def channel_quality(
     theta ~ Gamma(k + observed, k + expected), where expected are the wins that the model gives the
     channel's past leads up to today, scaled so that all channels together have as many as were observed.
 
+    A stated funnel has no past: its channels are as good as they are stated, factor 1.
+
     Returns:
         Posterior means, shape (channels,), and draws, shape (draws, channels).
 
     Source: Clayton and Kaldor, Biometrics 1987, doi:10.2307/2532003.
     """
+    if place.history is None:
+        return np.ones(len(channels)), np.ones((draws, len(channels)))
     visits = spells(place.history)
     came = visits[visits["entry"] & (visits["since"] == 0)]
     chance = _won_by_now(place.model, came)

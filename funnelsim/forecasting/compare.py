@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import factorial
 from pathlib import Path
@@ -13,20 +13,74 @@ import pandas as pd
 
 from funnelsim.arrays import Floats
 from funnelsim.calibration.posterior import draw_rates
+from funnelsim.cards import card
 from funnelsim.errors import FunnelError
-from funnelsim.forecasting.forecast import check_luck, choose_engine, forecast, intensities, totals
+from funnelsim.forecasting.forecast import check_luck, choose_engine, forecast_periods, intensities, totals
 from funnelsim.forecasting.periods import Period, days_of
 from funnelsim.forecasting.situation import Situation
 from funnelsim.model.levers import Scenario, apply_scenario
 from funnelsim.model.model import Model, OpenDeals, amounts
 from funnelsim.model.scenario import read_scenario
+from funnelsim.show import words
 from funnelsim.simulation.run import period_sums
 
 FEWEST_DRAWS = 20
 MOST_WORK = 3200
+BASE = "as planned"
 
 
-def compare(
+@dataclass(frozen=True)
+class Comparison:
+    """What scenarios change against the present plan.
+
+    Args:
+        table: rows scenario x period: mean, difference, low and high (80 % interval of the difference),
+            p_better, and quantiles of revenue; the first scenario is the present plan.
+        parts: scenario -> its levers and their parts of the gain (Shapley), where it has several.
+        currency: three letters, or nothing.
+        notes: what to beware of, a sentence each.
+    """
+
+    table: pd.DataFrame
+    parts: dict[str, pd.DataFrame]
+    currency: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def best(self) -> str:
+        """The scenario with the largest expected gain over all periods; the plan itself if none gains."""
+        gain = self.table.groupby("scenario", sort=False)["difference"].sum()
+        return str(gain.idxmax())
+
+    def __str__(self) -> str:
+        name = self.best
+        if name == BASE:
+            return "No scenario is expected to bring more than the present plan."
+        rows = self.table[self.table["scenario"] == name]
+        gain = words.money(float(rows["difference"].sum()), self.currency, sign=True)
+        first = rows.iloc[0]
+        return (
+            f"'{words.name(name)}' is expected to bring most: {gain} over all periods; "
+            f"in {first['period']} {words.verdict(float(first['p_better']))}."
+        )
+
+    def _repr_html_(self) -> str:
+        shown = self.table[["scenario", "period", "mean", "difference", "low", "high", "p_better"]]
+        return card(str(self), shown)
+
+
+def scenario_names(files: Sequence[Path]) -> dict[str, Path]:
+    """Return name -> file: its stem, or its whole path where two files have the same stem.
+
+    >>> list(scenario_names([Path("a/up.yaml"), Path("b/up.yaml"), Path("c.yaml")]))
+    ['a/up.yaml', 'b/up.yaml', 'c']
+    """
+    stems = [file.stem for file in files]
+    unique = {stem for stem in stems if stems.count(stem) == 1 and stem != BASE}
+    return {file.stem if file.stem in unique else file.as_posix(): file for file in dict.fromkeys(files)}
+
+
+def compare_models(
     models: Mapping[str, Model],
     open_deals: OpenDeals,
     periods: tuple[Period, ...],
@@ -67,7 +121,7 @@ def compare(
         for name, model in models.items()
     }
     levels = {
-        name: forecast(
+        name: forecast_periods(
             model, open_deals, periods, booked=booked, draws=draws, seed=seed, target=target,
             engine=engine, progress=progress,
         )
@@ -107,7 +161,7 @@ def shapley(
 
     A lever's part is its mean gain over all orders in which the levers could be pulled
     (Shapley 1953, doi:10.1515/9781400881970-018); the parts add up to the whole gap. Expected dates are
-    set aside, as in `compare`.
+    set aside, as in `compare_models`.
 
     Returns:
         Columns lever (in words) and part (money over all periods).
@@ -131,23 +185,23 @@ def shapley(
 
 
 def lever_parts(
-    place: Situation, scenarios: Sequence[Path], *, draws: int = 20, seed: int = 1
+    place: Situation, scenarios: Mapping[str, Path], *, draws: int = 20, seed: int = 1
 ) -> dict[str, pd.DataFrame]:
     """Return the levers of each scenario file that has several, with their parts of its gain; see `shapley`.
 
-    With the draws of `compare` the parts add up to its differences; where there are more than three levers,
-    or lives to simulate, fewer draws are taken, and the sum is only near them.
+    With the draws of `compare_models` the parts add up to its differences; where there are more than three
+    levers, or lives to simulate, fewer draws are taken, and the sum is only near them.
     """
     edges = days_of(place.periods, place.model.as_of)
     exact = choose_engine(place.model, None) == "exact"
     found = {}
-    for path in scenarios:
+    for name, path in scenarios.items():
         scenario = read_scenario(path, place.model)
         if len(scenario.changes) < 2:
             continue
         most = MOST_WORK >> len(scenario.changes) if exact else FEWEST_DRAWS
         number = min(draws, max(most, FEWEST_DRAWS))
-        found[path.stem] = shapley(place.model, scenario, place.deals, edges, draws=number, seed=seed)
+        found[name] = shapley(place.model, scenario, place.deals, edges, draws=number, seed=seed)
     return found
 
 

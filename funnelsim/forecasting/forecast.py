@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -12,12 +11,15 @@ from tqdm.auto import tqdm
 
 from funnelsim.arrays import Floats
 from funnelsim.calibration.posterior import draw_rates
+from funnelsim.cards import card
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.forecasting.by_date import ByDate, by_dates, leads_without_dates, with_dates
+from funnelsim.forecasting.deals import deal_table
 from funnelsim.forecasting.distribution import Distribution, Lump, at_least, distributions, quantiles
 from funnelsim.forecasting.exact import Chances, at_ages, chances, from_entries
-from funnelsim.forecasting.periods import Period, days_of
+from funnelsim.forecasting.periods import Period, days_of, within
 from funnelsim.model.model import Calendar, Model, OpenDeals, amounts, booking_factors, expected
+from funnelsim.show import words
 from funnelsim.simulation.luck import MOST_SEED
 from funnelsim.simulation.run import period_sums
 
@@ -45,6 +47,9 @@ class Forecast:
         deals: one row per open deal: its chance in each period and the money expected of it.
         silent: why no number is given (all but what is booked is nan then); empty where there are numbers.
         notes: sentences on what was done to these numbers, and on what to beware of.
+        past: revenue and wins of whole past periods: period, start, revenue, wins.
+        ways: what simpler forecasters say of revenue: way, a column per period.
+        parts: expected revenue by segment, channel, owner or stage, if asked (see `revenue_by`).
     """
 
     as_of: pd.Timestamp
@@ -56,9 +61,29 @@ class Forecast:
     deals: pd.DataFrame
     silent: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    past: pd.DataFrame = field(default_factory=pd.DataFrame)
+    ways: pd.DataFrame = field(default_factory=pd.DataFrame)
+    parts: pd.DataFrame | None = None
+
+    @property
+    def measure(self) -> str:
+        """What to draw: revenue, or wins where no amount is known of any deal."""
+        known = bool((self.periods.loc[self.periods["measure"] == "revenue", "mean"] > 0).any())
+        return "revenue" if known or bool(len(self.past) and (self.past["revenue"] > 0).any()) else "wins"
+
+    def __str__(self) -> str:
+        if self.silent:
+            return f"No forecast: the history is too thin. {' '.join(self.silent)}"
+        first = totals(self).iloc[0]
+        low, high = (words.money(first[level], self.currency) for level in ("0.10", "0.90"))
+        expected = words.money(first["mean"], self.currency)
+        return f"{first['period']}: {expected} expected; in 80 of 100 futures {low} to {high}"
+
+    def _repr_html_(self) -> str:
+        return card(str(self), totals(self)[["period", "mean", "0.10", "0.50", "0.90"]])
 
 
-def forecast(
+def forecast_periods(
     model: Model,
     open_deals: OpenDeals,
     periods: tuple[Period, ...],
@@ -111,7 +136,8 @@ def forecast(
         ]
         deals = deal_table(model, open_deals, np.full((len(open_deals), len(periods)), np.nan), periods)
     goal = np.nan if target is None else float(target)
-    rows, widths = _frames(periods, parts, _booked(periods, model.as_of, booked), goal)
+    sure = (0.0, 0.0) if booked is None else within(booked, periods[0].start, model.as_of)
+    rows, widths = _frames(periods, parts, sure, goal)
     return Forecast(model.as_of, model.currency, chosen, goal, rows, widths, deals)
 
 
@@ -158,27 +184,6 @@ def choose_engine(model: Model, wanted: str | None) -> str:
     return wanted or ("exact" if whole and alone else "compiled")
 
 
-def deal_table(
-    model: Model, deals: OpenDeals, chance: Floats, periods: Sequence[Period], more: Floats | float = 0.0
-) -> pd.DataFrame:
-    """Return open deals, most expected money first, with their chances per period.
-
-    Args:
-        chance: (deals, periods) mean over draws.
-        more: (deals, periods) expected further wins in the same period.
-    """
-    table = pd.DataFrame({"lead": deals.name})
-    table["stage"] = np.array(model.funnel.stages, dtype=object)[deals.stage]
-    table["segment"] = np.array(model.groups, dtype=object)[deals.group]
-    table["age"] = deals.age.round(1)
-    table["value"] = deals.value
-    for k, period in enumerate(periods):
-        table[f"P(win {period.label})"] = chance[:, k].round(4)
-    table["expected"] = ((chance + more).sum(axis=1) * amounts(model, deals)).round(2)
-    table["age_percentile"] = (table.groupby("stage")["age"].rank(pct=True) * 100).round(0)
-    return table.sort_values("expected", ascending=False, kind="stable").reset_index(drop=True)
-
-
 def _by_formula(model: Model, deals: OpenDeals, found: Intensity) -> list[dict[str, dict[str, Distribution]]]:
     """Return the distributions of every period; a deal's further win is one more coin of its amount."""
     alone = amounts(model, deals)
@@ -205,16 +210,6 @@ def _by_sample(sums: Floats) -> dict[str, Distribution]:
         name: Distribution(np.sort(x), weight, float(x.mean()), float(x.var()), 0.0)
         for name, x in columns.items()
     }
-
-
-def _booked(
-    periods: tuple[Period, ...], moment: pd.Timestamp, wins: pd.DataFrame | None
-) -> tuple[float, float]:
-    """Return money and number of wins already booked in the first period."""
-    if wins is None or wins.empty:
-        return 0.0, 0.0
-    inside = wins[(wins["at"] >= periods[0].start) & (wins["at"] < moment)]
-    return float(inside["value"].sum()), float(len(inside))
 
 
 def _frames(
@@ -374,3 +369,19 @@ def shaken(found: Intensity, spread: float, rng: np.random.Generator) -> Intensi
     more = None if found.more is None else found.more * factor[:, None, :]
     born = (found.born if found.dates is None else found.born - found.dates.born) * factor[:, None, :]
     return Intensity(*with_dates(chance, born, found.dates), more, found.dates)
+
+
+def silenced(forecast: Forecast, reasons: tuple[str, ...]) -> Forecast:
+    """Return a forecast without its numbers: what is booked stays, all that is not known becomes nan.
+
+    Args:
+        forecast: what would be said of a longer history.
+        reasons: why it is not, as `too_thin` says.
+    """
+    sure = (forecast.periods["origin"] == "booked").to_numpy()
+    periods, widths, deals = forecast.periods.copy(), forecast.widths.copy(), forecast.deals.copy()
+    periods.loc[~sure, ["mean", "sd", *NAMES]] = np.nan
+    widths[widths.columns.drop("period")] = np.nan
+    chances = [column for column in deals.columns if column.startswith("P(win ") or column == "expected"]
+    deals[chances] = np.nan
+    return replace(forecast, periods=periods, widths=widths, deals=deals, silent=reasons)

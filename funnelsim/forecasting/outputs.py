@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from funnelsim.files import write_atomic
-from funnelsim.forecasting.backtest import Backtest, coverage_table, skill_table, summary
+from funnelsim.forecasting.backtest import Record, coverage, skill, summary
 from funnelsim.forecasting.forecast import NAMES, Forecast
 from funnelsim.history.export import write_table
 from funnelsim.model.funnel import Funnel
@@ -104,7 +104,7 @@ def write_deals(found: Forecast, path: Path) -> None:
         write_atomic(path, deals_csv(found))
 
 
-def record_json(found: Backtest) -> str:
+def record_json(found: Record) -> str:
     """Return a backtest as JSON text: the scores of every method, skill, coverage, and the whole record."""
     record = found.record
     top: dict[str, object] = {
@@ -114,8 +114,8 @@ def record_json(found: Backtest) -> str:
     }
     for measure in ("revenue", "wins"):
         top[measure] = {
-            "skill": _rows(skill_table(record, measure=measure)),
-            "coverage": _rows(coverage_table(record, measure=measure)),
+            "skill": _rows(skill(record, measure=measure)),
+            "coverage": _rows(coverage(record, measure=measure)),
         }
     return json.dumps(top | {"record": _rows(record)}, indent=1, ensure_ascii=False) + "\n"
 

@@ -68,6 +68,17 @@ def days_of(periods: tuple[Period, ...], moment: pd.Timestamp) -> NDArray[np.flo
     return np.array([max((edge - moment) / pd.Timedelta(days=1), 0.0) for edge in edges])
 
 
+def within(wins: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> tuple[float, float]:
+    """Return revenue and number of wins from `start` (included) to `end` (not); a win without amount adds 0.
+
+    >>> wins = pd.DataFrame({"at": pd.to_datetime(["2026-03-31", "2026-04-01"]), "value": [5.0, 7.0]})
+    >>> within(wins, pd.Timestamp("2026-04-01"), pd.Timestamp("2026-05-01"))
+    (7.0, 1.0)
+    """
+    inside = wins[((wins["at"] >= start) & (wins["at"] < end)).to_numpy()]
+    return float(inside["value"].fillna(0.0).sum()), float(len(inside))
+
+
 def _length(kind: str) -> pd.DateOffset:
     lengths = {"month": 1, "quarter": 3}
     return pd.DateOffset(days=7) if kind == "week" else pd.DateOffset(months=lengths[kind])

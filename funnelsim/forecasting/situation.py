@@ -1,170 +1,226 @@
-"""From a history to a forecast in one call: what the terminal, the notebooks and the backtest share."""
+"""Where somebody stands: whatever the user has, record or stated funnel, made ready for every question."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias, TypedDict, Unpack
 
-import numpy as np
 import pandas as pd
 
 from funnelsim.calibration.calibrate import fit_model, open_pipeline
+from funnelsim.cards import card
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.baselines import points, view_of
-from funnelsim.forecasting.forecast import NAMES, Forecast, forecast_periods
-from funnelsim.forecasting.periods import Period, past_periods, periods_from
-from funnelsim.history.log import DAY, History, bookings, open_leads, valued
+from funnelsim.forecasting.periods import Period, past_periods, periods_from, within
+from funnelsim.history.log import DAY, History, bookings, valued
+from funnelsim.history.read import read_history
+from funnelsim.history.spend import read_spend
+from funnelsim.history.tables import is_address
 from funnelsim.model.levers import apply_scenario
-from funnelsim.model.model import Model, OpenDeals
+from funnelsim.model.model import Model, OpenDeals, nobody
 from funnelsim.model.scenario import read_scenario
+from funnelsim.model.stated import read_funnel, scenario_path, shipped_funnels
 
+# From three wins the rate of winning is known within a factor of 4.8, from five within 3.3 (95 % interval).
+FEWEST_WINS = 5
+PAST_PERIODS = 8
 DATES_ASIDE = "Dates: set aside, as the scenario changes rates and these act by age; all leads win by age."
+WAYS = ("last period", "same period last year", "ETS")
+
+
+class Reading(TypedDict, total=False):
+    """How a company's record is read; the same words in Python and in the terminal.
+
+    mapping: a mapping file, or its content: names of columns, stages and ends.
+    as_of: all is known up to the end of this day; by default that of the last event.
+    source: how to read the file, where its columns do not tell.
+    query: for a data base: a SELECT, or the name of a table.
+    anonymise: a secret key with which names of leads and owners are hashed.
+    """
+
+    mapping: str | Path | Mapping[str, object] | None
+    as_of: str | datetime.date | pd.Timestamp | None
+    source: str | None
+    query: str | None
+    anonymise: str | None
 
 
 @dataclass(frozen=True)
 class Situation:
-    """Where a company stands on the as-of date.
+    """Where a company, or a stated funnel, stands on the as-of date: fitted once, then asked many things.
 
     Args:
-        history: what was known.
-        model: calibrated to it.
-        deals: the open pipeline.
+        name: what to call it: the file, the table or the funnel.
+        history: what was known; None for a stated funnel, which has no past.
+        model: calibrated to the history, or stated.
+        deals: the open pipeline; nobody for a stated funnel.
         booked: past wins (lead, at, stage, value).
         periods: the periods to forecast; the first holds the as-of date.
+        kind: what a period is: week, month or quarter.
     """
 
-    history: History
+    name: str
+    history: History | None
     model: Model
     deals: OpenDeals
     booked: pd.DataFrame
     periods: tuple[Period, ...]
+    kind: str
+
+    def __str__(self) -> str:
+        first, last = self.periods[0].label, self.periods[-1].label
+        span = first if first == last else f"{first} to {last}"
+        past = f"{len(self.deals):,} open leads" if self.history is not None else "a stated funnel"
+        return f"{self.name} as of {self.model.as_of - INSTANT:%Y-%m-%d}: {past}, {span}"
+
+    def _repr_html_(self) -> str:
+        rows = [(p.label, f"{p.start:%Y-%m-%d}", f"{p.end - INSTANT:%Y-%m-%d}") for p in self.periods]
+        return card(str(self), pd.DataFrame(rows, columns=["period", "first day", "last day"]))
+
+
+Anything: TypeAlias = str | Path | pd.DataFrame | History | Model | Situation
+INSTANT = pd.Timedelta(microseconds=1)
 
 
 def situation(
-    history: History, *, period: str = "quarter", count: int = 2, spend: pd.DataFrame | None = None
+    what: Anything,
+    *,
+    period: str | None = None,
+    periods: int | None = None,
+    spend: str | Path | pd.DataFrame | None = None,
+    scenario: str | Path | None = None,
+    **reading: Unpack[Reading],
 ) -> Situation:
-    """Calibrate a history and say where it stands; without any amount, revenue is counted in wins.
+    """Return where somebody stands, whatever he has: read, fitted, and ready for every other verb.
 
     Args:
-        period: "week", "month" or "quarter".
-        count: how many periods to look ahead; the first holds the as-of date.
-        spend: channel, start, spend as `read_spend` returns, for scenarios and budgets that move money.
+        what: a path, a data base's URL, a table, a `History`, a stated funnel by name or file (an existing
+            file wins over a shipped name), a `Model`, or a `Situation`, whose periods may be changed.
+        period: "week", "month" or "quarter" (the default).
+        periods: how many periods to look ahead, 2 by default; the first holds the as-of date.
+        spend: channel, start, spend: a file or a table, for questions that move money.
+        scenario: levers to pull at once: a file, or the name of one that comes with the package.
+        **reading: mapping, as_of, source, query, anonymise; see `Reading`.
 
     Raises:
-        FunnelError: an unknown period, or a history without any visit to a stage.
+        FunnelError: it cannot be read, a period is unknown, or no lead ever visited a stage.
+
+    >>> print(situation("sales_funnel_5", periods=1))
+    Sales funnel in five steps as of 2025-12-31: a stated funnel, 2026 Q1
     """
-    periods = periods_from(history.until, period, count, history.period_start)
-    horizon = (periods[-1].end - history.until) / pd.Timedelta(days=1)
-    length = (periods[0].end - periods[0].start) / pd.Timedelta(days=1)
-    booked, currency = valued(history)
-    model = replace(fit_model(history, horizon=horizon, period=length, spend=spend), currency=currency)
-    return Situation(history, model, open_pipeline(history, model), booked, periods)
+    if isinstance(what, Situation):
+        _refuse_options("a situation", reading)
+        place = _moved(what, period, periods, spend)
+    else:
+        kind, count = period or "quarter", 2 if periods is None else periods
+        stated = stated_model(what, **reading)
+        if stated is None:
+            place = _of_history(_name(what), history_of(what, **reading), kind, count, spend)
+        else:
+            place = _of_model(stated, kind, count)
+    return place if scenario is None else under(place, scenario)
 
 
-def under(place: Situation, scenario: Path | None) -> Situation:
+def history_of(what: Anything, **reading: Unpack[Reading]) -> History:
+    """Return the history that somebody has, read as he says.
+
+    Raises:
+        FunnelError: it cannot be read, or is a stated funnel, which has no past.
+    """
+    if isinstance(what, Situation):
+        if what.history is None:
+            raise FunnelError(f"{what.name} is a stated funnel: it has no past to look at")
+        return what.history
+    if isinstance(what, History):
+        _refuse_options("a history", {key: value for key, value in reading.items() if key != "as_of"})
+        moment = reading.get("as_of")
+        return what if moment is None else what.as_of(moment)
+    if isinstance(what, Model):
+        raise FunnelError(f"{what.funnel.name} is a stated funnel: it has no past to look at")
+    return read_history(what, **reading)
+
+
+def stated_model(what: Anything, **reading: Unpack[Reading]) -> Model | None:
+    """Return the model where a stated funnel is meant, by name or as a YAML file; else None.
+
+    An existing file or folder wins over the name of a funnel that comes with the package.
+    """
+    if isinstance(what, Model):
+        return what
+    if not isinstance(what, str | Path) or is_address(str(what)):
+        return None
+    path = Path(what)
+    file = path.suffix.casefold() in (".yaml", ".yml")
+    shipped = not path.exists() and str(what) in shipped_funnels()
+    if not file and not shipped:
+        return None
+    _refuse_options("a stated funnel", {key: value for key, value in reading.items() if key != "as_of"})
+    moment = reading.get("as_of")
+    return read_funnel(what, None if moment is None else str(moment))
+
+
+def under(place: Situation, scenario: str | Path | None) -> Situation:
     """Return the same situation with a scenario's levers pulled; none changes nothing.
 
     Levers on rates act on leads that win by age: with them, expected dates are set aside.
     """
     if scenario is None:
         return place
-    found = read_scenario(scenario, place.model)
-    model, notes = apply_scenario(place.model, found), found.notes
+    plan = read_scenario(scenario_file(scenario), place.model)
+    model, notes = apply_scenario(place.model, plan), plan.notes
     if model.due is not None and model.levers != place.model.levers:
         model, notes = replace(model, due=None), (*notes, DATES_ASIDE)
     return replace(place, model=replace(model, notes=(*model.notes, *notes)) if notes else model)
 
 
-def forecast_situation(
-    place: Situation,
-    *,
-    draws: int = 200,
-    seed: int = 1,
-    engine: str | None = None,
-    target: float | None = None,
-    progress: bool = False,
-) -> Forecast:
-    """Forecast the periods of a situation; the deal table also names channel and owner.
-
-    Of a history that is too thin, `silent` says why, and the numbers are nan (see
-    `too_thin`). See `funnelsim.forecasting.forecast.forecast` for the arguments.
-    """
-    found = forecast_periods(
-        place.model, place.deals, place.periods, booked=place.booked, draws=draws, seed=seed, engine=engine,
-        target=target, progress=progress,
-    )  # fmt: skip
-    by_date = place.model.due is not None and found.engine == "exact"
-    dates = pd.Series(place.deals.due, index=place.deals.name) if by_date else None
-    found = replace(found, deals=_named(found.deals, open_leads(place.history), dates))
-    reasons = too_thin(place.history, place.periods)
-    return silenced(found, reasons) if reasons else found
+def scenario_file(name: str | Path) -> Path:
+    """Return the file of a scenario: itself if it exists or has an ending, else one shipped by that name."""
+    path = Path(name)
+    return path if path.exists() or path.suffix else scenario_path(str(name))
 
 
-def _named(deals: pd.DataFrame, known: pd.DataFrame, dates: pd.Series | None) -> pd.DataFrame:
-    """Add channel, owner and a flag in words to the deal table.
-
-    Args:
-        dates: by lead, days to the expected date where it is the clock; its age then says nothing.
-    """
-    extra = known.set_index("lead").reindex(deals["lead"])
-    for position, column in enumerate(("channel", "owner"), start=3):
-        if column in extra.columns:
-            deals.insert(position, column, extra[column].to_numpy())
-    stale = extra["zombie"].to_numpy(dtype=bool)
-    slow = (deals["age_percentile"] >= 90).to_numpy()
-    deals["flag"] = [
-        "never closed this late" if z else "slower than 90 %" if s else ""
-        for z, s in zip(stale, slow, strict=True)
-    ]
-    if dates is not None:
-        due = dates.reindex(deals["lead"]).to_numpy()
-        deals["flag"] = deals["flag"].mask(due >= 0, "").mask(due < 0, "overdue")
-    return deals
-
-
-def simpler_ways(place: Situation, kind: str) -> pd.DataFrame:
+def simpler_ways(place: Situation) -> pd.DataFrame:
     """Return what simpler forecasters say of revenue, nan where they cannot: way, a column per period."""
-    found = points(view_of(place.history, kind, place.periods))
+    if place.history is None:
+        return pd.DataFrame({"way": []})
+    ways = points(view_of(place.history, place.kind, place.periods))
     rows = [
-        {"way": way} | {p.label: x for p, x in zip(place.periods, found[way][0], strict=True)}
-        for way in ("last period", "same period last year", "ETS")
+        {"way": way} | {p.label: x for p, x in zip(place.periods, ways[way][0], strict=True)} for way in WAYS
     ]
     return pd.DataFrame(rows)
 
 
-def past_revenue(place: Situation, kind: str, count: int) -> pd.DataFrame:
+def past_revenue(place: Situation, count: int = PAST_PERIODS) -> pd.DataFrame:
     """Return revenue and wins of the whole periods before the present one: period, start, revenue, wins."""
-    periods = past_periods(place.history.until, kind, count, place.history.period_start)
-    return booked_by(place.booked, [p for p in periods if p.end > place.history.began])
+    if place.history is None:
+        return booked_by(place.booked, ())
+    past = past_periods(place.history.until, place.kind, count, place.history.period_start)
+    return booked_by(place.booked, [one for one in past if one.end > place.history.began])
 
 
 def booked_by(wins: pd.DataFrame, periods: Sequence[Period]) -> pd.DataFrame:
     """Return what was booked in each period: period, start, revenue, wins."""
-    rows = []
-    for period in periods:
-        inside = wins[(wins["at"] >= period.start) & (wins["at"] < period.end)]
-        rows.append(
-            (period.label, period.start, float(inside["value"].fillna(0.0).sum()), float(len(inside)))
-        )
+    rows = [(period.label, period.start, *within(wins, period.start, period.end)) for period in periods]
     return pd.DataFrame(rows, columns=["period", "start", "revenue", "wins"])
 
 
-FEWEST_WINS = 5
+def too_thin(history: History | None, periods: Sequence[Period]) -> tuple[str, ...]:
+    """Return why a history is too thin to forecast from, in sentences; nothing where it is not.
 
-
-def too_thin(history: History, periods: Sequence[Period]) -> tuple[str, ...]:
-    """Return why a history cannot carry a forecast, a sentence for each reason; nothing where it can.
-
-    Two things must have been seen. Five wins: a rate counted from n of them is a Gamma of shape n, and the
-    ends of its 80 % interval lie a factor of 22 apart with one win, 4.8 with three and 3.3 with five. One
-    span as long as the longest period to be forecast: else nothing is known of how many leads such a period
-    brings. A wide interval is no reason: a small company's is wide by luck, however long its history.
+    Five wins: from fewer, the two ends of the 95 % interval lie a factor of 22 apart with one win, 4.8 with
+    three and 3.3 with five. One span as long as the longest period to be forecast: else nothing is known of
+    how many leads such a period brings. A wide interval is no reason: a small company's is wide by luck,
+    however long its history. A stated funnel is never too thin.
 
     Args:
         history: what is known.
         periods: what is to be forecast.
     """
+    if history is None:
+        return ()
     wins, days = len(bookings(history)), (history.until - history.began) / DAY
     longest = max((period.end - period.start) / DAY for period in periods)
     reasons = []
@@ -181,28 +237,62 @@ def too_thin(history: History, periods: Sequence[Period]) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def refuse_thin(history: History, periods: Sequence[Period]) -> None:
+def refuse_thin(place: Situation) -> None:
     """Refuse what has no answer but numbers, such as a comparison, where a history is too thin.
 
     Raises:
         FunnelError: it is.
     """
-    reasons = too_thin(history, periods)
+    reasons = too_thin(place.history, place.periods)
     if reasons:
         raise FunnelError(f"the history is too thin. {' '.join(reasons)}")
 
 
-def silenced(found: Forecast, reasons: tuple[str, ...]) -> Forecast:
-    """Return a forecast without its numbers: what is booked stays, all that is not known becomes nan.
+def _of_history(
+    name: str, history: History, kind: str, count: int, spend: str | Path | pd.DataFrame | None
+) -> Situation:
+    """Return where a company stands; without any amount, revenue is counted in wins."""
+    ahead = periods_from(history.until, kind, count, history.period_start)
+    horizon = (ahead[-1].end - history.until) / DAY
+    length = (ahead[0].end - ahead[0].start) / DAY
+    booked, currency = valued(history)
+    fitted = fit_model(history, horizon=horizon, period=length, spend=spend_table(spend))
+    model = replace(fitted, currency=currency)
+    return Situation(name, history, model, open_pipeline(history, model), booked, ahead, kind)
 
-    Args:
-        found: the forecast.
-        reasons: why, as `too_thin` says.
-    """
-    sure = (found.periods["origin"] == "booked").to_numpy()
-    periods, widths, deals = found.periods.copy(), found.widths.copy(), found.deals.copy()
-    periods.loc[~sure, ["mean", "sd", *NAMES]] = np.nan
-    widths[widths.columns.drop("period")] = np.nan
-    chances = [column for column in deals.columns if column.startswith("P(win ") or column == "expected"]
-    deals[chances] = np.nan
-    return replace(found, periods=periods, widths=widths, deals=deals, silent=reasons)
+
+def spend_table(spend: str | Path | pd.DataFrame | None) -> pd.DataFrame | None:
+    """Return what was spent as a table, whether it comes as one or as a file."""
+    return read_spend(spend) if isinstance(spend, str | Path) else spend
+
+
+def _name(what: Anything) -> str:
+    """Return what to call what was given; an address may hold a password, so it is not repeated."""
+    if isinstance(what, str | Path):
+        return "the data base" if is_address(str(what)) else Path(what).name
+    return "the table" if isinstance(what, pd.DataFrame) else "the history"
+
+
+def _of_model(model: Model, kind: str, count: int) -> Situation:
+    """Return where a stated funnel stands on its first day: nobody is in it yet, nothing is booked."""
+    nothing = pd.DataFrame({"lead": [], "at": pd.to_datetime([]), "stage": [], "value": []})
+    ahead = periods_from(model.as_of, kind, count)
+    return Situation(model.funnel.name, None, model, nobody(), nothing, ahead, kind)
+
+
+def _moved(
+    place: Situation, kind: str | None, count: int | None, spend: str | Path | pd.DataFrame | None
+) -> Situation:
+    """Return a situation that looks at other periods; it is fitted anew, as intake looks so far ahead."""
+    wanted = kind or place.kind, len(place.periods) if count is None else count
+    if spend is None and wanted == (place.kind, len(place.periods)):
+        return place
+    if place.history is None:
+        return _of_model(place.model, *wanted)
+    return _of_history(place.name, place.history, *wanted, spend)
+
+
+def _refuse_options(what: str, reading: Mapping[str, object]) -> None:
+    given = [key for key, value in reading.items() if value is not None]
+    if given:
+        raise FunnelError(f"{given[0]}: says how a file is read, but {what} was given, which is read already")

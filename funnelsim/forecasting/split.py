@@ -101,6 +101,8 @@ def _part_of_way(model: Model, cell: Cell, column: str) -> str:
 
 
 def _booked(place: Situation, column: str) -> pd.DataFrame:
+    if place.history is None:
+        return pd.DataFrame(columns=["part", "period", "origin", "money"])
     first, leads = place.periods[0], place.history.leads
     inside = place.booked[(place.booked["at"] >= first.start).to_numpy()]
     stages = place.booked["stage"].loc[inside.index]

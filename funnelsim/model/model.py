@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from funnelsim.arrays import Floats, Integers
+from funnelsim.cards import card
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.rates import Counts, RateChange, RateTable
@@ -17,6 +18,8 @@ from funnelsim.model.reps import Pool, Referral, Work
 
 RUSH_DAYS = 10
 REACH = 30
+# Steps of the golden ratio fill an interval most evenly, however many there are (Knuth, TAOCP 3, 6.4).
+GOLDEN = 0.6180339887498949
 
 
 @dataclass(frozen=True)
@@ -260,6 +263,17 @@ class Model:
     notes: tuple[str, ...] = ()
     due: Due | None = None
 
+    def __str__(self) -> str:
+        stages, groups = self.funnel.stages, len(self.groups)
+        kinds = f"{groups} kinds of lead" if groups > 1 else "one kind of lead"
+        made = "stated" if self.counts is None else f"counted from {self.counts.events.sum():,.0f} moves"
+        return f"{self.funnel.name}: {len(stages)} stages from {stages[0]} to {stages[-1]}, {kinds}, {made}"
+
+    def _repr_html_(self) -> str:
+        pairs = zip(self.funnel.stages, self.funnel.exits, strict=True)
+        rows = [(stage, ", ".join(exits)) for stage, exits in pairs]
+        return card(str(self), pd.DataFrame(rows, columns=["stage", "exits"]))
+
 
 @dataclass(frozen=True)
 class OpenDeals:
@@ -317,17 +331,17 @@ def nobody() -> OpenDeals:
 
 
 def amounts(model: Model, open_deals: OpenDeals) -> Floats:
-    """Return the money that each open deal brings if it wins, shape (deals,).
+    """Return the money that each open deal brings if it wins, shape (deals,): the one rule, for all engines.
 
     Its own amount times the won / quoted ratio and the size tilt of its stage; deals without an amount
     take those of past wins in golden-ratio steps, so that together they have the same spread and no
     deal's chance matters.
     """
-    found = open_deals.value * model.values.ratio[open_deals.group]
+    worth = open_deals.value * model.values.ratio[open_deals.group]
     if model.values.tilt is not None:
-        found = found * model.values.tilt[open_deals.stage]
+        worth = worth * model.values.tilt[open_deals.stage]
     for group, atoms in enumerate(model.values.amounts):
-        missing = np.flatnonzero(np.isnan(found) & (open_deals.group == group))
-        even = (np.arange(len(missing)) + 0.5) * 0.6180339887498949 % 1.0
-        found[missing] = atoms[(even * len(atoms)).astype(np.int64)]
-    return np.maximum(found, 0.0)
+        missing = np.flatnonzero(np.isnan(worth) & (open_deals.group == group))
+        even = (np.arange(len(missing)) + 0.5) * GOLDEN % 1.0
+        worth[missing] = atoms[(even * len(atoms)).astype(np.int64)]
+    return np.maximum(worth, 0.0)

@@ -11,8 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from funnelsim.arrays import Floats, Integers, Words
+from funnelsim.cards import card
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.files import whole_file
+from funnelsim.history.log import History
+from funnelsim.history.read import read_history
 from funnelsim.model.model import Model, OpenDeals
 from funnelsim.simulation.births import Start, worths
 from funnelsim.simulation.compiled import Served, Told
@@ -80,6 +83,39 @@ class Run:
                 "value": self.value[self.who],
             }
         )
+
+    @cached_property
+    def history(self) -> History:
+        """The run as a history, known until its last day."""
+        funnel = self.model.funnel
+        won = [place for place in funnel.places if place in funnel.earns]
+        mapping: dict[str, object] = {
+            "stages": [stage for stage in funnel.stages if stage not in won],
+            "won": won,
+            "lost": [end for end in funnel.ends if end not in won],
+        }
+        end = self.model.as_of + pd.Timedelta(days=self.days)
+        return read_history(self.log, mapping=mapping, as_of=end)
+
+    def line(self, pool: str) -> pd.DataFrame:
+        """Who waits for a team and who of it is at work; see `queue_days`."""
+        return queue_days(self, pool)
+
+    def movement(self, every: float = 1.0) -> pd.DataFrame:
+        """How many leads are in each stage and end, day by day; see `movement_days`."""
+        return movement_days(self, every)
+
+    def __str__(self) -> str:
+        won = {place for place in self.model.funnel.places if place in self.model.funnel.earns}
+        wins = int(self.log["stage"].isin(won).sum())
+        return (
+            f"{self.model.funnel.name}, {self.days:g} days: {len(self.lead):,} leads lived, {wins:,} wins "
+            f"of {len(self.log):,} moves."
+        )
+
+    def _repr_html_(self) -> str:
+        last = self.movement(max(self.days, 1.0)).drop_duplicates("stage", keep="last")
+        return card(str(self), last[["stage", "leads"]].rename(columns={"leads": "leads on the last day"}))
 
     @cached_property
     def waits(self) -> pd.DataFrame:

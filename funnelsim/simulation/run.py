@@ -24,7 +24,7 @@ from funnelsim.simulation.step import Plan, plan
 ENGINES = ("compiled", "simpy")
 
 
-def simulate(
+def run_model(
     model: Model, days: float, *, seed: int = 1, replicate: int = 0, open_deals: OpenDeals | None = None,
     engine: str = "compiled",
 ) -> Run:  # fmt: skip

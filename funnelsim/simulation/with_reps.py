@@ -14,7 +14,7 @@ from funnelsim.errors import FunnelError
 from funnelsim.model.model import Model
 from funnelsim.model.reps import Pool, Work
 from funnelsim.simulation.record import Run
-from funnelsim.simulation.run import simulate
+from funnelsim.simulation.run import run_model
 
 WARM = 0.25
 
@@ -55,11 +55,11 @@ def with_reps(
     Raises:
         FunnelError: reps and work alone take longer than the fitted stage, or the rounds do not settle.
     """
-    before = stage_days(simulate(replace(model, pools=(), work=()), days, seed=seed))
+    before = stage_days(run_model(replace(model, pools=(), work=()), days, seed=seed))
     now = replace(model, pools=tuple(pools), work=tuple(work))
     needs = np.isfinite(before) & _needs(now)
     for _ in range(rounds):
-        run = simulate(now, days, seed=seed)
+        run = run_model(now, days, seed=seed)
         after, waits, desk = stage_days(run), *rep_days(run)
         busy = np.nan_to_num(waits) + np.nan_to_num(desk)
         _refuse_too_busy(now, needs, before, busy)

@@ -1,34 +1,200 @@
-"""All charts by name; importing this makes Altair charts show offline in the house's look."""
+"""All charts by name, of any result: `fs.charts.fan(forecast)`; importing this makes charts show offline.
 
-from funnelsim.show.charts.backtest import backtest_fan, coverage, pit, skill, weights
-from funnelsim.show.charts.budget import budget
-from funnelsim.show.charts.fan import fan
-from funnelsim.show.charts.forecast import differences, split, spread
-from funnelsim.show.charts.history import dwell, funnel_chart, incidence, open_ages
-from funnelsim.show.charts.queue import movement, queue, waits
+What enters: a result (a forecast, a comparison, a check, a run, a record, a plan), read by its frames only.
+What leaves: an Altair chart with title, units and what to look at, that needs no network.
+Read first `theme` (the look, and the renderer), then `fan`; the others stand for themselves: `forecast`
+(origins, width, scenarios), `history` (what happened), `queue` (a run), `backtest` (a record), `budget`.
+A chart is added in one of these as a function of a frame, and here as a function of a result.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from funnelsim.show.charts.backtest import coverage_chart, pit_chart, record_chart, skill_chart
+from funnelsim.show.charts.budget import budget_chart
+from funnelsim.show.charts.fan import fan_chart
+from funnelsim.show.charts.forecast import difference_chart, split_chart, spread_chart
+from funnelsim.show.charts.history import age_chart, dwell_chart, funnel_chart, incidence_chart
+from funnelsim.show.charts.queue import movement_chart, queue_chart, wait_chart
 from funnelsim.show.charts.theme import enable, png, use_theme
 
 __all__ = [
-    "backtest_fan",
+    "ages",
     "budget",
     "coverage",
     "differences",
     "dwell",
-    "enable",
     "fan",
-    "funnel_chart",
+    "funnel",
     "incidence",
     "movement",
-    "open_ages",
     "pit",
     "png",
     "queue",
+    "record",
     "skill",
     "split",
     "spread",
     "waits",
-    "weights",
 ]
 
 use_theme()
 enable()
+
+
+class Expected(Protocol):
+    """What a forecast shows of itself."""
+
+    @property
+    def periods(self) -> pd.DataFrame: ...
+    @property
+    def widths(self) -> pd.DataFrame: ...
+    @property
+    def past(self) -> pd.DataFrame: ...
+    @property
+    def target(self) -> float: ...
+    @property
+    def currency(self) -> str: ...
+    @property
+    def measure(self) -> str: ...
+
+
+class Checked(Protocol):
+    """What a check shows of itself."""
+
+    @property
+    def conversion(self) -> pd.DataFrame: ...
+    @property
+    def incidence(self) -> pd.DataFrame: ...
+    @property
+    def dwell(self) -> pd.DataFrame: ...
+    @property
+    def open(self) -> pd.DataFrame: ...
+    @property
+    def winners(self) -> pd.DataFrame: ...
+    @property
+    def currency(self) -> str: ...
+
+
+class Scored(Protocol):
+    """What a record of past forecasts shows of itself."""
+
+    @property
+    def currency(self) -> str: ...
+    @property
+    def measure(self) -> str: ...
+    def mine(self, measure: str) -> pd.DataFrame: ...
+    def skill(self, measure: str) -> pd.DataFrame: ...
+    def coverage(self, measure: str) -> pd.DataFrame: ...
+
+
+class Tabled(Protocol):
+    """What a comparison or a plan shows of itself."""
+
+    @property
+    def table(self) -> pd.DataFrame: ...
+    @property
+    def currency(self) -> str: ...
+
+
+class Lived(Protocol):
+    """What a run shows of itself."""
+
+    @property
+    def waits(self) -> pd.DataFrame: ...
+    def line(self, pool: str) -> pd.DataFrame: ...
+    def movement(self, every: float = 1.0) -> pd.DataFrame: ...
+
+
+def fan(forecast: Expected, measure: str | None = None) -> alt.LayerChart:
+    """Draw a forecast as bands beside what happened before, with the target; see `fan_chart`."""
+    wanted = measure or forecast.measure
+    target = None if np.isnan(forecast.target) or wanted != "revenue" else forecast.target
+    widths = forecast.widths if wanted == "revenue" else None
+    return fan_chart(forecast.periods, target, forecast.past, widths, forecast.currency, wanted)
+
+
+def split(forecast: Expected, measure: str | None = None) -> alt.LayerChart:
+    """Draw where each period's expected amount comes from; see `split_chart`."""
+    return split_chart(forecast.periods, forecast.currency, measure or forecast.measure)
+
+
+def spread(forecast: Expected) -> alt.LayerChart:
+    """Draw how much of the width is chance and how much is not knowing the rates; see `spread_chart`."""
+    return spread_chart(forecast.widths)
+
+
+def differences(comparison: Tabled) -> alt.LayerChart:
+    """Draw what each scenario changes, with its interval; see `difference_chart`."""
+    return difference_chart(comparison.table, comparison.currency)
+
+
+def budget(plan: Tabled) -> alt.LayerChart:
+    """Draw spend now and at its best, channel by channel; see `budget_chart`."""
+    return budget_chart(plan.table, plan.currency)
+
+
+def funnel(check: Checked) -> alt.LayerChart:
+    """Draw how many leads entered each stage, and the share of them that won; see `funnel_chart`."""
+    return funnel_chart(check.conversion)
+
+
+def incidence(check: Checked) -> alt.FacetChart:
+    """Draw the share that left each stage by each exit, fitted over counted; see `incidence_chart`."""
+    return incidence_chart(check.incidence)
+
+
+def dwell(check: Checked) -> alt.LayerChart:
+    """Draw how long leads stay in each stage; see `dwell_chart`."""
+    return dwell_chart(check.dwell)
+
+
+def ages(check: Checked) -> alt.LayerChart:
+    """Draw how old the open leads are, beside the ages at which winners moved on; see `age_chart`."""
+    return age_chart(check.open, check.winners if len(check.winners) else None, check.currency)
+
+
+def record(record: Scored, measure: str | None = None) -> alt.LayerChart:
+    """Draw what each past forecast said and what then happened; see `record_chart`."""
+    wanted = measure or record.measure
+    return record_chart(record.mine(wanted), record.currency, wanted)
+
+
+def pit(record: Scored, measure: str | None = None) -> alt.LayerChart:
+    """Draw whether outcomes fell evenly over the forecast distributions; see `pit_chart`."""
+    return pit_chart(record.mine(measure or record.measure))
+
+
+def coverage(record: Scored, measure: str | None = None) -> alt.LayerChart:
+    """Draw whether intervals kept their promise, one period ahead; see `coverage_chart`."""
+    kept = record.coverage(measure or record.measure)
+    return coverage_chart(kept[kept["step"] == 1])
+
+
+def skill(record: Scored, measure: str | None = None) -> alt.LayerChart:
+    """Draw how much smaller the errors are than those of simpler ways; see `skill_chart`."""
+    return skill_chart(record.skill(measure or record.measure))
+
+
+def queue(run: Lived, pool: str) -> alt.VConcatChart:
+    """Draw how many leads wait for a team and how many of it are busy; see `queue_chart`."""
+    return queue_chart(run.line(pool))
+
+
+def waits(**runs: Lived) -> alt.LayerChart:
+    """Draw the share of leads that wait longer than so many days, a line for each named run.
+
+    `waits(today=run, hired=other)`; see `wait_chart`.
+    """
+    tables = [run.waits.assign(group=name.replace("_", " ")) for name, run in runs.items()]
+    return wait_chart(pd.concat(tables, ignore_index=True))
+
+
+def movement(run: Lived, every: float = 1.0) -> alt.FacetChart:
+    """Draw how many leads are in each stage and end, day by day; see `movement_chart`."""
+    return movement_chart(run.movement(every))

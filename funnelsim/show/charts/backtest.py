@@ -19,7 +19,7 @@ SIDES = ("better", "worse", "could be luck")
 CAUGHT = ("inside the 80 % band", "outside")
 
 
-def backtest_fan(record: pd.DataFrame, currency: str = "EUR", measure: str = "revenue") -> alt.LayerChart:
+def record_chart(record: pd.DataFrame, currency: str = "EUR", measure: str = "revenue") -> alt.LayerChart:
     """Draw what each past forecast said, as bands, and what then happened, as a point.
 
     Args:
@@ -85,7 +85,7 @@ def _record_bands(table: pd.DataFrame, x: alt.X, unit: str) -> Any:
     return alt.layer(*layers, tick.encode(x=x, y="median:Q"))
 
 
-def pit(record: pd.DataFrame) -> alt.LayerChart:
+def pit_chart(record: pd.DataFrame) -> alt.LayerChart:
     """Draw how often what happened fell into each tenth of the forecast distribution.
 
     Args:
@@ -146,7 +146,7 @@ def _pit_finding(counts: NDArray[np.int64]) -> str:
     return f"No sign that the bands were too narrow, too wide or biased, in {number} forecasts"
 
 
-def coverage(record: pd.DataFrame) -> alt.LayerChart:
+def coverage_chart(record: pd.DataFrame) -> alt.LayerChart:
     """Draw how often the bands held what happened, against what they promised.
 
     Args:
@@ -187,7 +187,7 @@ def coverage(record: pd.DataFrame) -> alt.LayerChart:
     return theme.headed(chart, f"Bands held what happened {said}: {says} ({number} forecasts)", how)
 
 
-def skill(record: pd.DataFrame) -> alt.LayerChart:
+def skill_chart(record: pd.DataFrame) -> alt.LayerChart:
     """Draw how much smaller the forecast's error is than that of each simpler way.
 
     Args:
@@ -229,7 +229,7 @@ def _against(table: pd.DataFrame) -> str:
     return f"{words.percent(abs(size))} {side} than that of the hardest, {words.name(hardest['baseline'])}"
 
 
-def weights(record: pd.DataFrame) -> alt.LayerChart:
+def weight_chart(record: pd.DataFrame) -> alt.LayerChart:
     """Draw how much each simple forecaster counts in the pool that forecasts new leads.
 
     Args:

@@ -11,7 +11,7 @@ from funnelsim.show.charts import theme
 NOW, BEST = "now", "best"
 
 
-def budget(table: pd.DataFrame, currency: str = "EUR") -> alt.LayerChart:
+def budget_chart(table: pd.DataFrame, currency: str = "EUR") -> alt.LayerChart:
     """Draw each channel's spend now and in the best split, and what one more unit of money brings there.
 
     Args:

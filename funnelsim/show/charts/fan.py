@@ -53,7 +53,7 @@ def chance_of(row: pd.Series[Any], target: float) -> float:
     return float(round(1 - np.interp(target, amounts, levels, left=0.0, right=1.0), 6))
 
 
-def fan(
+def fan_chart(
     periods: pd.DataFrame,
     target: float | None = None,
     past: pd.DataFrame | None = None,

@@ -16,7 +16,7 @@ ORIGINS = {"booked": "booked", "open": "open deals", "new": "leads not yet creat
 SURE = ("better", "worse", "could be luck")
 
 
-def split(periods: pd.DataFrame, currency: str = "EUR", measure: str = "revenue") -> alt.LayerChart:
+def split_chart(periods: pd.DataFrame, currency: str = "EUR", measure: str = "revenue") -> alt.LayerChart:
     """Draw where each period's expected amount comes from: booked, open deals, leads not yet created.
 
     Args:
@@ -118,7 +118,7 @@ def _split_finding(stacked: pd.DataFrame, total: pd.DataFrame, unit: str) -> str
     )
 
 
-def differences(compared: pd.DataFrame, currency: str = "EUR") -> alt.LayerChart:
+def difference_chart(compared: pd.DataFrame, currency: str = "EUR") -> alt.LayerChart:
     """Draw what each scenario changes, with its 80 % interval and the chance that it is better.
 
     Args:
@@ -187,7 +187,7 @@ def _difference_finding(table: pd.DataFrame, order: list[str], currency: str) ->
     )
 
 
-def spread(widths: pd.DataFrame) -> alt.LayerChart:
+def spread_chart(widths: pd.DataFrame) -> alt.LayerChart:
     """Draw how much of each period's uncertainty is chance and how much is not knowing the rates.
 
     Variances add up, standard deviations do not: the share of a part is its variance over the total's.

@@ -67,7 +67,7 @@ def _funnel_finding(table: pd.DataFrame, horizon: str) -> str:
     return f"Most leads stay behind at {step}: {text}"
 
 
-def incidence(curves: pd.DataFrame) -> alt.FacetChart:
+def incidence_chart(curves: pd.DataFrame) -> alt.FacetChart:
     """Draw, per stage, the share of leads that has left by each exit against days, fitted over observed.
 
     Args:
@@ -136,7 +136,7 @@ def _incidence_finding(curves: pd.DataFrame) -> str:
     return f"The fitted rates miss what was counted by at most {points} points ({where})"
 
 
-def dwell(times: pd.DataFrame) -> alt.LayerChart:
+def dwell_chart(times: pd.DataFrame) -> alt.LayerChart:
     """Draw how long leads stay in each stage: the middle half, the middle 80 % and the median.
 
     Args:
@@ -194,7 +194,7 @@ KINDS = ("open", "older than any deal that ever closed")
 GOLDEN = 0.6180339887498949
 
 
-def open_ages(
+def age_chart(
     deals: pd.DataFrame, percentiles: pd.DataFrame | None = None, currency: str = "EUR"
 ) -> alt.LayerChart:
     """Draw every open deal at its age in its stage, with the ages at which winners had moved on.

@@ -15,7 +15,7 @@ MOST_STEPS = 400
 LEVELS = np.round(np.linspace(0.0, 1.0, 201), 3)
 
 
-def queue(days: pd.DataFrame) -> alt.VConcatChart:
+def queue_chart(days: pd.DataFrame) -> alt.VConcatChart:
     """Draw how many leads wait and how many reps are busy, day by day.
 
     Args:
@@ -69,7 +69,7 @@ def _queue_finding(days: pd.DataFrame) -> str:
     return f"{load}; {words.digits(waiting)} leads wait on average, {longest} at worst"
 
 
-def waits(visits: pd.DataFrame) -> alt.LayerChart:
+def wait_chart(visits: pd.DataFrame) -> alt.LayerChart:
     """Draw the share of leads that wait longer than so many days, one line per group.
 
     Args:
@@ -126,7 +126,7 @@ def _waits_finding(visits: pd.DataFrame) -> str:
     )
 
 
-def movement(counts: pd.DataFrame) -> alt.FacetChart:
+def movement_chart(counts: pd.DataFrame) -> alt.FacetChart:
     """Draw, in one small panel per stage or end, how many leads are there on each day.
 
     Args:

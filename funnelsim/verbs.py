@@ -1,0 +1,402 @@
+"""The verbs: whatever you have - a company's record or a stated funnel - and what you want to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Unpack
+
+import pandas as pd
+
+from funnelsim.calibration.calibrate import fit_model, open_pipeline
+from funnelsim.calibration.trust import (
+    Trust,
+    dwell_times,
+    findings,
+    incidence_frame,
+    trust_of,
+    winner_ages,
+)
+from funnelsim.cards import card
+from funnelsim.errors import FunnelError
+from funnelsim.forecasting.backtest import Record, by_own_record, replay
+from funnelsim.forecasting.budget import Plan, best_budget
+from funnelsim.forecasting.compare import BASE, Comparison, compare_models, lever_parts, scenario_names
+from funnelsim.forecasting.deals import with_names
+from funnelsim.forecasting.forecast import Forecast, forecast_periods, silenced
+from funnelsim.forecasting.situation import (
+    Anything,
+    Reading,
+    Situation,
+    history_of,
+    past_revenue,
+    refuse_thin,
+    scenario_file,
+    simpler_ways,
+    situation,
+    spend_table,
+    stated_model,
+    too_thin,
+    under,
+)
+from funnelsim.forecasting.split import revenue_by
+from funnelsim.history.log import History, open_leads, quality_table
+from funnelsim.history.metrics import metrics
+from funnelsim.model.levers import with_sizes
+from funnelsim.model.model import Model, OpenDeals, nobody
+from funnelsim.simulation.record import Run
+from funnelsim.simulation.run import run_model
+
+HORIZON = 90.0  # days: a conversion is read within a quarter, the span that plans are made for
+YEAR = 365  # days of a stated funnel's life that are looked at where it is to be checked
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was read, what happened, and how far a forecast from it can be trusted.
+
+    Args:
+        history: what was read; of a stated funnel, a year of simulated lives.
+        model: fitted to it.
+        deals: its open pipeline.
+    """
+
+    history: History
+    model: Model
+    deals: OpenDeals
+
+    @cached_property
+    def trust(self) -> Trust:
+        """What the history says for and against the model that was fitted to it."""
+        return trust_of(self.history, self.model)
+
+    @cached_property
+    def quality(self) -> pd.DataFrame:
+        """Rows read, used, set aside and why."""
+        return quality_table(self.history)
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """The measures of marketing and sales: metric, scope, value, unit, low, high, leads, note."""
+        return metrics(self.history)
+
+    @cached_property
+    def findings(self) -> tuple[str, ...]:
+        """What to know before trusting a forecast, a sentence each."""
+        return findings(self.trust, self.deals)
+
+    @cached_property
+    def incidence(self) -> pd.DataFrame:
+        """Share that left each stage by each exit against days, fitted and counted."""
+        return incidence_frame(self.trust)
+
+    @cached_property
+    def dwell(self) -> pd.DataFrame:
+        """Days by which 10, 25, 50, 75 and 90 % of leads have left each stage."""
+        return dwell_times(self.trust)
+
+    @cached_property
+    def conversion(self) -> pd.DataFrame:
+        """Of the leads that enter each stage, those won within 90 days: stage, entered, reached, share."""
+        return conversion(self.history)
+
+    @cached_property
+    def open(self) -> pd.DataFrame:
+        """Open leads in the order of their stages: lead, stage, age, value, zombie."""
+        leads = open_leads(self.history)
+        order = leads["stage"].map({stage: i for i, stage in enumerate(self.history.waits)})
+        return leads.iloc[order.argsort(kind="stable")].reset_index(drop=True)
+
+    @cached_property
+    def winners(self) -> pd.DataFrame:
+        """The ages at which later winners had left each stage."""
+        return winner_ages(self.trust)
+
+    @property
+    def currency(self) -> str:
+        """Three letters, or nothing where no currency is stated."""
+        return self.history.currency
+
+    def __str__(self) -> str:
+        quality = self.history.quality
+        return (
+            f"{len(self.history.leads):,} leads, {len(self.deals):,} of them open; "
+            f"{quality.used:,} of {quality.read:,} rows used. {len(self.findings)} things to know."
+        )
+
+    def _repr_html_(self) -> str:
+        return card(str(self), self.quality)
+
+
+def check(what: Anything, **reading: Unpack[Reading]) -> Check:
+    """Return what was read, what happened, and how far to trust it; of a stated funnel, of a simulated year.
+
+    Args:
+        what: a path, URL, table, history, situation, or a stated funnel.
+        **reading: mapping, as_of, source, query, anonymise.
+
+    Raises:
+        FunnelError: it cannot be read or understood.
+    """
+    model = _stated(what, reading)
+    history = history_of(what, **reading) if model is None else run_model(model, YEAR).history
+    fitted = what.model if isinstance(what, Situation) and model is None else fit_model(history)
+    return Check(history, fitted, open_pipeline(history, fitted))
+
+
+def calibrate(
+    what: Anything, *, spend: str | Path | pd.DataFrame | None = None, **reading: Unpack[Reading]
+) -> Model:
+    """Return the model fitted to a history; a stated funnel is a model already.
+
+    Args:
+        what: a path, URL, table, history, situation, or a stated funnel.
+        spend: channel, start, spend: a file or a table.
+        **reading: mapping, as_of, source, query, anonymise.
+
+    Raises:
+        FunnelError: it cannot be read, or no lead ever visited a stage.
+    """
+    model = _stated(what, reading)
+    if model is not None:
+        return model
+    return fit_model(history_of(what, **reading), spend=spend_table(spend))
+
+
+def forecast(
+    what: Anything,
+    *,
+    period: str | None = None,
+    periods: int | None = None,
+    spend: str | Path | pd.DataFrame | None = None,
+    scenario: str | Path | None = None,
+    target: float | None = None,
+    draws: int = 200,
+    seed: int = 1,
+    engine: str | None = None,
+    by: str | None = None,
+    own_record: bool = False,
+    progress: bool = False,
+    **reading: Unpack[Reading],
+) -> Forecast:
+    """Forecast revenue and wins from open deals and from leads that do not exist yet.
+
+    Of a history that is too thin, `silent` says why, and the numbers are nan (see `too_thin`).
+
+    Args:
+        what: a path, URL, table, history, situation, or a stated funnel.
+        period: "week", "month" or "quarter" (the default).
+        periods: how many, 2 by default; the first holds the as-of date.
+        spend: channel, start, spend: leads then answer to money.
+        scenario: levers to pull: a file, or a name in `scenarios/`.
+        target: money wanted in each period.
+        draws: posterior draws of the rates (replications when simulated).
+        seed: same seed, same numbers.
+        engine: "exact", "compiled" or "simpy"; by default exact where it fits.
+        by: "segment", "channel", "owner" or "stage": expected revenue also by these, in `parts`.
+        own_record: whether intervals are as wide as the last eight forecasts needed; seconds more.
+        progress: whether to show a bar.
+        **reading: mapping, as_of, source, query, anonymise.
+
+    Raises:
+        FunnelError: it cannot be read, or an option is wrong.
+
+    >>> str(forecast("ecommerce", period="month", periods=1, draws=20)).split(":")[0]
+    '2026-01'
+    """
+    place = situation(what, period=period, periods=periods, spend=spend, scenario=scenario, **reading)
+    made = forecast_periods(
+        place.model, place.deals, place.periods, booked=place.booked, draws=draws, seed=seed, engine=engine,
+        target=target, progress=progress,
+    )  # fmt: skip
+    reasons = too_thin(place.history, place.periods)
+    if place.history is not None:
+        by_date = place.model.due is not None and made.engine == "exact"
+        due = pd.Series(place.deals.due, index=place.deals.name) if by_date else None
+        made = replace(made, deals=with_names(made.deals, open_leads(place.history), due))
+    made = silenced(made, reasons) if reasons else made
+    if own_record:
+        made = by_own_record(made, history_of(place), place.kind, seed=seed, progress=progress)
+    parts = revenue_by(place, made, by) if by is not None and not made.silent else None
+    return replace(made, past=past_revenue(place), ways=simpler_ways(place), parts=parts)
+
+
+def compare(
+    what: Anything,
+    scenarios: Sequence[str | Path],
+    *,
+    period: str | None = None,
+    periods: int | None = None,
+    spend: str | Path | pd.DataFrame | None = None,
+    target: float | None = None,
+    draws: int = 200,
+    seed: int = 1,
+    engine: str | None = None,
+    progress: bool = False,
+    **reading: Unpack[Reading],
+) -> Comparison:
+    """Compare scenarios with the present plan: same state, same luck, same posterior draws.
+
+    Args:
+        what: a path, URL, table, history, situation, or a stated funnel.
+        scenarios: files with levers, or names in `scenarios/`.
+        period, periods, spend, target, draws, seed, engine, progress: as in `forecast`.
+        **reading: mapping, as_of, source, query, anonymise.
+
+    Raises:
+        FunnelError: no scenario, one that cannot be read, or a history too thin for numbers.
+    """
+    if not scenarios:
+        raise FunnelError("compare: name at least one scenario to compare with the present plan")
+    place = situation(what, period=period, periods=periods, spend=spend, **reading)
+    refuse_thin(place)
+    files = scenario_names([scenario_file(one) for one in scenarios])
+    models = {BASE: place.model} | {name: under(place, file).model for name, file in files.items()}
+    table = compare_models(
+        models, place.deals, place.periods, booked=place.booked, draws=draws, seed=seed, engine=engine,
+        target=target, progress=progress,
+    )  # fmt: skip
+    parts = lever_parts(place, files, draws=draws, seed=seed)
+    notes = () if place.model.due is None else (DATES_IN_COMPARE,)
+    return Comparison(table, parts, place.model.currency, notes)
+
+
+def simulate(
+    what: Anything,
+    days: float = YEAR,
+    *,
+    seed: int = 1,
+    replicate: int = 0,
+    engine: str = "compiled",
+    scenario: str | Path | None = None,
+    reps: Sequence[str] = (),
+    **reading: Unpack[Reading],
+) -> Run:
+    """Simulate the lives of all leads, open and not yet born, for so many days; the log is itself a history.
+
+    Args:
+        what: a stated funnel, or a path, URL, table, history or situation, whose open leads live on.
+        days: how long.
+        seed: same seed, same lives, in every engine.
+        replicate: another number gives other, independent lives.
+        engine: "compiled" or "simpy".
+        scenario: levers to pull: a file, or a name in `scenarios/`.
+        reps: other sizes of pools, such as "sales=12".
+        **reading: mapping, as_of, source, query, anonymise.
+
+    Raises:
+        FunnelError: it cannot be read, or an option is wrong.
+
+    >>> run = simulate("sales_funnel_5", days=30)
+    >>> set(run.log["stage"]) <= set(run.model.funnel.places)
+    True
+    """
+    place = situation(what, scenario=scenario, **reading)
+    model = with_sizes(place.model, reps)
+    deals = place.deals if place.history is not None else nobody()
+    return run_model(model, days, seed=seed, replicate=replicate, open_deals=deals, engine=engine)
+
+
+def backtest(
+    what: Anything,
+    *,
+    period: str = "month",
+    periods: int = 1,
+    start: str | None = None,
+    every: int = 1,
+    draws: int = 60,
+    seed: int = 1,
+    workers: int = 2,
+    progress: bool = False,
+    **reading: Unpack[Reading],
+) -> Record:
+    """Forecast from past dates with what was known then, and score what was said.
+
+    Args:
+        what: a path, URL, table, history, or a situation with a history; a stated funnel has no past.
+        period: "week", "month" or "quarter".
+        periods: how many ahead of each past date.
+        start: first past date to forecast from; by default after the first third, 24 dates at most.
+        every: forecast from every n-th period start.
+        draws: posterior draws of each forecast.
+        seed: same seed, same numbers.
+        workers: processes.
+        progress: whether to show a bar.
+        **reading: mapping, as_of, source, query, anonymise.
+
+    Raises:
+        FunnelError: a stated funnel, or a history with too few whole periods or wins.
+    """
+    model = _stated(what, reading)
+    if model is not None:
+        raise FunnelError(
+            f"{model.funnel.name} is a stated funnel: it has no past that forecasts could be held against"
+        )
+    return replay(
+        history_of(what, **reading), period=period, count=periods, start=start, every=every, draws=draws,
+        seed=seed, workers=workers, progress=progress,
+    )  # fmt: skip
+
+
+def budget(
+    what: Anything,
+    *,
+    spend: str | Path | pd.DataFrame | None = None,
+    total: float | None = None,
+    period: str | None = None,
+    periods: int | None = None,
+    at_least: float = 0.7,
+    at_most: float = 1.3,
+    curve: str = "power",
+    draws: int = 200,
+    seed: int = 1,
+    **reading: Unpack[Reading],
+) -> Plan:
+    """Return where the next euro should go, and how a budget is best split among the channels.
+
+    Args:
+        what: a path, URL, table, history, situation, or a stated funnel whose channels cost money.
+        spend: channel, start, spend: what was spent; a stated funnel says it itself.
+        total: money to split over one period; what is spent now if not given.
+        period: spent over a week, month or quarter (the default).
+        periods: in how many of these periods revenue counts, 4 by default.
+        at_least, at_most: bounds of each channel, in parts of its spend now.
+        curve: "power" or "saturation".
+        draws: posterior draws.
+        seed: same seed, same numbers.
+        **reading: mapping, as_of, source, query, anonymise.
+
+    Raises:
+        FunnelError: nothing is known of spend, or a history too thin for numbers.
+    """
+    count = periods if periods is not None or isinstance(what, Situation) else 4
+    place = situation(what, period=period, periods=count, spend=spend, **reading)
+    refuse_thin(place)
+    return best_budget(
+        place, total=total, per=place.kind, bounds=(at_least, at_most), curve=curve, draws=draws, seed=seed
+    )
+
+
+DATES_IN_COMPARE = "Dates: set aside here: simulated lives do not know them, so all leads win by age."
+
+
+def conversion(history: History) -> pd.DataFrame:
+    """Return, of the leads that enter each stage, those won within 90 days; no row where nothing is known.
+
+    Returns:
+        stage, entered, reached, share, horizon (days).
+    """
+    table = metrics(history, HORIZON)
+    rows = table[(table["metric"] == "win rate") & table["scope"].isin(history.stages)]
+    frame = pd.DataFrame({"stage": rows["scope"], "entered": rows["leads"], "share": rows["value"]})
+    frame["reached"], frame["horizon"] = frame["share"] * frame["entered"], HORIZON
+    return frame if frame["share"].notna().any() else frame.iloc[:0]
+
+
+def _stated(what: Anything, reading: Reading) -> Model | None:
+    """Return the model of a stated funnel, whether given by name, as a model, or as a situation."""
+    if isinstance(what, Situation):
+        return what.model if what.history is None else None
+    return stated_model(what, **reading)
