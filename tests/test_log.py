@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.log import History, as_of_moment, bookings, open_leads, spells
+from funnelsim.history.log import History, as_of_moment, bookings, open_leads, spells, with_quality
+from funnelsim.history.quality import Quality
 
 # a: Lead 1 Jan, Offer 5 Jan, Won 10 Jan.            b: Offer 2 Jan, Lost 3 Jan, Offer again 8 Jan, open.
 # c: Lead 1 Jan noon, open.     d: Lead 9 Jan, back and forth on 9 Jan, Won the same second.
@@ -134,14 +135,17 @@ def test_an_empty_past_is_an_empty_history() -> None:
     assert spells(updated().as_of("2020-01-01")).empty
 
 
-def test_visits_are_worked_out_once_and_no_caller_can_spoil_them() -> None:
+@pytest.mark.parametrize(("ask", "kept"), [(spells, "visits"), (bookings, "wins"), (open_leads, "waiting")])
+def test_what_is_asked_again_and_again_is_worked_out_once_and_no_caller_can_spoil_it(ask, kept) -> None:
     known = history()
-    first = spells(known)
+    first = ask(known)
+    whole = first.copy()
     first.loc[0, "stage"] = "spoilt"
     first["more"] = 1
-    assert spells(known)["stage"].iloc[0] == "Lead"
-    assert "more" not in spells(known) and known.visits is known.visits
-    assert len(spells(known.as_of("2026-01-02"))) < len(spells(known))
+    pd.testing.assert_frame_equal(ask(known), whole)
+    assert getattr(known, kept) is getattr(known, kept)
+    assert getattr(with_quality(known, Quality(5, 5)), kept) is getattr(known, kept)
+    assert len(ask(known.as_of("2026-01-02"))) != len(whole)
 
 
 def test_moments() -> None:

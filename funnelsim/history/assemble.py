@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.log import ATTRIBUTES, DAY, History, as_of_moment, open_leads
+from funnelsim.history.log import ATTRIBUTES, DAY, History, as_of_moment, open_leads, with_quality
 from funnelsim.history.quality import Finding, Quality, found, move_findings
 
 
@@ -102,7 +102,7 @@ def assemble(raw: Raw, as_of: str | datetime.date | pd.Timestamp | None = None) 
     read = len(raw.rows) + sum(
         finding.count for finding in raw.findings if finding.done.startswith("set aside")
     )
-    return replace(history, quality=Quality(read, len(events), findings))
+    return with_quality(history, Quality(read, len(events), findings))
 
 
 def _set_aside(

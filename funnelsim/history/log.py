@@ -79,6 +79,16 @@ class History:
         """What `spells` returns, worked out once; never to be changed."""
         return _visits(self)
 
+    @functools.cached_property
+    def wins(self) -> pd.DataFrame:
+        """What `bookings` returns, worked out once; never to be changed."""
+        return _wins(self)
+
+    @functools.cached_property
+    def waiting(self) -> pd.DataFrame:
+        """What `open_leads` returns, worked out once; never to be changed."""
+        return _waiting(self)
+
     def as_of(self, date: str | datetime.date | pd.Timestamp) -> History:
         """Return what was known at an earlier date: no later row, no lead not yet seen, values as shown then.
 
@@ -259,19 +269,24 @@ def open_leads(history: History) -> pd.DataFrame:
         expected_close (NaT where none is); zombie: longer in its stage than any visit to it that ended.
         Where leads win again, those that won are among them, never as zombies.
     """
-    visits = spells(history)
+    return history.waiting.copy(deep=False)
+
+
+def _waiting(history: History) -> pd.DataFrame:
+    """Work out the leads that are in a stage now: see `open_leads`."""
+    visits = history.visits
     closed = visits[visits["exit"] != ""]
     longest = (closed["stop"] - closed["start"]).groupby(closed["stage"]).max()
     rows = visits[visits["exit"] == ""].reset_index(drop=True)
-    found = rows[["lead", "stage", "segment", "channel", "owner"]].copy()
-    found.insert(2, "age", -rows["start"])
+    waiting = rows[["lead", "stage", "segment", "channel", "owner"]].copy()
+    waiting.insert(2, "age", -rows["start"])
     leads = history.leads.reindex(rows["lead"])
     blank = pd.Series(np.nan, index=leads.index)
-    found["value"] = leads.get("value", blank).to_numpy(dtype=np.float64)
-    found["expected_close"] = leads.get("expected_close", blank).to_numpy(dtype="datetime64[us]")
-    old = found["age"] > rows["stage"].map(longest).fillna(np.inf).astype(np.float64)
-    found["zombie"] = (old & ~rows["stage"].isin(history.won)).to_numpy()
-    return found
+    waiting["value"] = leads.get("value", blank).to_numpy(dtype=np.float64)
+    waiting["expected_close"] = leads.get("expected_close", blank).to_numpy(dtype="datetime64[us]")
+    old = waiting["age"] > rows["stage"].map(longest).fillna(np.inf).astype(np.float64)
+    waiting["zombie"] = (old & ~rows["stage"].isin(history.won)).to_numpy()
+    return waiting
 
 
 def shows_amounts(history: History) -> bool:
@@ -282,6 +297,11 @@ def shows_amounts(history: History) -> bool:
 
 def bookings(history: History) -> pd.DataFrame:
     """Return one row per win: lead, at, stage (the end entered), value as shown then (nan where none was)."""
+    return history.wins.copy(deep=False)
+
+
+def _wins(history: History) -> pd.DataFrame:
+    """Work out the wins: see `bookings`."""
     won = history.events[history.events["stage"].isin(history.won).to_numpy()].reset_index(drop=True)
     value = known_at(history, "value", won["lead"], won["at"], exact=True).astype(np.float64)
     return won[["lead", "at", "stage"]].assign(value=value)
@@ -296,6 +316,14 @@ def valued(history: History) -> tuple[pd.DataFrame, str]:
     if shows_amounts(history):
         return booked, history.currency
     return booked.assign(value=1.0), WINS
+
+
+def with_quality(history: History, quality: Quality) -> History:
+    """Return the history with the tally of its reading; what its rows gave is not worked out again."""
+    whole = replace(history, quality=quality)
+    kept = {"visits", "wins", "waiting"} & vars(history).keys()
+    vars(whole).update({name: vars(history)[name] for name in kept})
+    return whole
 
 
 def quality_table(history: History) -> pd.DataFrame:
