@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from scipy.special import chdtrc
 
 from funnelsim.arrays import Flags, Floats, Integers
 from funnelsim.calibration.counting import Visits, count_visits, visits_of
@@ -484,12 +485,10 @@ def _by_third(
     trust: Trust, stage: int, observed: Floats, expected: Floats
 ) -> list[tuple[str, str, str, float, float, float, float]]:
     """Return the rows of one stage; observed and expected are (thirds, stages, exits)."""
-    from scipy.stats import chi2
-
     name, exits = trust.model.funnel.stages[stage], trust.model.funnel.exits[stage]
     enough = [x for x in range(len(exits)) if observed[:, stage, x].sum() >= FEW_LEAVERS]
     left, fair = observed[:, stage, enough], np.maximum(expected[:, stage, enough], 1e-9)
-    p = float(chi2.sf(((left - fair) ** 2 / fair).sum(), 2 * len(enough))) if enough else 1.0
+    p = float(chdtrc(2 * len(enough), ((left - fair) ** 2 / fair).sum())) if enough else 1.0
     return [
         (name, exits[x], pace, left[k, i], fair[k, i], left[k, i] / fair[k, i], p)
         for i, x in enumerate(enough)
