@@ -99,8 +99,8 @@ class Check:
 
     @cached_property
     def conversion(self) -> pd.DataFrame:
-        """Of the leads that enter each stage, those won within 90 days: stage, entered, reached, share."""
-        return conversion(self.history)
+        """Of the leads that enter each stage, those that go on within 90 days."""
+        return conversion_table(self.history)
 
     @cached_property
     def open(self) -> pd.DataFrame:
@@ -382,17 +382,19 @@ def budget(
 DATES_IN_COMPARE = "Dates: set aside here: simulated lives do not know them, so all leads win by age."
 
 
-def conversion(history: History) -> pd.DataFrame:
-    """Return, of the leads that enter each stage, those won within 90 days; no row where nothing is known.
+def conversion_table(history: History) -> pd.DataFrame:
+    """Return, of the leads that enter each stage, those that go on within 90 days; no row if none is known.
+
+    Going on is reaching any later stage, or winning: a lead that skips a stage has not stayed behind.
 
     Returns:
         stage, entered, reached, share, horizon (days).
     """
     table = metrics(history, HORIZON)
-    rows = table[(table["metric"] == "win rate") & table["scope"].isin(history.stages)]
+    rows = table[(table["metric"] == "conversion") & table["scope"].isin(history.stages)]
     frame = pd.DataFrame({"stage": rows["scope"], "entered": rows["leads"], "share": rows["value"]})
     frame["reached"], frame["horizon"] = frame["share"] * frame["entered"], HORIZON
-    return frame if frame["share"].notna().any() else frame.iloc[:0]
+    return frame.reset_index(drop=True) if frame["share"].notna().any() else frame.iloc[:0]
 
 
 def _stated(what: Anything, reading: Reading) -> Model | None:
