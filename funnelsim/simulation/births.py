@@ -9,7 +9,7 @@ import pandas as pd
 
 from funnelsim.arrays import Floats, Integers, Words
 from funnelsim.errors import FunnelError
-from funnelsim.model.model import Model, OpenDeals, expected
+from funnelsim.model.model import Model, OpenDeals, amounts, expected
 from funnelsim.model.reps import Draw
 from funnelsim.simulation.jit import bare, inlined, kernel
 from funnelsim.simulation.luck import (
@@ -36,7 +36,7 @@ class Start(NamedTuple):
 
     Args:
         lead, kind, age: (open,) open deals.
-        worth: (open,) what each books when it earns a full share; nan where it is drawn.
+        worth: (open,) what each books when it earns a full share, as every forecast takes it.
         counts: (cells, days) leads that each way in brings.
         way: (cells,) kind of lead that each way in brings.
         clock: quantiles of the part of a calendar day at which leads come; empty: evenly.
@@ -77,13 +77,19 @@ def start_of(model: Model, plan: Plan, days: float, deals: OpenDeals) -> Start:
     factor = shock(int(plan.seed), int(plan.replicate), model.entries.spread)
     counts = intake(plan.seed, plan.replicate, np.ascontiguousarray(factor * expected(model.entries, whole)))
     stages = len(model.funnel.stages)
-    worth = deals.value * model.values.ratio[deals.group]
-    if model.values.tilt is not None:
-        worth = worth * model.values.tilt[deals.stage]
     way = np.array([cell.group * stages + cell.stage for cell in model.entries.cells], dtype=np.int64)
     kind, age = deals.group * stages + deals.stage, deals.age.astype(np.float64)
     late = on_grid((model.as_of - model.as_of.normalize()) / pd.Timedelta(days=1))
-    return Start(open_lead_numbers(deals.name), kind, age, worth, counts, way, model.entries.clock, late)
+    return Start(
+        open_lead_numbers(deals.name),
+        kind,
+        age,
+        amounts(model, deals),
+        counts,
+        way,
+        model.entries.clock,
+        late,
+    )
 
 
 def families_of(model: Model) -> Families:
@@ -167,8 +173,8 @@ def all_born(plan: Plan, start: Start, horizon: float) -> tuple[Words, Integers,
 
 @bare
 def worth_of(plan: Plan, start: Start, lead: W64, who: int, kind: int) -> float:
-    """Return what a lead books when it earns a full share of its value."""
-    if who < start.lead.size and start.worth[who] == start.worth[who]:
+    """Return what a lead books when it earns a full share: an open deal its own, others one drawn."""
+    if who < start.lead.size:
         return float(start.worth[who])
     return drawn_amount(plan, lead, plan.group[kind])
 

@@ -212,7 +212,7 @@ def birth_moment(plan: Plan, lead: W64) -> float:
 
 @bare
 def drawn_amount(plan: Plan, lead: W64, group: int) -> float:
-    """Return the value of a lead whose amount is not known: one of its group's, equally likely."""
+    """Return the value of a lead that is not born on day 0: one of its group's, equally likely."""
     _, second = words(plan.seed, plan.replicate, lead, 0, BIRTH)
     return float(plan.amounts[group, int(uniform(second) * plan.amounts.shape[1])])
 
