@@ -1,9 +1,15 @@
-"""A small made-up history with known rates, for tests that need a whole one."""
+"""A small made-up history with known rates, and short ways to count visits and to read notes."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
+from funnelsim.calibration.counting import count_visits, visits_of
 from funnelsim.history.log import History
+from funnelsim.model.funnel import Funnel
+from funnelsim.model.model import Model
+from funnelsim.model.rates import DEFAULT_BINS, Counts
 
 UNTIL = pd.Timestamp("2026-01-01")
 
@@ -32,3 +38,21 @@ def history(leads: int = 900, *, seed: int = 5, won: bool = True, wins_from: flo
         events, known.loc[known.index.isin(events["lead"])], UNTIL, ("Lead", "Offer"), ("Won",), ("Lost",),
         events["at"].min().floor("D"),
     )  # fmt: skip
+
+
+def count_exits(
+    frame: pd.DataFrame,
+    funnel: Funnel,
+    groups: Sequence[str] = ("all",),
+    bins: Sequence[float] | np.ndarray = DEFAULT_BINS,
+    half_life: float = np.inf,
+    began: float = -np.inf,
+) -> Counts:
+    """Count leavers and days at risk from a frame of visits."""
+    visits = visits_of(frame, funnel, groups, began=began)
+    return count_visits(visits, (len(groups), *funnel.targets.shape), bins, half_life)
+
+
+def words(model: Model) -> str:
+    """Return what calibration says of a model, one sentence a line."""
+    return "\n".join(model.notes)

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import UNTIL, history
+from made_up import UNTIL, history, words
 from numpy.testing import assert_allclose
 
-from funnelsim.calibration.calibrate import describe, fit_model, group_names, open_pipeline
+from funnelsim.calibration.calibrate import fit_model, group_names, open_pipeline
 from funnelsim.errors import FunnelError
 from funnelsim.history.log import History
 from funnelsim.model.store import same
@@ -22,7 +22,7 @@ def test_a_model_of_two_segments() -> None:
     assert_allclose(model.entries.path[:28].mean(), 900 / 500, rtol=0.25)
     assert not [note for note in model.notes if note.startswith("Warning")]
     for word in ("Rates:", "Groups:", "Level of wins:", "Intake:", "Values:"):
-        assert word in describe(model)
+        assert word in words(model)
 
 
 def test_the_same_history_gives_the_same_model() -> None:
@@ -74,8 +74,8 @@ def test_a_company_that_has_won_nothing_yet() -> None:
     model = fit_model(history(won=False))
     assert "Won" in model.funnel.exits[1]
     assert (model.table.rate > 0)[0, :, 1, 0].all()
-    assert "Nothing was ever won" in describe(model)
-    assert "only 0 wins by way of a stage in" in describe(model)
+    assert "Nothing was ever won" in words(model)
+    assert "only 0 wins by way of a stage in" in words(model)
 
 
 def test_five_leads_are_too_few_to_trust_but_do_not_crash() -> None:
@@ -83,16 +83,16 @@ def test_five_leads_are_too_few_to_trust_but_do_not_crash() -> None:
     model = fit_model(data)
     assert model.groups == ("all",)
     assert np.isfinite(model.table.rate).all()
-    assert "Warning: only" in describe(model)
+    assert "Warning: only" in words(model)
 
 
 def test_wins_recorded_late_are_noticed_and_stating_it_helps() -> None:
     data = history(3000, wins_from=-200.0)
-    assert "wins would be expected before the first recorded one" in describe(fit_model(data))
+    assert "wins would be expected before the first recorded one" in words(fit_model(data))
     stated = History(
         data.events, data.leads, UNTIL, data.stages, data.won, data.lost, UNTIL - pd.Timedelta(days=200)
     )
-    assert "would be expected before" not in describe(fit_model(stated))
+    assert "would be expected before" not in words(fit_model(stated))
 
 
 def test_wrong_wishes_are_refused() -> None:

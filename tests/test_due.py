@@ -14,8 +14,8 @@ from funnelsim.calibration.counting import funnel_of
 from funnelsim.calibration.due import (
     EDGES,
     Pieces,
-    coming,
     count_pieces,
+    dates_on_entry,
     drop_out_spread,
     fit_due,
     outcomes,
@@ -159,7 +159,7 @@ def test_leads_that_state_no_date_are_counted_as_such() -> None:
     leads = history.leads.assign(expected_close=history.leads["expected_close"].mask(blank))
     mixed = replace(history, leads=leads)
     funnel = funnel_of(spells(mixed), mixed.stages, mixed.won, mixed.lost)
-    stated, ahead = coming(mixed, funnel, ("all",), "segment")
+    stated, ahead = dates_on_entry(mixed, funnel, ("all",), "segment")
     assert abs(stated[0, 0] - 0.7) < 4 * np.sqrt(0.21 / (len(leads) / 4))
     assert_allclose(ahead.sum(), 1.0)
     deals = open_pipeline(mixed, fit_model(mixed))
@@ -175,7 +175,7 @@ def test_a_group_with_few_leads_has_the_days_ahead_of_all() -> None:
         history, leads=history.leads.loc[keep], events=history.events[history.events["lead"].isin(keep)]
     )
     funnel = funnel_of(spells(some), some.stages, some.won, some.lost)
-    _, ahead = coming(some, funnel, ("group 0", "group 1"), "segment")
+    _, ahead = dates_on_entry(some, funnel, ("group 0", "group 1"), "segment")
     assert np.abs(np.cumsum(ahead[1]) - np.cumsum(ahead[0])).max() < 0.1
 
 

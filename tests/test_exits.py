@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import count_exits
 from numpy.testing import assert_allclose
 
-from funnelsim.calibration.counting import count_exits, count_visits, funnel_of, group_numbers, visits_of
+from funnelsim.calibration.counting import count_visits, funnel_of, group_numbers, visits_of
 from funnelsim.errors import FunnelError
 from funnelsim.model.funnel import Funnel
 

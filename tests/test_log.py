@@ -135,7 +135,7 @@ def test_an_empty_past_is_an_empty_history() -> None:
     assert spells(updated().as_of("2020-01-01")).empty
 
 
-@pytest.mark.parametrize(("ask", "kept"), [(spells, "visits"), (bookings, "wins"), (open_leads, "waiting")])
+@pytest.mark.parametrize(("ask", "kept"), [(spells, "visits"), (bookings, "wins"), (open_leads, "open")])
 def test_what_is_asked_again_and_again_is_worked_out_once_and_no_caller_can_spoil_it(ask, kept) -> None:
     known = history()
     first = ask(known)

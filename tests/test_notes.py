@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import UNTIL, history
+from made_up import UNTIL, history, words
 
-from funnelsim.calibration.calibrate import describe, fit_model, open_pipeline
+from funnelsim.calibration.calibrate import fit_model, open_pipeline
 from funnelsim.history.log import valued
 from funnelsim.history.metrics import metrics
 from funnelsim.history.read import read_history
@@ -18,24 +18,22 @@ DATA = history(300)
 def test_an_as_of_date_long_after_the_last_event_is_noticed() -> None:
     """The last event is of 2025-12-31, as somebody enters about every second day."""
     late = replace(DATA, until=UNTIL + pd.Timedelta(days=500))
-    said = describe(fit_model(late))
+    said = words(fit_model(late))
     assert "nothing is recorded in the 500 days before the as-of date (last event: 2025-12-31)" in said
     assert "the longest pause before took 7 days" in said
 
 
 @pytest.mark.parametrize("days", [0, 6])
 def test_a_week_without_events_is_usual(days: int) -> None:
-    assert "nothing is recorded" not in describe(
-        fit_model(replace(DATA, until=UNTIL + pd.Timedelta(days=days)))
-    )
+    assert "nothing is recorded" not in words(fit_model(replace(DATA, until=UNTIL + pd.Timedelta(days=days))))
 
 
 def test_a_pause_like_an_earlier_one_is_usual() -> None:
     events = DATA.events
     summer = (events["at"] >= "2025-07-01") & (events["at"] < "2025-09-01")
     gap = replace(DATA, events=events[~summer].reset_index(drop=True))
-    said = [describe(fit_model(replace(gap, until=UNTIL + pd.Timedelta(days=days)))) for days in (50, 70)]
-    assert ["nothing is recorded" in words for words in said] == [False, True]
+    said = [words(fit_model(replace(gap, until=UNTIL + pd.Timedelta(days=days)))) for days in (50, 70)]
+    assert ["nothing is recorded" in notes for notes in said] == [False, True]
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +52,10 @@ def walk_ins(tmp_path_factory):
 
 def test_wins_without_a_stage_before_are_counted_and_warned_of(walk_ins) -> None:
     known = read_history(walk_ins)
-    said = describe(fit_model(known))
+    said = words(fit_model(known))
     assert "40 of 80 wins came without a visit to a stage before" in said
     assert "nothing is recorded" not in said
-    assert "without a visit to a stage" not in describe(fit_model(DATA))
+    assert "without a visit to a stage" not in words(fit_model(DATA))
     table = metrics(known).set_index(["metric", "scope"])
     assert table.loc[("win rate", "all"), "value"] == pytest.approx(1.0)
     assert table.loc[("cycle length", "all"), "value"] == pytest.approx(9.0)

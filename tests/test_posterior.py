@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import count_exits
 from numpy.testing import assert_allclose
 from scipy.special import gammaln
 
-from funnelsim.calibration.counting import count_exits
 from funnelsim.calibration.posterior import (
     STRENGTHS,
     draw_counts,

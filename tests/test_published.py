@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import count_exits
 from numpy.testing import assert_allclose
 from scipy import optimize, stats
 
-from funnelsim.calibration.counting import count_exits
 from funnelsim.forecasting.exact import at_ages, chances
 from funnelsim.history.metrics import Cohort, Incidence, aalen_johansen
 from funnelsim.model.dwell import stated_rates, weibull

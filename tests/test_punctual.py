@@ -14,7 +14,7 @@ from funnelsim.calibration.trust import findings, trust_of
 from funnelsim.history.log import DAY, History
 
 HOTEL = Punctuality(
-    wins=3204, near=3076, waiting=400, overdue=1, losses=900, on_date=200, after=20, followed=False
+    wins=3204, near=3076, open=400, overdue=1, losses=900, on_date=200, after=20, followed=False
 )
 
 
@@ -82,7 +82,9 @@ def test_a_hotel_is_believed_and_said_to_be() -> None:
     model = fit_model(history)
     assert model.due is not None
     shown = [
-        note for note in findings(trust_of(history, model), open_pipeline(history, model)) if note.startswith("Dates:")
+        note
+        for note in findings(trust_of(history, model), open_pipeline(history, model))
+        if note.startswith("Dates:")
     ]
     assert shown == list(date_words(found))
     assert "deals win at their expected date" in shown[0]
@@ -93,7 +95,7 @@ def test_a_hotel_is_believed_and_said_to_be() -> None:
     [
         ({"wins": 49, "near": 49}, "only 49 wins had one a week before"),
         ({"near": 2000}, "only 62% of 3,204 wins came within one day of it"),
-        ({"waiting": 9, "overdue": 0}, "only 9 open deals have one"),
+        ({"open": 9, "overdue": 0}, "only 9 open deals have one"),
         ({"overdue": 21}, "5% of 400 open deals are overdue"),
         ({"on_date": 880},
          "98% of 900 losses fall on it as well, so the export seems to overwrite it on closing"),

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pandas as pd
+from made_up import count_exits
 from numpy.testing import assert_allclose
 
-from funnelsim.calibration.counting import Visits, count_exits, count_visits, visits_of
+from funnelsim.calibration.counting import Visits, count_visits, visits_of
 from funnelsim.calibration.posterior import draw_counts, posterior_table
 from funnelsim.calibration.shocks import win_level, wins_before_the_first
 from funnelsim.model.funnel import Funnel

@@ -1,4 +1,4 @@
-"""History -> model: everything that a forecast needs, counted from what happened, and said in words."""
+"""History -> model: everything that a forecast needs, counted from what happened, and that in words."""
 
 from __future__ import annotations
 
@@ -40,10 +40,14 @@ from funnelsim.model.rates import DEFAULT_BINS, Counts
 
 ALL = "all"
 GROUPINGS = ("segment", "channel", "owner", "")
-MOST_GROUPS = 12
-LEADS_OF_A_GROUP = 30
-MOST_AHEAD = 6
+# Conventions. A group of fewer leads is shrunk to all so far that a name of its own would only mislead, and
+# a table of more than a dozen is not read; the forecast hardly depends on it, as groups are shrunk anyway.
+MOST_GROUPS, LEADS_OF_A_GROUP = 12, 30
+# The level of wins is judged in windows as long as the period to be forecast, so that both differ alike, but
+# of whole weeks, as weekdays differ, and of four at most, or young companies would have none.
 SHORTEST_WINDOW, LONGEST_WINDOW = 7.0, 28.0
+# A level is judged as far ahead as the forecast reaches; half a year of windows is what short records bear.
+MOST_AHEAD = 6
 
 
 def fit_model(
@@ -72,36 +76,36 @@ def fit_model(
     Raises:
         FunnelError: an unknown grouping, a half-life or horizon that is not positive, or no visit at all.
     """
-    seen = _counted(history, checked(groups, half_life, horizon), bins, half_life)
-    model = fitted(seen, half_life, horizon, period, spend)
-    due, words = fit_due(history, seen.funnel, seen.groups, grouped_by=seen.grouped_by, half_life=half_life)
+    check_request(groups, half_life, horizon)
+    basis = _basis(history, groups, bins, half_life)
+    model = model_of(basis, half_life, horizon, period, spend)
+    due, words = fit_due(history, basis.funnel, basis.groups, grouped_by=groups, half_life=half_life)
     return replace(model, due=due, notes=(*model.notes, *words))
 
 
-def checked(groups: str, half_life: float, horizon: float) -> str:
-    """Return the column to group by, after a look at what calibration is asked.
+def check_request(groups: str, half_life: float, horizon: float) -> None:
+    """Look at what calibration is asked, before any work.
 
     Raises:
-        FunnelError: no such column, or days that are not positive.
+        FunnelError: no such column to group by, or days that are not positive.
     """
     if groups not in GROUPINGS:
         raise FunnelError(f"groups '{groups}' is no column to group by; {nearest(groups, GROUPINGS[:3])}")
     if not (half_life > 0 and horizon > 0):
         raise FunnelError(f"half-life {half_life:g} and horizon {horizon:g}: both must be positive days")
-    return groups
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A history as calibration sees it.
+class Basis:
+    """What calibration rests on: all that it needs of a history, or of the parts of a larger one.
 
     Args:
         history: of it, only what holds for all leads: as-of date, beginning, currency, fiscal year.
         funnel, groups, grouped_by: the map, and the kinds of lead.
         visits, counts: all visits as arrays, and what was counted in them.
-        entered: the visits by which leads came in, at least.
-        spells, booked: visits to stages and wins that amounts are learnt from: all, or those of some leads.
-        won: moments of all wins.
+        entries: the visits by which leads came in, at least.
+        spells, bookings: visits to stages and wins that amounts are learnt from: all, or those of some leads.
+        wins: moments of all wins.
     """
 
     history: History
@@ -110,10 +114,10 @@ class Seen:
     grouped_by: str
     visits: Visits
     counts: Counts
-    entered: pd.DataFrame
+    entries: pd.DataFrame
     spells: pd.DataFrame
-    booked: pd.DataFrame
-    won: pd.Series
+    bookings: pd.DataFrame
+    wins: pd.Series
 
     @property
     def began(self) -> float:
@@ -121,91 +125,86 @@ class Seen:
         return float((self.history.began - self.history.until) / DAY)
 
 
-def fitted(
-    seen: Seen, half_life: float, horizon: float, period: float, spend: pd.DataFrame | None = None
+def model_of(
+    basis: Basis, half_life: float, horizon: float, period: float, spend: pd.DataFrame | None = None
 ) -> Model:
-    """Return the model that what was seen makes; `fit_model` says what the arguments mean."""
-    known = seen.history
-    entries, intake_notes = _intake(seen, horizon, spend)
+    """Return the model that rests on a basis; `fit_model` says what the arguments mean."""
+    known = basis.history
+    entries, intake_notes = _intake(basis, horizon, spend)
     values, value_notes = fit_values(
-        seen.spells, seen.booked, known.until, seen.funnel.stages, seen.groups, grouped_by=seen.grouped_by,
-        half_life=half_life,
+        basis.spells, basis.bookings, known.until, basis.funnel.stages, basis.groups,
+        grouped_by=basis.grouped_by, half_life=half_life,
     )  # fmt: skip
     calendar, calendar_notes = win_calendar(
-        seen.won, max(known.began, seen.won.min()), known.until, known.period_start
+        basis.wins, max(known.began, basis.wins.min()), known.until, known.period_start
     )
     window = float(np.clip(period, SHORTEST_WINDOW, LONGEST_WINDOW))
     ahead = int(np.clip(horizon // window, 1, MOST_AHEAD))
-    level = win_level(seen.visits, seen.funnel, seen.counts, window=window, ahead=ahead, began=seen.began)
+    level = win_level(basis.visits, basis.funnel, basis.counts, window=window, ahead=ahead, began=basis.began)
     notes = (
-        *rate_notes(seen.visits, seen.funnel, seen.counts, half_life, seen.groups, seen.grouped_by),
-        level_note(level, window),
+        *_rate_words(basis, half_life),
+        _level_words(level, window),
         *intake_notes,
         *value_notes,
         *calendar_notes,
-        *warnings_of(seen.visits, seen.funnel, seen.counts, known, seen.won),
+        *_warnings(basis),
     )
-    table = table_of(seen.counts, seen.funnel, level.factor)
+    table = table_of(basis.counts, basis.funnel, level.factor)
     return Model(
-        seen.funnel, seen.groups, table, entries, values, known.until, known.currency, counts=seen.counts,
+        basis.funnel, basis.groups, table, entries, values, known.until, known.currency, counts=basis.counts,
         win_spread=level.spread, win_level=level.factor, calendar=calendar, notes=notes,
-        grouped_by=seen.grouped_by if len(seen.groups) > 1 else "",
+        grouped_by=basis.grouped_by if len(basis.groups) > 1 else "",
     )  # fmt: skip
 
 
-def _counted(history: History, grouped_by: str, bins: Sequence[float] | Floats, half_life: float) -> Seen:
+def _basis(history: History, grouped_by: str, bins: Sequence[float] | Floats, half_life: float) -> Basis:
     """Return the history's visits and counts; refuse one without any visit."""
-    visited = spells(history)
-    if visited.empty:
+    every = spells(history)
+    if every.empty:
         raise FunnelError(f"no lead was in any stage before {history.until:%Y-%m-%d}: nothing to learn from")
     began = (history.began - history.until) / DAY
-    names = group_names(visited, grouped_by)
-    funnel = funnel_of(visited, history.waits, history.won, history.lost)
-    visits = visits_of(visited, funnel, names, grouped_by=grouped_by, began=began)
+    names = group_names(every, grouped_by)
+    funnel = funnel_of(every, history.waits, history.won, history.lost)
+    visits = visits_of(every, funnel, names, grouped_by=grouped_by, began=began)
     counts = count_visits(visits, (len(names), *funnel.targets.shape), bins, half_life)
-    booked = bookings(history)
-    before = visited[~visited["stage"].isin(history.won).to_numpy()]
-    return Seen(history, funnel, names, grouped_by, visits, counts, visited, before, booked, booked["at"])
+    wins = bookings(history)
+    before = every[~every["stage"].isin(history.won).to_numpy()]
+    return Basis(history, funnel, names, grouped_by, visits, counts, every, before, wins, wins["at"])
 
 
-def _intake(seen: Seen, horizon: float, spend: pd.DataFrame | None) -> tuple[Entries, tuple[str, ...]]:
+def _intake(basis: Basis, horizon: float, spend: pd.DataFrame | None) -> tuple[Entries, tuple[str, ...]]:
     """Return the leads to come, with how they answer to spend where that is known, and words."""
     entries, notes = fit_entries(
-        seen.entered, seen.funnel.stages, seen.groups, grouped_by=seen.grouped_by, began=seen.began,
+        basis.entries, basis.funnel.stages, basis.groups, grouped_by=basis.grouped_by, began=basis.began,
         horizon=horizon,
     )  # fmt: skip
     if spend is None:
         return entries, notes
-    answers = fit_response(seen.history, spend, visits=seen.entered)
+    answers = fit_response(basis.history, spend, visits=basis.entries)
     return replace(entries, spend=answers), (*notes, *spend_words(answers, spend))
 
 
 def open_pipeline(history: History, model: Model) -> OpenDeals:
-    """Return the leads that are in a stage on the history's as-of date, numbered as in the model.
+    """Return the leads that are in a stage on the history's as-of date, by the model's numbers.
 
     Raises:
         FunnelError: a lead is in a stage that the model does not have.
     """
-    found = open_leads(history)
+    leads = open_leads(history)
     number = {name: row for row, name in enumerate(model.funnel.stages)}
-    stage = found["stage"].astype(object).map(number)
+    stage = leads["stage"].astype(object).map(number)
     if stage.isna().any():
-        name = found["stage"][stage.isna()].iloc[0]
+        name = leads["stage"][stage.isna()].iloc[0]
         raise FunnelError(f"stage '{name}' is no stage of the model; {nearest(name, number)}")
-    grouping = found[model.grouped_by] if model.grouped_by else None
+    grouping = leads[model.grouped_by] if model.grouped_by else None
     return OpenDeals(
-        found["lead"].astype(str).to_numpy(dtype=object),
+        leads["lead"].astype(str).to_numpy(dtype=object),
         np.asarray(stage, dtype=np.int64),
-        group_numbers(grouping, model.groups, len(found)),
-        np.asarray(found["age"], dtype=np.float64),
-        np.asarray(found["value"] if shows_amounts(history) else found["value"] * np.nan, dtype=np.float64),
-        None if model.due is None else due_days(found["expected_close"], history.until),
+        group_numbers(grouping, model.groups, len(leads)),
+        np.asarray(leads["age"], dtype=np.float64),
+        np.asarray(leads["value"] if shows_amounts(history) else leads["value"] * np.nan, dtype=np.float64),
+        None if model.due is None else due_days(leads["expected_close"], history.until),
     )
-
-
-def describe(model: Model) -> str:
-    """Return what calibration chose and why, and what it warns of, one sentence a line."""
-    return "\n".join(model.notes)
 
 
 def group_names(spells: pd.DataFrame, column: str) -> tuple[str, ...]:
@@ -234,62 +233,64 @@ def large_groups(sizes: pd.Series) -> tuple[str, ...]:
     return (*large, OTHER) if rest else tuple(large)
 
 
-FEW_WINS = 30
-FEW_APART = 0.02
-USUAL_DAYS = 7.0
+# Conventions of what is warned of. A rate counted from under thirty wins is uncertain by more than 18 %; two
+# percent of wins that no rate can foresee are less than any forecast errs; a quiet week is usual anywhere.
+FEW_WINS, FEW_APART, USUAL_DAYS = 30, 0.02, 7.0
 
 
-def rate_notes(
-    visits: Visits, funnel: Funnel, counts: Counts, half_life: float, names: tuple[str, ...], column: str
-) -> tuple[str, ...]:
-    """Return sentences on what the rates were counted from, and on the groups."""
+def _rate_words(basis: Basis, half_life: float) -> tuple[str, ...]:
+    """Say what the rates were counted from, and which groups there are."""
+    visits, names = basis.visits, basis.groups
     weighing = "all alike" if np.isinf(half_life) else f"half as much after {half_life:g} days"
     sentence = (
-        f"Rates: {int((visits.exit >= 0).sum()):,} moves in {len(visits):,} visits to {len(funnel.stages)} "
-        f"stages, by age in {len(counts.edges)} bins; observations weigh {weighing}."
+        f"Rates: {int((visits.exit >= 0).sum()):,} moves in {len(visits):,} visits to "
+        f"{len(basis.funnel.stages)} stages, by age in {len(basis.counts.edges)} bins; observations weigh "
+        f"{weighing}."
     )
     if len(names) == 1:
         return (sentence,)
-    return (sentence, f"Groups: by {column}: {', '.join(names)}; each shrunk to all as far as the data asks.")
+    return (
+        sentence,
+        f"Groups: by {basis.grouped_by}: {', '.join(names)}; each shrunk to all as far as the data asks.",
+    )
 
 
-def level_note(level: Level, window: float) -> str:
-    """Return a sentence on the level of wins and on how much periods differ."""
+def _level_words(level: Level, window: float) -> str:
+    """Say at which level wins run, and how much periods differ."""
     return (
         f"Level of wins: taken at {level.factor:.0%} of the counted rates, as wins ran of late; windows of "
         f"{window:g} days differ by {level.spread:.0%} beyond chance ({level.windows} windows)."
     )
 
 
-def warnings_of(
-    visits: Visits, funnel: Funnel, counts: Counts, history: History, won: pd.Series
-) -> tuple[str, ...]:
-    """Return sentences on what makes this history doubtful; `won` holds the moments of all wins."""
-    wins, recorded = len(won_visits(visits, funnel)), won[won >= history.began]
-    found = list(_silence(visits, history, recorded))
+def _warnings(basis: Basis) -> tuple[str, ...]:
+    """Say what makes this history doubtful."""
+    visits, funnel, history = basis.visits, basis.funnel, basis.history
+    wins, recorded = len(won_visits(visits, funnel)), basis.wins[basis.wins >= history.began]
+    sentences = list(_silence(visits, history, recorded))
     if wins < FEW_WINS:
         number = f"{wins} win{'' if wins == 1 else 's'} by way of a stage"
-        found.append(f"Warning: only {number} in the history; the forecast rests mostly on assumptions.")
+        sentences.append(f"Warning: only {number} in the history; the forecast rests mostly on assumptions.")
     apart = len(recorded) - wins
     if apart > FEW_APART * len(recorded):
-        found.append(
+        sentences.append(
             f"Warning: {apart:,} of {len(recorded):,} wins came without a visit to a stage before, as those "
             "of leads that begin with the win; none such is expected: too low a forecast where they go on."
         )
-    expected, first = wins_before_the_first(visits, funnel, counts.edges, len(counts.events))
+    expected, first = wins_before_the_first(visits, funnel, basis.counts.edges, len(basis.groups))
     if expected > SUSPICIOUS_WINS:
         date = history.until + first * DAY
-        found.append(
+        sentences.append(
             f"Warning: {expected:.0f} wins would be expected before the first recorded one, {date:%Y-%m-%d}; "
             "if wins were recorded only from some date on, state it (`began:` in the mapping file), or leave "
             "out the leads that came before (`since:`)."
         )
-    return tuple(found)
+    return tuple(sentences)
 
 
 def _silence(visits: Visits, history: History, won: pd.Series) -> tuple[str, ...]:
     """Return a warning where the as-of date lies farther from the last event than any two events before."""
-    days = np.flatnonzero(_busy_days(visits, won, history.until))
+    days = np.flatnonzero(_days_with_events(visits, won, history.until))
     usual = max(float(np.diff(days).max(initial=0)), USUAL_DAYS)
     if not len(days) or days[0] <= usual:
         return ()
@@ -302,14 +303,14 @@ def _silence(visits: Visits, history: History, won: pd.Series) -> tuple[str, ...
     return (sentence,)
 
 
-def _busy_days(visits: Visits, won: pd.Series, until: pd.Timestamp) -> NDArray[np.bool_]:
+def _days_with_events(visits: Visits, won: pd.Series, until: pd.Timestamp) -> NDArray[np.bool_]:
     """Return for each day, counted back from the as-of date, whether a lead came, moved, left or was won."""
     wins = -days_since(won, until)
-    busy = np.zeros(int(max(-visits.start.min(initial=0.0), wins.max(initial=0.0))) + 1, dtype=bool)
-    busy[wins.astype(np.int64)] = True
+    eventful = np.zeros(int(max(-visits.start.min(initial=0.0), wins.max(initial=0.0))) + 1, dtype=bool)
+    eventful[wins.astype(np.int64)] = True
     for begin in range(0, len(visits), BLOCK):
         part = visits.rows(slice(begin, begin + BLOCK))
-        busy[(-part.start).astype(np.int64)] = True
+        eventful[(-part.start).astype(np.int64)] = True
         left = part.start + part.dwell
-        busy[np.maximum(-left[part.exit >= 0], 0.0).astype(np.int64)] = True
-    return busy
+        eventful[np.maximum(-left[part.exit >= 0], 0.0).astype(np.int64)] = True
+    return eventful

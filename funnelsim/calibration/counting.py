@@ -16,6 +16,7 @@ from funnelsim.model.funnel import Funnel
 from funnelsim.model.rates import DEFAULT_BINS, Counts
 
 OTHER = "other"
+# Half a million visits by a dozen bins take 50 MB an array: as many as are counted at once.
 BLOCK = 500_000
 
 
@@ -89,17 +90,17 @@ def group_numbers(names: pd.Series | None, groups: Sequence[str], length: int) -
     if names is None or len(groups) == 1:
         return np.zeros(length, dtype=np.int64)
     numbers = {name: number for number, name in enumerate(groups)}
-    return numbered(names, numbers, numbers.get(OTHER, 0))
+    return numbers_of(names, numbers, numbers.get(OTHER, 0))
 
 
-def numbered(names: pd.Series, numbers: Mapping[str, int], absent: int) -> Integers:
+def numbers_of(names: pd.Series, numbers: Mapping[str, int], absent: int) -> Integers:
     """Return the number of each name, `absent` for those that have none; one look-up for each name.
 
-    >>> numbered(pd.Series(["a", None, "b", "a"]), {"a": 5}, -1)
+    >>> numbers_of(pd.Series(["a", None, "b", "a"]), {"a": 5}, -1)
     array([ 5, -1, -1,  5])
     """
-    codes, found = pd.factorize(names)
-    known = np.array([*(numbers.get(name, absent) for name in found), absent], dtype=np.int64)
+    codes, kinds = pd.factorize(names)
+    known = np.array([*(numbers.get(name, absent) for name in kinds), absent], dtype=np.int64)
     looked_up: Integers = known[codes]
     return looked_up
 
@@ -168,8 +169,15 @@ def count_visits(
         Counts with events (groups, stages, exits, bins) and exposure (groups, stages, bins).
 
     Source: occurrence / exposure rates: Holford, Biometrics 1980, doi:10.2307/2529982.
+
+    >>> funnel = Funnel("one", ("Open",), ("Won",), (("Won",),), {"Won": 1.0})
+    >>> days = {"start": [-9.0, -4.0], "stop": [-4.0, 0.0]}
+    >>> spells = pd.DataFrame({"stage": "Open", **days, "exit": ["Won", ""]})
+    >>> counts = count_visits(visits_of(spells, funnel), (1, 1, 1), bins=(0, 2))
+    >>> counts.events[0, 0, 0].tolist(), counts.exposure[0, 0].tolist()
+    ([0.0, 1.0], [4.0, 5.0])
     """
-    edges = _checked(bins)
+    edges = _edges(bins)
     blocks = [visits.rows(slice(start, start + BLOCK)) for start in range(0, max(len(visits), 1), BLOCK)]
     return functools.reduce(
         operator.add, (_count_block(block, shape, edges, half_life, window) for block in blocks)
@@ -207,32 +215,7 @@ def _count_block(
     )
 
 
-def count_exits(
-    spells: pd.DataFrame,
-    funnel: Funnel,
-    groups: Sequence[str] = ("all",),
-    bins: Sequence[float] | Floats = DEFAULT_BINS,
-    half_life: float = np.inf,
-    *,
-    grouped_by: str = "segment",
-    began: float = -np.inf,
-) -> Counts:
-    """Count, from the frame of visits, leavers and days at risk by group, stage, exit and age bin.
-
-    Args and source: see `visits_of` and `count_visits`.
-
-    >>> funnel = Funnel("one", ("Open",), ("Won",), (("Won",),), {"Won": 1.0})
-    >>> days = {"start": [-9.0, -4.0], "stop": [-4.0, 0.0]}
-    >>> spells = pd.DataFrame({"stage": "Open", **days, "exit": ["Won", ""]})
-    >>> counts = count_exits(spells, funnel, bins=(0, 2))
-    >>> counts.events[0, 0, 0].tolist(), counts.exposure[0, 0].tolist()
-    ([0.0, 1.0], [4.0, 5.0])
-    """
-    visits = visits_of(spells, funnel, groups, grouped_by=grouped_by, began=began)
-    return count_visits(visits, (len(groups), *funnel.targets.shape), bins, half_life)
-
-
-def _checked(bins: Sequence[float] | Floats) -> Floats:
+def _edges(bins: Sequence[float] | Floats) -> Floats:
     edges = np.asarray(bins, dtype=float)
     if edges.ndim != 1 or edges.size == 0 or edges[0] != 0 or (np.diff(edges) <= 0).any():
         raise FunnelError(f"age bins must start at 0 and ascend, not {list(bins)}")
@@ -240,7 +223,7 @@ def _checked(bins: Sequence[float] | Floats) -> Floats:
 
 
 def _sums(cell: Integers, weight: Floats, shape: tuple[int, ...]) -> Floats:
-    """Return the sum of weights in each numbered cell."""
+    """Return the sum of the weights of each cell, given by its number."""
     return np.bincount(cell, weight, int(np.prod(shape))).reshape(shape).astype(np.float64)
 
 

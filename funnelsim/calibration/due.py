@@ -20,7 +20,10 @@ from funnelsim.model.rates import DEFAULT_BINS, Counts
 
 COLUMN = "expected_close"
 DATES = "Dates:"
+# A date that the win itself wrote is not counted as one: what stood there a week before is.
 BEFOREHAND = pd.Timedelta(days=7)
+# Conventions, wide on both sides: of hotel stays 96 % are won at their date, 0.3 % are overdue, 2 % of losses
+# come after it and 22 % on it; where reps guess a date, or closing overwrites it, one of these is far off.
 LEAST_WINS, LEAST_OPEN, LEAST_LOSSES = 50, 10, 20
 LEAST_NEAR, MOST_OVERDUE, MOST_AFTER, MOST_ON_DATE = 0.8, 0.05, 0.1, 0.9
 
@@ -31,14 +34,14 @@ class Punctuality:
 
     Args:
         wins, near: wins of leads with a date, and those within one day of it.
-        waiting, overdue: open leads with a date, and those whose date is more than a day past.
+        open, overdue: open leads with a date, and those whose date is more than a day past.
         losses, on_date, after: losses of leads with a date, within one day of it, and later than that.
         followed: whether the record shows that dates changed, so that it holds them as they were.
     """
 
     wins: int
     near: int
-    waiting: int
+    open: int
     overdue: int
     losses: int
     on_date: int
@@ -65,51 +68,51 @@ def punctuality(history: History) -> Punctuality:
     )  # fmt: skip
 
 
-def why_not(found: Punctuality) -> str:
+def why_not(record: Punctuality) -> str:
     """Return why expected dates mean nothing here, "" when deals win at them.
 
     An export that overwrites the date when a deal closes makes every win punctual: its open deals are
     overdue, or its losses are as punctual as its wins, or come after their date. One that overwrites wins
-    only, while nobody ever leaves an open date behind, would not be found out.
+    only, while nobody ever leaves an open date behind, would not be noticed.
 
     >>> why_not(Punctuality(900, 900, 200, 60, 900, 20, 300, False))
     '30% of 200 open deals are overdue'
     """
-    if found.wins < LEAST_WINS:
-        return f"only {found.wins:,} wins had one a week before"
-    if found.near < LEAST_NEAR * found.wins:
-        return f"only {found.near / found.wins:.0%} of {found.wins:,} wins came within one day of it"
-    if found.waiting < LEAST_OPEN:
-        return f"only {found.waiting} open deals have one"
-    if found.overdue > MOST_OVERDUE * found.waiting:
-        return f"{found.overdue / found.waiting:.0%} of {found.waiting:,} open deals are overdue"
-    if found.on_date > MOST_ON_DATE * found.losses:
-        share = f"{found.on_date / found.losses:.0%} of {found.losses:,} losses"
+    if record.wins < LEAST_WINS:
+        return f"only {record.wins:,} wins had one a week before"
+    if record.near < LEAST_NEAR * record.wins:
+        return f"only {record.near / record.wins:.0%} of {record.wins:,} wins came within one day of it"
+    if record.open < LEAST_OPEN:
+        return f"only {record.open} open deals have one"
+    if record.overdue > MOST_OVERDUE * record.open:
+        return f"{record.overdue / record.open:.0%} of {record.open:,} open deals are overdue"
+    if record.on_date > MOST_ON_DATE * record.losses:
+        share = f"{record.on_date / record.losses:.0%} of {record.losses:,} losses"
         return f"{share} fall on it as well, so the export seems to overwrite it on closing"
-    if found.after > MOST_AFTER * found.losses:
-        return f"{found.after / found.losses:.0%} of {found.losses:,} losses came after it"
-    before = found.losses - found.on_date - found.after
-    if before < LEAST_LOSSES and not found.followed:
+    if record.after > MOST_AFTER * record.losses:
+        return f"{record.after / record.losses:.0%} of {record.losses:,} losses came after it"
+    before = record.losses - record.on_date - record.after
+    if before < LEAST_LOSSES and not record.followed:
         return f"{before} losses before it are too few to tell whether the export overwrites it on closing"
     return ""
 
 
-def date_words(found: Punctuality) -> tuple[str, ...]:
+def date_words(record: Punctuality) -> tuple[str, ...]:
     """Return in sentences whether deals win at their expected date, and what follows."""
-    reason = why_not(found)
+    reason = why_not(record)
     if reason:
         return (f"{DATES} expected close dates are not used, as {reason}; leads win by their age.",)
-    near, overdue = found.near / found.wins, found.overdue / found.waiting
+    near, overdue = record.near / record.wins, record.overdue / record.open
     first = (
-        f"{DATES} deals win at their expected date: {near:.1%} of {found.wins:,} wins came within one day of "
-        f"it and {overdue:.1%} of {found.waiting:,} open deals are overdue; leads with a date drop out by "
+        f"{DATES} deals win at their expected date: {near:.1%} of {record.wins:,} wins came within one day "
+        f"of it and {overdue:.1%} of {record.open:,} open deals are overdue; leads with a date drop out by "
         "days to it, and new ones are picked up by days ahead."
     )
     second = (
         f"{DATES} compare, budget and the simulations do not know this clock; there all leads win by age."
     )
     sentences = [first, second]
-    if not found.followed:
+    if not record.followed:
         sentences.append(
             f"{DATES} the export shows them as they are now; earlier forecasts use the same ones."
         )
@@ -217,25 +220,24 @@ def _won_after(history: History, parts: pd.DataFrame) -> Floats:
     )
     asked = pd.DataFrame({"lead": parts["lead"].to_numpy(), "won": parts["start"].to_numpy()})
     asked["row"] = np.arange(len(asked))
-    found = pd.merge_asof(
+    first = pd.merge_asof(
         asked.sort_values("won").rename(columns={"won": "from"}),
         wins.sort_values("won").assign(day=lambda frame: frame["won"]),
         left_on="from", right_on="won", by="lead", direction="forward",
     )  # fmt: skip
-    return found.sort_values("row")["day"].fillna(np.inf).to_numpy(dtype=np.float64)
+    return first.sort_values("row")["day"].fillna(np.inf).to_numpy(dtype=np.float64)
 
 
-INTAKE_HALF_LIFE = 180.0
-GROUP_PRIOR = 50.0
-MOST_AHEAD = 1100
-WINDOW = 28.0
+# Conventions: half a year's intake tells how far ahead leads state their date, and a group of fifty leads
+# tells half of its own; a date over three years ahead is a slip; losses differ by four weeks, as wins do.
+INTAKE_HALF_LIFE, GROUP_PRIOR, MOST_AHEAD, WINDOW = 180.0, 50.0, 1100, 28.0
 EDGES = np.array(DEFAULT_BINS)
 
 
 def fit_due(
     history: History, funnel: Funnel, groups: Sequence[str], *, grouped_by: str, half_life: float
 ) -> tuple[Due | None, tuple[str, ...]]:
-    """Return the clock of expected dates, None where they mean nothing, and what was found in words.
+    """Return the clock of expected dates, None where they mean nothing, and the reason in words.
 
     Args:
         history: what happened; without any expected date there is nothing to say.
@@ -246,15 +248,15 @@ def fit_due(
         return None, ()
     if funnel.wins_again:
         return None, ("Dates: expected close dates are not used, as leads win again; they win by their age.",)
-    found = punctuality(history)
-    if why_not(found):
-        return None, date_words(found)
+    record = punctuality(history)
+    if why_not(record):
+        return None, date_words(record)
     pieces = pieces_of(history, funnel, groups, grouped_by)
     counts = count_pieces(pieces, funnel, len(groups), half_life)
     reached, hits, late = outcomes(pieces, funnel, len(groups), half_life)
-    stated, ahead = coming(history, funnel, groups, grouped_by)
+    stated, ahead = dates_on_entry(history, funnel, groups, grouped_by)
     spread = drop_out_spread(pieces, funnel, counts)
-    return Due(counts, reached, hits, late, stated, ahead, spread), date_words(found)
+    return Due(counts, reached, hits, late, stated, ahead, spread), date_words(record)
 
 
 def count_pieces(
@@ -329,7 +331,9 @@ def outcomes(
     return reached.reshape(groups, stages), hits.reshape(groups, stages), shares
 
 
-def coming(history: History, funnel: Funnel, groups: Sequence[str], grouped_by: str) -> tuple[Floats, Floats]:
+def dates_on_entry(
+    history: History, funnel: Funnel, groups: Sequence[str], grouped_by: str
+) -> tuple[Floats, Floats]:
     """Return what leads state when they come in: whether there is a date, and how many days ahead.
 
     This is the additive pick-up, as shares of the intake: its level is that of all leads to come. Recent
@@ -338,8 +342,8 @@ def coming(history: History, funnel: Funnel, groups: Sequence[str], grouped_by: 
     Returns:
         stated (groups, stages) and ahead (groups, days): see `Due`.
     """
-    visited = spells(history)
-    came = visited[(visited["entry"] | visited["reopened"]).to_numpy()].reset_index(drop=True)
+    frame = spells(history)
+    came = frame[(frame["entry"] | frame["reopened"]).to_numpy()].reset_index(drop=True)
     visits = visits_of(came, funnel, groups, grouped_by=grouped_by)
     at = history.until + pd.to_timedelta(came["start"], unit="D").dt.round("us")
     dates = known_at(history, COLUMN, came["lead"], at, exact=True)
@@ -349,7 +353,7 @@ def coming(history: History, funnel: Funnel, groups: Sequence[str], grouped_by: 
     shape = (len(groups), len(funnel.stages))
     place = (visits.group * shape[1] + visits.stage).astype(np.int64)
     every = np.bincount(place, weight, shape[0] * shape[1])
-    dated = np.bincount(place, weight * stated, shape[0] * shape[1])
+    with_date = np.bincount(place, weight * stated, shape[0] * shape[1])
     rows = stated & (ahead <= MOST_AHEAD)
     days = int(ahead[rows].max(initial=0.0)) + 1
     cell = visits.group[rows].astype(np.int64) * days + ahead[rows].astype(np.int64)
@@ -357,7 +361,7 @@ def coming(history: History, funnel: Funnel, groups: Sequence[str], grouped_by: 
     pooled = own.sum(axis=0) / max(float(own.sum()), 1e-12)
     of_group = np.bincount(visits.group[stated], weight[stated], shape[0])[:, None]
     shrunk: Floats = (own + GROUP_PRIOR * pooled) / (of_group + GROUP_PRIOR)
-    return (dated / np.maximum(every, 1e-12)).reshape(shape), shrunk
+    return (with_date / np.maximum(every, 1e-12)).reshape(shape), shrunk
 
 
 def drop_out_spread(pieces: Pieces, funnel: Funnel, counts: Counts) -> float:
@@ -365,9 +369,9 @@ def drop_out_spread(pieces: Pieces, funnel: Funnel, counts: Counts) -> float:
     lost = (funnel.targets >= len(funnel.stages)) & ~winning_exits(funnel)
     rate = (posterior_table(counts, funnel) * lost[:, :, None]).sum(axis=2)
     windows = latest_windows(float(pieces.start.min(initial=0.0)), WINDOW)
-    seen, said = [], []
+    observed, expected = [], []
     for window in windows:
-        found = count_pieces(pieces, funnel, len(rate), window=window)
-        seen.append(float((found.events * lost[:, :, None]).sum()))
-        said.append(float((rate * found.exposure).sum()))
-    return excess_spread(np.array(seen), np.array(said)) if windows else PRIOR_SPREAD
+        counts = count_pieces(pieces, funnel, len(rate), window=window)
+        observed.append(float((counts.events * lost[:, :, None]).sum()))
+        expected.append(float((rate * counts.exposure).sum()))
+    return excess_spread(np.array(observed), np.array(expected)) if windows else PRIOR_SPREAD

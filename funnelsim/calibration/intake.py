@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 
 from funnelsim.arrays import Floats, Integers
-from funnelsim.calibration.counting import OTHER, group_numbers, numbered
+from funnelsim.calibration.counting import OTHER, group_numbers, numbers_of
 from funnelsim.model.model import Cell, Entries
 
+# Whole weeks, so that every block holds each weekday alike.
 YEAR, MONTH, WEEK = 364, 28, 7
-SHARE_HALF_LIFE = 180.0
-MOST_CHANNELS = 30
 PATH_DAYS = 2 * YEAR
-CLEAR_PATTERN = 4.0
+# Conventions: the last half year tells by which ways leads come; a table of more channels is not read; and
+# weekdays differ where they vary four times as much as weeks do (F of 4 with 6 degrees and many: p < .001).
+SHARE_HALF_LIFE, MOST_CHANNELS, CLEAR_PATTERN = 180.0, 30, 4.0
 
 
 def fit_entries(
@@ -37,7 +38,7 @@ def fit_entries(
     Args:
         spells: columns stage, start (days since the as-of date), entry, and optionally reopened, channel
             and the column that groups come from.
-        stages: stage names, numbered as in the funnel.
+        stages: stage names in the funnel's order.
         groups: group names.
         began: day on which recording began; earlier leads are not counted.
         horizon: days over which the forecast is to be good.
@@ -70,10 +71,10 @@ def expected_path(day: Floats, began: float, horizon: float) -> tuple[Floats, fl
         return np.full(PATH_DAYS, per_day), 2 * PRIOR_SPREAD, (sentence,)
     counts = np.bincount((-day / block).astype(np.int64), minlength=blocks)[:blocks][::-1].astype(np.float64)
     span = int(np.clip(np.ceil(horizon / block - 1e-9), 1, max(blocks // 2, 1)))
-    found = outlook(counts, YEAR // block, span, PATH_DAYS // block)
+    coming = outlook(counts, YEAR // block, span, PATH_DAYS // block)
     pattern, weekdays = weekday_pattern(day, blocks * block // WEEK)
-    path = np.repeat(found.expected / block, block) * np.resize(pattern, PATH_DAYS)
-    return path, found.spread, _words(found, counts, block, weekdays)
+    path = np.repeat(coming.expected / block, block) * np.resize(pattern, PATH_DAYS)
+    return path, coming.spread, _words(coming, counts, block, weekdays)
 
 
 def weekday_pattern(day: Floats, weeks: int) -> tuple[Floats, bool]:
@@ -89,9 +90,9 @@ def weekday_pattern(day: Floats, weeks: int) -> tuple[Floats, bool]:
     table = table[: WEEK * weeks].reshape(weeks, WEEK).astype(np.float64)
     by_week, by_day = table.sum(1, keepdims=True), table.sum(0, keepdims=True)
     even = by_week / WEEK
-    fitted = np.maximum(by_week * by_day / table.sum(), 1e-9)
-    within = max(1.0, float(((table - fitted) ** 2 / fitted).sum() / ((weeks - 1) * (WEEK - 1))))
-    between = float(((fitted - even) ** 2 / np.maximum(even, 1e-9)).sum() / (WEEK - 1))
+    even_mix = np.maximum(by_week * by_day / table.sum(), 1e-9)
+    within = max(1.0, float(((table - even_mix) ** 2 / even_mix).sum() / ((weeks - 1) * (WEEK - 1))))
+    between = float(((even_mix - even) ** 2 / np.maximum(even, 1e-9)).sum() / (WEEK - 1))
     if between < CLEAR_PATTERN * within:
         return np.ones(WEEK), False
     factors: Floats = WEEK * by_day[0] / table.sum()
@@ -102,15 +103,15 @@ def _cells(
     rows: pd.DataFrame, day: Floats, stages: Sequence[str], groups: Sequence[str], grouped_by: str
 ) -> tuple[tuple[Cell, ...], Floats]:
     """Return the ways in and their shares, recent leads weighing more."""
-    stage = numbered(rows["stage"], {name: row for row, name in enumerate(stages)}, 0)
+    stage = numbers_of(rows["stage"], {name: row for row, name in enumerate(stages)}, 0)
     group = group_numbers(rows.get(grouped_by), groups, len(rows))
     channel, names = _channels(rows)
     way = (stage * len(groups) + group) * len(names) + channel
     weight = np.bincount(way, 2.0 ** (day / SHARE_HALF_LIFE))
-    found = np.flatnonzero(np.bincount(way))
-    places = zip(*np.unravel_index(found, (len(stages), len(groups), len(names))), strict=True)
+    ways = np.flatnonzero(np.bincount(way))
+    places = zip(*np.unravel_index(ways, (len(stages), len(groups), len(names))), strict=True)
     cells = tuple(Cell(int(stage), int(group), names[channel]) for stage, group, channel in places)
-    share: Floats = weight[found] / weight[found].sum()
+    share: Floats = weight[ways] / weight[ways].sum()
     return cells, share
 
 
@@ -118,8 +119,8 @@ def _channels(rows: pd.DataFrame) -> tuple[Integers, list[str]]:
     """Return each lead's channel as a number, and their names; beyond the thirty largest they are "other"."""
     if "channel" not in rows:
         return np.zeros(len(rows), dtype=np.int64), [""]
-    codes, found = pd.factorize(rows["channel"])
-    given = [*map(str, found), ""]
+    codes, kinds = pd.factorize(rows["channel"])
+    given = [*map(str, kinds), ""]
     sizes = np.bincount(codes % len(given), minlength=len(given))
     largest = {given[place] for place in np.argsort(-sizes, kind="stable")[:MOST_CHANNELS]}
     shown = [name if name in largest else OTHER for name in given]
@@ -129,15 +130,15 @@ def _channels(rows: pd.DataFrame) -> tuple[Integers, list[str]]:
     return numbers, names
 
 
-def _words(found: Outlook, counts: Floats, block: int, weekdays: bool) -> tuple[str, ...]:
+def _words(coming: Outlook, counts: Floats, block: int, weekdays: bool) -> tuple[str, ...]:
     """Say what the pool chose."""
     name = "week" if block == WEEK else "four weeks"
-    best = sorted(found.weights.items(), key=lambda pair: -pair[1])[:3]
+    best = sorted(coming.weights.items(), key=lambda pair: -pair[1])[:3]
     listed = ", ".join(f"{forecaster} {weight:.0%}" for forecaster, weight in best)
     first = (
-        f"Intake: {found.expected[0]:.3g} leads expected in the first {name} (the last one had "
-        f"{counts[-1]:.0f}); pool of {len(found.weights)} forecasters judged on {found.tried} past "
-        f"forecasts, most weight on {listed}; typical error {found.spread:.0%} beyond chance."
+        f"Intake: {coming.expected[0]:.3g} leads expected in the first {name} (the last one had "
+        f"{counts[-1]:.0f}); pool of {len(coming.weights)} forecasters judged on {coming.tried} past "
+        f"forecasts, most weight on {listed}; typical error {coming.spread:.0%} beyond chance."
     )
     sentences = [first]
     if len(counts) * block < 2 * YEAR:
@@ -147,13 +148,11 @@ def _words(found: Outlook, counts: Floats, block: int, weekdays: bool) -> tuple[
     return tuple(sentences)
 
 
-DISCOUNT = 0.95
-SHARPNESS = 1.5
-LARGEST_ERROR = 0.7
-PRIOR_SPREAD = 0.2
-PRIOR_WEIGHT = 2.0
-LEAST_SPREAD = 0.03
-ENOUGH_FOR_SMOOTHING = 8
+# All from the prototype's back-tests on six real processes, chosen for all of them together: weights
+# 1 / MSE^1.5, errors discounted by .95 a block and capped at .7, smoothing from eight blocks on. Priors of
+# spread are weak: a fifth, worth two past forecasts.
+DISCOUNT, SHARPNESS, LARGEST_ERROR, ENOUGH_FOR_SMOOTHING = 0.95, 1.5, 0.7, 8
+PRIOR_SPREAD, PRIOR_WEIGHT, LEAST_SPREAD = 0.2, 2.0, 0.03
 
 
 @dataclass(frozen=True)
@@ -270,19 +269,19 @@ def _forecasts(
     """Return each forecaster's path that the history is long enough for."""
     number = len(counts)
     flat = np.ones(ahead)
-    found = {"flat": flat * counts[-min(horizon, number) :].mean()}
+    paths = {"flat": flat * counts[-min(horizon, number) :].mean()}
     levels = {f"level {keep}": _discounted(counts, keep) for keep in (0.4, 0.7, 0.9)}
-    found |= {name: flat * level for name, level in levels.items()}
+    paths |= {name: flat * level for name, level in levels.items()}
     if number >= ENOUGH_FOR_SMOOTHING:
-        found["smoothing"] = smooth(number, ahead)
+        paths["smoothing"] = smooth(number, ahead)
     if number >= 2 * season:
         factors = seasonal_factors(counts, season)
         coming = np.resize(factors, ahead)
         even = counts / np.resize(factors[::-1], number)[::-1]
-        found |= {f"season x level {keep}": coming * _discounted(even, keep) for keep in (0.4, 0.7, 0.9)}
+        paths |= {f"season x level {keep}": coming * _discounted(even, keep) for keep in (0.4, 0.7, 0.9)}
         growth = counts[-season:].sum() / max(counts[-2 * season : -season].sum(), 0.5)
-        found["last year"] = np.resize(counts[-season:], ahead) * np.sqrt(np.clip(growth, 0.2, 5.0))
-    return {name: _positive(forecast) for name, forecast in found.items()}
+        paths["last year"] = np.resize(counts[-season:], ahead) * np.sqrt(np.clip(growth, 0.2, 5.0))
+    return {name: _positive(forecast) for name, forecast in paths.items()}
 
 
 def _discounted(counts: Floats, keep: float) -> float:
@@ -309,9 +308,12 @@ def _weights(errors: dict[str, Floats]) -> dict[str, float]:
     """Return weights 1 / MSE^1.5; a forecaster without a record is taken to be as good as the average one."""
     squares, known = {}, {}
     for name, error in errors.items():
-        seen = ~np.isnan(error)
-        discounts = _discounts(len(error))[seen]
-        squares[name], known[name] = float((discounts * error[seen] ** 2).sum()), float(discounts.sum())
+        known_error = ~np.isnan(error)
+        discounts = _discounts(len(error))[known_error]
+        squares[name], known[name] = (
+            float((discounts * error[known_error] ** 2).sum()),
+            float(discounts.sum()),
+        )
     total = sum(known.values())
     typical = (sum(squares.values()) + PRIOR_SPREAD**2) / (total + 1.0)
     mse = {n: (squares[n] + PRIOR_WEIGHT * typical) / (known[n] + PRIOR_WEIGHT) for n in errors}

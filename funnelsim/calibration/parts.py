@@ -12,7 +12,14 @@ import numpy as np
 import pandas as pd
 
 from funnelsim.arrays import Codes, Floats
-from funnelsim.calibration.calibrate import ALL, Seen, checked, fitted, group_sizes, large_groups
+from funnelsim.calibration.calibrate import (
+    ALL,
+    Basis,
+    check_request,
+    group_sizes,
+    large_groups,
+    model_of,
+)
 from funnelsim.calibration.counting import Visits, count_visits, funnel_of, group_numbers, visits_of
 from funnelsim.errors import FunnelError
 from funnelsim.history.large_file import ROWS, read_in_parts
@@ -22,6 +29,7 @@ from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Model, OpenDeals
 from funnelsim.model.rates import DEFAULT_BINS
 
+# Convention: even where one lead in a hundred wins, amounts of 3,000 wins tell their distribution.
 LEADS_FOR_AMOUNTS = 300_000
 AMOUNTS = ("lead", "stage", "start", "exit", "value")
 
@@ -33,22 +41,22 @@ class Part:
     Args:
         facts: the part without its rows, and how many leads it had.
         visits: its visits; `exit` is the number of the place entered next, `group` a number in `Names`.
-        entered: the visits by which leads came in: columns stage, start, group, channel (numbers).
+        entries: the visits by which leads came in: columns stage, start, group, channel (numbers).
         moves: the pairs (stage, place entered next) that occur.
         sizes: leads of each group.
-        won: moments of wins.
-        waiting: the leads in a stage now: columns lead, stage, group (numbers), age, value.
+        wins: moments of wins.
+        open: the leads in a stage now: columns lead, stage, group (numbers), age, value.
         sample: visits and wins, in the parts from which amounts are learnt.
     """
 
     facts: History
     leads: int
     visits: Visits
-    entered: pd.DataFrame
+    entries: pd.DataFrame
     moves: frozenset[tuple[str, str]]
     sizes: pd.Series
-    won: pd.Series
-    waiting: pd.DataFrame
+    wins: pd.Series
+    open: pd.DataFrame
     sample: tuple[pd.DataFrame, pd.DataFrame] | None
 
 
@@ -81,7 +89,7 @@ def calibrate_large(
     Raises:
         FunnelError: as `read_in_parts` and `fit_model`.
     """
-    checked(groups, half_life, horizon)
+    check_request(groups, half_life, horizon)
     names: dict[str, int] = {}
     parts: list[Part] = []
     for history in read_in_parts(path, mapping, as_of, source, anonymise=anonymise, rows=rows):
@@ -90,9 +98,9 @@ def calibrate_large(
     if not any(len(part.visits) for part in parts):
         raise FunnelError(f"{path}: no lead was in any stage: nothing to learn from")
     notes = _notes(parts)
-    seen, waiting = _together(parts, groups, names, bins, half_life)
-    model = fitted(seen, half_life, horizon, period, spend)
-    return replace(model, notes=(*notes, *model.notes)), waiting
+    basis, deals = _join(parts, groups, names, bins, half_life)
+    model = model_of(basis, half_life, horizon, period, spend)
+    return replace(model, notes=(*notes, *model.notes)), deals
 
 
 def _part(history: History, grouped_by: str, names: dict[str, int], keep: bool) -> Part:
@@ -102,9 +110,9 @@ def _part(history: History, grouped_by: str, names: dict[str, int], keep: bool) 
     wide = Funnel("parts", history.waits, history.ends, (places,) * len(history.waits), {})
     began = float((history.began - history.until) / DAY)
     visits = visits_of(visited, wide, began=began)
-    group = _numbered(visited[grouped_by], names) if grouped_by else visits.group
+    group = _numbers(visited[grouped_by], names) if grouped_by else visits.group
     came = (visited["entry"] | visited["reopened"]).to_numpy()
-    channel = _numbered(visited["channel"][came], names)
+    channel = _numbers(visited["channel"][came], names)
     ways = {"stage": visits.stage[came], "start": visits.start[came], "group": group[came]}
     still = np.flatnonzero(visits.exit < 0)
     lead = visited["lead"].iloc[still].astype(object).to_numpy()
@@ -114,12 +122,12 @@ def _part(history: History, grouped_by: str, names: dict[str, int], keep: bool) 
     return Part(
         facts=_without_rows(history),
         leads=len(history.leads),
-        visits=_narrow(replace(visits, group=group)),
-        entered=pd.DataFrame({**ways, "channel": channel}).astype({"stage": "int16", "group": "int32"}),
+        visits=_compact(replace(visits, group=group)),
+        entries=pd.DataFrame({**ways, "channel": channel}).astype({"stage": "int16", "group": "int32"}),
         moves=frozenset(zip(pairs["stage"], pairs["exit"], strict=True)),
         sizes=group_sizes(visited, grouped_by) if grouped_by else pd.Series(dtype="int64"),
-        won=booked["at"].copy(),
-        waiting=pd.DataFrame(here).assign(value=np.asarray(shown, dtype=np.float64)),
+        wins=booked["at"].copy(),
+        open=pd.DataFrame(here).assign(value=np.asarray(shown, dtype=np.float64)),
         sample=(visited[list(dict.fromkeys([*AMOUNTS, grouped_by or "segment"]))], booked) if keep else None,
     )
 
@@ -130,27 +138,27 @@ def _without_rows(history: History) -> History:
     return replace(history, **none)
 
 
-def _numbered(cells: pd.Series, names: dict[str, int]) -> Codes:
+def _numbers(cells: pd.Series, names: dict[str, int]) -> Codes:
     """Return each cell's number, the same in all parts."""
-    codes, found = pd.factorize(cells)
-    known = np.array([names.setdefault(str(name), len(names)) for name in found], dtype=np.int32)
+    codes, kinds = pd.factorize(cells)
+    known = np.array([names.setdefault(str(name), len(names)) for name in kinds], dtype=np.int32)
     numbers: Codes = known[codes]
     return numbers
 
 
-def _narrow(visits: Visits) -> Visits:
+def _compact(visits: Visits) -> Visits:
     """Return the same visits in less memory, and without a view that keeps their frame alive."""
     stage, taken = visits.stage.astype(np.int16), visits.exit.astype(np.int16)
     return replace(visits, stage=stage, exit=taken, start=visits.start.copy())
 
 
-def _together(
+def _join(
     parts: list[Part],
     grouped_by: str,
     names: dict[str, int],
     bins: Sequence[float] | Floats,
     half_life: float,
-) -> tuple[Seen, OpenDeals]:
+) -> tuple[Basis, OpenDeals]:
     """Return what calibration needs of all parts, which are used up, and the open leads."""
     facts = parts[0].facts
     pairs = pd.DataFrame(
@@ -160,33 +168,33 @@ def _together(
     sizes = pd.concat([part.sizes for part in parts]).groupby(level=0).sum()
     kinds = large_groups(sizes.sort_values(ascending=False, kind="stable")) if grouped_by else (ALL,)
     known = group_numbers(pd.Series(list(names), dtype=object), kinds, len(names))
-    entered = pd.concat([part.entered for part in parts], ignore_index=True)
-    waiting = pd.concat([part.waiting for part in parts], ignore_index=True)
+    entries = pd.concat([part.entries for part in parts], ignore_index=True)
+    still = pd.concat([part.open for part in parts], ignore_index=True)
     samples = [part.sample for part in parts if part.sample is not None]
-    won = pd.concat([part.won for part in parts], ignore_index=True)
+    wins = pd.concat([part.wins for part in parts], ignore_index=True)
     arrays = [part.visits for part in parts]
     parts.clear()
-    visits = _joined(arrays, funnel, known)
+    visits = _join_visits(arrays, funnel, known)
     counts = count_visits(visits, (len(kinds), *funnel.targets.shape), bins, half_life)
-    seen = Seen(
+    basis = Basis(
         facts, funnel, kinds, grouped_by, visits, counts,
-        entered=_named(entered, funnel, grouped_by, list(names)),
+        entries=_entry_frame(entries, funnel, grouped_by, list(names)),
         spells=pd.concat([visited for visited, _ in samples], ignore_index=True),
-        booked=pd.concat([booked for _, booked in samples], ignore_index=True),
-        won=won,
+        bookings=pd.concat([booked for _, booked in samples], ignore_index=True),
+        wins=wins,
     )  # fmt: skip
     deals = OpenDeals(
-        waiting["lead"].to_numpy(dtype=object),
-        waiting["stage"].to_numpy(dtype=np.int64),
-        known[waiting["group"]] if len(kinds) > 1 else np.zeros(len(waiting), dtype=np.int64),
-        waiting["age"].to_numpy(dtype=np.float64),
-        waiting["value"].to_numpy(dtype=np.float64),
+        still["lead"].to_numpy(dtype=object),
+        still["stage"].to_numpy(dtype=np.int64),
+        known[still["group"]] if len(kinds) > 1 else np.zeros(len(still), dtype=np.int64),
+        still["age"].to_numpy(dtype=np.float64),
+        still["value"].to_numpy(dtype=np.float64),
     )
-    return seen, deals
+    return basis, deals
 
 
-def _joined(parts: list[Visits], funnel: Funnel, known: Codes) -> Visits:
-    """Return the visits of all parts, which are used up, with exits and groups numbered as in the model."""
+def _join_visits(parts: list[Visits], funnel: Funnel, known: Codes) -> Visits:
+    """Return the visits of all parts, which are used up, with the model's numbers of exits and groups."""
     position = np.full((len(funnel.stages), len(funnel.places) + 1), -1, dtype=np.int16)
     for stage, exits in enumerate(funnel.exits):
         position[stage, [funnel.places.index(place) for place in exits]] = np.arange(len(exits))
@@ -199,14 +207,14 @@ def _joined(parts: list[Visits], funnel: Funnel, known: Codes) -> Visits:
     return Visits(**{name: np.concatenate(columns.pop(name)) for name in names})
 
 
-def _named(entered: pd.DataFrame, funnel: Funnel, grouped_by: str, names: list[str]) -> pd.DataFrame:
+def _entry_frame(entries: pd.DataFrame, funnel: Funnel, grouped_by: str, names: list[str]) -> pd.DataFrame:
     """Return the visits by which leads came in as a frame of visits has them."""
-    frame = pd.DataFrame({"start": entered["start"], "entry": True, "reopened": False})
+    frame = pd.DataFrame({"start": entries["start"], "entry": True, "reopened": False})
     known = pd.Index(names)
-    frame["stage"] = pd.Categorical.from_codes(entered["stage"].to_numpy(), pd.Index(funnel.stages))
-    frame["channel"] = pd.Categorical.from_codes(entered["channel"].to_numpy(), known)
+    frame["stage"] = pd.Categorical.from_codes(entries["stage"].to_numpy(), pd.Index(funnel.stages))
+    frame["channel"] = pd.Categorical.from_codes(entries["channel"].to_numpy(), known)
     if grouped_by:
-        frame[grouped_by] = pd.Categorical.from_codes(entered["group"].to_numpy(), known)
+        frame[grouped_by] = pd.Categorical.from_codes(entries["group"].to_numpy(), known)
     return frame
 
 

@@ -13,12 +13,18 @@ from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Model
 from funnelsim.model.rates import Counts, RateTable, era_rates
 
+# From groups that have hardly anything in common to none that differ, in steps of 17 %: the likelihood of a
+# strength is flat within one.
 STRENGTHS = np.geomspace(0.3, 3000.0, 61)
+# Half an event, as in Jeffreys' prior of a Poisson rate. That it lies at the rate of the bin before, not at
+# the stage's, was chosen on 160 made-up companies: wins expected of open deals fell from 1.9 to 1.3 times
+# what came, the log score of single deals rose by ten standard errors; totals on real logs cannot tell.
+PRIOR_EVENTS = PRIOR_EXITS = 0.5
+# Conventions: ten times as many leavers as the bin before would give are no neighbours of it, and a leaver is
+# at risk for a minute and a half at least, or all leaving at once would be an infinite rate.
+FAR, LEAST_DAYS = 10.0, 1e-3
+# Keeps logarithms and quotients finite.
 LEAST_RATE = 1e-9
-PRIOR_EXITS = 0.5
-PRIOR_EVENTS = 0.5
-FAR = 10.0
-LEAST_DAYS = 1e-3
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ def posterior(counts: Counts, funnel: Funnel | None = None) -> Posterior:
     rate = shape / exposure
     expected = (rate[None] * at_risk[:, :, None, :]).sum(-1)
     by_group = strength(counts.events.sum(-1), expected)
-    theta = _shrunk(by_group, counts.events.sum(-1), expected)
+    theta = _multiplier(by_group, counts.events.sum(-1), expected)
     own = rate * theta[..., None] * at_risk[:, :, None, :]
     by_age = strength(np.moveaxis(counts.events, -1, 0), np.moveaxis(own, -1, 0))
     return Posterior(shape, exposure, counts.events, at_risk, by_group, by_age)
@@ -97,8 +103,8 @@ def mean_rates(pool: Posterior) -> Floats:
     if len(pool.events) == 1:
         return rate[None]
     expected = rate * pool.at_risk[:, :, None, :]
-    theta = _shrunk(pool.by_group, pool.events.sum(-1), expected.sum(-1))[..., None]
-    phi = _shrunk(pool.by_age[..., None], pool.events, expected * theta)
+    theta = _multiplier(pool.by_group, pool.events.sum(-1), expected.sum(-1))[..., None]
+    phi = _multiplier(pool.by_age[..., None], pool.events, expected * theta)
     mean: Floats = rate * theta * phi
     return mean
 
@@ -129,10 +135,10 @@ def draw_rates(model: Model, draws: int, rng: np.random.Generator) -> Floats:
     if model.counts is None:
         return np.broadcast_to(model.table.rate, (draws, *model.table.rate.shape))
     drawn = draw_counts(model.counts, draws, rng, model.funnel)
-    return era_rates(model.levers, raised(drawn, model.funnel, model.win_level))
+    return era_rates(model.levers, raise_wins(drawn, model.funnel, model.win_level))
 
 
-def raised(rate: Floats, funnel: Funnel, level: float) -> Floats:
+def raise_wins(rate: Floats, funnel: Funnel, level: float) -> Floats:
     """Return rates (..., stages, exits, bins) with those of the winning exits multiplied by `level`."""
     higher: Floats = rate * np.where(winning_exits(funnel), level, 1.0)[:, :, None]
     return higher
@@ -148,7 +154,7 @@ def table_of(counts: Counts, funnel: Funnel | None = None, win_level: float = 1.
     """Return the rate table of the posterior mean, with one era, wins multiplied by a level."""
     rate = posterior_table(counts, funnel)
     if funnel is not None:
-        rate = raised(rate, funnel, win_level)
+        rate = raise_wins(rate, funnel, win_level)
     edges = np.broadcast_to(counts.edges, (*rate.shape[:2], counts.edges.size)).copy()
     return RateTable(edges, rate[None], np.array([-np.inf]), np.ones((1, *rate.shape[:2])))
 
@@ -214,9 +220,9 @@ def strength(observed: Floats, expected: Floats) -> Floats:
         k, shape (...): small when units differ, `STRENGTHS[-1]` when they do not.
     """
     k = STRENGTHS.reshape(-1, *([1] * observed.ndim))
-    seen, mean = observed[None], np.maximum(expected[None], LEAST_RATE)
+    count, mean = observed[None], np.maximum(expected[None], LEAST_RATE)
     log_likelihood = (
-        gammaln(k + seen) - gammaln(k) + k * np.log(k / (k + mean)) + seen * np.log(mean / (k + mean))
+        gammaln(k + count) - gammaln(k) + k * np.log(k / (k + mean)) + count * np.log(mean / (k + mean))
     )
     best: Floats = STRENGTHS[_last_maximum(log_likelihood.sum(axis=1))]
     return best
@@ -228,7 +234,7 @@ def _last_maximum(values: Floats) -> NDArray[np.intp]:
     return flipped
 
 
-def _shrunk(k: Floats, observed: Floats, expected: Floats) -> Floats:
+def _multiplier(k: Floats, observed: Floats, expected: Floats) -> Floats:
     ratio: Floats = (k + observed) / (k + expected)
     return ratio
 

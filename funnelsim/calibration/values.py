@@ -13,11 +13,11 @@ from funnelsim.calibration.counting import group_numbers
 from funnelsim.history.log import among
 from funnelsim.model.model import Values
 
-ATOMS = 200
-ENOUGH_WINS = 30.0
-PRIOR_WINS = 5.0
-TILT_PRIOR_WINS = 20.0
-TILT_LIMITS = (0.5, 2.0)
+# All conventions. Two hundred amounts are quantiles in steps of half a percent. A group of thirty wins tells
+# half of its amounts itself. Priors: five wins that close at what they showed, twenty that are like all
+# leads; a stage's winners are never taken for more than twice, or less than half, what its leads are worth.
+ATOMS, ENOUGH_WINS, PRIOR_WINS, TILT_PRIOR_WINS, TILT_LIMITS = 200, 30.0, 5.0, 20.0, (0.5, 2.0)
+# Where losers show an amount this much less often than winners, amounts are written down on winning.
 SHOWN_ALIKE = 0.8
 
 
@@ -31,7 +31,7 @@ def fit_values(
     grouped_by: str = "segment",
     half_life: float = np.inf,
 ) -> tuple[Values, tuple[str, ...]]:
-    """Return amounts per win, the ratio of won to shown amounts, the size tilt, and what was found in words.
+    """Return amounts per win, the ratio of won to shown amounts, the size tilt, and that in words.
 
     Amounts of leads not yet born are those of past wins, not of past leads: large leads win less often.
 
@@ -39,7 +39,7 @@ def fit_values(
         spells: visits with columns lead, stage, start, exit, value (shown just before the visit stopped).
         bookings: one row per win with columns lead, at, value.
         until: the as-of moment.
-        stages: stage names, numbered as in the funnel.
+        stages: stage names in the funnel's order.
         groups: group names; a win belongs to the group of its lead's visits.
         half_life: days after which a win weighs half.
     """
@@ -51,12 +51,12 @@ def fit_values(
     weight = 2.0 ** (day / half_life)
     if not (value > 0).any():
         return _without_amounts(spells, len(groups), len(bookings))
-    seen = ~np.isnan(value)
-    amounts = won_amounts(value[seen], weight[seen], group[seen], len(groups))
+    known = ~np.isnan(value)
+    amounts = won_amounts(value[known], weight[known], group[known], len(groups))
     shown = np.asarray(own["value"].reindex(bookings["lead"]), dtype=np.float64)
     ratio = won_to_shown(value, shown, weight, group, len(groups))
     tilt = size_tilt(spells, bookings["lead"], stages, grouped_by=grouped_by)
-    return Values(amounts, ratio, tilt), _words(value, seen, ratio, tilt, stages)
+    return Values(amounts, ratio, tilt), _words(value, known, ratio, tilt, stages)
 
 
 def won_amounts(value: Floats, weight: Floats, group: Integers, groups: int) -> Floats:
@@ -124,10 +124,10 @@ def size_tilt(
     group = known[grouped_by].astype(object).fillna("") if grouped_by in known else known["stage"]
     fair = known.groupby(["stage", group])["value"].transform("mean")
     wins = among(known["lead"], winners)
-    found = pd.DataFrame({"stage": known["stage"], "fair": fair})[wins]
-    weight = found["fair"].groupby(found["stage"]).sum().reindex(list(stages)).fillna(0.0)
-    won_value = known["value"][wins].groupby(found["stage"]).sum().reindex(list(stages)).fillna(0.0)
-    prior = TILT_PRIOR_WINS * found["fair"].mean() if len(found) else 1.0
+    winning = pd.DataFrame({"stage": known["stage"], "fair": fair})[wins]
+    weight = winning["fair"].groupby(winning["stage"]).sum().reindex(list(stages)).fillna(0.0)
+    won_value = known["value"][wins].groupby(winning["stage"]).sum().reindex(list(stages)).fillna(0.0)
+    prior = TILT_PRIOR_WINS * winning["fair"].mean() if len(winning) else 1.0
     tilt = (won_value + prior) / (weight + prior)
     return np.clip(np.asarray(tilt, dtype=np.float64), *TILT_LIMITS)
 
@@ -178,13 +178,14 @@ def _atoms(amounts: Floats, weights: Floats) -> Floats:
 
 
 def _words(
-    value: Floats, seen: NDArray[np.bool_], ratio: Floats, tilt: Floats | None, stages: Sequence[str]
+    value: Floats, known: NDArray[np.bool_], ratio: Floats, tilt: Floats | None, stages: Sequence[str]
 ) -> tuple[str, ...]:
-    many = "win" if seen.sum() == 1 else "wins"
-    sentences = [f"Values: amounts of {int(seen.sum())} {many}, mean {value[seen].mean():,.0f}."]
-    if not seen.all():
+    many = "win" if known.sum() == 1 else "wins"
+    sentences = [f"Values: amounts of {int(known.sum())} {many}, mean {value[known].mean():,.0f}."]
+    if not known.all():
         sentences.append(
-            f"Values: of {len(seen):,} wins {int((~seen).sum()):,} show no amount and count as those that do."
+            f"Values: of {len(known):,} wins {int((~known).sum()):,} show no amount and count as those that "
+            "do."
         )
     if (abs(ratio - 1) > 0.02).any():
         low, high = f"{ratio.min():.0%}", f"{ratio.max():.0%}"

@@ -85,9 +85,9 @@ class History:
         return _wins(self)
 
     @functools.cached_property
-    def waiting(self) -> pd.DataFrame:
+    def open(self) -> pd.DataFrame:
         """What `open_leads` returns, worked out once; never to be changed."""
-        return _waiting(self)
+        return _open(self)
 
     def as_of(self, date: str | datetime.date | pd.Timestamp) -> History:
         """Return what was known at an earlier date: no later row, no lead not yet seen, values as shown then.
@@ -269,24 +269,24 @@ def open_leads(history: History) -> pd.DataFrame:
         expected_close (NaT where none is); zombie: longer in its stage than any visit to it that ended.
         Where leads win again, those that won are among them, never as zombies.
     """
-    return history.waiting.copy(deep=False)
+    return history.open.copy(deep=False)
 
 
-def _waiting(history: History) -> pd.DataFrame:
+def _open(history: History) -> pd.DataFrame:
     """Work out the leads that are in a stage now: see `open_leads`."""
     visits = history.visits
     closed = visits[visits["exit"] != ""]
     longest = (closed["stop"] - closed["start"]).groupby(closed["stage"]).max()
     rows = visits[visits["exit"] == ""].reset_index(drop=True)
-    waiting = rows[["lead", "stage", "segment", "channel", "owner"]].copy()
-    waiting.insert(2, "age", -rows["start"])
-    leads = history.leads.reindex(rows["lead"])
-    blank = pd.Series(np.nan, index=leads.index)
-    waiting["value"] = leads.get("value", blank).to_numpy(dtype=np.float64)
-    waiting["expected_close"] = leads.get("expected_close", blank).to_numpy(dtype="datetime64[us]")
-    old = waiting["age"] > rows["stage"].map(longest).fillna(np.inf).astype(np.float64)
-    waiting["zombie"] = (old & ~rows["stage"].isin(history.won)).to_numpy()
-    return waiting
+    leads = rows[["lead", "stage", "segment", "channel", "owner"]].copy()
+    leads.insert(2, "age", -rows["start"])
+    facts = history.leads.reindex(rows["lead"])
+    blank = pd.Series(np.nan, index=facts.index)
+    leads["value"] = facts.get("value", blank).to_numpy(dtype=np.float64)
+    leads["expected_close"] = facts.get("expected_close", blank).to_numpy(dtype="datetime64[us]")
+    old = leads["age"] > rows["stage"].map(longest).fillna(np.inf).astype(np.float64)
+    leads["zombie"] = (old & ~rows["stage"].isin(history.won)).to_numpy()
+    return leads
 
 
 def shows_amounts(history: History) -> bool:
@@ -321,7 +321,7 @@ def valued(history: History) -> tuple[pd.DataFrame, str]:
 def with_quality(history: History, quality: Quality) -> History:
     """Return the history with the tally of its reading; what its rows gave is not worked out again."""
     whole = replace(history, quality=quality)
-    kept = {"visits", "wins", "waiting"} & vars(history).keys()
+    kept = {"visits", "wins", "open"} & vars(history).keys()
     vars(whole).update({name: vars(history)[name] for name in kept})
     return whole
 

@@ -234,7 +234,8 @@ class Incidence:
         error = float(self.error[number]) if number >= 0 else 0.0
         if 0.0 < share < 1.0:
             width = NORMAL_95 * error / (share * np.log(share))
-            return share, float(share ** np.exp(-width)), float(share ** np.exp(width))
+            with np.errstate(over="ignore"):
+                return share, float(share ** np.exp(-width)), float(share ** np.exp(width))
         most = 1.0 - 0.025 ** (1.0 / max(self.leads, 1))
         return (share, 0.0, most) if share < 0.5 else (share, 1.0 - most, 1.0)
 
