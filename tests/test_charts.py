@@ -183,6 +183,15 @@ def test_data_is_rounded_and_small(kind):
     assert max(map(len, data.values())) <= 2000
 
 
+def test_the_last_bits_of_another_machine_change_nothing():
+    bits = 1 + np.random.default_rng(5).choice([-1e-13, 1e-13], (8, 3))
+    rows = pd.concat([compared(), compared().iloc[1:].assign(scenario="late", low=0.0)], ignore_index=True)
+    other = rows.copy()
+    other[["difference", "low", "high"]] = rows[["difference", "low", "high"]] * bits[: len(rows)]
+    other.loc[2, "low"] = -2.9e-11  # 0.1 + 0.2 - 0.3 of money
+    assert compiled(difference_chart(other).to_dict()) == compiled(difference_chart(rows).to_dict())
+
+
 def test_picture_and_plain_text_go_with_every_chart():
     bundle, details = render(weight_chart(WEIGHTS).to_dict())
     assert set(bundle) == {VEGA, "image/png", "text/plain"}

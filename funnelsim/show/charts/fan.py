@@ -126,7 +126,7 @@ def _fan_layers(
     y = alt.Y(
         "low:Q",
         axis=theme.amount_axis(theme.measured(unit)),
-        scale=alt.Scale(domain=[min(0.0, table["low"].min()), top]),
+        scale=alt.Scale(domain=[theme.six(min(0.0, table["low"].min())), theme.six(top)]),
     )
     sizes = dict(zip(wide, (0.34, 0.54, 0.74), strict=False))
     shades = list(theme.BLUES[: len(wide)])
@@ -178,7 +178,7 @@ def _chances(total: pd.DataFrame, target: float | None, widths: pd.DataFrame | N
 
 def _target_line(target: float, unit: str) -> Any:
     """Return the dashed line of the target, named at its right end."""
-    base = alt.Chart(pd.DataFrame({"target": [float(f"{target:.6g}")]}))
+    base = alt.Chart(pd.DataFrame({"target": [theme.six(target)]}))
     line = base.mark_rule(color=theme.ACCENT, strokeDash=[7, 4], strokeWidth=1.8).encode(y="target:Q")
     label = ["target", words.amount(target, unit)]
     text = base.mark_text(align="left", baseline="middle", color=theme.ACCENT, fontWeight=600, text=label)

@@ -77,7 +77,7 @@ def incidence_chart(curves: pd.DataFrame) -> alt.FacetChart:
     table = theme.rounded(_thinned(curves))
     exits, stages = theme.in_order(table["exit"]), theme.in_order(table["stage"])
     base = alt.Chart().encode(color=theme.coloured("exit", exits, theme.CATEGORIES).legend(None))
-    wide = alt.Scale(domain=[0, 1.3 * float(table["days"].max() or 1.0)], nice=False)
+    wide = alt.Scale(domain=[0, theme.six(1.3 * float(table["days"].max() or 1.0))], nice=False)
     x = alt.X(
         "days:Q", title="Days since entering the stage", axis=alt.Axis(tickCount=6, grid=True), scale=wide
     )
