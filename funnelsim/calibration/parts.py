@@ -40,7 +40,7 @@ class Part:
 
     Args:
         facts: the part without its rows, and how many leads it had.
-        visits: its visits; `exit` is the number of the place entered next, `group` a number in `Names`.
+        visits: its visits; `exit` is the number of the place entered next, `group` the number of its name.
         entries: the visits by which leads came in: columns stage, start, group, channel (numbers).
         moves: the pairs (stage, place entered next) that occur.
         sizes: leads of each group.
