@@ -38,7 +38,7 @@ from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Cell, Entries, Model, Values, nobody
 from funnelsim.model.rates import constant_table
 from funnelsim.model.reps import Draw, Pool, Work
-from funnelsim.simulation.run import told_by
+from funnelsim.simulation.run import lives_of
 
 DAYS, ENTRY, PASS = 365.0, (0.60, 0.20, 0.15, 0.05), (0.6, 0.5, 0.5, 0.4)
 EDGES = np.linspace(0.0, DAYS, 5)
@@ -92,9 +92,9 @@ def w2_by_value(leads: float) -> Model:
 def ours(model: Model, engine: str = "compiled", log: bool = False) -> tuple[float, float, int]:
     """Return transitions, processor seconds, and rows of the log."""
     began = time.process_time()
-    _, _, told = told_by(model, EDGES, nobody(), 1, 0, engine, None, log=log)
+    _, _, lives = lives_of(model, EDGES, nobody(), 1, 0, engine, None, log=log)
     seconds = time.process_time() - began
-    return float(np.sum(told.rows.number[:, 3] > 0)), seconds, len(told.rows.moment)
+    return float(np.sum(lives.rows.number[:, 3] > 0)), seconds, len(lives.rows.moment)
 
 
 def exact_wins(model: Model) -> tuple[np.ndarray, float]:

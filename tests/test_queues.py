@@ -114,9 +114,9 @@ def test_one_rep_and_three_leads_by_hand(engine):
 def test_the_most_valuable_and_the_oldest_are_served_first(engine):
     for order in ("value", "age"):
         run = run_model(desk(3.0, Draw(np.array([1.0])), 1, days=20, order=order), 20, seed=2, engine=engine)
-        waits = run.waits.assign(value=run.value[run.served.number[:, 0]]).sort_values("began")
-        served = waits.dropna(subset="began")
-        for began, value, joined in served[["began", "value", "joined"]].to_numpy():
+        waits = run.waits.assign(value=run.value[run.visits.number[:, 0]]).sort_values("began")
+        visits = waits.dropna(subset="began")
+        for began, value, joined in visits[["began", "value", "joined"]].to_numpy():
             line = waits[(waits["joined"] < began) & ~(waits["began"] <= began)]
             if order == "value":
                 assert not (line["value"] > value).any()

@@ -61,18 +61,18 @@ def test_half_width_covers_the_mean_and_the_quantiles_as_it_says():
         revenue = np.zeros((200, 1, 2))
         revenue[:, 0, 1] = rng.normal(10.0, 2.0, 200)
         mean, error = revenue[:, 0, 1].mean(), revenue[:, 0, 1].std(ddof=1) / np.sqrt(200)
-        assert half_width(Sums(revenue, revenue), ()) == pytest.approx(module.NORMAL_95 * error / mean)
-        hits.append(abs(mean - 10.0) <= module.NORMAL_95 * error)
+        assert half_width(Sums(revenue, revenue), ()) == pytest.approx(module.Z_95 * error / mean)
+        hits.append(abs(mean - 10.0) <= module.Z_95 * error)
         total = np.sort(revenue[:, 0, 1])
         # the 95 % interval of a median of 200: order statistics 100 -+ 1.96 sqrt(50), from 86.1 to 113.9
         between = (total[114] - total[86]) / 2
-        widest = max(between, module.NORMAL_95 * error) / mean
+        widest = max(between, module.Z_95 * error) / mean
         assert half_width(Sums(revenue, revenue), (0.5,)) == pytest.approx(widest)
     assert abs(np.mean(hits) - 0.95) < 4 * np.sqrt(0.95 * 0.05 / 400)
 
 
 def test_stopping_by_hand_gives_what_is_done_so_far(monkeypatch):
-    real, calls = module.some, []
+    real, calls = module.chunk_sums, []
 
     def interrupted(*given):
         if len(calls) == 2:
@@ -80,10 +80,10 @@ def test_stopping_by_hand_gives_what_is_done_so_far(monkeypatch):
         calls.append(given)
         return real(*given)
 
-    monkeypatch.setattr(module, "some", interrupted)
+    monkeypatch.setattr(module, "chunk_sums", interrupted)
     result = made(replications=80)
     assert not result.complete
-    assert len(result) == 2 * module.CHUNK
+    assert len(result) == 2 * module.TASK_SIZE
     assert result.label.startswith("stopped early: 16 replications")
     np.testing.assert_array_equal(result.sums.wins, period_sums_first(16))
 

@@ -11,7 +11,7 @@ from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Cell, Entries, Model, Values
 from funnelsim.model.rates import RateTable, constant_table
 from funnelsim.simulation import step
-from funnelsim.simulation.compiled import BLOCK, new_block
+from funnelsim.simulation.compiled import BLOCK_SIZE, new_block
 from funnelsim.simulation.luck import W64
 
 EDGES = np.array([0.0, 10.0, 30.0])
@@ -28,7 +28,7 @@ def one_stage(table: RateTable | None = None) -> Model:
 
 
 def moves(model: Model, leads: int = 4000, age: float = 0.0, now: float = 0.0):
-    ready = step.plan(model, 5)
+    ready = step.rules_of(model, 5)
     found = [step.move(ready, W64(lead), 0, 0, age, now) for lead in range(leads)]
     return np.array([moment for moment, _ in found]), np.array([place for _, place in found])
 
@@ -105,27 +105,27 @@ def test_an_exit_of_rate_zero_is_never_taken():
 
 
 def test_a_block_moves_as_single_leads_do_bit_for_bit():
-    ready = step.plan(one_stage(), 11, 3)
+    ready = step.rules_of(one_stage(), 11, 3)
     block = new_block()
-    block.lead[:] = np.arange(BLOCK, dtype=np.uint64)
-    block.age[: BLOCK // 2] = np.linspace(0, 500, BLOCK // 2)
+    block.lead[:] = np.arange(BLOCK_SIZE, dtype=np.uint64)
+    block.age[: BLOCK_SIZE // 2] = np.linspace(0, 500, BLOCK_SIZE // 2)
     step.advance(
-        ready, 4, BLOCK, block.lead, block.kind, block.age, block.now,
+        ready, 4, BLOCK_SIZE, block.lead, block.kind, block.age, block.now,
         block.luck, block.chance, block.moment, block.place,
     )  # fmt: skip
-    single = [step.move(ready, block.lead[i], 4, 0, block.age[i], 0.0) for i in range(BLOCK)]
+    single = [step.move(ready, block.lead[i], 4, 0, block.age[i], 0.0) for i in range(BLOCK_SIZE)]
     assert [(m, p) for m, p in zip(block.moment, block.place, strict=True)] == single
 
 
 def test_amounts_are_equally_likely():
-    ready = step.plan(one_stage(), 1)
-    drawn = np.array([step.drawn_amount(ready, W64(lead), 0) for lead in range(6000)])
+    ready = step.rules_of(one_stage(), 1)
+    duration_at = np.array([step.amount_of(ready, W64(lead), 0) for lead in range(6000)])
     for value in (1.0, 2.0, 3.0):
-        assert within(np.mean(drawn == value), 1 / 3, drawn.size)
+        assert within(np.mean(duration_at == value), 1 / 3, duration_at.size)
 
 
 def test_durations_are_read_between_their_quantiles():
     quantiles = np.array([1.0, 2.0, 5.0])
-    assert [step.drawn(quantiles, chance) for chance in (0.0, 0.25, 0.5, 0.75)] == [1.0, 1.5, 2.0, 3.5]
-    assert step.drawn(np.array([4.0]), 0.7) == 4.0
-    assert step.drawn(np.array([0.0]), 0.7) == 2.0**-32
+    assert [step.duration_at(quantiles, chance) for chance in (0.0, 0.25, 0.5, 0.75)] == [1.0, 1.5, 2.0, 3.5]
+    assert step.duration_at(np.array([4.0]), 0.7) == 4.0
+    assert step.duration_at(np.array([0.0]), 0.7) == 2.0**-32

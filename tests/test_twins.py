@@ -141,8 +141,8 @@ def test_engines_tell_the_same_lives(situation, seed, replicate):
     )
     for column in COLUMNS:
         np.testing.assert_array_equal(getattr(one, column), getattr(other, column), err_msg=column)
-    np.testing.assert_array_equal(one.served.number, other.served.number)
-    np.testing.assert_array_equal(one.served.moment, other.served.moment)
+    np.testing.assert_array_equal(one.visits.number, other.visits.number)
+    np.testing.assert_array_equal(one.visits.moment, other.visits.moment)
     pd.testing.assert_frame_equal(one.log, other.log)
     pd.testing.assert_frame_equal(one.waits, other.waits)
 

@@ -11,11 +11,13 @@ from funnelsim.simulation.compiled import KIND, LEAD, VISIT, WHO
 from funnelsim.simulation.jit import bare, inlined, kernel
 from funnelsim.simulation.luck import MOVE, W32, W64, WORK, uniform, unit_exponential, words
 
-JOIN, EXPIRE, DONE, RESIZE, SERVE, GONE, SERVED, WALK = range(8)
+JOIN, EXPIRE, DONE, RESIZE, SERVE, GAVE_UP, SERVED, WALK = range(8)
 NONE = -1
 ROOM, EVENTS, FREE, DAY_END, SLOT = range(5)
 WHAT, LEFT, RIGHT, REFS = range(4, 8)
 JOINED, SINCE, RANK, WHEN, LUCK, CHANCE, TIME, PATIENCE = range(8)
+# Slots of a day: so many that few events share one and the heap stays short, so few that empty ones cost
+# little to look through. Luck is drawn for so many leads at once that it stays in the nearest cache.
 SLOTS = 512
 BATCH = 512
 
@@ -35,7 +37,7 @@ class Desk(NamedTuple):
         soon: (SLOTS,) first in the list of each slot of the day.
         later: (days + 1,) first in the list of each day.
         root: (pools,) first in line.
-        asked_for: (pools,) last moment at which a pool was asked to serve.
+        last_call: (pools,) latest moment at which a pool was called to serve its line.
         used: (5,) items ever used, events on the heap, first free item, the day's end, the present slot.
         batch, luck: (3, BATCH) items, leads and visits, and (4, BATCH) their luck, drawn together.
     """
@@ -48,7 +50,7 @@ class Desk(NamedTuple):
     soon: Integers
     later: Integers
     root: Integers
-    asked_for: Floats
+    last_call: Floats
     used: Integers
     batch: Integers
     luck: Floats
@@ -78,12 +80,12 @@ def roomy(desk: Desk, more: int) -> Desk:
     larger.behind[:held] = desk.behind[:held]
     return Desk(
         larger.number, larger.moment, larger.when, larger.item, larger.behind, desk.soon, desk.later,
-        desk.root, desk.asked_for, desk.used, desk.batch, desk.luck,
+        desk.root, desk.last_call, desk.used, desk.batch, desk.luck,
     )  # fmt: skip
 
 
 @inlined
-def crowded(desk: Desk) -> bool:
+def is_full(desk: Desk) -> bool:
     """Return whether there may be no room for what one event leads to."""
     return bool(desk.used[ROOM] + 6 > desk.when.size)
 
@@ -169,10 +171,10 @@ def wake(desk: Desk, day: int, seed: W64, replicate: W32) -> None:
             count += 1
         draw(desk.batch, count, seed, replicate, desk.luck)
         for i in range(count):
-            drawn = desk.batch[0, i]
-            desk.moment[drawn, LUCK], desk.moment[drawn, CHANCE] = desk.luck[0, i], desk.luck[1, i]
-            desk.moment[drawn, TIME], desk.moment[drawn, PATIENCE] = desk.luck[2, i], desk.luck[3, i]
-            expect_today(desk, desk.moment[drawn, WHEN], drawn)
+            other = desk.batch[0, i]
+            desk.moment[other, LUCK], desk.moment[other, CHANCE] = desk.luck[0, i], desk.luck[1, i]
+            desk.moment[other, TIME], desk.moment[other, PATIENCE] = desk.luck[2, i], desk.luck[3, i]
+            expect_today(desk, desk.moment[other, WHEN], other)
 
 
 @bare
@@ -255,7 +257,7 @@ def before(desk: Desk, item: int, other: int) -> bool:
 
 
 @bare
-def merged(desk: Desk, one: int, other: int) -> int:
+def merge(desk: Desk, one: int, other: int) -> int:
     """Return the first of two lines made one: a skew heap (Sleator and Tarjan 1986, doi 10.1137/0215004)."""
     first, above = NONE, NONE
     while one != NONE and other != NONE:
@@ -280,12 +282,12 @@ def stand(desk: Desk, pool: int, item: int) -> None:
     """Let a lead join a pool's line."""
     desk.number[item, REFS] += 1
     desk.number[item, LEFT], desk.number[item, RIGHT] = NONE, NONE
-    desk.root[pool] = merged(desk, desk.root[pool], item)
+    desk.root[pool] = merge(desk, desk.root[pool], item)
 
 
 @bare
 def step_up(desk: Desk, pool: int) -> int:
     """Take the first lead off a pool's line and return its item, still mentioned once."""
     item = desk.root[pool]
-    desk.root[pool] = merged(desk, desk.number[item, LEFT], desk.number[item, RIGHT])
+    desk.root[pool] = merge(desk, desk.number[item, LEFT], desk.number[item, RIGHT])
     return int(item)

@@ -13,10 +13,11 @@ from funnelsim.model.model import Model, OpenDeals, amounts, expected
 from funnelsim.model.reps import Draw
 from funnelsim.simulation.jit import bare, inlined, kernel
 from funnelsim.simulation.luck import (
-    MOST_CELLS,
     MOST_DAYS,
     MOST_REFERRALS,
+    MOST_WAYS_IN,
     REFER,
+    TICK,
     W64,
     born_lead,
     intake,
@@ -28,7 +29,7 @@ from funnelsim.simulation.luck import (
     uniform,
     words,
 )
-from funnelsim.simulation.step import Plan, birth_moment, drawn, drawn_amount
+from funnelsim.simulation.step import Rules, amount_of, birth_moment, duration_at
 
 
 class Start(NamedTuple):
@@ -63,19 +64,20 @@ class Families(NamedTuple):
     cut: Integers
 
 
-def start_of(model: Model, plan: Plan, days: float, deals: OpenDeals) -> Start:
+def start_of(model: Model, rules: Rules, days: float, deals: OpenDeals) -> Start:
     """Return the leads that a run of so many days begins with, and how many come on each day.
 
     Raises:
         FunnelError: more ways in, or more days, than a lead's identity has room for.
     """
     cells, whole = len(model.entries.cells), int(np.ceil(days))
-    if cells > MOST_CELLS or whole > MOST_DAYS:
+    if cells > MOST_WAYS_IN or whole > MOST_DAYS:
         raise FunnelError(
-            f"{cells} ways in over {days:g} days; at most {MOST_CELLS} and {MOST_DAYS} can be simulated"
+            f"{cells} ways in over {days:g} days; at most {MOST_WAYS_IN} and {MOST_DAYS} can be simulated"
         )
-    factor = shock(int(plan.seed), int(plan.replicate), model.entries.spread)
-    counts = intake(plan.seed, plan.replicate, np.ascontiguousarray(factor * expected(model.entries, whole)))
+    factor = shock(int(rules.seed), int(rules.replicate), model.entries.spread)
+    mean = np.ascontiguousarray(factor * expected(model.entries, whole))
+    counts = intake(rules.seed, rules.replicate, mean)
     stages = len(model.funnel.stages)
     way = np.array([cell.group * stages + cell.stage for cell in model.entries.cells], dtype=np.int64)
     kind, age = deals.group * stages + deals.stage, deals.age.astype(np.float64)
@@ -116,14 +118,14 @@ def end_to_end(draws: list[Draw]) -> tuple[Floats, Integers]:
 
 
 @bare
-def born(
-    plan: Plan, start: Start, horizon: float, until: int, cursor: Integers,
+def next_births(
+    rules: Rules, start: Start, horizon: float, until: int, cursor: Integers,
     lead: Words, kind: Integers, now: Floats,
 ) -> int:  # fmt: skip
     """Fill arrays with the next leads that are born before the horizon, and return how many.
 
     Args:
-        until: number of the first day that is not yet asked for.
+        until: number of the first day that is beyond this filling.
         cursor: the last three are the day, way in and number of the next birth; moved on.
         lead, kind, now: filled from the beginning, as far as they reach.
     """
@@ -137,10 +139,10 @@ def born(
         for i in range(more):
             lead[count + i] = born_lead(cell, day, number + i)
         for i in range(count, count + more):
-            now[i] = birth_moment(plan, lead[i])
+            now[i] = birth_moment(rules, lead[i])
         if start.clock.size > 0:
             for i in range(count, count + more):
-                part = min(drawn(start.clock, now[i]), 1.0 - 2.0**-32) - start.late
+                part = min(duration_at(start.clock, now[i]), 1.0 - TICK) - start.late
                 now[i] = part if part >= 0.0 else part + 1.0
         for i in range(count, count + more):
             now[i] += day
@@ -160,37 +162,37 @@ def born(
 
 
 @kernel
-def all_born(plan: Plan, start: Start, horizon: float) -> tuple[Words, Integers, Floats]:
+def all_births(rules: Rules, start: Start, horizon: float) -> tuple[Words, Integers, Floats]:
     """Return identity, kind and moment of every lead born before the horizon, by day and way in."""
     room, days = start.counts.sum(), start.counts.shape[1]
     lead, kind, now = np.zeros(room, dtype=np.uint64), np.zeros(room, dtype=np.int64), np.zeros(room)
     cursor = np.zeros(4, dtype=np.int64)
     count = 0
     while count < room and cursor[1] < days:
-        count += born(plan, start, horizon, days, cursor, lead[count:], kind[count:], now[count:])
+        count += next_births(rules, start, horizon, days, cursor, lead[count:], kind[count:], now[count:])
     return lead[:count], kind[:count], now[:count]
 
 
 @bare
-def worth_of(plan: Plan, start: Start, lead: W64, who: int, kind: int) -> float:
+def worth_of(rules: Rules, start: Start, lead: W64, who: int, kind: int) -> float:
     """Return what a lead books when it earns a full share: an open deal its own, others one drawn."""
     if who < start.lead.size:
         return float(start.worth[who])
-    return drawn_amount(plan, lead, plan.group[kind])
+    return amount_of(rules, lead, rules.group[kind])
 
 
 @kernel
-def worths(plan: Plan, start: Start, lead: Words, kind: Integers) -> Floats:
+def worths(rules: Rules, start: Start, lead: Words, kind: Integers) -> Floats:
     """Return what each lead of a run, open deals first, books when it earns a full share."""
-    found = np.zeros(lead.size)
+    money = np.zeros(lead.size)
     for who in range(lead.size):
-        found[who] = worth_of(plan, start, lead[who], who, kind[who])
-    return found
+        money[who] = worth_of(rules, start, lead[who], who, kind[who])
+    return money
 
 
 @kernel
-def referred(
-    plan: Plan, families: Families, number: int, lead: W64, visit: int, moment: float
+def brood_of(
+    rules: Rules, families: Families, number: int, lead: W64, visit: int, moment: float
 ) -> tuple[Words, Floats]:
     """Return the leads, and the moments at which they come, that a lead refers by one kind of referral.
 
@@ -199,17 +201,17 @@ def referred(
         lead, visit, moment: who enters the referring place, as its how-many-eth move, and when.
     """
     kinds = families.place.size
-    first, _ = words(plan.seed, plan.replicate, lead, visit * kinds + number, REFER)
+    first, _ = words(rules.seed, rules.replicate, lead, visit * kinds + number, REFER)
     count = poisson(families.mean[number], uniform(first))
     leads, moments = np.zeros(count, dtype=np.uint64), np.zeros(count)
     for child in range(count):
         leads[child] = referred_lead(lead, visit, number, child)
-        moments[child] = moment + delay_of(plan, families, number, leads[child])
+        moments[child] = moment + delay_of(rules, families, number, leads[child])
     return leads, moments
 
 
 @inlined
-def delay_of(plan: Plan, families: Families, number: int, lead: W64) -> float:
+def delay_of(rules: Rules, families: Families, number: int, lead: W64) -> float:
     """Return the days until a referred lead comes."""
-    first, _ = words(plan.seed, plan.replicate, lead, 0, REFER)
-    return drawn(families.delay[families.cut[number] : families.cut[number + 1]], uniform(first))
+    first, _ = words(rules.seed, rules.replicate, lead, 0, REFER)
+    return duration_at(families.delay[families.cut[number] : families.cut[number + 1]], uniform(first))

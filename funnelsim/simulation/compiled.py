@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from funnelsim.arrays import Flags, Floats, Integers, Words
-from funnelsim.simulation.births import Families, Start, born, referred, worth_of
+from funnelsim.simulation.births import Families, Start, brood_of, next_births, worth_of
 from funnelsim.simulation.jit import bare, inlined, kernel
 from funnelsim.simulation.luck import W64
-from funnelsim.simulation.step import Plan, advance
+from funnelsim.simulation.step import Rules, advance
 
-BLOCK = 1024
+BLOCK_SIZE = 1024  # leads: 74 kB, which a core's own cache holds
 LEAD, WHO, KIND, VISIT, PLACE = range(5)
 
 
@@ -44,7 +44,7 @@ class Rows(NamedTuple):
     moment: Floats
 
 
-class Served(NamedTuple):
+class Visits(NamedTuple):
     """Visits to stages that need a rep.
 
     Args:
@@ -60,8 +60,8 @@ class Served(NamedTuple):
 @kernel
 def new_block() -> Block:
     """Return a block with room for BLOCK leads."""
-    words, numbers = np.zeros(BLOCK, dtype=np.uint64), np.zeros((3, BLOCK), dtype=np.int64)
-    floats = np.zeros((5, BLOCK))
+    words, numbers = np.zeros(BLOCK_SIZE, dtype=np.uint64), np.zeros((3, BLOCK_SIZE), dtype=np.int64)
+    floats = np.zeros((5, BLOCK_SIZE))
     return Block(
         words, numbers[0], numbers[1], floats[0], floats[1], floats[2], floats[3], floats[4], numbers[2]
     )
@@ -95,16 +95,17 @@ def write(
 
 @kernel
 def follow(
-    plan: Plan, block: Block, count: int, horizon: float, noted: Flags, onward: Flags, rows: Rows, used: int
-) -> tuple[Rows, int]:
+    rules: Rules, block: Block, count: int, horizon: float, notable: Flags, onward: Flags, rows: Rows,
+    used: int,
+) -> tuple[Rows, int]:  # fmt: skip
     """Move a block's leads until all have ended, stopped or passed the horizon.
 
     Args:
-        plan: the model.
+        rules: the model.
         block: leads at their first visit; used up.
         count: how many of them there are.
-        horizon: day after which nothing is told.
-        noted: (places,) places whose entering is written.
+        horizon: day after which nothing counts.
+        notable: (places,) places whose entering is written.
         onward: (groups * places,) whether a lead of a group that enters a place lives on by itself.
         rows: room for what is written, after the first `used`.
 
@@ -114,29 +115,29 @@ def follow(
     visit = 0
     while count:
         rows = with_room(rows, used, count)
-        count, used = follow_once(plan, block, count, visit, horizon, noted, onward, rows, used)
+        count, used = follow_once(rules, block, count, visit, horizon, notable, onward, rows, used)
         visit += 1
     return rows, used
 
 
 @bare
 def follow_once(
-    plan: Plan, block: Block, count: int, visit: int, horizon: float, noted: Flags, onward: Flags,
+    rules: Rules, block: Block, count: int, visit: int, horizon: float, notable: Flags, onward: Flags,
     rows: Rows, used: int,
 ) -> tuple[int, int]:  # fmt: skip
     """Move a block's leads out of their stages, and return how many go on and how many rows there are."""
     advance(
-        plan, visit, count, block.lead, block.kind, block.age, block.now,
+        rules, visit, count, block.lead, block.kind, block.age, block.now,
         block.luck, block.chance, block.moment, block.place,
     )  # fmt: skip
-    stages, places, kept = plan.shape[1], plan.booked.size, 0
+    stages, places, kept = rules.shape[1], rules.booked.size, 0
     for i in range(count):
         moment, place, kind = block.moment[i], block.place[i], block.kind[i]
         if moment >= horizon:
             continue
-        if noted[place]:
+        if notable[place]:
             used = write(rows, used, block.lead[i], block.who[i], kind, visit + 1, place, moment)
-        group = plan.group[kind]
+        group = rules.group[kind]
         block.lead[kept], block.who[kept] = block.lead[i], block.who[i]
         block.kind[kept], block.now[kept] = group * stages + place, moment
         kept += onward[group * places + place]
@@ -145,32 +146,32 @@ def follow_once(
     return kept, used
 
 
-class Asked(NamedTuple):
-    """What a run is to tell: until when, sums between which edges, and whether every row."""
+class Scope(NamedTuple):
+    """What is wanted of a run: until which day, sums between which edges, and whether every row."""
 
     horizon: float
     edges: Floats
     log: bool
 
 
-class Told(NamedTuple):
-    """What a run told: sums (periods, 2: open, new), rows (a birth has visit 0), and visits to rep stages."""
+class Lives(NamedTuple):
+    """What a run leaves: sums (periods, 2: open, new), rows (a birth has visit 0), visits to rep stages."""
 
     revenue: Floats
     wins: Floats
     rows: Rows
-    served: Served
+    visits: Visits
 
 
 @bare
 def fill(
-    plan: Plan, start: Start, horizon: float, until: int, cursor: Integers,
+    rules: Rules, start: Start, horizon: float, until: int, cursor: Integers,
     brood: Rows, waiting: int, block: Block,
 ) -> tuple[int, int]:  # fmt: skip
-    """Put the next leads into a block: open deals, then the born by day and way in, then the referred.
+    """Put the next leads into a block: open deals, then births by day and way in, then the referred.
 
     Args:
-        until: number of the first day whose births are not yet asked for.
+        until: number of the first day whose births are beyond this filling.
         cursor: what has been taken so far: leads, then day, way in and number of the next birth.
         brood: referred leads, of which the first `waiting` are still to be lived.
 
@@ -178,7 +179,7 @@ def fill(
         How many leads are in the block, and how many referred leads still wait.
     """
     count = 0
-    while count < BLOCK and cursor[0] < start.lead.size:
+    while count < BLOCK_SIZE and cursor[0] < start.lead.size:
         who = cursor[0]
         block.lead[count], block.who[count], block.kind[count] = start.lead[who], who, start.kind[who]
         block.age[count], block.now[count] = start.age[who], 0.0
@@ -186,9 +187,9 @@ def fill(
         count += 1
     if count:
         return count, waiting
-    if waiting < BLOCK:
-        count = born(plan, start, horizon, until, cursor, block.lead, block.kind, block.now)
-    while waiting and count < BLOCK:
+    if waiting < BLOCK_SIZE:
+        count = next_births(rules, start, horizon, until, cursor, block.lead, block.kind, block.now)
+    while waiting and count < BLOCK_SIZE:
         waiting -= 1
         block.lead[count], block.kind[count] = W64(brood.number[waiting, LEAD]), brood.number[waiting, KIND]
         block.now[count] = brood.moment[waiting]
@@ -200,35 +201,35 @@ def fill(
 
 
 @bare
-def book(plan: Plan, start: Start, asked: Asked, rows: Rows, used: int, told: Told) -> None:
+def book(rules: Rules, start: Start, scope: Scope, rows: Rows, used: int, lives: Lives) -> None:
     """Add what rows earn to the sums of their periods; a birth earns nothing."""
     for i in range(used):
-        share = plan.booked[rows.number[i, PLACE]]
+        share = rules.booked[rows.number[i, PLACE]]
         if share == 0.0 or rows.number[i, VISIT] == 0:
             continue
-        period = np.searchsorted(asked.edges, rows.moment[i], side="right") - 1
-        if 0 <= period < told.wins.shape[0]:
+        period = np.searchsorted(scope.edges, rows.moment[i], side="right") - 1
+        if 0 <= period < lives.wins.shape[0]:
             origin = 0 if rows.number[i, WHO] < start.lead.size else 1
-            told.wins[period, origin] += 1.0
-            told.revenue[period, origin] += share * worth_of(
-                plan, start, W64(rows.number[i, LEAD]), rows.number[i, WHO], rows.number[i, KIND]
+            lives.wins[period, origin] += 1.0
+            lives.revenue[period, origin] += share * worth_of(
+                rules, start, W64(rows.number[i, LEAD]), rows.number[i, WHO], rows.number[i, KIND]
             )
 
 
 @kernel
 def refer(
-    plan: Plan, families: Families, horizon: float, rows: Rows, used: int, brood: Rows, waiting: int
+    rules: Rules, families: Families, horizon: float, rows: Rows, used: int, brood: Rows, waiting: int
 ) -> tuple[Rows, int]:
     """Add the leads that rows refer, and that come before the horizon, to those that wait to be lived."""
     for i in range(used):
         for number in range(families.place.size if rows.number[i, VISIT] else 0):
             if families.place[number] != rows.number[i, PLACE]:
                 continue
-            lead, moment = referred(
-                plan, families, number, W64(rows.number[i, LEAD]), rows.number[i, VISIT], rows.moment[i]
+            lead, moment = brood_of(
+                rules, families, number, W64(rows.number[i, LEAD]), rows.number[i, VISIT], rows.moment[i]
             )
             brood = with_room(brood, waiting, lead.size)
-            kind = plan.group[rows.number[i, KIND]] * plan.shape[1] + families.stage[number]
+            kind = rules.group[rows.number[i, KIND]] * rules.shape[1] + families.stage[number]
             for child in range(lead.size):
                 if moment[child] < horizon:
                     waiting = write(brood, waiting, lead[child], 0, kind, 0, -1, moment[child])
@@ -236,7 +237,7 @@ def refer(
 
 
 @kernel
-def births(block: Block, count: int, first: int, rows: Rows) -> tuple[Rows, int]:
+def write_births(block: Block, count: int, first: int, rows: Rows) -> tuple[Rows, int]:
     """Write the rows of leads that enter the funnel; open deals (numbered below `first`) are in it."""
     rows, used = with_room(rows, 0, count), 0
     for i in range(count):
@@ -269,47 +270,47 @@ def copy(log: Rows, to: int, rows: Rows, i: int) -> None:
 
 
 @kernel
-def stages_of(plan: Plan) -> NDArray[np.bool_]:
+def stages_of(rules: Rules) -> NDArray[np.bool_]:
     """Return whether a place is a stage, for each group and place, flat."""
-    return np.arange(plan.shape[0] * plan.booked.size) % plan.booked.size < plan.shape[1]
+    return np.arange(rules.shape[0] * rules.booked.size) % rules.booked.size < rules.shape[1]
 
 
 @kernel
-def no_visits() -> Served:
+def no_visits() -> Visits:
     """Return that nobody has been at a rep stage."""
-    return Served(np.empty((0, 3), dtype=np.int64), np.empty((0, 3)))
+    return Visits(np.empty((0, 3), dtype=np.int64), np.empty((0, 3)))
 
 
 @kernel
-def live(plan: Plan, start: Start, families: Families, asked: Asked) -> Told:
+def live(rules: Rules, start: Start, families: Families, scope: Scope) -> Lives:
     """Live all lives, block by block.
 
     Returns:
-        Sums by period, and, if asked for, all rows by lead (numbered as they were lived), then visit.
+        Sums by period, and, if the scope says so, all rows by lead (numbered as they were lived), then visit.
     """
-    periods = asked.edges.size - 1
-    told = Told(np.zeros((periods, 2)), np.zeros((periods, 2)), new_rows(0), no_visits())
-    noted, onward = plan.booked > 0.0, stages_of(plan)
-    noted[families.place] = True
-    noted |= asked.log
-    block, rows, brood, log = new_block(), new_rows(BLOCK), new_rows(0), new_rows(0)
+    periods = scope.edges.size - 1
+    lives = Lives(np.zeros((periods, 2)), np.zeros((periods, 2)), new_rows(0), no_visits())
+    notable, onward = rules.booked > 0.0, stages_of(rules)
+    notable[families.place] = True
+    notable |= scope.log
+    block, rows, brood, log = new_block(), new_rows(BLOCK_SIZE), new_rows(0), new_rows(0)
     cursor = np.zeros(4, dtype=np.int64)
     waiting, written, used = 0, 0, 0
     while True:
         first = cursor[0]
         count, waiting = fill(
-            plan, start, asked.horizon, start.counts.shape[1], cursor, brood, waiting, block
+            rules, start, scope.horizon, start.counts.shape[1], cursor, brood, waiting, block
         )
         if not count:
-            return Told(
-                told.revenue, told.wins, Rows(log.number[:written], log.moment[:written]), told.served
+            return Lives(
+                lives.revenue, lives.wins, Rows(log.number[:written], log.moment[:written]), lives.visits
             )
         used = 0
-        if asked.log:
-            rows, used = births(block, count, start.lead.size, rows)
-        rows, used = follow(plan, block, count, asked.horizon, noted, onward, rows, used)
-        book(plan, start, asked, rows, used, told)
+        if scope.log:
+            rows, used = write_births(block, count, start.lead.size, rows)
+        rows, used = follow(rules, block, count, scope.horizon, notable, onward, rows, used)
+        book(rules, start, scope, rows, used, lives)
         if families.place.size:
-            brood, waiting = refer(plan, families, asked.horizon, rows, used, brood, waiting)
-        if asked.log:
+            brood, waiting = refer(rules, families, scope.horizon, rows, used, brood, waiting)
+        if scope.log:
             log, written = append(log, written, rows, used, first, count)

@@ -14,13 +14,13 @@ from funnelsim.model.model import Model
 from funnelsim.model.reps import ORDERS, Draw, Pool
 from funnelsim.simulation.births import end_to_end
 from funnelsim.simulation.jit import bare, inlined
-from funnelsim.simulation.luck import W64, WORK, on_grid, uniform, words
-from funnelsim.simulation.step import Plan, drawn
+from funnelsim.simulation.luck import TICK, W64, WORK, on_grid, uniform, words
+from funnelsim.simulation.step import Rules, duration_at
 
-FIFO, VALUE, AGE = range(len(ORDERS))
+BY_JOINING, BY_VALUE, BY_AGE = range(len(ORDERS))
 ORDER, CAPACITY, MOST, PLAIN, CHANGE, CHANGE_END, RAMP, RAMP_END, SPAN, SPAN_END = range(10)
-POOL, GIVES_UP_TO, TIME, PATIENCE, PATIENCE_END = range(5)
-MOST_SLOTS = 10_000_000
+POOL, GIVES_UP_TO, TIME_BEGIN, PATIENCE_BEGIN, PATIENCE_END = range(5)
+MOST_SLOTS = 10_000_000  # 160 MB of slots: more is a mistake in the file, not a team
 LONG_AGO, FOR_EVER = -1e15, 1e15
 
 
@@ -190,21 +190,22 @@ def _span(crew: Crew, pool: int, moment: float) -> int:
 
 
 @bare
-def needs(plan: Plan, crew: Crew, task: int, lead: W64, visit: int) -> tuple[float, float]:
+def needs(rules: Rules, crew: Crew, task: int, lead: W64, visit: int) -> tuple[float, float]:
     """Return the work time that a lead needs, and the days after which it gives up waiting (inf: never)."""
-    first, second = words(plan.seed, plan.replicate, lead, visit, WORK)
+    first, second = words(rules.seed, rules.replicate, lead, visit, WORK)
     return times(crew, task, uniform(first), uniform(second))
 
 
 @inlined
 def times(crew: Crew, task: int, chance: float, other: float) -> tuple[float, float]:
     """Return work time and patience, given a lead's luck."""
-    begin, middle, end = crew.work[task, TIME], crew.work[task, PATIENCE], crew.work[task, PATIENCE_END]
-    time = drawn(crew.quantiles[begin:middle], chance)
-    return time, drawn(crew.quantiles[middle:end], other) if end > middle else np.inf
+    begin, middle = crew.work[task, TIME_BEGIN], crew.work[task, PATIENCE_BEGIN]
+    end = crew.work[task, PATIENCE_END]
+    time = duration_at(crew.quantiles[begin:middle], chance)
+    return time, duration_at(crew.quantiles[middle:end], other) if end > middle else np.inf
 
 
 @inlined
 def work_time(time: float, speed: float) -> float:
     """Return the working time that a rep of some speed takes, on the grid."""
-    return time if speed == 1.0 else max(on_grid(time / speed), 2.0**-32)
+    return time if speed == 1.0 else max(on_grid(time / speed), TICK)

@@ -57,12 +57,12 @@ class Notice:
     """Says to whoever is at a terminal, once in a process, why the first run after installing is slow."""
 
     def __init__(self) -> None:
-        self.said = False
+        self.over = False
 
     def notify(self, happening: event.Event) -> None:
         """Hear that numba begins or ends to compile; code that is kept on disk is not compiled again."""
-        if happening.is_start and not self.said and sys.stderr.isatty():
-            self.said = True
+        if happening.is_start and not self.over and sys.stderr.isatty():
+            self.over = True
             print("Compiling the engine, once after installing: about half a minute ...", file=sys.stderr)
 
 

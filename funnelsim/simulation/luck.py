@@ -20,15 +20,18 @@ W32 = np.uint32
 W64 = np.uint64
 HALF = W64(32)
 MOVE, BIRTH, WORK, REFER, INTAKE, SHOCK = range(6)
+# As many as the bits of a counter, a key and a lead's identity have room for: `words`, `born_lead`,
+# `referred_lead`.
 MOST_SEED = 2**64
 MOST_REPLICATES = 2**32
-MOST_CELLS = 2**16
+MOST_WAYS_IN = 2**16
 MOST_DAYS = 2**15
 MOST_REFERRALS = 16
 # Moments are whole multiples of 2 ** -32 day (20 microseconds), so that sums and differences of them
 # are exact; adding and taking away 1.5 * 2 ** 20 rounds a float to such a multiple.
 TICK = 2.0**-32
 ROUNDER = 1.5 * 2.0**20
+# A Poisson count of mean 64 is below 160 but for a chance of 1e-23, so that its table is short.
 CHUNK = 64.0
 
 
@@ -99,7 +102,7 @@ def born_lead(cell: int, day: int, number: int) -> W64:
 
 
 @inlined
-def mixed(word: W64) -> W64:
+def mix(word: W64) -> W64:
     """Return a well-mixed word, one-to-one (Stafford's mix 13, as in SplitMix64)."""
     word = (word ^ (word >> W64(30))) * W64(0xBF58476D1CE4E5B9)
     word = (word ^ (word >> W64(27))) * W64(0x94D049BB133111EB)
@@ -110,7 +113,7 @@ def mixed(word: W64) -> W64:
 def referred_lead(referrer: W64, visit: int, referral: int, number: int) -> W64:
     """Return the identity of the number-th lead that a lead brings at a visit by one kind of referral."""
     path = (W64(visit) << W64(40)) | (W64(referral) << W64(32)) | W64(number)
-    word = mixed(mixed(referrer) + W64(0x9E3779B97F4A7C15) + path)
+    word = mix(mix(referrer) + W64(0x9E3779B97F4A7C15) + path)
     return (word >> W64(6)) | (W64(16 + referral) << W64(58))
 
 
@@ -125,11 +128,11 @@ def open_lead_numbers(names: NDArray[np.object_]) -> Words:
     """
     texts = [str(name) for name in names]
     digests = b"".join(blake2b(text.encode(), digest_size=8).digest() for text in texts)
-    found = np.frombuffer(digests, dtype="<u8").astype(np.uint64) >> W64(2)
-    if np.unique(found).size != found.size:
+    numbers = np.frombuffer(digests, dtype="<u8").astype(np.uint64) >> W64(2)
+    if np.unique(numbers).size != numbers.size:
         twice = next((text for text in texts if texts.count(text) > 1), "")
         raise FunnelError(f"the open deal '{twice}' is listed twice; every deal needs a name of its own")
-    return found
+    return numbers
 
 
 @inlined

@@ -11,7 +11,7 @@ from funnelsim.simulation.agenda import (
     CHANCE,
     DONE,
     EXPIRE,
-    GONE,
+    GAVE_UP,
     JOIN,
     JOINED,
     LUCK,
@@ -26,9 +26,9 @@ from funnelsim.simulation.agenda import (
     WALK,
     WHAT,
     Desk,
-    crowded,
     ensure_luck,
     expect,
+    is_full,
     lead_of,
     let_go,
     new_desk,
@@ -42,18 +42,17 @@ from funnelsim.simulation.agenda import (
 )
 from funnelsim.simulation.births import Families, Start, worth_of
 from funnelsim.simulation.compiled import (
-    BLOCK,
+    BLOCK_SIZE,
     KIND,
     LEAD,
     PLACE,
     VISIT,
     WHO,
-    Asked,
     Block,
+    Lives,
     Rows,
-    Served,
-    Told,
-    births,
+    Scope,
+    Visits,
     book,
     copy,
     fill,
@@ -65,9 +64,11 @@ from funnelsim.simulation.compiled import (
     stages_of,
     with_room,
     write,
+    write_births,
 )
 from funnelsim.simulation.crew import (
-    AGE,
+    BY_AGE,
+    BY_VALUE,
     CAPACITY,
     CHANGE,
     CHANGE_END,
@@ -76,7 +77,6 @@ from funnelsim.simulation.crew import (
     ORDER,
     PLAIN,
     POOL,
-    VALUE,
     Crew,
     finish,
     opening,
@@ -87,7 +87,7 @@ from funnelsim.simulation.crew import (
 )
 from funnelsim.simulation.jit import bare, inlined, kernel
 from funnelsim.simulation.luck import W64
-from funnelsim.simulation.step import Plan, depart, move
+from funnelsim.simulation.step import Rules, depart, move
 
 BACK, FRESH, AWAY = range(3)
 
@@ -95,12 +95,12 @@ BACK, FRESH, AWAY = range(3)
 class Scene(NamedTuple):
     """What does not change during a run; `stops`: kinds of lead that need a rep; flags as in `follow`."""
 
-    plan: Plan
+    rules: Rules
     start: Start
     families: Families
     crew: Crew
-    asked: Asked
-    noted: Flags
+    scope: Scope
+    notable: Flags
     stops: Flags
     onward: Flags
 
@@ -121,15 +121,15 @@ class Slots(NamedTuple):
 
 
 @kernel
-def scene_of(plan: Plan, start: Start, families: Families, crew: Crew, asked: Asked) -> Scene:
+def scene_of(rules: Rules, start: Start, families: Families, crew: Crew, scope: Scope) -> Scene:
     """Return the scene of a run."""
-    noted, stops, onward = plan.booked > 0.0, crew.task != NONE, stages_of(plan)
-    noted[families.place] = True
-    for kind in range(plan.group.size):
-        stage = kind % plan.shape[1]
-        noted[stage] |= stops[kind]
-        onward[plan.group[kind] * plan.booked.size + stage] &= not stops[kind]
-    return Scene(plan, start, families, crew, asked, noted | asked.log, stops, onward)
+    notable, stops, onward = rules.booked > 0.0, crew.task != NONE, stages_of(rules)
+    notable[families.place] = True
+    for kind in range(rules.group.size):
+        stage = kind % rules.shape[1]
+        notable[stage] |= stops[kind]
+        onward[rules.group[kind] * rules.booked.size + stage] &= not stops[kind]
+    return Scene(rules, start, families, crew, scope, notable | scope.log, stops, onward)
 
 
 @kernel
@@ -171,8 +171,8 @@ def serve_plainly(
 def call(scene: Scene, desk: Desk, pool: int, now: float) -> None:
     """Ask a pool to serve its line as soon as it is working time, after all else of that moment."""
     moment = opening(scene.crew, pool, now)
-    if desk.asked_for[pool] != moment and moment < scene.asked.horizon:
-        desk.asked_for[pool] = moment
+    if desk.last_call[pool] != moment and moment < scene.scope.horizon:
+        desk.last_call[pool] = moment
         expect(desk, moment, new_item(desk, SERVE, W64(0), NONE, pool, 0))
 
 
@@ -182,14 +182,14 @@ def line_up(scene: Scene, desk: Desk, item: int, patience: float) -> None:
     crew, kind = scene.crew, desk.number[item, KIND]
     pool = crew.work[crew.task[kind], POOL]
     desk.moment[item, RANK] = 0.0
-    if crew.pool[pool, ORDER] == VALUE:
+    if crew.pool[pool, ORDER] == BY_VALUE:
         desk.moment[item, RANK] = -worth_of(
-            scene.plan, scene.start, lead_of(desk, item), desk.number[item, WHO], kind
+            scene.rules, scene.start, lead_of(desk, item), desk.number[item, WHO], kind
         )
-    if crew.pool[pool, ORDER] == AGE:
+    if crew.pool[pool, ORDER] == BY_AGE:
         desk.moment[item, RANK] = desk.moment[item, SINCE]
     stand(desk, pool, item)
-    if desk.moment[item, JOINED] + patience < scene.asked.horizon:
+    if desk.moment[item, JOINED] + patience < scene.scope.horizon:
         desk.number[item, WHAT] = EXPIRE
         expect(desk, desk.moment[item, JOINED] + patience, item)
     call(scene, desk, pool, desk.moment[item, JOINED])
@@ -257,10 +257,10 @@ def settle(scene: Scene, desk: Desk, rows: Rows, used: int, first: int, since: F
     Args:
         first: number of the lead whose moment of entering the funnel is the first of `since`.
     """
-    stages = scene.plan.shape[1]
+    stages = scene.rules.shape[1]
     for i in range(used):
         place, visit = rows.number[i, PLACE], rows.number[i, VISIT]
-        kind = scene.plan.group[rows.number[i, KIND]] * stages + place
+        kind = scene.rules.group[rows.number[i, KIND]] * stages + place
         if visit and place < stages and scene.stops[kind]:
             who, lead = rows.number[i, WHO], W64(rows.number[i, LEAD])
             join(desk, lead, who, kind, visit, rows.moment[i], since[who - first])
@@ -289,27 +289,27 @@ def walk(
     Returns:
         How many rows there are.
     """
-    plan, lead, who = scene.plan, lead_of(desk, item), desk.number[item, WHO]
+    rules, lead, who = scene.rules, lead_of(desk, item), desk.number[item, WHO]
     luck, chance = desk.moment[item, LUCK], desk.moment[item, CHANCE]
     known = luck >= 0.0 and visit == desk.number[item, VISIT]
-    while now < scene.asked.horizon and used < rows.moment.size:
+    while now < scene.scope.horizon and used < rows.moment.size:
         if known:
-            now, place = depart(plan, kind, 0.0, now, luck, chance)
+            now, place = depart(rules, kind, 0.0, now, luck, chance)
         else:
-            now, place = move(plan, lead, visit, kind, 0.0, now)
+            now, place = move(rules, lead, visit, kind, 0.0, now)
         known = False
-        if now >= scene.asked.horizon:
+        if now >= scene.scope.horizon:
             return used
         visit += 1
-        if scene.noted[place]:
+        if scene.notable[place]:
             used = write(rows, used, lead, who, kind, visit, place, now)
-        kind = plan.group[kind] * plan.shape[1] + place
-        if place >= plan.shape[1]:
+        kind = rules.group[kind] * rules.shape[1] + place
+        if place >= rules.shape[1]:
             return used
         if scene.stops[kind]:
             join(desk, lead, who, kind, visit, now, desk.moment[item, SINCE])
             return used
-    if now < scene.asked.horizon:
+    if now < scene.scope.horizon:
         later = new_item(desk, WALK, lead, who, kind, visit)
         desk.moment[later, SINCE] = desk.moment[item, SINCE]
         expect(desk, now, later)
@@ -319,36 +319,36 @@ def walk(
 @inlined
 def give_up(scene: Scene, desk: Desk, item: int, now: float, rows: Rows, used: int) -> int:
     """Send a lead that has lost its patience on its way, and return how many rows there are."""
-    if now >= scene.asked.horizon:
+    if now >= scene.scope.horizon:
         return used
-    plan, kind, visit = scene.plan, desk.number[item, KIND], desk.number[item, VISIT] + 1
+    rules, kind, visit = scene.rules, desk.number[item, KIND], desk.number[item, VISIT] + 1
     lead, who = lead_of(desk, item), desk.number[item, WHO]
     place = scene.crew.work[scene.crew.task[kind], GIVES_UP_TO]
-    if scene.noted[place]:
+    if scene.notable[place]:
         used = write(rows, used, lead, who, kind, visit, place, now)
-    after = plan.group[kind] * plan.shape[1] + place
-    if place < plan.shape[1] and scene.stops[after]:
+    after = rules.group[kind] * rules.shape[1] + place
+    if place < rules.shape[1] and scene.stops[after]:
         join(desk, lead, who, after, visit, now, desk.moment[item, SINCE])
-    elif place < plan.shape[1]:
+    elif place < rules.shape[1]:
         used = walk(scene, desk, item, after, visit, now, rows, used)
     return used
 
 
 @inlined
-def note(served: Served, used: int, scene: Scene, desk: Desk, item: int, began: float, done: float) -> int:
+def note(visits: Visits, used: int, scene: Scene, desk: Desk, item: int, began: float, done: float) -> int:
     """Write what became of a lead's visit to a rep stage, and return how many visits there are."""
-    served.number[used, 0], served.number[used, 1] = desk.number[item, WHO], desk.number[item, VISIT]
-    served.number[used, 2] = scene.crew.task[desk.number[item, KIND]]
-    served.moment[used, 0] = desk.moment[item, JOINED]
-    served.moment[used, 1] = began if began < scene.asked.horizon else np.nan
-    served.moment[used, 2] = done if done < scene.asked.horizon else np.nan
+    visits.number[used, 0], visits.number[used, 1] = desk.number[item, WHO], desk.number[item, VISIT]
+    visits.number[used, 2] = scene.crew.task[desk.number[item, KIND]]
+    visits.moment[used, 0] = desk.moment[item, JOINED]
+    visits.moment[used, 1] = began if began < scene.scope.horizon else np.nan
+    visits.moment[used, 2] = done if done < scene.scope.horizon else np.nan
     return used + 1
 
 
 @inlined
 def serve(scene: Scene, desk: Desk, slots: Slots, pool: int, now: float) -> tuple[int, float]:
     """Give the first in a pool's line a free rep: return its item or NONE, and when work is done."""
-    while desk.root[pool] != NONE and desk.number[desk.root[pool], WHAT] == GONE:
+    while desk.root[pool] != NONE and desk.number[desk.root[pool], WHAT] == GAVE_UP:
         let_go(desk, step_up(desk, pool))
     if desk.root[pool] == NONE:
         return NONE, np.inf
@@ -360,7 +360,7 @@ def serve(scene: Scene, desk: Desk, slots: Slots, pool: int, now: float) -> tupl
     time, _ = times(crew, crew.task[desk.number[item, KIND]], chance, other)
     done = finish(crew, pool, now, work_time(time, speed_of(crew, pool, slot % crew.pool[pool, MOST], now)))
     desk.number[item, WHAT] = SERVED
-    if done < scene.asked.horizon:
+    if done < scene.scope.horizon:
         expect(desk, done, new_item(desk, DONE, W64(0), NONE, pool, slot))
     if desk.root[pool] != NONE:
         expect(desk, now, new_item(desk, SERVE, W64(0), NONE, pool, 0))
@@ -391,16 +391,16 @@ def outcome(scene: Scene, desk: Desk, slots: Slots, item: int, now: float) -> tu
     crew, what = scene.crew, desk.number[item, WHAT]
     if what == JOIN:
         task = crew.task[desk.number[item, KIND]]
-        ensure_luck(desk, item, scene.plan.seed, scene.plan.replicate)
+        ensure_luck(desk, item, scene.rules.seed, scene.rules.replicate)
         time, patience = times(crew, task, desk.moment[item, TIME], desk.moment[item, PATIENCE])
         if not crew.pool[crew.work[task, POOL], PLAIN]:
             line_up(scene, desk, item, patience)
             return NONE, np.nan, np.inf, np.inf
         began, done = serve_plainly(scene, desk, slots, item, patience, time)
-        desk.number[item, WHAT] = SERVED if began < np.inf else GONE
+        desk.number[item, WHAT] = SERVED if began < np.inf else GAVE_UP
         return item, began, done, now + patience
     if what == EXPIRE:
-        desk.number[item, WHAT] = GONE
+        desk.number[item, WHAT] = GAVE_UP
         return item, np.inf, np.inf, now
     if what == SERVE:
         lead, done = serve(scene, desk, slots, desk.number[item, KIND], now)
@@ -414,7 +414,7 @@ def outcome(scene: Scene, desk: Desk, slots: Slots, item: int, now: float) -> tu
 
 @bare
 def happen(
-    scene: Scene, desk: Desk, slots: Slots, until: float, rows: Rows, served: Served, seen: int
+    scene: Scene, desk: Desk, slots: Slots, until: float, rows: Rows, visits: Visits, seen: int
 ) -> tuple[int, int]:
     """Let events happen until none is left before a moment, or there is no room to go on.
 
@@ -425,15 +425,15 @@ def happen(
     """
     used, most = 0, 0 if scene.families.place.size else rows.moment.size - 2
     while used <= most and next_moment(desk) < until:
-        if crowded(desk) or seen == len(served.moment):
+        if is_full(desk) or seen == len(visits.moment):
             break
         now = desk.when[0]
         item = next_event(desk)
         event = desk.number[item, WHAT]
         lead, began, done, left = outcome(scene, desk, slots, item, now)
         if lead != NONE and event != WALK:
-            seen = note(served, seen, scene, desk, lead, began, done) if scene.asked.log else seen
-        if lead != NONE and desk.number[lead, WHAT] == GONE:
+            seen = note(visits, seen, scene, desk, lead, began, done) if scene.scope.log else seen
+        if lead != NONE and desk.number[lead, WHAT] == GAVE_UP:
             used = give_up(scene, desk, lead, left, rows, used)
         elif lead != NONE:
             kind, visit = desk.number[lead, KIND], desk.number[lead, VISIT]
@@ -445,29 +445,29 @@ def happen(
 
 
 @kernel
-def still_waiting(scene: Scene, desk: Desk, served: Served, seen: int) -> tuple[Served, int]:
+def still_waiting(scene: Scene, desk: Desk, visits: Visits, seen: int) -> tuple[Visits, int]:
     """Write the visits of the leads that stand in a line at the horizon."""
     for pool in range(desk.root.size):
         while desk.root[pool] != NONE:
             item = step_up(desk, pool)
-            served = more_visits(served, seen)
-            if desk.number[item, WHAT] != GONE:
-                seen = note(served, seen, scene, desk, item, np.inf, np.inf)
-    return served, seen
+            visits = more_visits(visits, seen)
+            if desk.number[item, WHAT] != GAVE_UP:
+                seen = note(visits, seen, scene, desk, item, np.inf, np.inf)
+    return visits, seen
 
 
 @kernel
-def more_visits(served: Served, seen: int) -> Served:
+def more_visits(visits: Visits, seen: int) -> Visits:
     """Return visits with room for more after the first `seen`, keeping those."""
-    if seen < len(served.moment):
-        return served
-    larger = Served(np.empty((2 * seen + 1024, 3), dtype=np.int64), np.empty((2 * seen + 1024, 3)))
-    larger.number[:seen], larger.moment[:seen] = served.number, served.moment
+    if seen < len(visits.moment):
+        return visits
+    larger = Visits(np.empty((2 * seen + 1024, 3), dtype=np.int64), np.empty((2 * seen + 1024, 3)))
+    larger.number[:seen], larger.moment[:seen] = visits.number, visits.moment
     return larger
 
 
 @kernel
-def plan_changes(crew: Crew, horizon: float, desk: Desk) -> Desk:
+def expect_changes(crew: Crew, horizon: float, desk: Desk) -> Desk:
     """Put the moments at which pools change their size on the agenda."""
     for pool in range(len(crew.pool)):
         for change in range(crew.pool[pool, CHANGE] + 1, crew.pool[pool, CHANGE_END]):
@@ -478,57 +478,60 @@ def plan_changes(crew: Crew, horizon: float, desk: Desk) -> Desk:
 
 
 @kernel
-def live_with_reps(plan: Plan, start: Start, families: Families, crew: Crew, asked: Asked) -> Told:
+def live_with_reps(rules: Rules, start: Start, families: Families, crew: Crew, scope: Scope) -> Lives:
     """Live all lives where some wait for reps.
 
     A lead's moves between rep stages are its own, so they are made at once, ahead of time; what is
     ordered in time is joining lines, being served, giving up, and reps coming and going.
 
     Returns:
-        Sums by period, and, if asked for, all rows and visits to rep stages, in no order.
+        Sums by period, and, if the scope says so, all rows and visits to rep stages, in no order.
     """
-    periods, days = asked.edges.size - 1, start.counts.shape[1]
-    told = Told(np.zeros((periods, 2)), np.zeros((periods, 2)), new_rows(0), no_visits())
-    scene, slots = scene_of(plan, start, families, crew, asked), new_slots(crew)
-    desk = plan_changes(crew, asked.horizon, new_desk(len(crew.pool), days, 4096))
-    block, rows, brood, log, served = new_block(), new_rows(4 * BLOCK), new_rows(0), new_rows(0), no_visits()
-    cursor, since = np.zeros(4, dtype=np.int64), np.zeros(BLOCK)
+    periods, days = scope.edges.size - 1, start.counts.shape[1]
+    lives = Lives(np.zeros((periods, 2)), np.zeros((periods, 2)), new_rows(0), no_visits())
+    scene, slots = scene_of(rules, start, families, crew, scope), new_slots(crew)
+    desk = expect_changes(crew, scope.horizon, new_desk(len(crew.pool), days, 4096))
+    block, rows, brood, log = new_block(), new_rows(4 * BLOCK_SIZE), new_rows(0), new_rows(0)
+    visits = no_visits()
+    cursor, since = np.zeros(4, dtype=np.int64), np.zeros(BLOCK_SIZE)
     waiting, written, seen = 0, 0, 0
     for day in range(1, days + 1):
-        until = min(float(day), asked.horizon)
-        wake(desk, day, plan.seed, plan.replicate)
+        until = min(float(day), scope.horizon)
+        wake(desk, day, rules.seed, rules.replicate)
         while waiting or cursor[1] < day or next_moment(desk) < until:
             first = cursor[0]
-            count, waiting = fill(plan, start, asked.horizon, day, cursor, brood, waiting, block)
+            count, waiting = fill(rules, start, scope.horizon, day, cursor, brood, waiting, block)
             used = 0
             if count:
                 since[:] = block.now - block.age
-                if asked.log:
-                    rows, used = births(block, count, start.lead.size, rows)
+                if scope.log:
+                    rows, used = write_births(block, count, start.lead.size, rows)
                 desk = roomy(desk, count)
                 count = admit(scene, desk, block, count)
-                rows, used = follow(plan, block, count, asked.horizon, scene.noted, scene.onward, rows, used)
+                rows, used = follow(
+                    rules, block, count, scope.horizon, scene.notable, scene.onward, rows, used
+                )
                 desk = roomy(desk, used)
                 settle(scene, desk, rows, used, first, since)
             else:
-                desk, served = roomy(desk, 8), more_visits(served, seen)
-                used, seen = happen(scene, desk, slots, until, rows, served, seen)
-            book(plan, start, asked, rows, used, told)
+                desk, visits = roomy(desk, 8), more_visits(visits, seen)
+                used, seen = happen(scene, desk, slots, until, rows, visits, seen)
+            book(rules, start, scope, rows, used, lives)
             if families.place.size:
-                brood, waiting = refer(plan, families, asked.horizon, rows, used, brood, waiting)
-            if asked.log:
-                log, written = joined_to(log, written, rows, used)
-    if asked.log:
-        served, seen = still_waiting(scene, desk, served, seen)
-    rows, served = (
+                brood, waiting = refer(rules, families, scope.horizon, rows, used, brood, waiting)
+            if scope.log:
+                log, written = append_rows(log, written, rows, used)
+    if scope.log:
+        visits, seen = still_waiting(scene, desk, visits, seen)
+    rows, visits = (
         Rows(log.number[:written], log.moment[:written]),
-        Served(served.number[:seen], served.moment[:seen]),
+        Visits(visits.number[:seen], visits.moment[:seen]),
     )
-    return Told(told.revenue, told.wins, rows, served)
+    return Lives(lives.revenue, lives.wins, rows, visits)
 
 
 @kernel
-def joined_to(log: Rows, written: int, rows: Rows, used: int) -> tuple[Rows, int]:
+def append_rows(log: Rows, written: int, rows: Rows, used: int) -> tuple[Rows, int]:
     """Append rows to a log as they come."""
     log = with_room(log, written, used)
     for i in range(used):

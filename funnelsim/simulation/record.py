@@ -18,8 +18,8 @@ from funnelsim.history.log import History
 from funnelsim.history.read import read_history
 from funnelsim.model.model import Model, OpenDeals
 from funnelsim.simulation.births import Start, worths
-from funnelsim.simulation.compiled import Served, Told
-from funnelsim.simulation.step import Plan
+from funnelsim.simulation.compiled import Lives, Visits
+from funnelsim.simulation.step import Rules
 
 OPEN, NEW = 0, 1
 
@@ -43,7 +43,7 @@ class Run:
         visit: (rows,) moves that the lead had made then, 0 for its entry into the funnel.
         place: (rows,) place number entered.
         day: (rows,) days since the as-of moment.
-        served: visits to stages that need a rep, in the order of leads and visits.
+        visits: visits to stages that need a rep, in the order of leads and visits.
     """
 
     model: Model
@@ -59,7 +59,7 @@ class Run:
     visit: Integers
     place: Integers
     day: Floats
-    served: Served
+    visits: Visits
 
     @cached_property
     def names(self) -> NDArray[np.object_]:
@@ -113,6 +113,9 @@ class Run:
             f"of {len(self.log):,} moves."
         )
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def _repr_html_(self) -> str:
         last = self.movement(max(self.days, 1.0)).drop_duplicates("stage", keep="last")
         return card(str(self), last[["stage", "leads"]].rename(columns={"leads": "leads on the last day"}))
@@ -124,8 +127,8 @@ class Run:
         `began` is empty for a lead that gave up or still waits, `done` also where work goes on; `wait` is
         the days in line, up to the end of the run for those that still wait.
         """
-        who, visit, task = self.served.number.T
-        joined, began, done = self.served.moment.T
+        who, visit, task = self.visits.number.T
+        joined, began, done = self.visits.moment.T
         key = self.who * (1 << 24) + self.visit
         after = who * (1 << 24) + visit + 1
         next_row = np.minimum(np.searchsorted(key, after), max(key.size - 1, 0))
@@ -156,22 +159,22 @@ class Sums:
     wins: Floats
 
 
-def run_of(model: Model, days: float, deals: OpenDeals, plan: Plan, start: Start, told: Told) -> Run:
-    """Return what an engine told as a run, its leads in an order that does not depend on the engine.
+def run_of(model: Model, days: float, deals: OpenDeals, rules: Rules, start: Start, lives: Lives) -> Run:
+    """Return what an engine leaves as a run, its leads in an order that does not depend on the engine.
 
     Args:
-        told: rows and visits to rep stages in any order, with a row of visit 0 for each lead born.
+        lives: rows and visits to rep stages in any order, with a row of visit 0 for each lead born.
     """
-    rows, served = told.rows, told.served
+    rows, visits = lives.rows, lives.visits
     identity, number, before, visit, place = rows.number.T
     births = visit == 0
-    new, born = identity[births].astype(np.uint64), number[births]
+    new, first = identity[births].astype(np.uint64), number[births]
     rank = np.argsort(new ^ np.uint64(1 << 63), kind="stable")
-    place_in_line = np.arange(len(deals) + new.size)
-    place_in_line[born[rank]] = len(deals) + np.arange(new.size)
+    number_in_run = np.arange(len(deals) + new.size)
+    number_in_run[first[rank]] = len(deals) + np.arange(new.size)
     lead = np.concatenate([start.lead, new[rank]])
     kind = np.concatenate([start.kind, before[births][rank]])
-    who = place_in_line[number]
+    who = number_in_run[number]
     order: Integers | slice = slice(None)
     if np.any(np.diff(who) < 0):
         order = np.lexsort((visit, who))
@@ -179,17 +182,17 @@ def run_of(model: Model, days: float, deals: OpenDeals, plan: Plan, start: Start
     entered = np.where(births, before % len(model.funnel.stages), place)
     return Run(
         model, days, deals, lead, stage, kind // len(model.funnel.stages), _channels(model, lead, len(deals)),
-        np.where(np.arange(lead.size) < len(deals), OPEN, NEW), worths(plan, start, lead, kind),
-        who[order], visit[order], entered[order], rows.moment[order], _work(served, place_in_line),
+        np.where(np.arange(lead.size) < len(deals), OPEN, NEW), worths(rules, start, lead, kind),
+        who[order], visit[order], entered[order], rows.moment[order], _work(visits, number_in_run),
     )  # fmt: skip
 
 
-def _work(served: Served, place_in_line: Integers) -> Served:
+def _work(visits: Visits, number_in_run: Integers) -> Visits:
     """Return visits to rep stages in order, leads numbered as in the run."""
-    number = served.number.copy()
-    number[:, 0] = place_in_line[number[:, 0]]
+    number = visits.number.copy()
+    number[:, 0] = number_in_run[number[:, 0]]
     order = np.lexsort((number[:, 1], number[:, 0]))
-    return Served(number[order], served.moment[order])
+    return Visits(number[order], visits.moment[order])
 
 
 def _channels(model: Model, lead: Words, opened: int) -> NDArray[np.object_]:

@@ -14,14 +14,14 @@ from funnelsim.arrays import Floats
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.model.model import Model, OpenDeals, nobody
 from funnelsim.simulation.births import Start, families_of, start_of
-from funnelsim.simulation.compiled import Asked, Told, live
+from funnelsim.simulation.compiled import Lives, Scope, live
 from funnelsim.simulation.crew import crew_of
 from funnelsim.simulation.luck import MOST_REPLICATES, MOST_SEED
 from funnelsim.simulation.queues import live_with_reps
 from funnelsim.simulation.record import Run, Sums, run_of
-from funnelsim.simulation.step import Plan, plan
+from funnelsim.simulation.step import Rules, rules_of
 
-ENGINES = ("compiled", "simpy")
+SIMULATORS = ("compiled", "simpy")
 
 
 def run_model(
@@ -45,8 +45,9 @@ def run_model(
     """
     deals = nobody() if open_deals is None else open_deals
     _check(days, seed, engine)
-    start, ready, told = told_by(model, np.array([0.0, days]), deals, seed, replicate, engine, None, log=True)
-    return run_of(model, days, deals, ready, start, told)
+    edges = np.array([0.0, days])
+    start, rules, lives = lives_of(model, edges, deals, seed, replicate, engine, None, log=True)
+    return run_of(model, days, deals, rules, start, lives)
 
 
 def period_sums(
@@ -69,7 +70,7 @@ def period_sums(
         FunnelError: an unknown engine, edges that do not ascend, rates of another shape.
     """
     deals = nobody() if open_deals is None else open_deals
-    ends = checked_edges(model, edges, seed, engine, replications, rates)
+    ends = period_ends(model, edges, seed, engine, replications, rates)
     numbers = tqdm(range(replications), desc="simulating", disable=not progress, leave=False)
     return sums_of(model, ends, deals, seed, numbers, engine, rates)
 
@@ -82,12 +83,12 @@ def sums_of(
     revenue, wins = (np.zeros((len(numbers), ends.size - 1, 2)) for _ in range(2))
     for row, number in enumerate(numbers):
         rate = None if rates is None else rates[row]
-        _, _, told = told_by(model, ends, deals, seed, number, engine, rate, log=False)
-        revenue[row], wins[row] = told.revenue, told.wins
+        _, _, lives = lives_of(model, ends, deals, seed, number, engine, rate, log=False)
+        revenue[row], wins[row] = lives.revenue, lives.wins
     return Sums(revenue, wins)
 
 
-def checked_edges(
+def period_ends(
     model: Model, edges: ArrayLike, seed: int, engine: str, replications: int, rates: Floats | None
 ) -> Floats:
     """Return the ends of the periods as an array, or refuse what cannot be simulated."""
@@ -103,52 +104,52 @@ def checked_edges(
     return ends
 
 
-def told_by(
+def lives_of(
     model: Model, edges: Floats, deals: OpenDeals, seed: int, replicate: int, engine: str,
     rate: Floats | None, *, log: bool,
-) -> tuple[Start, Plan, Told]:  # fmt: skip
-    """Return what an engine tells of one replicate, and the leads and plan that it began with."""
-    ready = plan(model, seed, replicate, rate)
-    start = start_of(model, ready, float(edges[-1]), deals)
-    asked = Asked(float(edges[-1]), edges, log)
+) -> tuple[Start, Rules, Lives]:  # fmt: skip
+    """Return the lives of one replicate by an engine, and the leads and rules that it began with."""
+    rules = rules_of(model, seed, replicate, rate)
+    start = start_of(model, rules, float(edges[-1]), deals)
+    scope = Scope(float(edges[-1]), edges, log)
     families, crew = families_of(model), crew_of(model, float(edges[-1]))
     if engine == "simpy":
-        from funnelsim.simulation.simpy_engine import tell
+        from funnelsim.simulation.simpy_engine import live_in_simpy
 
-        return start, ready, tell(ready, start, families, crew, asked)
+        return start, rules, live_in_simpy(rules, start, families, crew, scope)
     if model.work:
-        return start, ready, live_with_reps(ready, start, families, crew, asked)
-    return start, ready, live(ready, start, families, asked)
+        return start, rules, live_with_reps(rules, start, families, crew, scope)
+    return start, rules, live(rules, start, families, scope)
 
 
 def _check(days: float, seed: int, engine: str) -> None:
-    if engine not in ENGINES:
-        raise FunnelError(f"the engine '{engine}' is unknown; {nearest(engine, ENGINES)}")
+    if engine not in SIMULATORS:
+        raise FunnelError(f"the engine '{engine}' is unknown; {nearest(engine, SIMULATORS)}")
     if not 0 <= seed < MOST_SEED:
         raise FunnelError(f"the seed is {seed}; expected a whole number from 0 to 2 ** 64 - 1")
     if not 0 <= days < np.inf:
         raise FunnelError(f"{days:g} days to simulate; expected a number of days from 0 on")
 
 
-CHUNK = 8
-ROUND = 64
-NORMAL_95 = 1.959963984540054
+TASK_SIZE = 8  # replications of a worker's task: long beside its way there, short beside a person's patience
+ROUND = 64  # replications between two looks at the precision
+Z_95 = 1.959963984540054  # the normal variable that is exceeded, on either side, with a chance of 5 %
 
 
 @dataclass(frozen=True)
 class Replications:
-    """Sums of many replications, and whether they are all that was asked for.
+    """Sums of many replications, and whether they are as many as they should be.
 
     Args:
         sums: what each replicate booked.
-        wanted: replications asked for; with "auto" the most that would have been made.
+        goal: how many there should be; with "auto" the most that would have been made.
         half_width: widest 95 % half-width of the mean and of the quantiles of a period's total revenue,
             as a share of its mean.
         complete: whether all were made, or the wanted precision was reached; False after Ctrl-C.
     """
 
     sums: Sums
-    wanted: int
+    goal: int
     half_width: float
     complete: bool
 
@@ -159,7 +160,7 @@ class Replications:
     def label(self) -> str:
         """What to write beside a result."""
         made = f"{len(self):,} replications, half-width {self.half_width:.1%} of the mean"
-        return made if self.complete else f"stopped early: {made} ({self.wanted:,} were asked for)"
+        return made if self.complete else f"stopped early: {made} ({self.goal:,} were asked for)"
 
 
 @dataclass(frozen=True)
@@ -200,27 +201,27 @@ def replicate(
     """
     if not (replications == "auto" or (isinstance(replications, int) and replications > 0)):
         raise FunnelError(f"{replications!r} replications; expected a whole number from 1 on, or 'auto'")
-    wanted = most if isinstance(replications, str) else replications
-    ends = checked_edges(model, edges, seed, engine, 1 if rates is None else len(rates), rates)
+    goal = most if isinstance(replications, str) else replications
+    ends = period_ends(model, edges, seed, engine, 1 if rates is None else len(rates), rates)
     task = Chunk(model, ends, nobody() if open_deals is None else open_deals, seed, engine)
-    size = min(ROUND, wanted) if replications == "auto" else wanted
+    size = min(ROUND, goal) if replications == "auto" else goal
     parts: list[Sums] = []
     reached = False
-    with tqdm(total=wanted, desc="simulating", disable=not progress, leave=False) as bar:
+    with tqdm(total=goal, desc="simulating", disable=not progress, leave=False) as bar:
         try:
-            for first in range(0, wanted, size):
-                for part in _made(task, range(first, min(first + size, wanted)), rates, workers, client):
+            for first in range(0, goal, size):
+                for part in _in_chunks(task, range(first, min(first + size, goal)), rates, workers, client):
                     parts.append(part)
                     bar.update(len(part.wins))
-                reached = half_width(_joined(parts), quantiles) <= precision
+                reached = half_width(_together(parts), quantiles) <= precision
                 if replications == "auto" and reached:
                     break
         except KeyboardInterrupt:
             if not parts:
                 raise
-    sums = _joined(parts)
-    done = len(sums.wins) == wanted or (replications == "auto" and reached)
-    return Replications(sums, wanted, half_width(sums, quantiles), done)
+    sums = _together(parts)
+    done = len(sums.wins) == goal or (replications == "auto" and reached)
+    return Replications(sums, goal, half_width(sums, quantiles), done)
 
 
 def half_width(sums: Sums, quantiles: Sequence[float]) -> float:
@@ -232,9 +233,9 @@ def half_width(sums: Sums, quantiles: Sequence[float]) -> float:
     count, mean = len(total), total.mean(axis=0)
     if count < 2:
         return np.inf
-    widest = NORMAL_95 * total.std(axis=0, ddof=1) / np.sqrt(count)
+    widest = Z_95 * total.std(axis=0, ddof=1) / np.sqrt(count)
     for chance in quantiles:
-        reach = NORMAL_95 * np.sqrt(count * chance * (1 - chance))
+        reach = Z_95 * np.sqrt(count * chance * (1 - chance))
         low, high = np.floor(count * chance - reach), np.ceil(count * chance + reach)
         if low < 0 or high > count - 1:
             return np.inf
@@ -242,32 +243,34 @@ def half_width(sums: Sums, quantiles: Sequence[float]) -> float:
     return float(np.max(np.divide(widest, mean, out=np.zeros_like(mean), where=mean > 0)))
 
 
-def _made(task: Chunk, numbers: range, rates: Floats | None, workers: int, client: Any) -> Iterator[Sums]:
+def _in_chunks(
+    task: Chunk, numbers: range, rates: Floats | None, workers: int, client: Any
+) -> Iterator[Sums]:
     """Make replications in chunks and give the chunks back in order."""
-    chunks = [numbers[i : i + CHUNK] for i in range(0, len(numbers), CHUNK)]
-    drawn = [None if rates is None else rates[np.array(chunk) % len(rates)] for chunk in chunks]
+    chunks = [numbers[i : i + TASK_SIZE] for i in range(0, len(numbers), TASK_SIZE)]
+    draws = [None if rates is None else rates[np.array(chunk) % len(rates)] for chunk in chunks]
     if client is not None:
         shared = client.scatter(task, broadcast=True)
-        futures = client.map(some, [shared] * len(chunks), chunks, drawn, pure=False)
+        futures = client.map(chunk_sums, [shared] * len(chunks), chunks, draws, pure=False)
         try:
             yield from (future.result() for future in futures)
         finally:
             client.cancel(futures)
     elif workers == 1:
-        yield from (some(task, chunk, rate) for chunk, rate in zip(chunks, drawn, strict=True))
+        yield from (chunk_sums(task, chunk, rate) for chunk, rate in zip(chunks, draws, strict=True))
     else:
         from joblib import Parallel, delayed
 
-        jobs = (delayed(some)(task, chunk, rate) for chunk, rate in zip(chunks, drawn, strict=True))
+        jobs = (delayed(chunk_sums)(task, chunk, rate) for chunk, rate in zip(chunks, draws, strict=True))
         yield from Parallel(n_jobs=workers, return_as="generator")(jobs)
 
 
-def some(task: Chunk, numbers: range, rates: Floats | None) -> Sums:
+def chunk_sums(task: Chunk, numbers: range, rates: Floats | None) -> Sums:
     """Make some replications, as a worker does."""
     return sums_of(task.model, task.edges, task.deals, task.seed, numbers, task.engine, rates)
 
 
-def _joined(parts: Sequence[Sums]) -> Sums:
+def _together(parts: Sequence[Sums]) -> Sums:
     return Sums(
         np.concatenate([part.revenue for part in parts]), np.concatenate([part.wins for part in parts])
     )

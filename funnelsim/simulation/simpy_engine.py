@@ -14,10 +14,11 @@ from simpy.events import EventPriority
 from funnelsim.arrays import Integers
 from funnelsim.simulation import crew as crews
 from funnelsim.simulation import step
-from funnelsim.simulation.births import Families, Start, all_born, referred, worth_of
-from funnelsim.simulation.compiled import Asked, Rows, Served, Told, book
+from funnelsim.simulation.births import Families, Start, all_births, brood_of, worth_of
+from funnelsim.simulation.compiled import Lives, Rows, Scope, Visits, book
 from funnelsim.simulation.crew import (
-    AGE,
+    BY_AGE,
+    BY_VALUE,
     CAPACITY,
     CHANGE,
     CHANGE_END,
@@ -27,7 +28,6 @@ from funnelsim.simulation.crew import (
     POOL,
     RAMP,
     RAMP_END,
-    VALUE,
     Crew,
     reps_at,
     speed_of,
@@ -35,10 +35,10 @@ from funnelsim.simulation.crew import (
 )
 from funnelsim.simulation.jit import bare, inlined
 from funnelsim.simulation.luck import W32, W64
-from funnelsim.simulation.step import Plan
+from funnelsim.simulation.step import Rules
 
 Row = tuple[W64, int, int, int, int, float]
-NOWHERE = BIRTH = -1
+NOWHERE = ENTRY = -1
 AFTER_ALL_ELSE = 2
 Happenings = Generator[simpy.Event, object, None]
 
@@ -60,7 +60,7 @@ class RepTeam:
         self.free: list[int] = []
         self.away: list[int] = []
         self.fresh = 0
-        self.asked_for = -1.0
+        self.last_call = -1.0
         self.steady = bool(crew.pool[pool, CHANGE] + 1 == crew.pool[pool, CHANGE_END])
         for moment in crew.change[crew.pool[pool, CHANGE] + 1 : crew.pool[pool, CHANGE_END], 0]:
             if moment >= 0:
@@ -92,8 +92,8 @@ class RepTeam:
     def call(self) -> None:
         """Serve the line as soon as it is working time, after all else of that moment."""
         moment = packed_opening(self.packed, self.pool, self.clock.now)
-        if moment != self.asked_for:
-            self.asked_for = moment
+        if moment != self.last_call:
+            self.last_call = moment
             self.at(moment, AFTER_ALL_ELSE + self.pool, self.serve)
 
     def serve(self) -> None:
@@ -133,7 +133,7 @@ class World:
     """What all leads share: the clock, the model, the teams of reps, and the record of what happened."""
 
     clock: simpy.Environment
-    plan: Plan
+    rules: Rules
     start: Start
     families: Families
     crew: Crew
@@ -141,7 +141,7 @@ class World:
     horizon: float
     teams: list[RepTeam]
     task: list[int]
-    noted: set[int]
+    notable: set[int]
     referrals: dict[int, list[int]]
     leads: int = 0
     rows: list[Row] = field(default_factory=list)
@@ -159,27 +159,27 @@ class Lead:
     visit: int = 0
 
 
-def tell(plan: Plan, start: Start, families: Families, crew: Crew, asked: Asked) -> Told:
+def live_in_simpy(rules: Rules, start: Start, families: Families, crew: Crew, scope: Scope) -> Lives:
     """Live all lives, as the compiled engine does, by the same luck."""
     clock = simpy.Environment(initial_time=0.0)
     teams = [RepTeam(clock, crew, pool) for pool in range(len(crew.pool))]
     places = families.place.tolist()
     referrals = {place: [i for i, other in enumerate(places) if other == place] for place in places}
-    noted = {BIRTH, *range(plan.booked.size)} if asked.log else set(np.flatnonzero(plan.booked).tolist())
+    notable = {ENTRY, *range(rules.booked.size)} if scope.log else set(np.flatnonzero(rules.booked).tolist())
     world = World(
-        clock, plan, start, families, crew, of_plan(plan), asked.horizon, teams, crew.task.tolist(),
-        noted, referrals,
+        clock, rules, start, families, crew, of_rules(rules), scope.horizon, teams, crew.task.tolist(),
+        notable, referrals,
     )  # fmt: skip
     for name, kind, age in zip(start.lead, start.kind, start.age, strict=True):
         clock.process(life(world, new_lead(world, name, int(kind), -float(age)), float(age)))
     clock.process(arrivals(world))
-    if asked.horizon > 0:
-        clock.run(until=asked.horizon)
+    if scope.horizon > 0:
+        clock.run(until=scope.horizon)
     rows, visits = columns(world.rows), visit_columns(world.visits)
-    periods = asked.edges.size - 1
-    told = Told(np.zeros((periods, 2)), np.zeros((periods, 2)), rows, visits)
-    book(plan, start, asked, rows, rows.moment.size, told)
-    return told
+    periods = scope.edges.size - 1
+    lives = Lives(np.zeros((periods, 2)), np.zeros((periods, 2)), rows, visits)
+    book(rules, start, scope, rows, rows.moment.size, lives)
+    return lives
 
 
 def new_lead(world: World, name: W64, kind: int, since: float) -> Lead:
@@ -190,7 +190,7 @@ def new_lead(world: World, name: W64, kind: int, since: float) -> Lead:
 
 def arrivals(world: World) -> Happenings:
     """Let leads come at their moments."""
-    names, kinds, moments = all_born(world.plan, world.start, world.horizon)
+    names, kinds, moments = all_births(world.rules, world.start, world.horizon)
     order = np.argsort(moments, kind="stable")
     for name, kind, moment in zip(names[order], kinds[order].tolist(), moments[order].tolist(), strict=True):
         yield world.clock.timeout(moment - world.clock.now)
@@ -201,8 +201,8 @@ def enter(world: World, name: W64, kind: int) -> None:
     """Let a new lead into the funnel."""
     now = world.clock.now
     lead = new_lead(world, name, kind, now)
-    if BIRTH in world.noted:
-        world.rows.append((name, lead.who, kind, 0, BIRTH, now))
+    if ENTRY in world.notable:
+        world.rows.append((name, lead.who, kind, 0, ENTRY, now))
     world.clock.process(life(world, lead))
 
 
@@ -212,18 +212,18 @@ def life(world: World, lead: Lead, age: float | None = None) -> Happenings:
     Args:
         age: days that an open deal is in its stage already: its rep's work is done; None: it enters now.
     """
-    plan, clock, stages = world.packed, world.clock, world.plan.shape[1]
+    packed, clock, stages = world.packed, world.clock, world.rules.shape[1]
     while True:
         place = NOWHERE
         if age is None and world.task[lead.kind] >= 0:
             place = yield from be_served(world, lead, world.task[lead.kind])
         if place == NOWHERE:
-            moment, place = packed_move(plan, lead.name, lead.visit, lead.kind, age or 0.0, clock.now)
+            moment, place = packed_move(packed, lead.name, lead.visit, lead.kind, age or 0.0, clock.now)
             if moment >= world.horizon:
                 return
             yield clock.timeout(moment - clock.now)
         lead.visit += 1
-        if place in world.noted:
+        if place in world.notable:
             world.rows.append((lead.name, lead.who, lead.kind, lead.visit, place, clock.now))
         if place in world.referrals:
             bring_others(world, lead, place)
@@ -261,16 +261,16 @@ def be_served(world: World, lead: Lead, task: int) -> Generator[simpy.Event, obj
 
 def rank(world: World, lead: Lead, pool: int) -> float:
     """Return what a pool orders its line by, least first; equal ranks stand as they joined."""
-    if world.crew.pool[pool, ORDER] == VALUE:
-        return -worth_of(world.plan, world.start, lead.name, lead.who, lead.kind)
-    return lead.since if world.crew.pool[pool, ORDER] == AGE else 0.0
+    if world.crew.pool[pool, ORDER] == BY_VALUE:
+        return -worth_of(world.rules, world.start, lead.name, lead.who, lead.kind)
+    return lead.since if world.crew.pool[pool, ORDER] == BY_AGE else 0.0
 
 
 def bring_others(world: World, lead: Lead, place: int) -> None:
     """Let the leads come that a lead refers on entering a place."""
-    now, first = world.clock.now, lead.kind - lead.kind % world.plan.shape[1]
+    now, first = world.clock.now, lead.kind - lead.kind % world.rules.shape[1]
     for number in world.referrals[place]:
-        names, moments = referred(world.plan, world.families, number, lead.name, lead.visit, now)
+        names, moments = brood_of(world.rules, world.families, number, lead.name, lead.visit, now)
         kind = first + int(world.families.stage[number])
         for name, moment in zip(names, moments.tolist(), strict=True):
             if moment < world.horizon:
@@ -290,13 +290,13 @@ def columns(rows: list[Row]) -> Rows:
     return Rows(np.column_stack([names, numbers]), np.array([row[5] for row in rows], dtype=np.float64))
 
 
-def visit_columns(visits: list[list[float]]) -> Served:
+def visit_columns(visits: list[list[float]]) -> Visits:
     """Return visits to rep stages as columns."""
     table = np.reshape(visits, (-1, 6)).astype(np.float64)
-    return Served(table[:, :3].astype(np.int64), table[:, 3:])
+    return Visits(table[:, :3].astype(np.int64), table[:, 3:])
 
 
-HEAD = 48
+HEADER = 48  # room for the numbers, beginnings and shapes of all arrays, 30 at present
 
 
 def pack(arrays: Sequence[NDArray[np.generic]], numbers: Sequence[int]) -> Integers:
@@ -307,22 +307,22 @@ def pack(arrays: Sequence[NDArray[np.generic]], numbers: Sequence[int]) -> Integ
         numbers: a few whole numbers to begin with.
     """
     head = [*numbers]
-    begin = HEAD
+    begin = HEADER
     for array in arrays:
         head += [begin, *array.shape]
         begin += array.size
     data = [np.ascontiguousarray(array).reshape(-1).view(np.int64) for array in arrays]
-    return np.concatenate([np.pad(np.array(head, dtype=np.int64), (0, HEAD - len(head))), *data])
+    return np.concatenate([np.pad(np.array(head, dtype=np.int64), (0, HEADER - len(head))), *data])
 
 
-def of_plan(plan: Plan) -> Integers:
-    """Return a plan in one array."""
+def of_rules(rules: Rules) -> Integers:
+    """Return the rules in one array."""
     arrays = (
-        plan.cuts, plan.guide.astype(np.int64), plan.split, plan.starts, plan.speed, plan.targets, plan.group,
-        plan.booked, plan.amounts,
+        rules.cuts, rules.guide.astype(np.int64), rules.split, rules.starts, rules.speed, rules.targets,
+        rules.group, rules.booked, rules.amounts,
     )  # fmt: skip
-    seed = int(np.array(plan.seed, dtype=np.uint64).astype(np.int64))
-    return pack(arrays, [seed, int(plan.replicate), *plan.shape])
+    seed = int(np.array(rules.seed, dtype=np.uint64).astype(np.int64))
+    return pack(arrays, [seed, int(rules.replicate), *rules.shape])
 
 
 def of_crew(crew: Crew) -> Integers:
@@ -331,10 +331,10 @@ def of_crew(crew: Crew) -> Integers:
 
 
 @inlined
-def plan_in(packed: Integers) -> Plan:
-    """Return the plan that an array holds."""
-    h, real = packed[:HEAD], packed.view(np.float64)
-    return Plan(
+def rules_in(packed: Integers) -> Rules:
+    """Return the rules that an array holds."""
+    h, real = packed[:HEADER], packed.view(np.float64)
+    return Rules(
         W64(h[0]), W32(h[1]), (h[2], h[3]),
         real[h[4] : h[8]].reshape((h[5], h[6], h[7])),
         packed[h[8] : h[11]].reshape((h[9], h[10])),
@@ -351,7 +351,7 @@ def plan_in(packed: Integers) -> Plan:
 @inlined
 def crew_in(packed: Integers) -> Crew:
     """Return the crew that an array holds."""
-    h, real = packed[:HEAD], packed.view(np.float64)
+    h, real = packed[:HEADER], packed.view(np.float64)
     return Crew(
         packed[h[0] : h[3]].reshape((h[1], h[2])),
         real[h[3] : h[6]].reshape((h[4], h[5])),
@@ -365,16 +365,16 @@ def crew_in(packed: Integers) -> Crew:
 
 @bare
 def packed_move(
-    plan: Integers, lead: W64, visit: int, kind: int, age: float, now: float
+    rules: Integers, lead: W64, visit: int, kind: int, age: float, now: float
 ) -> tuple[float, int]:
     """Do `step.move`."""
-    return step.move(plan_in(plan), lead, visit, kind, age, now)
+    return step.move(rules_in(rules), lead, visit, kind, age, now)
 
 
 @bare
-def packed_needs(plan: Integers, crew: Integers, task: int, lead: W64, visit: int) -> tuple[float, float]:
+def packed_needs(rules: Integers, crew: Integers, task: int, lead: W64, visit: int) -> tuple[float, float]:
     """Do `crew.needs`."""
-    return crews.needs(plan_in(plan), crew_in(crew), task, lead, visit)
+    return crews.needs(rules_in(rules), crew_in(crew), task, lead, visit)
 
 
 @bare

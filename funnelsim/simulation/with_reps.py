@@ -16,7 +16,7 @@ from funnelsim.model.reps import Pool, Work
 from funnelsim.simulation.record import Run
 from funnelsim.simulation.run import run_model
 
-WARM = 0.25
+WARM = 0.25  # share of the run in which lines form; of two years, half a year
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ def rep_days(run: Run) -> tuple[Floats, Floats]:
     """Return mean days waiting for a rep and on a rep's desk, counted as in `stage_days`."""
     waits, stages = run.waits, len(run.model.funnel.stages)
     seen = (waits["joined"] >= WARM * run.days).to_numpy()
-    stage = np.array([one.stage for one in run.model.work], dtype=np.int64)[run.served.number[seen, 2]]
-    cell = run.group[run.served.number[seen, 0]] * stages + stage
+    stage = np.array([one.stage for one in run.model.work], dtype=np.int64)[run.visits.number[seen, 2]]
+    cell = run.group[run.visits.number[seen, 0]] * stages + stage
     desk = (waits["done"].fillna(run.days) - waits["began"]).fillna(0.0).to_numpy()[seen]
     return _means(run, cell, waits["wait"].to_numpy()[seen]), _means(run, cell, desk)
 
