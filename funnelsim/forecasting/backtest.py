@@ -77,6 +77,9 @@ class Record:
         held = f"; 80 % intervals held {words.percent(float(kept['covered'].iloc[0]))}" if len(kept) else ""
         return f"{number} past {self.kind}s, {self.measure}: {beaten}{held}."
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def _repr_html_(self) -> str:
         return card(str(self), self.summary)
 

@@ -63,6 +63,9 @@ class Plan:
     def __str__(self) -> str:
         return budget_words(self)
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def _repr_html_(self) -> str:
         return card(str(self), budget_rows(self)[0])
 

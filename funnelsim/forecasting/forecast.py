@@ -79,6 +79,9 @@ class Forecast:
         expected = words.money(first["mean"], self.currency)
         return f"{first['period']}: {expected} expected; in 80 of 100 futures {low} to {high}"
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def _repr_html_(self) -> str:
         return card(str(self), totals(self)[["period", "mean", "0.10", "0.50", "0.90"]])
 

@@ -76,6 +76,9 @@ class Situation:
         past = f"{len(self.deals):,} open leads" if self.history is not None else "a stated funnel"
         return f"{self.name} as of {self.model.as_of - INSTANT:%Y-%m-%d}: {past}, {span}"
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def _repr_html_(self) -> str:
         rows = [(p.label, f"{p.start:%Y-%m-%d}", f"{p.end - INSTANT:%Y-%m-%d}") for p in self.periods]
         return card(str(self), pd.DataFrame(rows, columns=["period", "first day", "last day"]))

@@ -16,10 +16,13 @@ from funnelsim.model.funnel import Funnel
 from funnelsim.model.rates import Counts, RateChange, RateTable
 from funnelsim.model.reps import Pool, Referral, Work
 
+# Salespeople close in the last working days of a quarter; of what wins show, ten days hold the rush, and
+# whether there is one is tested on the record (calibration/shocks.py).
 RUSH_DAYS = 10
+# Days around an expected date within which a win is told apart; a month off is no longer on the date.
 REACH = 30
 # Steps of the golden ratio fill an interval most evenly, however many there are (Knuth, TAOCP 3, 6.4).
-GOLDEN = 0.6180339887498949
+GOLDEN_STEP = 0.6180339887498949
 
 
 @dataclass(frozen=True)
@@ -171,8 +174,8 @@ def in_rush(days: pd.DatetimeIndex, first_month: int = 1) -> NDArray[np.bool_]:
     [False, True, False]
     """
     last = (days.month.to_numpy() - first_month) % 3 == 2
-    found: NDArray[np.bool_] = last & (days.day.to_numpy() > days.days_in_month.to_numpy() - RUSH_DAYS)
-    return found
+    rush: NDArray[np.bool_] = last & (days.day.to_numpy() > days.days_in_month.to_numpy() - RUSH_DAYS)
+    return rush
 
 
 def booking_factors(calendar: Calendar, as_of: pd.Timestamp, days: int) -> Floats:
@@ -269,6 +272,9 @@ class Model:
         made = "stated" if self.counts is None else f"counted from {self.counts.events.sum():,.0f} moves"
         return f"{self.funnel.name}: {len(stages)} stages from {stages[0]} to {stages[-1]}, {kinds}, {made}"
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def _repr_html_(self) -> str:
         pairs = zip(self.funnel.stages, self.funnel.exits, strict=True)
         rows = [(stage, ", ".join(exits)) for stage, exits in pairs]
@@ -342,6 +348,6 @@ def amounts(model: Model, open_deals: OpenDeals) -> Floats:
         worth = worth * model.values.tilt[open_deals.stage]
     for group, atoms in enumerate(model.values.amounts):
         missing = np.flatnonzero(np.isnan(worth) & (open_deals.group == group))
-        even = (np.arange(len(missing)) + 0.5) * GOLDEN % 1.0
+        even = (np.arange(len(missing)) + 0.5) * GOLDEN_STEP % 1.0
         worth[missing] = atoms[(even * len(atoms)).astype(np.int64)]
     return np.maximum(worth, 0.0)
