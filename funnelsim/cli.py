@@ -9,15 +9,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from funnelsim.errors import FunnelError
+from funnelsim.files import Output, refuse_outputs
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from funnelsim.forecasting.backtest import Record
     from funnelsim.forecasting.compare import Comparison
     from funnelsim.forecasting.forecast import Forecast
@@ -57,7 +61,9 @@ OwnRecord = Annotated[
     bool,
     typer.Option("--own-record", help="intervals as wide as the last 8 forecasts needed; seconds more"),
 ]
-Json = Annotated[Path | None, typer.Option("--json", help="write the numbers for other programs")]
+Json = Annotated[
+    Path | None, typer.Option("--json", help="write the numbers for other programs; - for the terminal")
+]
 Html = Annotated[Path | None, typer.Option(help="write a page that needs no network")]
 
 SHARES = dict.fromkeys(
@@ -131,7 +137,7 @@ def calibrate(
     from funnelsim.model.store import save_model
     from funnelsim.verbs import calibrate as fit
 
-    refuse_unwritable(output)
+    refuse_outputs([_data("--output", output)], (what, mapping, spend))
     if large or is_large(what):
         model, _ = calibrate_large(
             what, mapping, as_of, source, anonymise=anonymise, spend=spend_table(spend)
@@ -166,7 +172,9 @@ def forecast(
     engine: Engine = None,
     json: Json = None,
     html: Html = None,
-    deals: Annotated[Path | None, typer.Option(help="write the open deals as .csv or .xlsx")] = None,
+    deals: Annotated[
+        Path | None, typer.Option(help="write the open deals as .csv, .xlsx or .parquet")
+    ] = None,
     own_record: OwnRecord = False,
     by: By = None,
 ) -> None:
@@ -175,11 +183,17 @@ def forecast(
     A history of under five wins, or shorter than a period, gets sentences on what is missing instead of
     numbers (null in JSON); as that is an answer, the exit code is 0.
     """
-    from funnelsim.forecasting.outputs import as_json, write_deals
+    from funnelsim.forecasting.outputs import as_json
     from funnelsim.forecasting.situation import INSTANT, situation
     from funnelsim.verbs import forecast as expect
+    from funnelsim.verbs import refuse_words
 
-    refuse_unwritable(json, html, table=deals)
+    outputs = [_data("--json", json), _table("--deals", deals), _page("--html", html)]
+    refuse_outputs(outputs, (what, mapping, spend, scenario))
+    refuse_words(
+        period=period, periods=periods, engine=engine, by=by, target=target, draws=draws, seed=seed,
+        scenarios=() if scenario is None else (scenario,),
+    )  # fmt: skip
     place = situation(
         what, period=period, periods=periods, spend=spend, scenario=scenario, mapping=mapping, as_of=as_of,
         source=source, query=query, anonymise=anonymise,
@@ -188,11 +202,12 @@ def forecast(
         place, target=target, draws=draws, seed=seed, engine=engine, by=by, own_record=own_record,
         progress=at_terminal(),
     )  # fmt: skip
-    _print_forecast(place, result, by)
     day = as_of or f"{place.model.as_of - INSTANT:%Y-%m-%d}"
+    with aside(outputs):
+        _print_forecast(place, result, by)
     write_all(
         (json, lambda path: write_text(path, as_json(result, as_of=day, period=period, split=result.parts))),
-        (deals, lambda path: write_deals(result, path)),
+        (deals, lambda path: write_frame(path, result.deals)),
         (html, lambda path: _forecast_page(path, place, result)),
     )
 
@@ -221,7 +236,7 @@ def compare(
     """Compare scenarios from the same state, with the same luck and the same draws."""
     from funnelsim.verbs import compare as pair
 
-    refuse_unwritable(html)
+    refuse_outputs([_page("--html", html)], (what, mapping, spend, *scenarios))
     result = pair(
         what, scenarios, period=period, periods=periods, spend=spend, target=target, draws=draws, seed=seed,
         engine=engine, progress=at_terminal(), mapping=mapping, as_of=as_of, source=source, query=query,
@@ -255,7 +270,7 @@ def budget(
     from funnelsim.show.terminal import show_table
     from funnelsim.verbs import budget as best
 
-    refuse_unwritable(html)
+    refuse_outputs([_page("--html", html)], (what, mapping, spend))
     plan = best(
         what, spend=spend, total=total, period=period, periods=periods, at_least=at_least, at_most=at_most,
         curve=curve, draws=draws, seed=seed, mapping=mapping, as_of=as_of, source=source, query=query,
@@ -277,7 +292,9 @@ def budget(
 @app.command(epilog="Example: funnelsim simulate sales_funnel_5 --days 365 --seed 1 -o log.csv")
 def simulate(
     what: What,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="log as .csv or .parquet")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="log as .csv, .xlsx or .parquet; - for the terminal")
+    ] = None,
     days: Annotated[int, typer.Option(help="how long")] = 365,
     seed: Seed = 1,
     engine: Annotated[str, typer.Option(help="simpy or compiled")] = "compiled",
@@ -293,21 +310,25 @@ def simulate(
     from funnelsim.forecasting.outputs import mapping_text
     from funnelsim.history.metrics import metrics
     from funnelsim.show.terminal import show_metrics
-    from funnelsim.simulation.record import write_log
     from funnelsim.verbs import simulate as live
 
-    refuse_unwritable(output)
+    guide = None if output is None else output.with_name(f"{output.stem}.map.yaml")
+    outputs = [_table("--output", output)]
+    refuse_outputs(outputs, (what, mapping, scenario))
+    _refuse_other_guide(guide)
     run = live(
         what, days, seed=seed, engine=engine, scenario=scenario, reps=reps or (), mapping=mapping,
         as_of=as_of, source=source, query=query, anonymise=anonymise,
     )  # fmt: skip
-    typer.echo(str(run))
-    if len(run.log):
-        show_metrics(metrics(run.history), "What happened")
-    if output is None:
+    with aside(outputs):
+        typer.echo(str(run))
+        if len(run.log):
+            show_metrics(metrics(run.history), "What happened")
+    if output is None or guide is None:
         return
-    write_log(run, output)
-    guide = output.with_name(f"{output.stem}.map.yaml")
+    write_frame(output, run.log)
+    if str(output) == "-":
+        return
     write_text(guide, mapping_text(run.model.funnel, output.name))
     typer.echo(f"{len(run.log):,} rows written to {output}")
     typer.echo(f"read it back with: funnelsim check {output} --mapping {guide}")
@@ -337,13 +358,15 @@ def backtest(
     from funnelsim.forecasting.outputs import record_json
     from funnelsim.verbs import backtest as replay
 
-    refuse_unwritable(json, html)
+    outputs = [_data("--json", json), _page("--html", html)]
+    refuse_outputs(outputs, (what, mapping))
     record = replay(
         what, period=period, periods=periods, start=start, every=every, draws=draws, seed=seed,
         workers=workers, progress=at_terminal(), mapping=mapping, as_of=as_of, source=source, query=query,
         anonymise=anonymise,
     )  # fmt: skip
-    _print_record(record)
+    with aside(outputs):
+        _print_record(record)
 
     def page(path: Path) -> None:
         from funnelsim.pages import backtest_page
@@ -423,30 +446,64 @@ def _compare_page(path: Path, result: Comparison) -> None:
     compare_page(path, result)
 
 
+def _data(option: str, path: Path | None) -> Output:
+    return Output(option, path, (".json",), loose=True, stream=True)
+
+
+def _page(option: str, path: Path | None) -> Output:
+    return Output(option, path, (".html", ".htm"))
+
+
+def _table(option: str, path: Path | None) -> Output:
+    return Output(option, path, (".csv", ".xlsx", ".parquet"), stream=True)
+
+
+def _refuse_other_guide(guide: Path | None) -> None:
+    """Refuse to replace a mapping file that somebody else wrote beside the log that is asked for."""
+    from funnelsim.forecasting.outputs import GUIDE
+
+    if guide is not None and guide.exists() and not guide.read_bytes().startswith(GUIDE.encode()):
+        raise FunnelError(f"{guide}: would be replaced, as the log's mapping goes there; name another log")
+
+
+@contextmanager
+def aside(outputs: Sequence[Output]) -> Iterator[None]:
+    """While a file goes to standard output, tell people what they are told on the other stream."""
+    if any(str(output.path) == "-" for output in outputs):
+        with redirect_stdout(sys.stderr):
+            yield
+    else:
+        yield
+
+
 def write_all(*outputs: tuple[Path | None, Callable[[Path], object]]) -> None:
     """Write the files that were asked for, and say where they are."""
+    streamed = any(str(path) == "-" for path, _ in outputs)
     for path, write in outputs:
         if path is not None:
             write(path)
-            typer.echo(f"written: {path.resolve()}")
+            if str(path) != "-":
+                typer.echo(f"written: {path.resolve()}", err=streamed)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
+    """Write a text file, whole or not at all; "-" is standard output."""
     from funnelsim.files import write_atomic
 
-    write_atomic(path, text)
+    if str(path) == "-":
+        sys.stdout.write(text)
+    else:
+        write_atomic(path, text)
 
 
-def refuse_unwritable(*paths: Path | None, table: Path | None = None) -> None:
-    """Refuse an output that cannot be written before any work is done; a table is .csv or .xlsx."""
-    if table is not None and table.suffix.casefold() not in (".csv", ".xlsx"):
-        raise FunnelError(f"{table}: a table is written as .csv or .xlsx")
-    for path in (*paths, table):
-        if path is not None and not path.resolve().parent.is_dir():
-            raise FunnelError(f"{path}: the folder {path.resolve().parent} does not exist")
-        if path is not None and path.is_dir():
-            raise FunnelError(f"{path}: is a folder; name a file in it")
+def write_frame(path: Path, frame: pd.DataFrame) -> None:
+    """Write a table in the format that its ending names; "-" is CSV on standard output."""
+    from funnelsim.history.export import csv_text, write_table
+
+    if str(path) == "-":
+        sys.stdout.write(csv_text(frame))
+    else:
+        write_table(frame, path)
 
 
 def at_terminal() -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import secrets
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
@@ -231,6 +232,71 @@ def _keys(shape: object, where: Sequence[str | int]) -> list[str]:
     parts = get_args(shape)
     deeper = [_keys(part, rest) for part in parts for rest in (where, where[1:])]
     return max(deeper, key=len, default=[])
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file that was asked for: by which option, where, and which endings its format has.
+
+    Args:
+        option: as the user wrote it, such as "--json".
+        path: where to; None where it was not asked for, "-" for standard output.
+        endings: those that name a format which can be written; a path without any is let pass if `loose`.
+        loose: whether a path may have no ending, as the format is the option's own.
+        stream: whether it can be written to standard output.
+    """
+
+    option: str
+    path: Path | None
+    endings: tuple[str, ...]
+    loose: bool = False
+    stream: bool = False
+
+
+def refuse_outputs(outputs: Sequence[Output], inputs: Iterable[str | Path | None]) -> None:
+    """Refuse, before any work is done, outputs that cannot be written or would replace what is read.
+
+    Every output is compared with every input and every other output by the file that it really is, through
+    links of any kind; a folder that is read may hold no output.
+
+    Raises:
+        FunnelError: names the option, the file, and what to do instead.
+    """
+    wanted = [output for output in outputs if output.path is not None]
+    read = [Path(str(given).removeprefix("sqlite:///")) for given in inputs if given is not None]
+    for number, output in enumerate(wanted):
+        path = output.path or Path()
+        if str(path) == "-":
+            if not output.stream:
+                raise FunnelError(f"{output.option} -: cannot be written to standard output; name a file")
+            continue
+        _refuse_path(output, path)
+        for given in read:
+            if _is_same(path, given):
+                raise FunnelError(f"{output.option} {path}: is what is read; name another file to write to")
+            if given.is_dir() and given.resolve() in path.resolve().parents:
+                raise FunnelError(f"{output.option} {path}: lies in the folder that is read; write elsewhere")
+        for other in wanted[:number]:
+            if other.path is not None and _is_same(path, other.path):
+                raise FunnelError(f"{output.option} and {other.option} name the same file, {path}")
+
+
+def _refuse_path(output: Output, path: Path) -> None:
+    ending = path.suffix.casefold()
+    if ending not in output.endings and not (output.loose and not ending):
+        known = " or ".join(output.endings)
+        raise FunnelError(f"{output.option} {path}: is written as {known}; '{ending}' is none of these")
+    if not path.resolve().parent.is_dir():
+        raise FunnelError(f"{path}: the folder {path.resolve().parent} does not exist")
+    if path.is_dir():
+        raise FunnelError(f"{path}: is a folder; name a file in it")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Return whether two paths are one file, also through links, or would be once written."""
+    if one.resolve() == other.resolve():
+        return True
+    return one.exists() and other.exists() and one.samefile(other)
 
 
 @contextmanager

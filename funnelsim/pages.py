@@ -14,6 +14,7 @@ from funnelsim.forecasting.forecast import Forecast
 from funnelsim.forecasting.situation import Situation
 from funnelsim.show import charts, words
 from funnelsim.show.page import Fact, Section, write_report
+from funnelsim.show.terminal import forecast_table
 from funnelsim.verbs import Check
 
 MOST_DEALS = 100
@@ -64,7 +65,10 @@ def _numbers(result: Forecast, trust: Check | None) -> list[Section]:
     """Return the sections with the forecast's numbers."""
     money = dict.fromkeys(map(str, result.ways.columns[1:]), "money")
     deals = result.deals
-    sections = [Section("What will we close?", chart=charts.fan(result))]
+    target = None if np.isnan(result.target) else result.target
+    table = forecast_table(result.periods, result.widths, target)
+    caption = f"Revenue in {result.currency or 'no stated currency'}; the same numbers as in the terminal."
+    sections = [Section("What will we close?", chart=charts.fan(result), table=table, caption=caption)]
     if len(result.ways):
         caption = "Revenue by the last period, the same period a year before, and exponential smoothing."
         title = "What would simpler ways say?"

@@ -1,4 +1,8 @@
-"""The verbs: whatever you have - a company's record or a stated funnel - and what you want to know of it."""
+"""The verbs: whatever you have - a company's record or a stated funnel - and what you want to know of it.
+
+Each verb loads the rooms that it needs when it is first called, so that who checks a file does not wait for the
+engines.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import pandas as pd
 
@@ -20,12 +24,8 @@ from funnelsim.calibration.trust import (
     winner_ages,
 )
 from funnelsim.cards import card
-from funnelsim.errors import FunnelError
-from funnelsim.forecasting.backtest import Record, by_own_record, replay
-from funnelsim.forecasting.budget import Plan, best_budget
-from funnelsim.forecasting.compare import BASE, Comparison, compare_models, lever_parts, scenario_names
-from funnelsim.forecasting.deals import with_names
-from funnelsim.forecasting.forecast import Forecast, forecast_periods, silenced
+from funnelsim.errors import FunnelError, nearest
+from funnelsim.forecasting.periods import KINDS, periods_from
 from funnelsim.forecasting.situation import (
     Anything,
     Reading,
@@ -41,15 +41,19 @@ from funnelsim.forecasting.situation import (
     too_thin,
     under,
 )
-from funnelsim.forecasting.split import revenue_by
 from funnelsim.history.log import History, open_leads, quality_table
 from funnelsim.history.metrics import metrics
-from funnelsim.model.levers import with_sizes
 from funnelsim.model.model import Model, OpenDeals, nobody
-from funnelsim.simulation.record import Run
-from funnelsim.simulation.run import run_model
+
+if TYPE_CHECKING:
+    from funnelsim.forecasting.backtest import Record
+    from funnelsim.forecasting.budget import Plan
+    from funnelsim.forecasting.compare import Comparison
+    from funnelsim.forecasting.forecast import Forecast
+    from funnelsim.simulation.record import Run
 
 HORIZON = 90.0  # days: a conversion is read within a quarter, the span that plans are made for
+A_DAY = pd.Timestamp("2000-01-01")  # any day will do to see whether periods can be counted from it
 YEAR = 365  # days of a stated funnel's life that are looked at where it is to be checked
 
 
@@ -126,6 +130,9 @@ class Check:
             f"{quality.used:,} of {quality.read:,} rows used. {len(self.findings)} things to know."
         )
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def _repr_html_(self) -> str:
         return card(str(self), self.quality)
 
@@ -141,7 +148,7 @@ def check(what: Anything, **reading: Unpack[Reading]) -> Check:
         FunnelError: it cannot be read or understood.
     """
     model = _stated(what, reading)
-    history = history_of(what, **reading) if model is None else run_model(model, YEAR).history
+    history = history_of(what, **reading) if model is None else simulate(model).history
     fitted = what.model if isinstance(what, Situation) and model is None else fit_model(history)
     return Check(history, fitted, open_pipeline(history, fitted))
 
@@ -206,6 +213,14 @@ def forecast(
     >>> str(forecast("ecommerce", period="month", periods=1, draws=20)).split(":")[0]
     '2026-01'
     """
+    from funnelsim.forecasting.deals import with_names
+    from funnelsim.forecasting.forecast import forecast_periods, silenced
+    from funnelsim.forecasting.split import revenue_by
+
+    refuse_words(
+        period=period, periods=periods, engine=engine, by=by, target=target, draws=draws, seed=seed,
+        scenarios=() if scenario is None else (scenario,),
+    )  # fmt: skip
     place = situation(what, period=period, periods=periods, spend=spend, scenario=scenario, **reading)
     made = forecast_periods(
         place.model, place.deals, place.periods, booked=place.booked, draws=draws, seed=seed, engine=engine,
@@ -218,6 +233,8 @@ def forecast(
         made = replace(made, deals=with_names(made.deals, open_leads(place.history), due))
     made = silenced(made, reasons) if reasons else made
     if own_record:
+        from funnelsim.forecasting.backtest import by_own_record
+
         made = by_own_record(made, history_of(place), place.kind, seed=seed, progress=progress)
     parts = revenue_by(place, made, by) if by is not None and not made.silent else None
     return replace(made, past=past_revenue(place), ways=simpler_ways(place), parts=parts)
@@ -248,8 +265,14 @@ def compare(
     Raises:
         FunnelError: no scenario, one that cannot be read, or a history too thin for numbers.
     """
+    from funnelsim.forecasting.compare import BASE, Comparison, compare_models, lever_parts, scenario_names
+
     if not scenarios:
         raise FunnelError("compare: name at least one scenario to compare with the present plan")
+    refuse_words(
+        period=period, periods=periods, engine=engine, target=target, draws=draws, seed=seed,
+        scenarios=scenarios,
+    )  # fmt: skip
     place = situation(what, period=period, periods=periods, spend=spend, **reading)
     refuse_thin(place)
     files = scenario_names([scenario_file(one) for one in scenarios])
@@ -293,6 +316,10 @@ def simulate(
     >>> set(run.log["stage"]) <= set(run.model.funnel.places)
     True
     """
+    from funnelsim.model.levers import with_sizes
+    from funnelsim.simulation.run import run_model
+
+    refuse_words(scenarios=() if scenario is None else (scenario,))
     place = situation(what, scenario=scenario, **reading)
     model = with_sizes(place.model, reps)
     deals = place.deals if place.history is not None else nobody()
@@ -329,6 +356,12 @@ def backtest(
     Raises:
         FunnelError: a stated funnel, or a history with too few whole periods or wins.
     """
+    from funnelsim.forecasting.backtest import replay
+
+    refuse_words(period=period, periods=periods, draws=draws, seed=seed)
+    for name, given in (("every", every), ("workers", workers)):
+        if given < 1:
+            raise FunnelError(f"{name} {given}: expected a whole number from 1 on")
     model = _stated(what, reading)
     if model is not None:
         raise FunnelError(
@@ -371,6 +404,9 @@ def budget(
     Raises:
         FunnelError: nothing is known of spend, or a history too thin for numbers.
     """
+    from funnelsim.forecasting.budget import best_budget
+
+    refuse_words(period=period, periods=periods, curve=curve, draws=draws, seed=seed)
     count = periods if periods is not None or isinstance(what, Situation) else 4
     place = situation(what, period=period, periods=count, spend=spend, **reading)
     refuse_thin(place)
@@ -395,6 +431,40 @@ def conversion_table(history: History) -> pd.DataFrame:
     frame = pd.DataFrame({"stage": rows["scope"], "entered": rows["leads"], "share": rows["value"]})
     frame["reached"], frame["horizon"] = frame["share"] * frame["entered"], HORIZON
     return frame.reset_index(drop=True) if frame["share"].notna().any() else frame.iloc[:0]
+
+
+def refuse_words(
+    *,
+    period: str | None = None,
+    periods: int | None = None,
+    engine: str | None = None,
+    by: str | None = None,
+    curve: str | None = None,
+    scenarios: Sequence[str | Path] = (),
+    target: float | None = None,
+    draws: int = 1,
+    seed: int = 1,
+) -> None:
+    """Refuse wrong words before anything is read or fitted: seconds of work are not spent on a typo.
+
+    Raises:
+        FunnelError: one of them is unknown, out of range, or a scenario is misspelt.
+    """
+    from funnelsim.forecasting.budget import CURVES
+    from funnelsim.forecasting.forecast import ENGINES, check_luck
+    from funnelsim.forecasting.split import COLUMNS
+    from funnelsim.model.scenario import check_scenario
+
+    periods_from(A_DAY, period or KINDS[-1], 1 if periods is None else periods)
+    known = ((engine, "engine", ENGINES), (by, "by", COLUMNS), (curve, "curve", CURVES))
+    for word, option, words in known:
+        if word is not None and word not in words:
+            raise FunnelError(f"{option} '{word}' is unknown; {nearest(word, words)}")
+    if target is not None and not 0 < target < float("inf"):
+        raise FunnelError(f"target {target:g}: expected an amount of money above 0")
+    check_luck(draws, seed)
+    for scenario in scenarios:
+        check_scenario(scenario_file(scenario))
 
 
 def _stated(what: Anything, reading: Reading) -> Model | None:

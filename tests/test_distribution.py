@@ -103,3 +103,25 @@ def sampled(
         (rng.random(4000) < row) @ amount + 50.0 * rng.poisson(1.0) for row in chance for _ in range(4000)
     ]
     return np.quantile(luck, levels)
+
+
+def test_deals_that_dwarf_the_rest_do_not_blur_it() -> None:
+    # A hundred deals of about 1,000 with odd cents, and one of 3,000,000 at 5 %: beside a million futures.
+    rng = np.random.default_rng(3)
+    amount = np.append(rng.normal(1000, 150, 100).round(2), 3e6)
+    chance = np.append(np.full(100, 0.3), 0.05)
+    found = distributions(Lump(amount, chance[None], np.zeros((1, 1)), np.ones((1, 1))))["total"]
+    futures = (rng.random((1_000_000, 101)) < chance) @ amount
+    for target in (26_000.0, 30_000.0, 34_000.0, 3_030_000.0):
+        assert abs(at_least(found, target) - (futures >= target).mean()) < 0.002
+    assert_allclose(found.chance.sum(), 1.0, rtol=1e-12)
+    assert_allclose(found.grid @ found.chance, found.mean, rtol=1e-6)
+
+
+def test_giants_whose_chance_differs_by_draw_keep_mean_and_variance() -> None:
+    rng = np.random.default_rng(4)
+    amount, chance = np.append(rng.uniform(10, 20, 30).round(2), [9e4, 5e4]), rng.uniform(0.05, 0.6, (7, 32))
+    found = distributions(Lump(amount, chance, np.full((7, 1), 2.0), np.array([[3.0, 30.0]]), 0.2))["total"]
+    mean = found.grid @ found.chance
+    assert_allclose(mean, found.mean, rtol=1e-6)
+    assert_allclose(((found.grid - mean) ** 2) @ found.chance, found.sd**2, rtol=1e-3)

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from funnelsim.errors import FunnelError
+from funnelsim.history.export import write_table
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Cell, Entries, Model, OpenDeals, Values
 from funnelsim.model.rates import constant_table
-from funnelsim.simulation.record import write_log
 from funnelsim.simulation.run import period_sums, run_model
 
 ENGINES = ("compiled", "simpy")
@@ -87,7 +87,7 @@ def test_a_draw_of_rates_for_each_replicate_is_used():
 @pytest.mark.parametrize("name", ["log.csv", "log.parquet"])
 def test_the_log_is_written_whole(tmp_path, name):
     run = run_model(by_the_clock(), 30, seed=4, open_deals=deal())
-    write_log(run, tmp_path / name)
+    write_table(run.log, tmp_path / name)
     back = pd.read_csv(tmp_path / name) if name.endswith("csv") else pd.read_parquet(tmp_path / name)
     assert back["lead"].tolist() == run.log["lead"].tolist()
     assert pd.to_datetime(back["at"]).dt.round("ms").tolist() == run.log["at"].dt.round("ms").tolist()

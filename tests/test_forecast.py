@@ -10,8 +10,9 @@ from numpy.testing import assert_allclose
 
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.forecast import NAMES, Forecast, Intensity, forecast_periods, shaken, totals
-from funnelsim.forecasting.outputs import as_json, deals_csv, write_deals
+from funnelsim.forecasting.outputs import as_json
 from funnelsim.forecasting.periods import periods_from
+from funnelsim.history.export import csv_text, write_table
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Cell, Entries, Model, OpenDeals, Values, amounts, nobody
 from funnelsim.model.rates import constant_table
@@ -165,14 +166,14 @@ def test_json_has_the_promised_keys_and_no_nan() -> None:
 def test_cells_that_a_spreadsheet_would_run_are_text() -> None:
     found = forecast_periods(serial(), deals((0, 1.0, 5.0)), QUARTERS)
     found.deals["lead"] = "=2+3"
-    assert "'=2+3" in deals_csv(found)
+    assert "'=2+3" in csv_text(found.deals)
 
 
 def test_deals_are_written_for_a_spreadsheet_or_as_text(tmp_path: Path) -> None:
     found = forecast_periods(serial(), deals((0, 1.0, 5.0)), QUARTERS)
     found.deals["lead"] = "=2+3"
     for name, read in (("deals.xlsx", pd.read_excel), ("deals.csv", pd.read_csv)):
-        write_deals(found, tmp_path / name)
+        write_table(found.deals, tmp_path / name)
         again = read(tmp_path / name)
         assert again["lead"].tolist() == ["'=2+3"]
         assert_allclose(again["expected"], found.deals["expected"], rtol=1e-6)

@@ -35,7 +35,7 @@ class Comparison:
 
     Args:
         table: rows scenario x period: mean, difference, low and high (80 % interval of the difference),
-            p_better, and quantiles of revenue; the first scenario is the present plan.
+            p_better, futures, and quantiles of revenue; the first scenario is the present plan.
         parts: scenario -> its levers and their parts of the gain (Shapley), where it has several.
         currency: three letters, or nothing.
         notes: what to beware of, a sentence each.
@@ -61,8 +61,11 @@ class Comparison:
         first = rows.iloc[0]
         return (
             f"'{words.name(name)}' is expected to bring most: {gain} over all periods; "
-            f"in {first['period']} {words.verdict(float(first['p_better']))}."
+            f"in {first['period']} {words.verdict(float(first['p_better']), float(first['futures']))}."
         )
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def _repr_html_(self) -> str:
         shown = self.table[["scenario", "period", "mean", "difference", "low", "high", "p_better"]]
@@ -106,7 +109,8 @@ def compare_models(
 
     Returns:
         Rows scenario x period: mean, difference, low and high (80 % interval of the difference),
-        p_better (the chance to earn more than the first; ties count half), and quantiles of revenue.
+        p_better (of the futures in which the two differ, the share that earns more than the first; .5 where
+        none differs), futures (how many differ), and quantiles of revenue.
 
     Raises:
         FunnelError: fewer than two scenarios, or scenarios that start from different dates.
@@ -134,12 +138,24 @@ def compare_models(
         expected = total["mean"].to_numpy() - totals(levels[base])["mean"].to_numpy()
         for k, row in enumerate(total.to_dict("records")):
             gap = paired[name][:, k] - paired[base][:, k]
-            low, high = np.quantile(gap, [0.1, 0.9])
-            better = (gap > 0).mean() + (gap == 0).mean() / 2
-            parts = {"difference": expected[k], "low": low, "high": high, "p_better": better}
+            parts = {"difference": expected[k]} | _spread(gap, expected[k])
             kept = {key: value for key, value in row.items() if key not in {"origin", "measure", "sd"}}
             rows.append({"scenario": name} | kept | parts)
     return pd.DataFrame(rows)
+
+
+def _spread(gap: Floats, mean: float) -> dict[str, float]:
+    """Return the 80 % interval and the chance to be better of a simulated gap whose mean is known exactly.
+
+    The simulated gap is moved to its exact mean, so that the luck of a few hundred lives cannot part the two.
+    Futures in which nothing differs say nothing on which is better: they are left out.
+    """
+    low, high = np.quantile(gap, [0.1, 0.9]) + (mean - gap.mean())
+    differ = int((gap != 0).sum())
+    better = float((gap > 0).sum() / differ) if differ else 0.5
+    if not differ and mean == 0:
+        low, high = 0.0, 0.0
+    return {"low": float(low), "high": float(high), "p_better": better, "futures": float(differ)}
 
 
 def shared_luck(

@@ -9,7 +9,12 @@ import pandas as pd
 
 from funnelsim.arrays import Floats
 from funnelsim.forecasting.periods import Period
+from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Model, OpenDeals, amounts
+from funnelsim.model.rates import RateTable, model_incidence
+
+SLOW = 0.9  # one winner in ten is slower: rare enough to ask about, common enough to be no verdict
+FOREVER = 1e6  # days: whoever has not left by then at a constant rate never will
 
 
 def deal_table(
@@ -29,8 +34,59 @@ def deal_table(
     for k, period in enumerate(periods):
         table[f"P(win {period.label})"] = chance[:, k].round(4)
     table["expected"] = ((chance + more).sum(axis=1) * amounts(model, deals)).round(2)
-    table["age_percentile"] = (table.groupby("stage")["age"].rank(pct=True) * 100).round(0)
+    table["winners_faster"] = winners_faster(model, deals).round(3)
     return table.sort_values("expected", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def winners_faster(model: Model, deals: OpenDeals) -> Floats:
+    """Return, for each open deal, the share of later winners that leave its stage sooner than its age.
+
+    sum_x F_x(age) W_x / sum_x F_x(inf) W_x, with F_x the fitted cumulative incidence of exit x and W_x the
+    chance to win, some day, of a lead that takes it. It tells how late a deal is beside those that won, and
+    does not depend on which other deals are open.
+
+    Args:
+        model: its rates before any lever.
+        deals: the pipeline.
+
+    Returns:
+        Shares, shape (deals,); nan in a stage from which nobody wins.
+    """
+    funnel, table = model.funnel, model.table
+    shares = np.full(len(deals), np.nan)
+    for group in np.unique(deals.group):
+        stages = range(len(funnel.stages))
+        forever = [_left(table, group, stage, np.array([FOREVER]))[:, 0] for stage in stages]
+        wins = _wins_some_day(funnel, forever)
+        for stage in np.unique(deals.stage[deals.group == group]):
+            rows = np.flatnonzero((deals.group == group) & (deals.stage == stage))
+            worth = wins[funnel.targets[stage]] * (funnel.targets[stage] >= 0)
+            total = forever[stage] @ worth
+            if total > 0:
+                shares[rows] = worth @ _left(table, group, stage, deals.age[rows]) / total
+    faster: Floats = np.minimum(shares, 1.0)
+    return faster
+
+
+def _left(table: RateTable, group: int, stage: int, ages: Floats) -> Floats:
+    """Return the share that has left by each exit at each age, (exits, ages), at the base rates."""
+    known = np.isfinite(table.edges[group, stage])
+    return model_incidence(table.edges[group, stage][known], table.rate[0, group, stage][:, known], ages)
+
+
+def _wins_some_day(funnel: Funnel, forever: Sequence[Floats]) -> Floats:
+    """Return the chance to win some day of a lead that enters each place, (places,): 1 where money is booked.
+
+    W = A W + b: A leads on to other stages, b straight to a win; loops are allowed.
+    """
+    places = len(funnel.places)
+    onward = np.zeros((places, places))
+    for stage, shares in enumerate(forever):
+        taken = funnel.targets[stage] >= 0
+        np.add.at(onward[stage], funnel.targets[stage][taken], shares[taken])
+    earns = np.array([place in funnel.earns for place in funnel.places])
+    onward[earns] = 0.0
+    return np.asarray(np.linalg.solve(np.eye(places) - onward, earns.astype(np.float64)))
 
 
 def with_names(deals: pd.DataFrame, known: pd.DataFrame, due: pd.Series | None = None) -> pd.DataFrame:
@@ -46,9 +102,9 @@ def with_names(deals: pd.DataFrame, known: pd.DataFrame, due: pd.Series | None =
         if column in extra.columns:
             table.insert(position, column, extra[column].to_numpy())
     stale = extra["zombie"].to_numpy(dtype=bool)
-    slow = (table["age_percentile"] >= 90).to_numpy()
+    slow = (table["winners_faster"] >= SLOW).to_numpy()
     table["flag"] = [
-        "never closed this late" if z else "slower than 90 %" if s else ""
+        "never closed this late" if z else "slower than 90 % of winners" if s else ""
         for z, s in zip(stale, slow, strict=True)
     ]
     if due is not None:

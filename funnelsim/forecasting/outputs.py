@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from funnelsim.files import write_atomic
 from funnelsim.forecasting.backtest import Record, coverage, skill, summary
 from funnelsim.forecasting.forecast import NAMES, Forecast
-from funnelsim.history.export import write_table
 from funnelsim.model.funnel import Funnel
+
+GUIDE = "# How to read"  # how a mapping file begins that was written beside a simulated log
 
 
 def as_json(found: Forecast, *, as_of: str, period: str, split: pd.DataFrame | None = None) -> str:
@@ -80,30 +79,6 @@ def _number(value: Any) -> float | None:
     return float(f"{float(value):.12g}") if np.isfinite(value) else None
 
 
-def deals_csv(found: Forecast) -> str:
-    """Return the deal table as CSV text; cells that a spreadsheet would run as a formula are made text.
-
-    Formulas start with =, +, -, @, a tab or a return; such text gets an apostrophe in front.
-    """
-    table = found.deals.copy()
-    for column in table.columns:
-        if not pd.api.types.is_numeric_dtype(table[column]):
-            table[column] = [_as_text(cell) for cell in table[column]]
-    return table.to_csv(index=False, lineterminator="\n")
-
-
-def write_deals(found: Forecast, path: Path) -> None:
-    """Write the deal table: as an Excel workbook where the name ends in .xlsx, else as CSV.
-
-    Raises:
-        FunnelError: it cannot be written, or openpyxl is not installed.
-    """
-    if path.suffix.casefold() == ".xlsx":
-        write_table(found.deals, path)
-    else:
-        write_atomic(path, deals_csv(found))
-
-
 def record_json(found: Record) -> str:
     """Return a backtest as JSON text: the scores of every method, skill, coverage, and the whole record."""
     record = found.record
@@ -144,9 +119,4 @@ def mapping_text(funnel: Funnel, name: str) -> str:
         "lost": [end for end in funnel.ends if end not in won],
     }
     lines = [f"{key}: {json.dumps(names, ensure_ascii=False)}" for key, names in lists.items()]
-    return "\n".join([f"# How to read {name}, simulated from the funnel '{funnel.name}'.", *lines, ""])
-
-
-def _as_text(cell: object) -> str:
-    text = "" if cell is None or (isinstance(cell, float) and np.isnan(cell)) else str(cell)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return "\n".join([f"{GUIDE} {name}, simulated from the funnel '{funnel.name}'.", *lines, ""])

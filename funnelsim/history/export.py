@@ -12,6 +12,8 @@ from funnelsim.files import whole_file
 from funnelsim.history.log import History
 
 ENDINGS = (".csv", ".parquet", ".xlsx")
+MOST_SHEET_ROWS = 1_048_576  # of the file format, its header included
+WIDTH_ROWS, WIDEST = 200, 48  # rows looked at for a column's width, and the most that is readable
 # A spreadsheet runs a cell that begins with one of these as a formula.
 FORMULA = r"^([=+\-@\t\r\n|])"
 
@@ -85,12 +87,14 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
         if ending == ".parquet":
             frame.to_parquet(temporary, index=False)
         elif ending == ".csv":
-            text = harmless(frame).to_csv(
-                index=False, lineterminator="\n", date_format="%Y-%m-%dT%H:%M:%S.%f"
-            )
-            temporary.write_bytes(text.encode("utf-8"))
+            temporary.write_bytes(csv_text(frame).encode("utf-8"))
         else:
-            temporary.write_bytes(_excel(harmless(frame)))
+            temporary.write_bytes(_workbook(harmless(frame), Path(path)))
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """Return a table as CSV, with an apostrophe before text that a spreadsheet would run as a formula."""
+    return harmless(frame).to_csv(index=False, lineterminator="\n", date_format="%Y-%m-%dT%H:%M:%S.%f")
 
 
 def harmless(frame: pd.DataFrame) -> pd.DataFrame:
@@ -109,13 +113,41 @@ def harmless(frame: pd.DataFrame) -> pd.DataFrame:
     return safe
 
 
-def _excel(frame: pd.DataFrame) -> bytes:
-    data = io.BytesIO()
+def _workbook(frame: pd.DataFrame, path: Path) -> bytes:
+    """Return a workbook of one sheet: a bold header that stays in sight, filters, widths, number formats."""
     try:
-        frame.to_excel(data, index=False, engine="openpyxl")
+        from openpyxl.styles import Font
+        from openpyxl.utils import get_column_letter
     except ImportError:
         raise FunnelError("Excel files need openpyxl: pip install 'funnelsim[formats]'") from None
+    if len(frame) >= MOST_SHEET_ROWS:
+        raise FunnelError(
+            f"{path}: a sheet holds {MOST_SHEET_ROWS - 1:,} rows, this table has {len(frame):,}; write .csv"
+        )
+    data = io.BytesIO()
+    with pd.ExcelWriter(data, engine="openpyxl") as writer:
+        frame.to_excel(writer, index=False, sheet_name="table")
+        sheet = writer.sheets["table"]
+        sheet.freeze_panes = "A2"
+        sheet.auto_filter.ref = sheet.dimensions
+        for number, name in enumerate(frame.columns, start=1):
+            sheet.cell(1, number).font = Font(bold=True)
+            longest = int(frame[name].head(WIDTH_ROWS).astype(str).str.len().max()) if len(frame) else 0
+            width = min(max(len(str(name)), longest) + 2, WIDEST)
+            sheet.column_dimensions[get_column_letter(number)].width = width
+            shape = _number_format(str(name), frame[name])
+            for (cell,) in sheet.iter_rows(min_row=2, min_col=number, max_col=number):
+                cell.number_format = shape
     return data.getvalue()
+
+
+def _number_format(name: str, column: pd.Series) -> str:
+    """Return how a spreadsheet shows a column: dates, chances as percents, money with thousands."""
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return "yyyy-mm-dd hh:mm"
+    if not pd.api.types.is_float_dtype(column):
+        return "General"
+    return "0.0%" if name.startswith("P(") or name == "share" else "#,##0.00"
 
 
 SHAPES = ("salesforce", "hubspot", "pipedrive")

@@ -12,7 +12,7 @@ from funnelsim.files import parse_yaml, read_text, shown, validated
 from funnelsim.model.levers import LEVERS, Lever, Scenario
 from funnelsim.model.model import Model
 from funnelsim.model.statement import Name, part
-from funnelsim.model.units import quoted_ramps
+from funnelsim.model.units import quote_ramps
 
 
 def _listed(given: Any) -> Any:
@@ -57,6 +57,17 @@ def read_scenario(path: str | Path, model: Model, *, anywhere: bool = False) -> 
     return Scenario(path.stem, file.question, tuple(changes + own), tuple(notes + more))
 
 
+def check_scenario(path: str | Path) -> None:
+    """Refuse a scenario file whose keys, levers or values are wrong whatever the model is.
+
+    Raises:
+        FunnelError: as `read_scenario`, for all that can be told without a model.
+    """
+    file = _outline(Path(path))
+    for number, raw in enumerate(file.changes):
+        _shaped(Path(path), number, raw)
+
+
 def scenario_funnel(path: str | Path) -> str | None:
     """Return the funnel that a scenario file says it is for; None where it names none.
 
@@ -68,7 +79,7 @@ def scenario_funnel(path: str | Path) -> str | None:
 
 def _outline(path: Path) -> ScenarioFile:
     """Return a file's outline."""
-    return validated(ScenarioFile, parse_yaml(quoted_ramps(read_text(path)), path), path)
+    return validated(ScenarioFile, parse_yaml(quote_ramps(read_text(path)), path), path)
 
 
 def _parent(path: Path, named: str, anywhere: bool) -> Path:
@@ -86,13 +97,19 @@ def _changes(path: Path, file: ScenarioFile, model: Model) -> tuple[list[Lever],
     changes, notes = [], []
     for number, raw in enumerate(file.changes):
         where = f"changes[{number}]"
-        change = validated(_lever(raw, f"{path}: {where}"), raw, path, under=["changes", number])
+        change = _shaped(path, number, raw)
         try:
             notes += [f"{path.name}: {where}: {note}" for note in change.check(model)]
         except FunnelError as error:
             raise FunnelError(f"{path}: {where}.{error}") from None
         changes.append(change)
     return changes, notes
+
+
+def _shaped(path: Path, number: int, raw: dict[str, Any]) -> Lever:
+    """Return a change in the shape of its lever."""
+    kind = _lever(raw, f"{path}: changes[{number}]")
+    return validated(kind, raw, path, under=["changes", number])
 
 
 def _lever(raw: dict[str, Any], where: str) -> type[Lever]:

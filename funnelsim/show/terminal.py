@@ -100,6 +100,14 @@ def print_forecast(
         _print(heads, texts, [False] + [True] * len(block), title if first == 0 else "", "", out)
 
 
+def forecast_table(periods: pd.DataFrame, widths: pd.DataFrame, target: float | None = None) -> pd.DataFrame:
+    """Return the forecast as the terminal prints it: a row for each line, a column for each period."""
+    order = list(dict.fromkeys(periods["period"]))
+    lines = _forecast_lines(periods, widths, target, order)
+    rows = [[name.strip(), *values] for name, values in lines.items()]
+    return pd.DataFrame(rows, columns=["", *map(words.name, order)])
+
+
 def _forecast_lines(
     periods: pd.DataFrame, widths: pd.DataFrame, target: float | None, order: list[Any]
 ) -> dict[str, list[str]]:
@@ -134,7 +142,7 @@ def print_comparison(compared: pd.DataFrame, currency: str = "EUR", *, file: Tex
     """Print what each scenario changes and whether that could be luck.
 
     Args:
-        compared: scenario, period, mean, difference, low, high, p_better.
+        compared: scenario, period, mean, difference, low, high, p_better, optionally futures (that differ).
         currency: three letters.
         file: where to, standard output if None.
     """
@@ -142,14 +150,12 @@ def print_comparison(compared: pd.DataFrame, currency: str = "EUR", *, file: Tex
     for row in compared.to_dict("records"):
         interval = f"{words.short(row['low'], sign=True)} to {words.short(row['high'], sign=True)}"
         same = row["difference"] == 0 and row["low"] == 0 and row["high"] == 0
-        judged = (
-            f"{words.verdict(row['p_better'])} ({words.futures(row['p_better']).removesuffix(' futures')})"
-        )
+        judged = words.judged(row["p_better"], row.get("futures", 100.0))
         gap = ["", "", ""] if same else [words.short(row["difference"], sign=True), interval, judged]
         texts.append(
             [words.name(row["scenario"]), words.name(row["period"]), cell(row["mean"], "money"), *gap]
         )
-    heads = ["scenario", "period", "expected", "difference", "80 % interval", "better? (futures)"]
+    heads = ["scenario", "period", "expected", "difference", "80 % interval", "better? (futures that differ)"]
     title = f"Revenue ({currency}) under each scenario: same leads, same luck"
     _print(heads, texts, [False, False, True, True, True, False], title, "", file)
 

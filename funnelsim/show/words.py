@@ -121,14 +121,18 @@ def days(value: float) -> str:
     return f"{text} day" if text == "1" else f"{text} days"
 
 
-def futures(chance: float) -> str:
-    """Return a chance as a count of imagined futures.
+def futures(chance: float, number: float = 100) -> str:
+    """Return a chance as a count of imagined futures: of 100, or of those that there were, if fewer.
 
     >>> futures(0.93), futures(1.0), futures(0.001)
     ('93 of 100 futures', 'all of 100 futures', 'fewer than 1 of 100 futures')
+    >>> futures(1.0, 4)
+    '4 of 4 futures'
     """
     if not math.isfinite(chance):
         return "an unknown number of futures"
+    if number < 100:
+        return f"{round(chance * number)} of {round(number)} futures"
     if 0 < chance < 0.005:
         return "fewer than 1 of 100 futures"
     count = round(100 * chance)
@@ -137,19 +141,34 @@ def futures(chance: float) -> str:
     return f"{'none' if chance == 0 else count} of 100 futures"
 
 
-def verdict(p_better: float) -> str:
-    """Return in words whether a difference is real or could be luck.
+def verdict(p_better: float, number: float = math.inf) -> str:
+    """Return in words whether a difference is real or could be luck; few futures make nothing sure.
+
+    Of n futures the chance is taken as (n p + 1/2) / (n + 1), Jeffreys' posterior mean.
 
     >>> [verdict(p) for p in (0.97, 0.85, 0.5, 0.1, 0.01)]
     ['almost surely better', 'probably better', 'could be luck', 'probably worse', 'almost surely worse']
+    >>> verdict(1.0, 4)
+    'probably better'
     """
     if not math.isfinite(p_better):
         return "not known"
+    if math.isfinite(number):
+        p_better = (number * p_better + 0.5) / (number + 1)
     edges = ((0.05, "almost surely worse"), (0.2, "probably worse"), (0.8, "could be luck"))
     for edge, words in edges:
         if p_better <= edge:
             return words
     return "probably better" if p_better < 0.95 else "almost surely better"
+
+
+def judged(p_better: float, number: float = 100) -> str:
+    """Return verdict and count together, as tables and charts show them.
+
+    >>> judged(0.97)
+    'almost surely better (97 of 100)'
+    """
+    return f"{verdict(p_better, number)} ({futures(p_better, number).removesuffix(' futures')})"
 
 
 def width_of(text: str) -> int:
@@ -192,7 +211,7 @@ def _pieces(text: str) -> Sequence[str]:
 
 
 KINDS = ("text", "money", "count", "number", "share", "days", "date", "flag")
-SHARES = {"share", "p_better", "p_target", "age_percentile", "nominal", "covered", "weight", "skill", "pit"}
+SHARES = {"share", "p_better", "p_target", "winners_faster", "nominal", "covered", "weight", "skill", "pit"}
 MONEY = {
     "value",
     "expected",
@@ -264,7 +283,7 @@ def cell(value: object, kind: str) -> str:
 def label(column: object) -> str:
     """Return a column's name as a heading.
 
-    >>> label("age_percentile")
-    'age percentile'
+    >>> label("winners_faster")
+    'winners faster'
     """
     return clean(column, 60).replace("_", " ")

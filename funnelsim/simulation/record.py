@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,6 @@ from numpy.typing import NDArray
 from funnelsim.arrays import Floats, Integers, Words
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError, nearest
-from funnelsim.files import whole_file
 from funnelsim.history.log import History
 from funnelsim.history.read import read_history
 from funnelsim.model.model import Model, OpenDeals
@@ -218,19 +216,6 @@ def _name(word: int) -> str:
     if word >> 63:
         return f"new-{word >> 32 & 0xFFFF}-{word >> 48 & 0x7FFF}-{word & 0xFFFFFFFF}"
     return f"referred-{word:016x}"
-
-
-def write_log(run: Run, path: str | Path) -> None:
-    """Write a run's log as Parquet if the path ends so, else as CSV; whole or not at all.
-
-    Raises:
-        FunnelError: the folder is missing or cannot be written to.
-    """
-    with whole_file(path) as temporary:
-        if str(path).endswith(".parquet"):
-            run.log.to_parquet(temporary, index=False)
-        else:
-            run.log.to_csv(temporary, index=False, date_format="%Y-%m-%dT%H:%M:%S.%f")
 
 
 def queue_days(run: Run, pool: str) -> pd.DataFrame:

@@ -158,6 +158,7 @@ def difference_chart(compared: pd.DataFrame, currency: str = "EUR") -> alt.Layer
 def _difference_rows(compared: pd.DataFrame) -> pd.DataFrame:
     """Return the scenarios that change something, named and judged in words."""
     table = compared[["scenario", "period", "difference", "low", "high", "p_better"]].copy()
+    table["futures"] = compared.get("futures", 100.0)
     same = (table["difference"] == 0) & (table["low"] == 0) & (table["high"] == 0)
     table = table if same.all() else table[~same]
     several = table["period"].nunique() > 1
@@ -165,9 +166,8 @@ def _difference_rows(compared: pd.DataFrame) -> pd.DataFrame:
         f"{words.name(s)}, {p}" if several else words.name(s)
         for s, p in zip(table["scenario"], table["period"], strict=True)
     ]
-    table["verdict"] = [
-        f"{words.verdict(p)} ({words.futures(p).removesuffix(' futures')})" for p in table["p_better"]
-    ]
+    pairs = zip(table["p_better"], table["futures"], strict=True)
+    table["verdict"] = [words.judged(p, number) for p, number in pairs]
     edges = [table["p_better"] >= 0.8, table["p_better"] <= 0.2]
     table["sure"] = np.select(edges, SURE[:2], SURE[2])
     return table.reset_index(drop=True)
@@ -181,7 +181,7 @@ def _difference_finding(table: pd.DataFrame, order: list[str], currency: str) ->
         words.money(float(best["high"]), currency, sign=True),
     )
     change = words.money(float(best["difference"]), currency, sign=True)
-    judged = words.verdict(float(best["p_better"]))
+    judged = words.verdict(float(best["p_better"]), float(best["futures"]))
     return (
         f"{words.name(best['scenario'])}: {change} in {order[-1]} (80 % interval {low} to {high}), {judged}"
     )

@@ -1,0 +1,111 @@
+"""No output replaces what is read, another output, or somebody's mapping; wrong words come before work."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import openpyxl
+import pandas as pd
+import pytest
+from made_up import history
+from test_cli import run
+
+from funnelsim.history.export import tidy_log, write_table
+
+
+@pytest.fixture
+def log(tmp_path):
+    path = tmp_path / "log.csv"
+    write_table(tidy_log(history()), path)
+    return path
+
+
+def refused(capsys, *words):
+    assert run(*words) == 2
+    sentence = capsys.readouterr().err.strip()
+    assert "\n" not in sentence
+    return sentence
+
+
+@pytest.mark.parametrize("link", ["same", "symbolic", "hard"])
+def test_an_output_that_is_the_input_is_refused(log, tmp_path, capsys, link):
+    before, deals = log.read_bytes(), log
+    if link != "same":
+        deals = tmp_path / "deals.csv"
+        (os.symlink if link == "symbolic" else os.link)(log, deals)
+    assert "is what is read" in refused(capsys, "forecast", log, "--deals", deals, "--draws", 4)
+    assert log.read_bytes() == before
+
+
+def test_mapping_spend_and_scenario_are_inputs_too(log, tmp_path, capsys):
+    guide = tmp_path / "map.json"
+    guide.write_text('{"won": ["Won"]}')
+    assert "is what is read" in refused(capsys, "forecast", log, "--mapping", guide, "--json", guide)
+    assert "is what is read" in refused(capsys, "backtest", log, "--mapping", guide, "--json", guide)
+
+
+def test_two_outputs_of_one_name_are_refused(log, tmp_path, capsys):
+    words = ("--json", tmp_path / "x.html", "--html", tmp_path / "x.html")
+    assert "is written as .json" in refused(capsys, "forecast", log, *words)
+    one = tmp_path / "x.csv"
+    told = refused(capsys, "simulate", "lead_funnel", "--days", 5, "-o", tmp_path / "map.yaml")
+    assert "'.yaml' is none of these" in told
+    assert not one.exists()
+
+
+def test_an_output_in_the_folder_that_is_read_is_refused(log, tmp_path, capsys):
+    assert "lies in the folder" in refused(capsys, "forecast", tmp_path, "--deals", tmp_path / "d.csv")
+
+
+def test_a_mapping_of_somebody_else_is_not_replaced(tmp_path, capsys):
+    guide = tmp_path / "log.map.yaml"
+    guide.write_text("won: [Signed]\n")
+    told = refused(capsys, "simulate", "lead_funnel", "--days", 5, "-o", tmp_path / "log.csv")
+    assert "would be replaced" in told and guide.read_text() == "won: [Signed]\n"
+    guide.unlink()
+    for _ in range(2):
+        assert run("simulate", "lead_funnel", "--days", 5, "-o", tmp_path / "log.csv") == 0
+
+
+@pytest.mark.parametrize("ending", ["csv", "xlsx", "parquet"])
+def test_the_ending_decides_the_format(tmp_path, capsys, ending):
+    path = tmp_path / f"log.{ending}"
+    assert run("simulate", "lead_funnel", "--days", 20, "-o", path) == 0
+    read = {"csv": pd.read_csv, "xlsx": pd.read_excel, "parquet": pd.read_parquet}[ending]
+    assert {"lead", "stage", "at"} <= set(read(path).columns)
+
+
+def test_a_workbook_is_ready_to_be_used(log, tmp_path):
+    path = tmp_path / "deals.xlsx"
+    assert run("forecast", log, "--draws", 4, "--deals", path) == 0
+    sheet = openpyxl.load_workbook(path).active
+    assert sheet.freeze_panes == "A2" and sheet.auto_filter.ref and sheet["A1"].font.bold
+    heads = [cell.value for cell in sheet[1]]
+    chance = next(number for number, head in enumerate(heads) if head.startswith("P(win"))
+    assert sheet[2][chance].number_format == "0.0%"
+
+
+def test_standard_output_holds_the_numbers_and_nothing_else(log, capsys):
+    assert run("forecast", log, "--draws", 4, "--json", "-") == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["periods"] and "Forecast of revenue" in told.err
+    assert run("forecast", log, "--draws", 4, "--deals", "-") == 0
+    assert capsys.readouterr().out.startswith("lead,stage,")
+    assert "standard output" in refused(capsys, "forecast", log, "--html", "-")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["forecast", "--by", "segmnt"], "did you mean 'segment'"),
+        (["forecast", "--engine", "exakt"], "did you mean 'exact'"),
+        (["forecast", "--scenario", "price_upp"], "did you mean 'price_up'"),
+        (["compare", "price_upp"], "did you mean 'price_up'"),
+        (["budget", "--curve", "powr"], "did you mean 'power'"),
+        (["backtest", "--every", "0"], "every 0"),
+    ],
+)
+def test_wrong_words_are_refused_before_a_file_is_even_looked_for(words, sentence, capsys):
+    command, *rest = words
+    assert sentence in refused(capsys, command, "nowhere.csv", *rest)
