@@ -46,6 +46,7 @@ def test_results_show_themselves_in_a_notebook(file):
     for verb, result in answers(file).items():
         shown = result._repr_html_()
         assert shown.startswith("<p><b>") and "<table" in shown, verb
+        assert repr(result) == str(result), verb  # what a notebook keeps as plain text
 
 
 def test_a_situation_is_fitted_once_and_answers_like_the_file(file):
