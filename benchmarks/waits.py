@@ -19,10 +19,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from funnelsim.arrays import Floats
 from funnelsim.calibration.calibrate import fit_model
 from funnelsim.history.log import History, spells
 from funnelsim.history.read import read_history
-from funnelsim.model.model import Model, clock_of
+from funnelsim.model.model import Model
 from funnelsim.model.reps import Draw, Pool, Work
 from funnelsim.simulation.record import Run
 from funnelsim.simulation.run import run_model
@@ -70,6 +71,20 @@ def tried(folder: Path, days: float = 730.0) -> Tried:
     pools = [pool_of(name, work[team == name], history.until, days) for name in TEAMS]
     tasks = tasks_of(fitted, visits)
     return Tried(history, visits, fitted, with_reps(fitted, pools, tasks, days=days))
+
+
+def clock_of(moments: pd.Series) -> Floats:
+    """Return at which parts of the day moments lie, as 1,441 quantiles; empty where only dates are known.
+
+    >>> clock_of(pd.Series(pd.to_datetime(["2026-01-05 06:00", "2026-01-09 18:00"])))[[0, 720, 1440]]
+    array([0.25, 0.5 , 0.75])
+    >>> clock_of(pd.Series(pd.to_datetime(["2026-01-05", "2026-01-09"]))).size
+    0
+    """
+    part = ((moments - moments.dt.normalize()) / pd.Timedelta(days=1)).to_numpy()
+    if not np.any(part > 0):
+        return np.zeros(0)
+    return np.asarray(np.quantile(part, np.linspace(0.0, 1.0, 1441)), dtype=np.float64)
 
 
 def read_events(folder: Path) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -19,9 +20,10 @@ from funnelsim.model.funnel import Funnel
 from funnelsim.model.levers import Scenario, apply_scenario, with_sizes
 from funnelsim.model.model import Cell, Entries, Model, Spend, Values, expected
 from funnelsim.model.rates import constant_table
-from funnelsim.model.reps import Draw, Pool, Referral, Work, staffed
-from funnelsim.model.scenario import read_scenario, scenario_funnel
+from funnelsim.model.reps import Draw, Pool, Referral, Work, resize_pool
+from funnelsim.model.scenario import read_scenario
 from funnelsim.model.stated import read_funnel
+from funnelsim.model.units import quote_ramps
 from funnelsim.simulation.run import run_model
 
 FOLDER = Path(__file__).parents[1] / "scenarios"
@@ -200,15 +202,15 @@ def test_who_is_not_there_yet_comes_later(tmp_path: Path) -> None:
 
 
 def test_two_teams_of_newcomers_learn_each_in_their_way() -> None:
-    first = staffed(company().pools[0], 1, ramp=(0.5,), start=10)
-    both = staffed(first, 1, ramp=(0.2, 0.8), start=50)
+    first = resize_pool(company().pools[0], 1, ramp=(0.5,), start=10)
+    both = resize_pool(first, 1, ramp=(0.2, 0.8), start=50)
     assert both.starts.tolist() == [-np.inf, 10, 50]
     assert both.ramp.tolist() == [[1, 1], [0.5, 1], [0.2, 0.8]]
     own = replace(company().pools[0], ramp=np.array([0.3]))
-    assert staffed(own, 1, start=10).ramp.tolist() == [0.3]
-    assert staffed(own, 1, ramp=(0.6,), start=10).ramp.tolist() == [[0.3], [0.6], [0.3]]
+    assert resize_pool(own, 1, start=10).ramp.tolist() == [0.3]
+    assert resize_pool(own, 1, ramp=(0.6,), start=10).ramp.tolist() == [[0.3], [0.6], [0.3]]
     with pytest.raises(FunnelError, match="'closers' learns in steps of 3 days, not months"):
-        staffed(replace(own, ramp_days=3.0), 1, ramp=(0.6,), start=10)
+        resize_pool(replace(own, ramp_days=3.0), 1, ramp=(0.6,), start=10)
 
 
 @pytest.mark.parametrize("engine", ["compiled", "simpy"])
@@ -441,7 +443,7 @@ def test_no_pools_no_reps(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_shipped_scenario_fits_its_model(path: Path) -> None:
-    named = scenario_funnel(path)
+    named = yaml.safe_load(quote_ramps(path.read_text(encoding="utf-8"))).get("funnel")
     model = company() if named is None else read_funnel(named)
     made = read_scenario(path, model)
     changed = apply_scenario(model, made)

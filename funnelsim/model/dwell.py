@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike
 from funnelsim.arrays import Floats
 from funnelsim.errors import FunnelError
 
-BINS = 170
-ACCURATE = 2e-6
-TAIL = 1e-7
-LONGEST = 7300.0
-JITTER = 1e-3
+MOST_BINS = 170  # so many keep the incidence of every exit within 1e-4 at all ages (tests/test_dwell.py)
+ACCURACY = 2e-6  # a bin that is as right as this is not cut any further
+TAIL_CHANCE = 1e-7  # chance of still being there when the last, open bin begins
+LONGEST = 7300.0  # days after which it begins all the same, unless one in a hundred is still there
+JITTER = 1e-3  # part of a fixed duration that is left to chance
 
 
 class Duration(Protocol):
@@ -148,30 +148,30 @@ def _constant_hazard(laws: Sequence[Duration]) -> float | None:
 
 def _edges(chance: Floats, laws: Sequence[Duration], step: float) -> Floats:
     """Return about `BINS` bin edges, on whole steps where bins are wide, each about equally wrong inside."""
-    tail = np.geomspace(TAIL, 0.02, 10)
+    tail = np.geomspace(TAIL_CHANCE, 0.02, 10)
     levels = np.concatenate([tail, np.linspace(0.02, 0.98, 20)[1:-1], 1 - tail[::-1]])
     some = [law for given, law in zip(chance, laws, strict=True) if given > 0]
     days = np.unique(np.concatenate([law.isf(levels) for law in some]))
     left = _beyond(chance, laws, days).sum(axis=0)
-    last = np.interp(-np.log(TAIL), -np.log(np.maximum(left, 1e-300)), days)
+    last = np.interp(-np.log(TAIL_CHANCE), -np.log(np.maximum(left, 1e-300)), days)
     last = min(last, max(LONGEST, np.interp(-0.01, -left, days)))
     first = np.interp(levels, 1 - left, days)
     first = np.where(np.gradient(first) >= step, np.round(first / step) * step, first)
     starts = [float(law.isf(1.0)) for law in some]
     edges = np.unique(np.concatenate([[0.0], first, starts, [last]]))
-    return _refined(chance, laws, edges[edges <= last], step)
+    return _refine(chance, laws, edges[edges <= last], step)
 
 
-def _refined(chance: Floats, laws: Sequence[Duration], edges: Floats, step: float) -> Floats:
+def _refine(chance: Floats, laws: Sequence[Duration], edges: Floats, step: float) -> Floats:
     """Return edges with the worst bins divided, again and again, until there are `BINS` or all is accurate.
 
     A bin whose ends differ much is cut at their geometric mean: near 0 many durations have an unbounded rate.
     """
-    while edges.size < BINS:
-        wrong = _wrong(chance, laws, edges)
-        if wrong.max() < ACCURATE:
+    while edges.size < MOST_BINS:
+        error = _error(chance, laws, edges)
+        if error.max() < ACCURACY:
             break
-        worst = np.flatnonzero(wrong > max(wrong.max() / 3, ACCURATE))
+        worst = np.flatnonzero(error > max(error.max() / 3, ACCURACY))
         left, right = edges[worst], edges[worst + 1]
         middle = np.where(
             right > 4 * left, np.sqrt(np.maximum(left, right / 100) * right), (left + right) / 2
@@ -185,19 +185,19 @@ def _refined(chance: Floats, laws: Sequence[Duration], edges: Floats, step: floa
     return edges
 
 
-def _wrong(chance: Floats, laws: Sequence[Duration], edges: Floats) -> Floats:
+def _error(chance: Floats, laws: Sequence[Duration], edges: Floats) -> Floats:
     """Return how far the cumulative incidences inside each bin are from the stated ones, shape (bins - 1,).
 
     Relative to the root of the survival, so that the chances of old leads are accurate too.
     """
     beyond = _beyond(chance, laws, edges)
     total, split = beyond.sum(axis=0), _split(beyond)
-    wrong = np.zeros(edges.size - 1)
+    error = np.zeros(edges.size - 1)
     for part in (0.02, 0.25, 0.5, 0.75):
         inside = _beyond(chance, laws, edges[:-1] + part * np.diff(edges))
         left = total[:-1] ** (1 - part) * total[1:] ** part
-        wrong = np.maximum(wrong, np.abs(beyond[:, :-1] - split * (total[:-1] - left) - inside).max(axis=0))
-    relative: Floats = wrong / np.sqrt(total[:-1])
+        error = np.maximum(error, np.abs(beyond[:, :-1] - split * (total[:-1] - left) - inside).max(axis=0))
+    relative: Floats = error / np.sqrt(total[:-1])
     return relative
 
 

@@ -14,9 +14,9 @@ from funnelsim.errors import FunnelError, nearest
 from funnelsim.files import shown
 from funnelsim.model.model import IntakeChange, Model, Spend
 from funnelsim.model.rates import RateChange, RateTable, table_under
-from funnelsim.model.reps import Draw, staffed
-from funnelsim.model.statement import Name, Whole, part
-from funnelsim.model.units import Date, Number, PerDay, Ramp, amount_per_time, day_number, known
+from funnelsim.model.reps import Draw, resize_pool
+from funnelsim.model.statement import Name, WholeNumber, part
+from funnelsim.model.units import Date, Number, PerDay, Ramp, amount_per_time, check_name, day_number
 
 
 class Lever(Protocol):
@@ -103,7 +103,7 @@ def with_sizes(model: Model, sizes: Sequence[str]) -> Model:
         if not number.strip().isdecimal():
             raise FunnelError(f"reps '{text}': '{number}' given, expected a whole number of reps")
         row = names.index(name.strip())
-        pools[row] = staffed(pools[row], size=int(number), start=-np.inf)
+        pools[row] = resize_pool(pools[row], size=int(number), start=-np.inf)
     return replace(model, pools=tuple(pools)) if sizes else model
 
 
@@ -196,7 +196,7 @@ class DaysLever:
     def changes(self, model: Model) -> tuple[RateChange, ...]:
         """Return what it does to the rates."""
         span = _span(self.from_, self.to, model)
-        stage = model.funnel.numbers[known(self.days, model.funnel.stages, "days", "stage")]
+        stage = model.funnel.numbers[check_name(self.days, model.funnel.stages, "days", "stage")]
         return (RateChange("days", stage, -1, self.multiply, _groups(self.segment, model), *span),)
 
 
@@ -241,7 +241,7 @@ class EntriesLever:
         ways = {key: _names(key, model) for key in asked}
         if self.entries != "all":
             every = [name for names in ways.values() for name in names]
-            known(self.entries, ["all", *every], "entries", "channel, stage or segment")
+            check_name(self.entries, ["all", *every], "entries", "channel, stage or segment")
             kind = next(key for key, names in ways.items() if self.entries in names)
             if sum(self.entries in names for names in ways.values()) > 1:
                 raise FunnelError(
@@ -252,7 +252,7 @@ class EntriesLever:
             asked[kind] = self.entries
         for key, name in asked.items():
             if name is not None:
-                known(name, ways[key], key, key)
+                check_name(name, ways[key], key, key)
         return asked
 
     @staticmethod
@@ -295,7 +295,7 @@ class SpendLever:
 
     def now(self, model: Model) -> Spend:
         """Return what is spent on the channel before the change, and how its leads answer."""
-        channel = known(self.spend, _names("channel", model), "spend", "channel")
+        channel = check_name(self.spend, _names("channel", model), "spend", "channel")
         own = next((spend for spend in model.entries.spend if spend.channel == channel), None)
         elasticity = self.elasticity if self.elasticity is not None else own.elasticity if own else None
         if elasticity is None:
@@ -356,7 +356,7 @@ class ValueLever:
 
     def groups(self, model: Model) -> tuple[int, ...]:
         """Return the numbers of the groups that are meant."""
-        name = known(self.value, ["all", *model.groups], "value", "segment")
+        name = check_name(self.value, ["all", *model.groups], "value", "segment")
         return _groups(None if name == "all" and "all" not in model.groups else name, model)
 
     @staticmethod
@@ -379,7 +379,7 @@ class RepsLever:
 
     reps: Name
     add: Annotated[int, Strict(), Field(ge=-100_000, le=100_000)] | None = None
-    set: Whole | None = None
+    set: WholeNumber | None = None
     ramp: Ramp = ()
     from_: Date | None = Field(default=None, alias="from")
     to: Date | None = None
@@ -408,7 +408,7 @@ class RepsLever:
         if not model.pools:
             raise FunnelError("reps: this model has no pools of reps; their waits are in its days")
         names = [pool.name for pool in model.pools]
-        return names.index(known(self.reps, names, "reps", "pool"))
+        return names.index(check_name(self.reps, names, "reps", "pool"))
 
     @staticmethod
     def act(model: Model, levers: Sequence[RepsLever]) -> Model:
@@ -416,7 +416,7 @@ class RepsLever:
         pools = list(model.pools)
         for one in levers:
             row, (start, end) = one.pool(model), _span(one.from_, one.to, model)
-            pools[row] = staffed(pools[row], one.add or 0, one.set, one.ramp, start, end)
+            pools[row] = resize_pool(pools[row], one.add or 0, one.set, one.ramp, start, end)
         return replace(model, pools=tuple(pools))
 
 
@@ -429,7 +429,7 @@ class ReferralsLever:
 
     def check(self, model: Model) -> tuple[str, ...]:
         places = [model.funnel.places[referral.place] for referral in model.referrals]
-        known(self.referrals, ["all", *places] if places else [], "referrals", "place that refers")
+        check_name(self.referrals, ["all", *places] if places else [], "referrals", "place that refers")
         return ()
 
     @property
@@ -456,7 +456,7 @@ class WorkLever:
 
     def check(self, model: Model) -> tuple[str, ...]:
         stages = [model.funnel.stages[work.stage] for work in model.work]
-        known(self.work, ["all", *stages] if stages else [], "work", "stage that needs reps")
+        check_name(self.work, ["all", *stages] if stages else [], "work", "stage that needs reps")
         return ()
 
     @property
@@ -499,9 +499,9 @@ def _exit_changes(
     span, groups = _span(one.from_, one.to, model), _groups(one.segment, model)
     changes = []
     for name, place in moves.items():
-        stage = model.funnel.numbers[known(name, model.funnel.stages, kind, "stage")]
+        stage = model.funnel.numbers[check_name(name, model.funnel.stages, kind, "stage")]
         ways = model.funnel.exits[stage]
-        column = ways.index(known(place, ways, f"{kind}.{name}", "exit"))
+        column = ways.index(check_name(place, ways, f"{kind}.{name}", "exit"))
         changes.append(RateChange(kind, stage, column, one.multiply, groups, *span))
     return tuple(changes)
 
@@ -509,7 +509,7 @@ def _exit_changes(
 def _groups(segment: str | None, model: Model) -> tuple[int, ...]:
     if segment is None:
         return tuple(range(len(model.groups)))
-    return (model.groups.index(known(segment, model.groups, "segment", "segment")),)
+    return (model.groups.index(check_name(segment, model.groups, "segment", "segment")),)
 
 
 def _names(key: str, model: Model) -> tuple[str, ...]:

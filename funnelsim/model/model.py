@@ -106,8 +106,8 @@ class Entries:
             0 is a plain Poisson intake.
         changes: what a scenario does to it, in order.
         spend: today's spend by channel, where known.
-        clock: (points,) parts of the day at which leads come, at equally spaced chances 0 to 1 (see
-            `clock_of`); empty: evenly over day and night. It matters where reps have working hours.
+        clock: (points,) parts of the day at which leads come, at equally spaced chances 0 to 1; empty:
+            evenly over day and night. It matters where reps have working hours.
     """
 
     cells: tuple[Cell, ...]
@@ -136,20 +136,6 @@ def expected(entries: Entries, days: int) -> Floats:
         weight = entries.share[rows] / (entries.share[rows].sum() or 1.0)
         leads[rows, span] = leads[rows, span] * change.multiply + weight[:, None] * change.add
     return leads
-
-
-def clock_of(moments: pd.Series) -> Floats:
-    """Return at which parts of the day moments lie, as 1,441 quantiles; empty where only dates are known.
-
-    >>> clock_of(pd.Series(pd.to_datetime(["2026-01-05 06:00", "2026-01-09 18:00"])))[[0, 720, 1440]]
-    array([0.25, 0.5 , 0.75])
-    >>> clock_of(pd.Series(pd.to_datetime(["2026-01-05", "2026-01-09"]))).size
-    0
-    """
-    part = ((moments - moments.dt.normalize()) / pd.Timedelta(days=1)).to_numpy()
-    if not np.any(part > 0):
-        return np.zeros(0)
-    return np.asarray(np.quantile(part, np.linspace(0.0, 1.0, 1441)), dtype=np.float64)
 
 
 @dataclass(frozen=True)

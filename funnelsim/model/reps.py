@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from funnelsim.arrays import Floats
 from funnelsim.errors import FunnelError, nearest
-from funnelsim.model.units import DAYS
+from funnelsim.model.units import UNIT_DAYS
 
 ORDERS = ("fifo", "value", "age")
 
@@ -65,7 +65,7 @@ class Pool:
     holidays: tuple[int, ...] = ()
     opens: float | Floats = 9 / 24
     ramp: Floats = field(default_factory=lambda: np.zeros(0))
-    ramp_days: float = DAYS["month"]
+    ramp_days: float = UNIT_DAYS["month"]
 
     def __post_init__(self) -> None:
         if self.order not in ORDERS:
@@ -134,7 +134,7 @@ class Referral:
     channel: str = "referral"
 
 
-def staffed(
+def resize_pool(
     pool: Pool, add: int = 0, size: int | None = None, ramp: Sequence[float] = (), start: float = 0.0,
     end: float = np.inf,
 ) -> Pool:  # fmt: skip
@@ -152,7 +152,7 @@ def staffed(
         FunnelError: fewer than no reps, or newcomers who learn in other steps than the pool's own.
     """
     idle = next((step for step, speed in enumerate(ramp) if speed > 0), len(ramp))
-    come = start + DAYS["month"] * idle
+    come = start + UNIT_DAYS["month"] * idle
     moments = {day for day in (come, end) if come <= day <= end and np.isfinite(day)}
     more = np.array(sorted(moments - set(pool.starts.tolist())))
     starts = np.concatenate([pool.starts, more])
@@ -169,7 +169,7 @@ def staffed(
         return changed
     changed.ramp[starts == come, : len(learning)] = learning
     changed.ramp[starts == come, len(learning) :] = 1.0
-    return replace(changed, ramp_days=DAYS["month"])
+    return replace(changed, ramp_days=UNIT_DAYS["month"])
 
 
 def _ramps(pool: Pool, ramp: Sequence[float], order: NDArray[np.intp]) -> Floats:
@@ -181,7 +181,7 @@ def _ramps(pool: Pool, ramp: Sequence[float], order: NDArray[np.intp]) -> Floats
     """
     if pool.ramp.ndim == 1 and not ramp:
         return pool.ramp
-    if pool.ramp.size and ramp and pool.ramp_days != DAYS["month"]:
+    if pool.ramp.size and ramp and pool.ramp_days != UNIT_DAYS["month"]:
         raise FunnelError(
             f"ramp: the pool '{pool.name}' learns in steps of {pool.ramp_days:g} days, not months"
         )

@@ -68,15 +68,6 @@ def check_scenario(path: str | Path) -> None:
         _shaped(Path(path), number, raw)
 
 
-def scenario_funnel(path: str | Path) -> str | None:
-    """Return the funnel that a scenario file says it is for; None where it names none.
-
-    Raises:
-        FunnelError: the file cannot be read or is no scenario.
-    """
-    return _outline(Path(path)).funnel
-
-
 def _outline(path: Path) -> ScenarioFile:
     """Return a file's outline."""
     return validated(ScenarioFile, parse_yaml(quote_ramps(read_text(path)), path), path)

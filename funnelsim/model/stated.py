@@ -18,13 +18,13 @@ from funnelsim.model.model import Cell, Entries, Model, Spend, Values
 from funnelsim.model.rates import RateTable, constant_table
 from funnelsim.model.reps import Draw, Pool, Referral, Work
 from funnelsim.model.statement import REST, Amount, Exit, Override, Stage, Statement, Team
-from funnelsim.model.units import DAYS, day_number, known, moment, quoted_ramps
+from funnelsim.model.units import UNIT_DAYS, check_name, day_number, moment, quote_ramps
 
 # A checkout has the scenarios beside the package, an installed wheel inside it.
 _INSIDE = Path(__file__).parents[1] / "scenarios"
 SHIPPED = (_INSIDE if _INSIDE.is_dir() else Path(__file__).parents[2] / "scenarios") / "funnels"
-ATOMS = 200
-GROWTH_DAYS = 3 * 365
+VALUE_ATOMS = 200  # as many as a fitted model has; the mean is exact whatever their number
+GROWTH_DAYS = 3 * 365  # as far as a constant growth may be believed; then the last year repeats
 
 
 def read_funnel(path_or_name: str | Path, as_of: str | pd.Timestamp | None = None) -> Model:
@@ -45,7 +45,7 @@ def read_funnel(path_or_name: str | Path, as_of: str | pd.Timestamp | None = Non
     ('Awareness', 'Interest', 'Decision', 'Action', 'Retention')
     """
     path = _file_of(path_or_name)
-    statement = validated(Statement, parse_yaml(quoted_ramps(read_text(path)), path), path)
+    statement = validated(Statement, parse_yaml(quote_ramps(read_text(path)), path), path)
     try:
         return _model(statement, moment(as_of) if as_of is not None else pd.Timestamp(statement.start))
     except FunnelError as error:
@@ -68,8 +68,8 @@ def scenario_path(name: str) -> Path:
     """
     path = SHIPPED.parent / f"{name.removesuffix('.yaml')}.yaml"
     if not path.is_file():
-        known = sorted(file.stem for file in SHIPPED.parent.glob("*.yaml"))
-        raise FunnelError(f"scenario '{name}' does not come with the package; {nearest(name, known)}")
+        names = sorted(file.stem for file in SHIPPED.parent.glob("*.yaml"))
+        raise FunnelError(f"scenario '{name}' does not come with the package; {nearest(name, names)}")
     return path
 
 
@@ -93,10 +93,10 @@ def _model(statement: Statement, as_of: pd.Timestamp) -> Model:
         statement.ends,
         tuple(tuple(stage.exits) for stage in statement.stages.values()),
         statement.earns,
-        min(1.0, DAYS[statement.unit]),
+        min(1.0, UNIT_DAYS[statement.unit]),
     )
     groups = tuple(statement.segments) or ("all",)
-    unit = DAYS[statement.unit]
+    unit = UNIT_DAYS[statement.unit]
     return Model(
         funnel=funnel,
         groups=groups,
@@ -115,21 +115,23 @@ def _model(statement: Statement, as_of: pd.Timestamp) -> Model:
 
 def _table(statement: Statement, funnel: Funnel, groups: tuple[str, ...]) -> RateTable:
     """Return the rates of every group and stage on their own bins, padded to the longest."""
-    unit = DAYS[statement.unit]
-    stated: list[list[tuple[Floats, Floats]]] = []
+    unit = UNIT_DAYS[statement.unit]
+    by_group: list[list[tuple[Floats, Floats]]] = []
     for group in groups:
         segment = statement.segments.get(group)
         overrides = segment.stages if segment else {}
         for name in overrides:
-            known(name, funnel.stages, f"segments.{group}.stages", "stage")
+            check_name(name, funnel.stages, f"segments.{group}.stages", "stage")
         stages = statement.stages.items()
-        stated.append([_stage_rates(name, stage, overrides.get(name), unit, group) for name, stage in stages])
-    bins = max(edges.size for row in stated for edges, _ in row)
+        by_group.append(
+            [_stage_rates(name, stage, overrides.get(name), unit, group) for name, stage in stages]
+        )
+    bins = max(edges.size for row in by_group for edges, _ in row)
     edges = np.full((len(groups), len(funnel.stages), bins), np.inf)
     rate = np.zeros((len(groups), len(funnel.stages), funnel.targets.shape[1], bins))
     every = [(number, stage) for number in range(len(groups)) for stage in range(len(funnel.stages))]
     for number, stage in every:
-        own, rates = stated[number][stage]
+        own, rates = by_group[number][stage]
         edges[number, stage, : own.size] = own
         rate[number, stage, : len(rates), : own.size] = rates
     return constant_table(edges, rate)
@@ -144,8 +146,8 @@ def _stage_rates(
     if override is not None:
         factor = override.time_factor
         for place, other in override.exits.items():
-            known(place, exits, f"{where}.exits", "exit")
-            exits[place] = _merged(exits[place], other)
+            check_name(place, exits, f"{where}.exits", "exit")
+            exits[place] = _merge(exits[place], other)
     try:
         laws = [exit_.law(unit * factor) for exit_ in exits.values()]
         return dwell.stated_rates(list(zip(_chances(exits), laws, strict=True)), min(1.0, unit))
@@ -153,7 +155,7 @@ def _stage_rates(
         raise FunnelError(f"{where}: {error}") from None
 
 
-def _merged(base: Exit, other: Exit) -> Exit:
+def _merge(base: Exit, other: Exit) -> Exit:
     """Return an exit with the other's chance and time where the other states them."""
     chance = base.chance if other.chance is None else other.chance
     return replace(other if other.has_time() else base, chance=chance)
@@ -178,9 +180,9 @@ def _entries(statement: Statement, funnel: Funnel, groups: tuple[str, ...], as_o
     leads: dict[Cell, float] = {}
     shares = _shares(statement, groups)
     for row, entry in enumerate(statement.entries):
-        stage = funnel.stages.index(known(entry.stage, funnel.stages, f"entries[{row}].stage", "stage"))
+        stage = funnel.stages.index(check_name(entry.stage, funnel.stages, f"entries[{row}].stage", "stage"))
         if entry.segment is not None:
-            known(entry.segment, groups, f"entries[{row}].segment", "segment")
+            check_name(entry.segment, groups, f"entries[{row}].segment", "segment")
         for group, name in enumerate(groups):
             part = shares[group] if entry.segment is None else float(name == entry.segment)
             cell = Cell(stage, group, entry.channel)
@@ -188,7 +190,7 @@ def _entries(statement: Statement, funnel: Funnel, groups: tuple[str, ...], as_o
     leads = {cell: number for cell, number in leads.items() if number > 0}
     channels = {entry.channel for entry in statement.entries}
     for name in statement.channels:
-        known(name, channels, "channels", "channel without entries")
+        check_name(name, channels, "channels", "channel without entries")
     total = sum(leads.values())
     share = np.array(list(leads.values())) / (total or 1.0)
     spend = tuple(
@@ -234,14 +236,14 @@ def _atoms(amount: Amount) -> Floats:
     from scipy.special import ndtr, ndtri
 
     if amount.median is None or amount.p90 is None:
-        return np.full(ATOMS, amount.fixed or 0.0)
+        return np.full(VALUE_ATOMS, amount.fixed or 0.0)
     sigma = np.log(amount.p90 / amount.median) / ndtri(0.9)
-    cuts = ndtri(np.linspace(0, 1, ATOMS + 1))
-    atoms: Floats = amount.median * np.exp(sigma**2 / 2) * np.diff(ndtr(cuts - sigma)) * ATOMS
+    cuts = ndtri(np.linspace(0, 1, VALUE_ATOMS + 1))
+    atoms: Floats = amount.median * np.exp(sigma**2 / 2) * np.diff(ndtr(cuts - sigma)) * VALUE_ATOMS
     return atoms
 
 
-POINTS = 2001
+DRAW_POINTS = 2001  # quantiles; the last one in two thousand is moved so that the mean is exact
 
 
 def stated_draw(time: Exit, unit: float) -> Draw:
@@ -249,8 +251,8 @@ def stated_draw(time: Exit, unit: float) -> Draw:
     if time.fixed is not None:
         return Draw(np.array([time.fixed * unit]))
     law = time.law(unit)
-    table = law.isf(np.linspace(1, 1 / (POINTS - 1), POINTS - 1))
-    last = 2 * (POINTS - 1) * law.mean() - 2 * table.sum() + table[0]
+    table = law.isf(np.linspace(1, 1 / (DRAW_POINTS - 1), DRAW_POINTS - 1))
+    last = 2 * (DRAW_POINTS - 1) * law.mean() - 2 * table.sum() + table[0]
     return Draw(np.append(table, max(last, table[-1])))
 
 
@@ -263,36 +265,36 @@ def stated_pool(name: str, team: Team, as_of: pd.Timestamp) -> Pool:
     week, opens = np.array(team.hours) / 24, np.array(team.opens or (9.0,) * 7) / 24
     return Pool(
         name, starts, size, team.order, team.capacity, week, holidays, opens, np.array(team.ramp),
-        DAYS["month"],
+        UNIT_DAYS["month"],
     )  # fmt: skip
 
 
 def stated_work(statement: Statement, funnel: Funnel, row: int) -> Work:
     """Return the work of one row of `work`, rep time being stated in hours."""
-    task, unit = statement.work[row], DAYS[statement.unit]
+    task, unit = statement.work[row], UNIT_DAYS[statement.unit]
     where = f"work[{row}]"
-    stage = funnel.numbers[known(task.stage, funnel.stages, f"{where}.stage", "stage")]
-    pool = list(statement.pools).index(known(task.pool, statement.pools, f"{where}.pool", "pool"))
+    stage = funnel.numbers[check_name(task.stage, funnel.stages, f"{where}.stage", "stage")]
+    pool = list(statement.pools).index(check_name(task.pool, statement.pools, f"{where}.pool", "pool"))
     names = list(statement.segments)
     groups = (
         ()
         if task.segment is None
-        else (names.index(known(task.segment, names, f"{where}.segment", "segment")),)
+        else (names.index(check_name(task.segment, names, f"{where}.segment", "segment")),)
     )
     if (task.patience is None) != (task.gives_up_to is None):
         raise FunnelError(f"{where}: 'patience' and 'gives_up_to' belong together")
     if task.patience is None or task.gives_up_to is None:
-        return Work(stage, pool, stated_draw(task.hours, DAYS["hour"]), groups=groups)
-    place = funnel.numbers[known(task.gives_up_to, funnel.places, f"{where}.gives_up_to", "place")]
-    hours, patience = stated_draw(task.hours, DAYS["hour"]), stated_draw(task.patience, unit)
+        return Work(stage, pool, stated_draw(task.hours, UNIT_DAYS["hour"]), groups=groups)
+    place = funnel.numbers[check_name(task.gives_up_to, funnel.places, f"{where}.gives_up_to", "place")]
+    hours, patience = stated_draw(task.hours, UNIT_DAYS["hour"]), stated_draw(task.patience, unit)
     return Work(stage, pool, hours, patience, place, groups)
 
 
 def stated_referrals(statement: Statement, funnel: Funnel, unit: float) -> tuple[Referral, ...]:
     """Return who brings whom."""
-    made = []
+    referrals = []
     for row, wish in enumerate(statement.referrals):
-        place = funnel.numbers[known(wish.place, funnel.places, f"referrals[{row}].place", "place")]
-        stage = funnel.numbers[known(wish.stage, funnel.stages, f"referrals[{row}].stage", "stage")]
-        made.append(Referral(place, stage, wish.mean, stated_draw(wish.delay, unit), wish.channel))
-    return tuple(made)
+        place = funnel.numbers[check_name(wish.place, funnel.places, f"referrals[{row}].place", "place")]
+        stage = funnel.numbers[check_name(wish.stage, funnel.stages, f"referrals[{row}].stage", "stage")]
+        referrals.append(Referral(place, stage, wish.mean, stated_draw(wish.delay, unit), wish.channel))
+    return tuple(referrals)

@@ -13,21 +13,21 @@ from funnelsim.files import shown
 from funnelsim.model import dwell
 from funnelsim.model.units import Date, Dates, Number, PerDay, Ramp
 
-Shape = TypeVar("Shape")
+Part = TypeVar("Part")
 Name = Annotated[str, Strict(), Field(min_length=1, max_length=200)]
-Whole = Annotated[int, Strict(), Field(ge=0, le=10**9)]
+WholeNumber = Annotated[int, Strict(), Field(ge=0, le=10**9)]
 Long = Annotated[Number, Field(ge=1e-6, le=1e6)]
 Shaped = Annotated[Number, Field(ge=0.1, le=100)]
 Cash = Annotated[Number, Field(ge=0, le=1e12)]
-REST = -1.0
-WIDEST = 1000.0
+REST = -1.0  # stands for "rest" among chances
+WIDEST_RATIO = 1000.0  # nine in ten within 1,000 medians: beyond it a unit was mistaken
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
-def part(shape: type[Shape]) -> type[Shape]:
+def part(kind: type[Part]) -> type[Part]:
     """Make a class one mapping of a file: frozen, checked, refusing keys that it does not know."""
     config = ConfigDict(extra="forbid")
-    return pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=config)(shape)  # type: ignore[return-value]
+    return pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=config)(kind)  # type: ignore[return-value]
 
 
 def _chance(given: Any) -> Any:
@@ -44,8 +44,8 @@ def _check_spread(median: float | None, p90: float | None, otherwise: str) -> No
         return
     if p90 < median * 1.001:
         raise FunnelError(f"p90 ({p90:g}) must exceed the median ({median:g}); or give {otherwise}")
-    if p90 > median * WIDEST:
-        raise FunnelError(f"p90 ({p90:g}) is more than {WIDEST:g} times the median ({median:g})")
+    if p90 > median * WIDEST_RATIO:
+        raise FunnelError(f"p90 ({p90:g}) is more than {WIDEST_RATIO:g} times the median ({median:g})")
 
 
 @part
@@ -158,7 +158,7 @@ def _hours(given: Any) -> Any:
 Money = Annotated[Amount, BeforeValidator(_amount)]
 Hour = Annotated[Number, Field(ge=0, lt=24)]
 Until = Annotated[Number, Field(ge=0, le=24)]
-Sizes = Annotated[dict[Date, Whole], BeforeValidator(_sizes), Field(min_length=1)]
+Sizes = Annotated[dict[Date, WholeNumber], BeforeValidator(_sizes), Field(min_length=1)]
 
 
 @part
@@ -199,7 +199,7 @@ class Team:
 
     size: Sizes
     order: Literal["fifo", "value", "age"] = "fifo"
-    capacity: Annotated[Whole, Field(ge=1)] = 1
+    capacity: Annotated[WholeNumber, Field(ge=1)] = 1
     hours: tuple[Annotated[Number, Field(ge=0, le=24)], ...] = (8.0, 8.0, 8.0, 8.0, 8.0, 0.0, 0.0)
     opens: Annotated[tuple[Hour, ...], BeforeValidator(_hours)] = ()
     holidays: Dates = ()

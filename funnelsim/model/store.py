@@ -21,7 +21,7 @@ from funnelsim.model.reps import Draw, Pool, Referral, Work
 
 FORMAT = "funnelsim model"
 VERSION = 2  # 2: changes that levers make are called RateChange and IntakeChange
-LARGEST_FILE = 500_000_000
+LARGEST_FILE = 500_000_000  # bytes; what is larger is no model
 _KINDS: dict[str, type] = {
     kind.__name__: kind
     for kind in (
@@ -136,11 +136,11 @@ def _check_shapes(model: Model, path: str | Path) -> None:
     """Refuse a model whose tables do not fit its funnel and groups, as after an edit by hand."""
     groups, (stages, exits) = len(model.groups), model.funnel.targets.shape
     wanted = (groups, stages, exits)
-    found = model.table.rate.shape[1:4]
-    if found != wanted:
-        raise FunnelError(f"{path}: the saved model is damaged: rates for {found}, expected {wanted}")
+    shape = model.table.rate.shape[1:4]
+    if shape != wanted:
+        raise FunnelError(f"{path}: the saved model is damaged: rates for {shape}, expected {wanted}")
     if len(model.values.amounts) != groups or len(model.entries.share) != len(model.entries.cells):
         raise FunnelError(f"{path}: the saved model is damaged: its values or entries do not fit its groups")
     if model.due is not None and model.due.counts.events.shape[:3] != wanted:
-        found = model.due.counts.events.shape[:3]
-        raise FunnelError(f"{path}: the saved model is damaged: dates for {found}, expected {wanted}")
+        shape = model.due.counts.events.shape[:3]
+        raise FunnelError(f"{path}: the saved model is damaged: dates for {shape}, expected {wanted}")

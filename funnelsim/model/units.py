@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, Strict
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.files import shown
 
-DAYS = {
+UNIT_DAYS = {
     "minute": 1 / 1440,
     "hour": 1 / 24,
     "day": 1.0,
@@ -23,8 +23,8 @@ DAYS = {
     "quarter": 365.25 / 4,
     "year": 365.25,
 }
-WEAKEST = 0.01
-LONGEST_SPAN = 366
+WEAKEST = 0.01  # a rep who needs a hundred times as long is better said to come later
+LONGEST_SPAN = 366  # a leap year of holidays; longer is a slip of the pen
 
 
 def per_day(text: object) -> float:
@@ -48,7 +48,7 @@ def amount_per_time(amount: float) -> str:
     >>> amount_per_time(per_day("12,000 per month")), amount_per_time(5.0)
     ('12,000 per month', '5 per day')
     """
-    numbers = {f"{amount * days:,.10g}": unit for unit, days in reversed(DAYS.items()) if days >= 1}
+    numbers = {f"{amount * days:,.10g}": unit for unit, days in reversed(UNIT_DAYS.items()) if days >= 1}
     number = min(reversed(numbers), key=len)
     return f"{number} per {numbers[number]}"
 
@@ -63,9 +63,9 @@ def days_in(unit: object) -> float:
     7.0
     """
     name = str(unit).removesuffix("s")
-    if name not in DAYS:
-        raise FunnelError(f"unknown unit of time {shown(unit)}; {nearest(name, DAYS)}")
-    return DAYS[name]
+    if name not in UNIT_DAYS:
+        raise FunnelError(f"unknown unit of time {shown(unit)}; {nearest(name, UNIT_DAYS)}")
+    return UNIT_DAYS[name]
 
 
 def number(text: str) -> float:
@@ -93,10 +93,10 @@ def ramp(given: object) -> list[float]:
     [0.0, 0.5]
     """
     if isinstance(given, str):
-        found = re.fullmatch(r"\[(.*)\]\s+per\s+(\w+)", given.strip())
-        if found is None or found[2] not in ("month", "months"):
+        words = re.fullmatch(r"\[(.*)\]\s+per\s+(\w+)", given.strip())
+        if words is None or words[2] not in ("month", "months"):
             raise FunnelError(f"{shown(given)} given, expected strengths such as [0.35, 0.65, 1.0] per month")
-        given = [number(word.strip()) for word in found[1].split(",")]
+        given = [number(word.strip()) for word in words[1].split(",")]
     if not isinstance(given, list) or not all(
         type(part) in (int, float) and 0 <= part <= 1 for part in given
     ):
@@ -108,10 +108,10 @@ def ramp(given: object) -> list[float]:
     return strengths
 
 
-def quoted_ramps(text: str) -> str:
+def quote_ramps(text: str) -> str:
     """Return YAML text in which a list may be followed by "per month", which plain YAML refuses.
 
-    >>> quoted_ramps("{add: 2, ramp: [0.5] per month}")
+    >>> quote_ramps("{add: 2, ramp: [0.5] per month}")
     '{add: 2, ramp: "[0.5] per month"}'
     """
     return re.sub(r"(\bramp:\s*)(\[[^\]\n\"']*\]\s+per\s+\w+)", r'\1"\2"', text)
@@ -128,17 +128,18 @@ def dates(given: object) -> object:
     """
     if not isinstance(given, list):
         return given
-    found = []
+    days = []
     for entry in given:
         first, to, last = entry.partition(" to ") if isinstance(entry, str) else (entry, "", "")
         if not to:
-            found.append(entry)
+            days.append(entry)
             continue
-        begin, days = date(first.strip()), (date(last.strip()) - date(first.strip())).days
-        if not 0 <= days <= LONGEST_SPAN:
+        begin = date(first.strip())
+        length = (date(last.strip()) - begin).days
+        if not 0 <= length <= LONGEST_SPAN:
             raise FunnelError(f"{shown(entry)} given, expected a span of {LONGEST_SPAN} days at most")
-        found += [(begin + datetime.timedelta(days=day)).isoformat() for day in range(days + 1)]
-    return found
+        days += [(begin + datetime.timedelta(days=day)).isoformat() for day in range(length + 1)]
+    return days
 
 
 def date(text: object) -> datetime.date:
@@ -173,7 +174,7 @@ def moment(as_of: str | pd.Timestamp) -> pd.Timestamp:
     return pd.Timestamp(date(as_of)) + pd.Timedelta(days=1)
 
 
-def known(name: str, names: Iterable[str], where: str, role: str) -> str:
+def check_name(name: str, names: Iterable[str], where: str, role: str) -> str:
     """Return a name that is among the known ones.
 
     Args:
