@@ -9,7 +9,7 @@ from __future__ import annotations
 from funnelsim.calibration.calibrate import fit_model, open_pipeline
 from funnelsim.calibration.intake import outlook
 from funnelsim.calibration.posterior import draw_rates
-from funnelsim.calibration.trust import exit_shares, fitted_and_observed, group_factors
+from funnelsim.calibration.trust import exit_shares, fitted_and_observed, group_factors, trust_of
 from funnelsim.forecasting.backtest import OURS, scored_rows, snapshot
 from funnelsim.forecasting.budget import worth_of_channels
 from funnelsim.forecasting.compare import expected_revenue, shapley, shared_luck
@@ -84,6 +84,7 @@ __all__ = [
     "tidy_log",
     "too_thin",
     "totals",
+    "trust_of",
     "under",
     "weight_chart",
     "wide",
