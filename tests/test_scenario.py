@@ -17,7 +17,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from funnelsim.errors import FunnelError
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.levers import Scenario, apply_scenario, with_sizes
+from funnelsim.model.levers import LEVERS, Scenario, apply_scenario, with_sizes
 from funnelsim.model.model import Cell, Entries, Model, Spend, Values, expected
 from funnelsim.model.rates import constant_table
 from funnelsim.model.reps import Draw, Pool, Referral, Work, resize_pool
@@ -378,20 +378,7 @@ def test_refused_with_key_value_and_nearest(tmp_path: Path, change: str, expecte
     assert "\n" not in str(caught.value)
 
 
-KEYS = (
-    "odds",
-    "rate",
-    "days",
-    "entries",
-    "spend",
-    "value",
-    "reps",
-    "referrals",
-    "work",
-    "multiply",
-    "add",
-    "set",
-)
+KEYS = (*LEVERS, "multiply", "add", "set")
 FILTERS = ("from", "to", "ramp", "segment", "channel", "stage", "today", "elasticity", "junk")
 NAMES = st.sampled_from(
     ["all", "Lead", "Proposal", "Negotiation", "Won", "events", "search", "large", "closers", "x"]

@@ -13,7 +13,7 @@ from funnelsim.model.model import Cell, Entries, Model, OpenDeals, Values
 from funnelsim.model.rates import constant_table
 from funnelsim.model.reps import Draw, Pool, Work
 from funnelsim.model.stated import read_funnel
-from funnelsim.simulation.compiled import Visits
+from funnelsim.simulation.compiled import RepVisits
 from funnelsim.simulation.record import NEW, OPEN, Run, movement_days, queue_days
 from funnelsim.simulation.run import run_model
 
@@ -44,7 +44,7 @@ def three_leads() -> Run:
     rows = [(0, 1, 2, 2.5), (1, 0, 0, 0.0), (1, 1, 1, 1.5), (1, 2, 3, 3.0), (2, 0, 0, 0.5), (3, 0, 0, 1.0),
             (3, 1, 3, 2.0)]  # fmt: skip
     who, visit, place, day = (np.array(column) for column in zip(*rows, strict=True))
-    visits = Visits(
+    visits = RepVisits(
         np.array([[1, 0, 0], [2, 0, 0], [3, 0, 0]]),
         np.array([[0.0, 0.0, 1.0], [0.5, 1.0, 2.25], [1.0, NAN, NAN]]),
     )
@@ -79,7 +79,7 @@ def test_a_team_that_nobody_needs_is_idle():
 
 def test_the_line_at_the_end_is_still_there():
     run = three_leads()
-    short = replace(run, days=1.75, visits=Visits(run.visits.number[:2], run.visits.moment[[0, 2]]))
+    short = replace(run, days=1.75, visits=RepVisits(run.visits.number[:2], run.visits.moment[[0, 2]]))
     short = replace(short, who=run.who[:5], visit=run.visit[:5], place=run.place[:5], day=run.day[:5])
     assert queue_days(short, "team")["waiting"].tolist() == [0, 1, 1]
 

@@ -284,8 +284,8 @@ class SpendLever:
                 f"add: {more:.2f} per day is more than is spent on '{self.spend}', {now:.2f} per day"
             )
         ratio = (now * self.multiply + more) / now
+        # One elasticity is believed within a factor of two of the spend for which it was stated or fitted.
         far = f"{ratio:.2f} times today's spend on '{self.spend}' is outside 0.5 to 2: extrapolation"
-        # Half to twice is about as far as budgets move in the histories that elasticities are fitted to.
         return _past(self.from_, model) + (() if 0.5 <= ratio <= 2 else (far,))
 
     @property

@@ -13,7 +13,7 @@ from funnelsim.files import shown
 from funnelsim.model import dwell
 from funnelsim.model.units import Date, Dates, Number, PerDay, Ramp
 
-Part = TypeVar("Part")
+Keys = TypeVar("Keys")
 Name = Annotated[str, Strict(), Field(min_length=1, max_length=200)]
 WholeNumber = Annotated[int, Strict(), Field(ge=0, le=10**9)]
 Long = Annotated[Number, Field(ge=1e-6, le=1e6)]
@@ -24,7 +24,7 @@ WIDEST_RATIO = 1000.0  # nine in ten within 1,000 medians: beyond it a unit was 
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
-def part(kind: type[Part]) -> type[Part]:
+def part(kind: type[Keys]) -> type[Keys]:
     """Make a class one mapping of a file: frozen, checked, refusing keys that it does not know."""
     config = ConfigDict(extra="forbid")
     return pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=config)(kind)  # type: ignore[return-value]

@@ -44,7 +44,7 @@ class Rows(NamedTuple):
     moment: Floats
 
 
-class Visits(NamedTuple):
+class RepVisits(NamedTuple):
     """Visits to stages that need a rep.
 
     Args:
@@ -160,7 +160,7 @@ class Lives(NamedTuple):
     revenue: Floats
     wins: Floats
     rows: Rows
-    visits: Visits
+    visits: RepVisits
 
 
 @bare
@@ -276,9 +276,9 @@ def stages_of(rules: Rules) -> NDArray[np.bool_]:
 
 
 @kernel
-def no_visits() -> Visits:
+def no_visits() -> RepVisits:
     """Return that nobody has been at a rep stage."""
-    return Visits(np.empty((0, 3), dtype=np.int64), np.empty((0, 3)))
+    return RepVisits(np.empty((0, 3), dtype=np.int64), np.empty((0, 3)))
 
 
 @kernel

@@ -50,9 +50,9 @@ from funnelsim.simulation.compiled import (
     WHO,
     Block,
     Lives,
+    RepVisits,
     Rows,
     Scope,
-    Visits,
     book,
     copy,
     fill,
@@ -335,7 +335,7 @@ def give_up(scene: Scene, desk: Desk, item: int, now: float, rows: Rows, used: i
 
 
 @inlined
-def note(visits: Visits, used: int, scene: Scene, desk: Desk, item: int, began: float, done: float) -> int:
+def note(visits: RepVisits, used: int, scene: Scene, desk: Desk, item: int, began: float, done: float) -> int:
     """Write what became of a lead's visit to a rep stage, and return how many visits there are."""
     visits.number[used, 0], visits.number[used, 1] = desk.number[item, WHO], desk.number[item, VISIT]
     visits.number[used, 2] = scene.crew.task[desk.number[item, KIND]]
@@ -414,7 +414,7 @@ def outcome(scene: Scene, desk: Desk, slots: Slots, item: int, now: float) -> tu
 
 @bare
 def happen(
-    scene: Scene, desk: Desk, slots: Slots, until: float, rows: Rows, visits: Visits, seen: int
+    scene: Scene, desk: Desk, slots: Slots, until: float, rows: Rows, visits: RepVisits, seen: int
 ) -> tuple[int, int]:
     """Let events happen until none is left before a moment, or there is no room to go on.
 
@@ -445,7 +445,7 @@ def happen(
 
 
 @kernel
-def still_waiting(scene: Scene, desk: Desk, visits: Visits, seen: int) -> tuple[Visits, int]:
+def still_waiting(scene: Scene, desk: Desk, visits: RepVisits, seen: int) -> tuple[RepVisits, int]:
     """Write the visits of the leads that stand in a line at the horizon."""
     for pool in range(desk.root.size):
         while desk.root[pool] != NONE:
@@ -457,11 +457,11 @@ def still_waiting(scene: Scene, desk: Desk, visits: Visits, seen: int) -> tuple[
 
 
 @kernel
-def more_visits(visits: Visits, seen: int) -> Visits:
+def more_visits(visits: RepVisits, seen: int) -> RepVisits:
     """Return visits with room for more after the first `seen`, keeping those."""
     if seen < len(visits.moment):
         return visits
-    larger = Visits(np.empty((2 * seen + 1024, 3), dtype=np.int64), np.empty((2 * seen + 1024, 3)))
+    larger = RepVisits(np.empty((2 * seen + 1024, 3), dtype=np.int64), np.empty((2 * seen + 1024, 3)))
     larger.number[:seen], larger.moment[:seen] = visits.number, visits.moment
     return larger
 
@@ -525,7 +525,7 @@ def live_with_reps(rules: Rules, start: Start, families: Families, crew: Crew, s
         visits, seen = still_waiting(scene, desk, visits, seen)
     rows, visits = (
         Rows(log.number[:written], log.moment[:written]),
-        Visits(visits.number[:seen], visits.moment[:seen]),
+        RepVisits(visits.number[:seen], visits.moment[:seen]),
     )
     return Lives(lives.revenue, lives.wins, rows, visits)
 

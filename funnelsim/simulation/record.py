@@ -16,7 +16,7 @@ from funnelsim.history.log import History
 from funnelsim.history.read import read_history
 from funnelsim.model.model import Model, OpenDeals
 from funnelsim.simulation.births import Start, worths
-from funnelsim.simulation.compiled import Lives, Visits
+from funnelsim.simulation.compiled import Lives, RepVisits
 from funnelsim.simulation.step import Rules
 
 OPEN, NEW = 0, 1
@@ -57,7 +57,7 @@ class Run:
     visit: Integers
     place: Integers
     day: Floats
-    visits: Visits
+    visits: RepVisits
 
     @cached_property
     def names(self) -> NDArray[np.object_]:
@@ -185,12 +185,12 @@ def run_of(model: Model, days: float, deals: OpenDeals, rules: Rules, start: Sta
     )  # fmt: skip
 
 
-def _work(visits: Visits, number_in_run: Integers) -> Visits:
+def _work(visits: RepVisits, number_in_run: Integers) -> RepVisits:
     """Return visits to rep stages in order, leads numbered as in the run."""
     number = visits.number.copy()
     number[:, 0] = number_in_run[number[:, 0]]
     order = np.lexsort((number[:, 1], number[:, 0]))
-    return Visits(number[order], visits.moment[order])
+    return RepVisits(number[order], visits.moment[order])
 
 
 def _channels(model: Model, lead: Words, opened: int) -> NDArray[np.object_]:

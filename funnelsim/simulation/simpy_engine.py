@@ -15,7 +15,7 @@ from funnelsim.arrays import Integers
 from funnelsim.simulation import crew as crews
 from funnelsim.simulation import step
 from funnelsim.simulation.births import Families, Start, all_births, brood_of, worth_of
-from funnelsim.simulation.compiled import Lives, Rows, Scope, Visits, book
+from funnelsim.simulation.compiled import Lives, RepVisits, Rows, Scope, book
 from funnelsim.simulation.crew import (
     BY_AGE,
     BY_VALUE,
@@ -290,10 +290,10 @@ def columns(rows: list[Row]) -> Rows:
     return Rows(np.column_stack([names, numbers]), np.array([row[5] for row in rows], dtype=np.float64))
 
 
-def visit_columns(visits: list[list[float]]) -> Visits:
+def visit_columns(visits: list[list[float]]) -> RepVisits:
     """Return visits to rep stages as columns."""
     table = np.reshape(visits, (-1, 6)).astype(np.float64)
-    return Visits(table[:, :3].astype(np.int64), table[:, 3:])
+    return RepVisits(table[:, :3].astype(np.int64), table[:, 3:])
 
 
 HEADER = 48  # room for the numbers, beginnings and shapes of all arrays, 30 at present
