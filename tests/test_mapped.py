@@ -45,17 +45,18 @@ def test_one_row_per_lead_with_the_end_told_by_a_column() -> None:
         "b Talks 02.02",
         "b Lost 14.02",
         "c Talks 03.02",
-        "e Talks 05.02",
     ]
-    assert count(made, "rows without a date") == 2, "d has none, e's win has none"
+    assert count(made, "rows without a date") == 1, "d has none"
+    assert count(made, "won without a date of closing") == 1, "e is won, but not known when"
     assert count(made, "rows with an end date but no end") == 1, "c is open"
-    assert made.quality.read == made.quality.used + 3
+    assert (made.quality.read, made.quality.used) == (5, 3)
     assert made.currency == "EUR"
     assert any("One date per place" in limit for limit in made.limits)
 
 
-def test_a_lead_with_a_date_is_not_counted_as_one_without() -> None:
-    assert open_leads(read())["lead"].tolist() == ["c", "e"]
+def test_a_closed_lead_is_never_open() -> None:
+    assert open_leads(read())["lead"].tolist() == ["c"]
+    assert any("1 closed leads have no date of closing" in limit for limit in read().limits)
 
 
 def test_cells_can_be_replaced() -> None:
@@ -79,8 +80,17 @@ def test_two_currencies_are_not_added_up() -> None:
 
 
 def test_an_outcome_needs_the_names_of_the_ends() -> None:
-    with pytest.raises(FunnelError, match="`outcome` needs the names of the ends"):
-        read(won=[], lost=[])
+    assert read(won=[], lost=[]).won == ("Won",), "the word itself tells"
+    strange = TABLE.replace({"status": {"Won": "Pony", "Lost": "Kraut"}})
+    with pytest.raises(FunnelError, match=r"`outcome` needs the names of the ends.*'Pony'"):
+        read(strange, won=[], lost=[])
+    assert read(strange, won=["Pony"], lost="Kraut").lost == ("Kraut",)
+
+
+def test_a_state_that_sounds_like_an_end_and_is_not_stated_is_told() -> None:
+    made = read(TABLE.replace({"status": {"Open": "Closed"}}))
+    shown = [line for line in made.quality.findings if line.kind == "leads whose state sounds like an end"]
+    assert [(line.count, line.example) for line in shown] == [(2, "'Closed' (2)")]
 
 
 def test_the_day_comes_first_by_any_date_column_of_the_file() -> None:

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.assemble import guess_ends, guess_order, last_word, plain
+from funnelsim.history.assemble import guess_ends, guess_order
+from funnelsim.history.log import bookings, open_leads
 from funnelsim.history.read import read_history
 
 
@@ -51,7 +52,27 @@ def test_the_order_is_that_of_most_leads() -> None:
         guess_order(events(">".join(map(str, range(201)))), ())
 
 
-def test_words() -> None:
-    assert plain("Closed - Won") == "closedwon"
-    assert last_word("O_DECLINED") == "declined"
-    assert last_word("") == ""
+LABELS = {
+    "Closed Won": "won", "Closed Won (Partner)": "won", "Closed/Lost - No budget": "lost",
+    "Closed Lost": "lost", "Lost contact - retry": "", "Wonder demo": "", "Winback call": "",
+}  # fmt: skip
+
+
+def test_several_labels_of_one_end_are_all_ends() -> None:
+    lives = events(*(f"New>{label}" for label in LABELS for _ in range(8)))
+    made = read_history(lives.assign(at=pd.date_range("2025-01-01", periods=len(lives), freq="h")))
+    assert made.won == tuple(label for label, end in LABELS.items() if end == "won")
+    assert made.lost == tuple(label for label, end in LABELS.items() if end == "lost")
+    assert len(bookings(made)) == 16
+    assert len(open_leads(made)) == 24
+
+
+def test_a_place_that_nobody_leaves_and_that_sounds_like_an_end_is_told_with_what_to_write() -> None:
+    lives = events("New>Closed Won", "New>Closed Won (Partner)", "New>Closed", "New>Lost contact>New", "New")
+    frame = lives.assign(at=pd.date_range("2025-01-01", periods=len(lives), freq="h"))
+    told = {line.kind: line for line in read_history(frame, {"won": "Closed Won"}).quality.findings}
+    line = told["leads in places that look won"]
+    assert (line.count, line.example) == (1, "'Closed Won (Partner)' (1 leads)")
+    assert '`won: ["Closed Won", "Closed Won (Partner)"]`' in line.done
+    assert told["leads in places that look won or lost"].example == "'Closed' (1 leads)"
+    assert not any("Lost contact" in line.example for line in told.values()), "leads go on from there"

@@ -225,7 +225,8 @@ def test_marketplace_sellers(real_data: Path) -> None:
     assert made.began == pd.Timestamp("2018-01-01")
     assert (spells(made)["since"] > 0).sum() > 1000, "leads of 2017 enter late"
     assert any("No lost dates" in limit for limit in made.limits)
-    assert {line.kind: line.count for line in made.quality.findings}["events after an end"] == 1
+    assert {line.kind: line.count for line in made.quality.findings}["ends before the creation"] == 1
+    assert (made.quality.read, made.quality.used) == (8000, 8000)
     assert (spells(made)["channel"] == "unknown").any()
 
 

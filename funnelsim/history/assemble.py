@@ -5,15 +5,35 @@ from __future__ import annotations
 import datetime
 import hashlib
 import hmac
-import re
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from funnelsim.arrays import Flags
 from funnelsim.errors import FunnelError
-from funnelsim.history.log import ATTRIBUTES, DAY, History, as_of_moment, open_leads, with_quality
-from funnelsim.history.quality import Finding, Quality, found, move_findings
+from funnelsim.history.last_day import happened_ends, last_day
+from funnelsim.history.log import (
+    ATTRIBUTES,
+    History,
+    apart,
+    as_of_moment,
+    goes_on_after,
+    open_leads,
+    undone_wins,
+    with_quality,
+)
+from funnelsim.history.quality import Finding, Quality, found, move_findings, tally
+from funnelsim.history.vocabulary import (
+    LOST,
+    LOST_IF_LAST,
+    WON,
+    WON_IF_LAST,
+    last_word,
+    plain,
+    says_closed,
+    verdict,
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +55,8 @@ class Raw:
         only_first: only a lead's first visit to each place counts.
         again: every row of a won place is a win of its own.
         since: leads whose first row is earlier are set aside.
+        read: rows of the file at the door, before any was set aside; None to count those here.
+        stamped: the latest moment that the source itself stamped; None where it stamps none.
     """
 
     file: str
@@ -51,21 +73,30 @@ class Raw:
     only_first: bool = False
     again: bool = False
     since: pd.Timestamp | None = None
+    read: int | None = None
+    stamped: pd.Timestamp | None = None
 
 
-def assemble(raw: Raw, as_of: str | datetime.date | pd.Timestamp | None = None) -> History:
+def assemble(
+    raw: Raw,
+    as_of: str | datetime.date | pd.Timestamp | None = None,
+    known: pd.Timestamp | None = None,
+) -> History:
     """Return the history that a reader's rows make.
 
     Args:
         raw: what the reader understood.
         as_of: what is later is set aside; the day of the last event when not given.
+        known: until when the file as a whole tells; found from the rows when not given.
 
     Raises:
         FunnelError: no row can be used, or no place looks like a win.
     """
     rows, aside = complete(raw.rows)
     rows, spelling = _one_spelling(rows, raw.stages + raw.won + raw.lost)
-    until = as_of_moment(as_of) if as_of is not None else last_day(rows["at"], raw.file)
+    known = last_day(rows, raw.file, stamped=raw.stamped) if known is None else known
+    until = as_of_moment(as_of) if as_of is not None else known
+    rows, early = happened_ends(rows, max(known, until))
     every = rows
     rows, late = _set_aside(rows, (rows["at"] >= until).to_numpy(), "after the as-of date", "future dates")
     rows = _sorted(rows)
@@ -76,15 +107,21 @@ def assemble(raw: Raw, as_of: str | datetime.date | pd.Timestamp | None = None) 
     events, repeats = _set_aside(rows, same.to_numpy(), "the lead was in that stage already", "repeats")
     later = events.duplicated(["lead", "stage"]) & ~events["stage"].isin(each) & raw.only_first
     events, loops = _set_aside(events, later.to_numpy(), "only first visits count here", "later visits")
-    findings = (*raw.findings, *aside, *spelling, *late, *old, *repeats, *loops)
+    findings = (*raw.findings, *aside, *spelling, *early, *late, *old, *repeats, *loops)
     if events.empty:
         raise FunnelError(f"{raw.file}: no row can be used: {_reasons(findings)}")
     tables = (events,) if as_of is None else (events, _sorted(every))
     won, lost = guess_ends(tables, raw.file, raw.stages, (raw.won, raw.lost))
     stages = tuple(name for name in raw.stages if name not in won + lost) or guess_order(events, won + lost)
+    churns = raw.again or goes_on_after(events, won, lost)
+    gone = undone_wins(events, () if churns else won, lost)
+    kept, undone = apart(events[["lead", "stage", "at"]], gone)
+    events, unmade = _set_aside(events, gone, UNDONE, "undone wins")
     leads, updates = _attributes(rows)
     history = History(
-        events=events[["lead", "stage", "at"]].reset_index(drop=True),
+        events=kept,
+        undone=undone,
+        churns=churns,
         leads=leads,
         until=until,
         stages=stages,
@@ -98,17 +135,26 @@ def assemble(raw: Raw, as_of: str | datetime.date | pd.Timestamp | None = None) 
         updates=updates,
         again=raw.again,
     )
+    findings += unmade + _lookalikes(events, won, lost)
     findings += move_findings(events, history.waits, history.ends) + _zombies(history)
-    read = len(raw.rows) + sum(
-        finding.count for finding in raw.findings if finding.done.startswith("set aside")
-    )
-    return with_quality(history, Quality(read, len(events), findings))
+    read = raw.rows.index.nunique() + tally(raw.findings) if raw.read is None else raw.read
+    return with_quality(history, Quality(read, events.index.nunique(), findings))
+
+
+UNDONE = "the lead was lost later, so it is no revenue; if that is the churn of a customer, say `wins: each`"
 
 
 def _set_aside(
-    rows: pd.DataFrame, wrong: np.ndarray, why: str, kind: str
+    rows: pd.DataFrame, wrong: Flags, why: str, kind: str
 ) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
-    return rows[~wrong], found(kind, rows[wrong], f"set aside: {why}")
+    """Return the other rows, and what was found; a row of the file with another date in it stays used."""
+    left, gone = rows[~wrong], rows[wrong]
+    used = np.zeros(len(gone), dtype=bool)
+    if len(gone) and not rows.index.is_unique:
+        used = np.asarray(gone.index.isin(left.index))
+    parts = found(f"{kind} in rows that are used", gone[used], f"not used: {why}")
+    lost = gone[~used]
+    return left, found(kind, lost[~lost.index.duplicated()], f"set aside: {why}") + parts
 
 
 def _only_since(rows: pd.DataFrame, since: pd.Timestamp | None) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
@@ -153,24 +199,6 @@ def spellings(often: pd.Series, stated: tuple[str, ...]) -> dict[str, str]:
     return {name: usual[plain(name) or name] for name in map(str, often.index)}
 
 
-def last_day(at: pd.Series, file: str, size: int | None = None) -> pd.Timestamp:
-    """Return the end of the last day with events; a few dates far beyond all others are no last day.
-
-    Args:
-        at: moments.
-        file: its name, for the sentence.
-        size: their number, where `at` holds only the latest of them.
-    """
-    times = np.sort(at.to_numpy(dtype="datetime64[us]"))
-    size = times.size if size is None else size
-    if times.size == 0:
-        raise FunnelError(f"{file}: no row has a lead, a stage and a date")
-    tail = times[-max(3, size // 200) - 1 :]
-    far = np.flatnonzero(np.diff(tail) > np.timedelta64(180, "D"))
-    last = tail[int(far[0])] if far.size and size > 20 else times[-1]
-    return pd.Timestamp(last).normalize() + DAY
-
-
 def _sorted(rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows by lead and time, ties in the order of the file (reversed if it has the newest first)."""
     follows = rows["lead"].eq(rows["lead"].shift()).to_numpy()
@@ -200,7 +228,7 @@ def _attributes(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _guess_limit(ends: tuple[str, ...], stated: tuple[str, ...]) -> tuple[str, ...]:
     """Return a sentence about ends that were guessed and whose name could also be that of a stage."""
-    guessed = [name for name in ends if name not in stated and plain(name) not in WON | LOST]
+    guessed = [name for name in ends if name not in stated and not verdict(name)]
     if not guessed:
         return ()
     names = ", ".join(f"'{name[:40]}'" for name in guessed)
@@ -234,47 +262,8 @@ def _reasons(findings: tuple[Finding, ...]) -> str:
     )
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-WON = _words("""
-    won closedwon win wins dealwon gewonnen gagné ganado ganada ganho 赢单 已赢单 成交 已成交 赢得 签约成功
-""")
-LOST = _words("""
-    lost closedlost loss deallost verloren perdu perdido perdida disqualified unqualified
-    输单 已输单 丢单 已丢单 流失 失败 未成交 战败
-""")
-# These name an end only where no lead ever goes on from there.
-WON_IF_LAST = _words("""
-    purchase purchased bought customer ordered signed sold sales converted approved
-    购买 客户 签约
-""")
-LOST_IF_LAST = _words("""
-    declined cancelled canceled rejected abandoned dropped churned churn expired aborted withdrawn deleted
-    left gone lapsed     取消 拒绝 放弃 关闭
-""")
 MOST_PLACES = 200
 MOST_CELLS = 20_000_000
-
-
-def plain(name: str) -> str:
-    """Return a place's name without case, blanks and marks.
-
-    >>> plain("Closed - Won")
-    'closedwon'
-    """
-    return re.sub(r"[\W_]+", "", name.casefold())
-
-
-def last_word(name: str) -> str:
-    """Return the word that a name consists of beside words of one or two letters, "" where there are more.
-
-    >>> last_word("A_APPROVED"), last_word("To sales"), last_word("Former customer")
-    ('approved', 'sales', '')
-    """
-    *others, last = re.split(r"[\W_]+", name.casefold().strip(" _-"))
-    return last if all(len(word) <= 2 for word in others) else ""
 
 
 Ends = tuple[tuple[str, ...], tuple[str, ...]]
@@ -297,9 +286,9 @@ def guess_ends(
     """
     won, lost = stated
     for events in tables:
-        won = won or _alike(events, WON, WON_IF_LAST, stages, lost)
+        won = won or _alike(events, "won", WON_IF_LAST, stages, lost)
         if won:
-            return won, lost or _alike(events, LOST, LOST_IF_LAST, stages, won)
+            return won, lost or _alike(events, "lost", LOST_IF_LAST, stages, won)
     names = tables[-1]["stage"].value_counts().index
     shown = ", ".join(f"'{str(name)[:40]}'" for name in names[:12])
     raise FunnelError(
@@ -308,21 +297,40 @@ def guess_ends(
 
 
 def _alike(
-    events: pd.DataFrame,
-    always: frozenset[str],
-    if_last: frozenset[str],
-    stages: tuple[str, ...],
-    taken: tuple[str, ...],
+    events: pd.DataFrame, end: str, if_last: frozenset[str], stages: tuple[str, ...], taken: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Return the places that are called like an end, or whose last word is like one and that lead nowhere."""
     goes_on = events["lead"].eq(events["lead"].shift(-1)).to_numpy()
     no_end = {*stages, *events.loc[goes_on, "stage"]}
+    plainly = WON if end == "won" else LOST
     return tuple(
         name
         for name in map(str, events["stage"].unique())
         if name not in taken
-        and (plain(name) in always or (name not in no_end and last_word(name) in always | if_last))
+        and (
+            plain(name) in plainly
+            or (name not in stages and verdict(name) == end)
+            or (name not in no_end and last_word(name) in plainly | if_last)
+        )
     )
+
+
+def _lookalikes(events: pd.DataFrame, won: tuple[str, ...], lost: tuple[str, ...]) -> tuple[Finding, ...]:
+    """Return the stages that nobody leaves and that are called like an end, with what to write for them."""
+    goes_on = events["lead"].eq(events["lead"].shift(-1)).to_numpy()
+    left = {*events.loc[goes_on, "stage"], *won, *lost}
+    there = events["stage"].value_counts()
+    names = [str(name) for name in there.index if name not in left and says_closed(str(name))]
+    findings = []
+    for key, group in (("won", won), ("lost", lost), ("won` or `lost", ())):
+        alike = [name for name in names if (verdict(name) or "won` or `lost") == key]
+        if alike:
+            listed = ", ".join(f"'{name[:40]}' ({there[name]:,} leads)" for name in alike[:4])
+            said = ", ".join(f'"{name[:40]}"' for name in (*group, *alike)[:8])
+            done = f"kept as stages, their leads open: if they are ends, the mapping needs `{key}: [{said}]`"
+            kind = f"leads in places that look {key}".replace("`", "")
+            findings.append(Finding(kind, int(there[alike].sum()), listed, done))
+    return tuple(findings)
 
 
 def guess_order(events: pd.DataFrame, ends: tuple[str, ...]) -> tuple[str, ...]:

@@ -15,22 +15,14 @@ from pathlib import Path
 import pandas as pd
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.assemble import (
-    LOST,
-    WON,
-    Raw,
-    assemble,
-    complete,
-    last_day,
-    plain,
-    protected,
-    spellings,
-)
+from funnelsim.history.assemble import Raw, assemble, complete, protected, spellings
+from funnelsim.history.last_day import last_day
 from funnelsim.history.log import History, as_of_moment
 from funnelsim.history.mapping_file import read_said, stated
 from funnelsim.history.read import by_mapping, part_of, recognised, understood
 from funnelsim.history.sources.recipe import Said
 from funnelsim.history.tables import Table, parquet_frame, text_frame, to_text
+from funnelsim.history.vocabulary import verdict
 
 LARGE_TEXT = 1 << 27
 LARGE_PARQUET = 3_000_000
@@ -214,7 +206,7 @@ class _Stored:
 
     raw: Raw
     often: pd.Series
-    latest: pd.Series
+    latest: pd.DataFrame
     first: pd.Timestamp
     size: int
 
@@ -239,7 +231,8 @@ def _stored(raw: Raw, part: Path, number: int) -> _Stored:
         file.unlink()
     rows.to_parquet(part / "rows.parquet")
     good, _ = complete(rows)
-    latest = good["at"].nlargest(max(1000, len(good) // 20))
+    late = good["at"].nlargest(max(1000, len(good) // 20)).index
+    latest = good.loc[good.index.isin(late), [name for name in ("at", "typed") if name in good.columns]]
     kept = replace(raw, rows=rows.iloc[[]])  # a slice would keep all rows alive
     return _Stored(kept, good["stage"].value_counts(), latest, good["at"].min(), len(good))
 
@@ -253,11 +246,10 @@ def _assembled(
     if len(currencies) > 1:
         raise FunnelError(f"{raw.file}: amounts in {', '.join(sorted(currencies))} cannot be added up")
     size = sum(part.size for part in stored)
-    until = (
-        as_of_moment(as_of)
-        if as_of is not None
-        else last_day(pd.concat([part.latest for part in stored]), raw.file, size)
-    )
+    stamps = [part.raw.stamped for part in stored if part.raw.stamped is not None]
+    latest = pd.concat([part.latest for part in stored])
+    known = last_day(latest, raw.file, size, max(stamps) if stamps else None)
+    until = as_of_moment(as_of) if as_of is not None else known
     began = raw.began or min(part.first for part in stored if part.size).normalize()
     often = pd.concat([part.often for part in stored]).groupby(level=0).sum().sort_values(ascending=False)
     spelled = spellings(often, raw.stages + raw.won + raw.lost)
@@ -266,7 +258,7 @@ def _assembled(
     for place, part in zip(places, stored, strict=True):
         rows = pd.read_parquet(place / "rows.parquet")
         rows["stage"] = rows["stage"].map(lambda name: spelled.get(name, name)).astype("str")
-        made = assemble(replace(part.raw, rows=rows, currency="".join(currencies)), until)
+        made = assemble(replace(part.raw, rows=rows, currency="".join(currencies)), until, known)
         first = first or _with_all(made, names)
         yield replace(
             made, began=began, stages=first.stages, won=first.won, lost=first.lost, limits=first.limits
@@ -276,7 +268,7 @@ def _assembled(
 def _with_all(first: History, names: tuple[str, ...]) -> History:
     """Return the first part with the places that only other parts show, after its own."""
     more = [name for name in names if name not in first.waits + first.ends]
-    won = tuple(name for name in more if plain(name) in WON)
-    lost = tuple(name for name in more if plain(name) in LOST)
+    won = tuple(name for name in more if verdict(name) == "won")
+    lost = tuple(name for name in more if verdict(name) == "lost")
     stages = tuple(name for name in more if name not in won + lost)
     return replace(first, stages=first.stages + stages, won=first.won + won, lost=first.lost + lost)

@@ -13,16 +13,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from funnelsim.arrays import Flags
+from funnelsim.cards import card
 from funnelsim.errors import FunnelError
 from funnelsim.files import shown
 from funnelsim.history.quality import Quality
 
 ATTRIBUTES = ("channel", "segment", "owner", "value", "expected_close")
 DAY = pd.Timedelta(days=1)
+# Fewer may be leads that were marked as won by mistake.
+LEADS_AFTER = 3
 
 
 def _no_updates() -> pd.DataFrame:
     return pd.DataFrame({"lead": pd.Series(dtype="str"), "at": pd.Series(dtype="datetime64[us]")})
+
+
+def _no_events() -> pd.DataFrame:
+    return _no_updates().assign(stage=pd.Series(dtype="str"))[["lead", "stage", "at"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +54,9 @@ class History:
             is in here anywhere is known only from here.
         again: whether a lead can win again (instalments, renewals, repeat purchases); a won place is then
             no end: the lead waits there for what comes next.
+        undone: wins of leads that were lost later, which are no revenue: columns as in `events`; the index
+            says before which row of `events` each stood.
+        churns: whether a loss after a win is the churn of a customer, whose win stays.
     """
 
     events: pd.DataFrame
@@ -63,6 +73,8 @@ class History:
     period_start: int = 1
     updates: pd.DataFrame = field(default_factory=_no_updates)
     again: bool = False
+    undone: pd.DataFrame = field(default_factory=_no_events)
+    churns: bool = False
 
     @property
     def ends(self) -> tuple[str, ...]:
@@ -89,6 +101,17 @@ class History:
         """What `open_leads` returns, worked out once; never to be changed."""
         return _open(self)
 
+    def __str__(self) -> str:
+        first, last = f"{self.began:%Y-%m-%d}", f"{self.until - pd.Timedelta(microseconds=1):%Y-%m-%d}"
+        return f"{len(self.leads):,} leads and {len(self.events):,} moves from {first} to {last}"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        counts = self.events["stage"].value_counts().reindex([*self.stages, *self.won, *self.lost])
+        return card(str(self), counts.fillna(0).astype(int).rename_axis("place").reset_index(name="moves"))
+
     def as_of(self, date: str | datetime.date | pd.Timestamp) -> History:
         """Return what was known at an earlier date: no later row, no lead not yet seen, values as shown then.
 
@@ -98,13 +121,73 @@ class History:
         until = as_of_moment(date)
         if until > self.until:
             raise FunnelError(f"as-of {date}: the history is known only until {self.until:%Y-%m-%d %H:%M}")
-        events = self.events[(self.events["at"] < until).to_numpy()].reset_index(drop=True)
+        record = self.record
+        events = record[(record["at"] < until).to_numpy()]
+        events, undone = apart(events, undone_wins(events, () if self.churns else self.won, self.lost))
         leads = self.leads[among(self.leads.index, events["lead"])]
         updates = self.updates[(self.updates["at"] < until).to_numpy()]
         for column in self.updates.columns.drop(["lead", "at"]):
             changed = self.updates.loc[self.updates[column].notna().to_numpy(), "lead"].unique()
             leads = _overwrite(leads, column, changed, updates)
-        return replace(self, events=events, leads=leads, until=until, updates=updates)
+        return replace(self, events=events, undone=undone, leads=leads, until=until, updates=updates)
+
+    @property
+    def record(self) -> pd.DataFrame:
+        """The events with the wins that were undone later, each where it stood."""
+        if self.undone.empty:
+            return self.events
+        return pd.concat([self.events, self.undone]).sort_index(kind="stable").reset_index(drop=True)
+
+
+def undone_wins(events: pd.DataFrame, won: tuple[str, ...], lost: tuple[str, ...]) -> Flags:
+    """Return which events are wins of a lead that was lost later.
+
+    Args:
+        events: columns lead, stage, sorted by lead and time.
+        won: the won places of which a loss undoes a win; () where no win can be undone.
+        lost: the places of losses.
+
+    >>> log = pd.DataFrame({"lead": ["a", "a", "b", "b"], "stage": ["Won", "Lost", "Lost", "Won"]})
+    >>> undone_wins(log, ("Won",), ("Lost",)).tolist()
+    [True, False, False, False]
+    """
+    win, loss = events["stage"].isin(won).to_numpy(), events["stage"].isin(lost).to_numpy()
+    if not (win.any() and loss.any()):
+        return np.zeros(len(events), dtype=bool)
+    codes = pd.factorize(events["lead"])[0]
+    last_loss = np.full(codes.max() + 1, -1)
+    last_loss[codes[loss]] = np.flatnonzero(loss)
+    gone: Flags = win & (np.arange(codes.size) < last_loss[codes])
+    return gone
+
+
+def apart(events: pd.DataFrame, gone: Flags) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the other events, numbered from 0, and those gone, numbered half before whom they stood before.
+
+    >>> rest, gone = apart(pd.DataFrame({"stage": ["A", "Won", "Lost"]}), np.array([False, True, False]))
+    >>> rest.index.tolist(), gone.index.tolist()
+    ([0, 1], [0.5])
+    """
+    place = pd.Index(np.cumsum(~gone)[gone] - 0.5, dtype="float64")
+    return events[~gone].reset_index(drop=True), events[gone].set_axis(place, axis=0)
+
+
+def goes_on_after(events: pd.DataFrame, won: tuple[str, ...], lost: tuple[str, ...]) -> bool:
+    """Return whether won places lead on to stages of their own, such as onboarding.
+
+    That is so where a stage is entered from a win by at least `LEADS_AFTER` leads, and by none before one.
+
+    Args:
+        events: columns lead, stage, sorted by lead and time.
+    """
+    codes = pd.factorize(events["lead"])[0]
+    win = events["stage"].isin(won).to_numpy()
+    won_by_now = pd.Series(win).groupby(codes).cummax().to_numpy(bool)
+    from_win = np.concatenate([[False], win[:-1] & (codes[1:] == codes[:-1])])[: codes.size]
+    stage = events["stage"].where(~events["stage"].isin((*won, *lost)).to_numpy())
+    before = set(stage[~won_by_now].dropna())
+    after = events[from_win & stage.notna().to_numpy() & ~stage.isin(before).to_numpy()]
+    return bool((after.groupby("stage")["lead"].nunique() >= LEADS_AFTER).any())
 
 
 def _overwrite(

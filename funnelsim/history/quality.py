@@ -40,6 +40,15 @@ class Quality:
         return Quality(self.read + other.read, self.used + other.used, tuple(kinds.values()))
 
 
+def tally(findings: tuple[Finding, ...]) -> int:
+    """Return how many rows of the file findings set aside.
+
+    >>> tally((Finding("repeats", 3, "", "set aside: no move"), Finding("jumps", 2, "", "kept")))
+    3
+    """
+    return sum(finding.count for finding in findings if finding.done.startswith("set aside"))
+
+
 def example(rows: pd.DataFrame) -> str:
     """Return the first of some rows as a planner would look it up.
 

@@ -12,10 +12,12 @@ import pandas as pd
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.history.assemble import Raw, assemble, protected
 from funnelsim.history.log import History
+from funnelsim.history.quality import Finding, tally
 from funnelsim.history.sources import dynamics, hubspot, pipedrive, salesforce
 from funnelsim.history.sources import plain as tables
-from funnelsim.history.sources.recipe import Recipe, Said, Source, small
+from funnelsim.history.sources.recipe import STATE, Recipe, Said, Source, small
 from funnelsim.history.tables import Table, is_address, query_table, read_tables
+from funnelsim.history.vocabulary import without_gone
 
 SOURCES: tuple[Source, ...] = (
     tables.TIDY,
@@ -108,7 +110,8 @@ def _opened(
 def _by_mapping(
     found: tuple[Table, ...], said: Said, file: str, folders: tuple[Path, ...], whole: bool
 ) -> Raw:
-    from funnelsim.history.mapping_file import read_mapped, stated
+    from funnelsim.history.mapped import read_mapped
+    from funnelsim.history.mapping_file import stated
 
     if len(found) > 1:
         listed = ", ".join(table.file for table in found[:8])
@@ -116,17 +119,23 @@ def _by_mapping(
             f"{file}: describes one table, but there are {len(found)} ({listed}); give the one file"
         )
     made = stated(said, file)
-    shape = "one row per lead" if made.dates or made.outcome else "one row per stage entered"
-    words = f"{found[0].file}, read by its mapping as a table with {shape} ({found[0].words})"
-    return replace(read_mapped(found[0], made, folders, whole=whole), source=words)
+    table, gone = without_gone(found[0], tuple(made.where))
+    shape = "one row per lead" if made.by_lead else "one row per stage entered"
+    words = f"{table.file}, read by its mapping as a table with {shape} ({table.words})"
+    raw = read_mapped(table, made, folders, whole=whole)
+    return replace(raw, source=words, read=len(found[0].frame), findings=gone + raw.findings)
 
 
 def _by_source(
     found: tuple[Table, ...], said: Said, file: str, folders: tuple[Path, ...], name: str | None, whole: bool
 ) -> Raw:
-    from funnelsim.history.mapping_file import read_mapped, stated
+    from funnelsim.history.mapped import read_mapped
+    from funnelsim.history.mapping_file import stated
 
-    recipe = recognised(found, name)
+    doors = [without_gone(table, where_of(said)) for table in found]
+    recipe = recognised(tuple(table for table, _ in doors), name)
+    gone = _told_apart(recipe.table.file, doors)
+    said, limits = _without_ends(said, recipe)
     columns = {**part_of(recipe.mapping), **part_of(said)}
     raw = read_mapped(
         recipe.table,
@@ -134,13 +143,46 @@ def _by_source(
         folders,
         recipe.extra,
         whole=whole,
+        reopens=recipe.reopens,
     )
     return replace(
         raw,
         source=f"{recipe.table.file}, read as {recipe.words} ({recipe.table.words})",
-        limits=recipe.limits + raw.limits,
-        findings=recipe.findings + raw.findings,
+        limits=recipe.limits + limits + raw.limits,
+        findings=gone + recipe.findings + raw.findings,
+        read=recipe.read + tally(gone),
     )
+
+
+def where_of(said: Said) -> tuple[str, ...]:
+    """Return the columns by which a mapping chooses rows."""
+    where = said.get("where", {})
+    return tuple(map(str, where)) if isinstance(where, dict) else ()
+
+
+def _told_apart(main: str, doors: list[tuple[Table, tuple[Finding, ...]]]) -> tuple[Finding, ...]:
+    """Return what was found at the doors of all tables; only rows of the main one are in the tally."""
+    found = [(table.file, finding) for table, findings in doors for finding in findings]
+    return tuple(
+        finding
+        if file == main
+        else replace(finding, kind=f"{finding.kind} of {file}", done="not used: gone in the source")
+        for file, finding in found
+    )
+
+
+def _without_ends(said: Said, recipe: Recipe) -> tuple[Said, tuple[str, ...]]:
+    """Return what a mapping says without its ends, where the export itself tells which leads are closed."""
+    outcome = recipe.mapping.get("outcome")
+    told = isinstance(outcome, dict) and outcome.get("stage") == STATE
+    ends = [key for key in ("won", "lost") if key in said]
+    if not (told and ends):
+        return said, ()
+    keys = " and ".join(f"`{key}`" for key in ends)
+    limit = (
+        f"{keys} of the mapping: not used, as {recipe.words.split(',')[0]} tells itself what is won and lost."
+    )
+    return {key: value for key, value in said.items() if key not in ends}, (limit,)
 
 
 def part_of(said: Said) -> Said:
@@ -163,7 +205,8 @@ def recognised(found: tuple[Table, ...], name: str | None = None) -> Recipe:
             continue
         for table in found:
             if source.fits(small(table)) and (len(found) == 1 or source.name not in ("log", "tidy")):
-                return source.read(table, tuple(other for other in found if other is not table))
+                recipe = source.read(table, tuple(other for other in found if other is not table))
+                return replace(recipe, read=recipe.read + len(table.frame))
     if name is None:
         listed = ", ".join(table.file for table in found[:8])
         raise FunnelError(

@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
+from funnelsim.history.by_lead import LeadRows, moves_of
 from funnelsim.history.parse import day_first, to_moments
-from funnelsim.history.sources.recipe import Recipe, Said, Source, columns_of, first_of, having, needed
+from funnelsim.history.sources.recipe import (
+    Recipe,
+    Said,
+    Source,
+    columns_of,
+    creation,
+    first_of,
+    having,
+    needed,
+    state_of_words,
+    two_dates,
+    with_state,
+)
 from funnelsim.history.tables import Table
+from funnelsim.history.vocabulary import verdict
 
 SPREAD = (
     "{} entries of stages between a deal's first and present one have no date: they are spread evenly over "
     "the days between, so waits in those stages are rough."
+)
+
+NO_STAGES = (
+    "Opportunities alone have no stage history: one stage 'Open' from creation to close. Export the process "
+    "table (opportunitysalesprocess) for a forecast by stage."
 )
 
 
@@ -20,11 +41,28 @@ def process(table: Table, _: tuple[Table, ...]) -> Recipe:
 
     The stages between have no date of their own; their entries are spread evenly over the days between.
     """
-    created, started = _moments(table, "createdon"), _moments(table, "activestagestartedon")
-    completed = _moments(table, "completedon")
     lead = table.text(needed(table, "opportunityid", "leadid", "businessprocessflowinstanceid"))
-    active, name = table.text(needed(table, "activestageid")), _names(table)
+    stages, between = _stages(table, lead)
     status = table.text(needed(table, "statuscode", "statecode")).str.casefold()
+    state = status.map(FINISHED).fillna("").astype("str")
+    closed = _moments(table, "completedon")
+    moves = moves_of(LeadRows(lead, stages, {}, state, closed, won=("Won",), typed=False))
+    limits: tuple[str, ...] = ("A finished process counts as won, an aborted one as lost.",)
+    if between:
+        limits += (SPREAD.format(between),)
+    said: Said = {"columns": {"lead": "lead", "stage": "stage", "at": "at"}, "won": "Won", "lost": "Lost"}
+    words = "a Dynamics 365 sales process table, stages from traversedpath"
+    shaped = replace(table, frame=moves.rows[["lead", "stage", "at"]])
+    return Recipe(shaped, said, words, limits + moves.limits, findings=moves.findings)
+
+
+FINISHED = {"2": "Won", "finished": "Won", "3": "Lost", "aborted": "Lost"}
+
+
+def _stages(table: Table, lead: pd.Series) -> tuple[pd.DataFrame, int]:
+    """Return a row for each stage of each path, and how many of them have no date of their own."""
+    created, started = _moments(table, "createdon"), _moments(table, "activestagestartedon")
+    active, name = table.text(needed(table, "activestageid")), _names(table)
     rows, between = [], 0
     for row in table.frame.index:
         path = _path(table, row) or [active[row]]
@@ -32,19 +70,11 @@ def process(table: Table, _: tuple[Table, ...]) -> Recipe:
         share = np.linspace(0.0, 1.0, len(path)) if len(path) > 1 else np.array([0.0])
         between += max(len(path) - 2, 0)
         for stage, part in zip(path, share, strict=True):
-            rows.append(
-                (row, lead[row], name.get(stage, stage), created[row] + part * (started_on - created[row]))
-            )
-        if status[row] in ("2", "finished", "3", "aborted"):
-            end = "Won" if status[row] in ("2", "finished") else "Lost"
-            rows.append((row, lead[row], end, completed[row]))
+            at = created[row] + part * (started_on - created[row])
+            rows.append((row, lead[row], name.get(stage, stage), at))
     frame = pd.DataFrame(rows, columns=["row", "lead", "stage", "at"]).set_index("row")
-    limits: tuple[str, ...] = ("A finished process counts as won, an aborted one as lost.",)
-    if between:
-        limits += (SPREAD.format(between),)
-    said: Said = {"columns": {"lead": "lead", "stage": "stage", "at": "at"}, "won": "Won", "lost": "Lost"}
-    words = "a Dynamics 365 sales process table, stages from traversedpath"
-    return Recipe(Table(frame, table.file, table.words), said, words, limits)
+    frame["at"] = frame["at"].astype("datetime64[us]")
+    return frame[frame["at"].notna().to_numpy()], between
 
 
 def _moments(table: Table, column: str) -> pd.Series:
@@ -74,7 +104,7 @@ def _names(table: Table) -> dict[str, str]:
 
 def entries(table: Table, _: tuple[Table, ...]) -> Recipe:
     """Business Central: one row per change of a sales cycle stage; the action taken tells win and loss."""
-    action = table.text(needed(table, "Action Taken")).str.casefold()
+    action = table.text(needed(table, "Action Taken")).map(verdict)
     place = table.text(needed(table, "Sales Cycle Stage Description", "Sales Cycle Stage"))
     number = table.text(needed(table, "Sales Cycle Stage"))
     place = place.where(place != "", "stage " + number)
@@ -94,12 +124,43 @@ def entries(table: Table, _: tuple[Table, ...]) -> Recipe:
         "won": "Won",
         "lost": "Lost",
     }
-    shaped = Table(frame, table.file, table.words)
+    shaped = replace(table, frame=frame)
     return Recipe(shaped, said, "Business Central opportunity entries, stages from Sales Cycle Stage", ())
+
+
+STATES = {"1": "Won", "2": "Lost"}
+WORTH = "amount of it"
+
+
+def opportunities(table: Table, _: tuple[Table, ...]) -> Recipe:
+    """Opportunities as a view or the service gives them: created, and closed on an actual date."""
+    status = table.text(needed(table, "statecode", "Status"))
+    state = state_of_words(status.replace(STATES))
+    closed = table.text(needed(table, "actualclosedate", "Actual Close Date"))
+    shaped = with_state(table, state, closed)
+    worth = first_of(table, "estimatedvalue", "Est. Revenue", "Est. revenue", "Estimated Revenue")
+    actual = first_of(table, "actualvalue", "Actual Revenue")
+    if worth is not None and actual is not None:
+        cells = table.frame[worth].where((state != "Won") | (table.text(actual) == ""), table.frame[actual])
+        shaped = replace(shaped, frame=shaped.frame.assign(**{WORTH: cells}))
+    columns = columns_of(
+        table,
+        lead=("opportunityid", "(Do Not Modify) Opportunity", "Opportunity", "Topic", "name"),
+        owner=("owneridname", "Owner", "ownerid"),
+        currency=("transactioncurrencyidname", "Currency", "transactioncurrencyid"),
+        channel=("campaignidname", "Source Campaign"),
+        expected_close=("estimatedclosedate", "Est. Close Date", "Est. close date"),
+    )
+    value = WORTH if WORTH in shaped.frame.columns else worth or actual
+    columns |= {} if value is None else {"value": value}
+    said = {"columns": columns, **two_dates(creation(table, "createdon", "Created On"))}
+    return Recipe(shaped, said, "Dynamics 365 opportunities, created and closed", (NO_STAGES,))
 
 
 SOURCES = (
     Source("dynamics", having("activestageid", "activestagestartedon", "createdon"), process),
+    Source("dynamics-opportunities", having("statecode", "actualclosedate"), opportunities),
+    Source("dynamics-view", having("status", "actual close date"), opportunities),
     Source(
         "business-central",
         having("opportunity no.", "sales cycle stage", "date of change", "action taken"),

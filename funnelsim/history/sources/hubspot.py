@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.assemble import plain
 from funnelsim.history.quality import Finding
-from funnelsim.history.sources.recipe import Recipe, Said, Source, columns_of, having, needed
-from funnelsim.history.sources.salesforce import changes_to_rows
+from funnelsim.history.sources.changes import Changes, rows_of_changes
+from funnelsim.history.sources.recipe import (
+    CLOSED_ON,
+    STATE,
+    Recipe,
+    Said,
+    Source,
+    columns_of,
+    first_of,
+    having,
+    needed,
+    state_of_flags,
+    state_of_words,
+    two_dates,
+    with_state,
+)
 from funnelsim.history.tables import Table
+from funnelsim.history.vocabulary import plain, verdict
 
 LABEL = re.compile(
     r"^(?P<kind>date entered|cumulative time in|latest time in) [\"'“”‘’\[]*(?P<stage>.+?)"
@@ -28,6 +42,10 @@ NO_STAGES = (
     "'Date entered ...' of each stage for a forecast by stage."
 )
 TWENTY = "HubSpot keeps a deal property's last 20 changes (a contact's 45): long lives lose their start."
+STAGE = ("Deal Stage", "dealstage")
+CLOSE = ("Close Date", "closedate")
+IS_WON = ("hs_is_closed_won", "Is Closed Won", "Is closed won")
+IS_CLOSED = ("hs_is_closed", "Is Deal Closed?", "Is closed")
 ROLES = {
     "lead": (
         "Record ID",
@@ -105,16 +123,40 @@ def stage_dates(table: Table, _: tuple[Table, ...]) -> Recipe:
     said: Said = {"columns": columns_of(table, **ROLES), "dates": dates}
     if any(plain(name) == "customer" for name in dates):
         said["won"] = [name for name in dates if plain(name) == "customer"]
-    elif several:
-        said["won"] = [name for name in dates if plain(name).startswith(("closedwon", "won"))]
-        said["lost"] = [name for name in dates if plain(name).startswith(("closedlost", "lost"))]
+    else:
+        for end in ("won", "lost"):
+            names = [name for name in dates if verdict(name) == end]
+            said |= {end: names} if names else {}
+    shaped, told = _with_present_stage(table, dates, said)
     old = [stamp.column for stamp in filled if not stamp.new and stamp.column in dates.values()]
     limits: tuple[str, ...] = (LAST_ENTRY,)
     if old:
         limits += (f"{len(old)} stages have their dates in the older columns only, such as '{old[0]}'.",)
-    kind = "contact" if "won" in said and not several else "deal"
+    kind = "contact" if any(plain(name) == "customer" for name in dates) else "deal"
     words = f"a HubSpot {kind} export, stages from {len(dates)} 'Date entered' columns"
-    return Recipe(table, said, words, limits, findings=_again(table, stamps))
+    return Recipe(shaped, said | told, words, limits, findings=_again(table, stamps), reopens=True)
+
+
+def _with_present_stage(table: Table, dates: dict[str, str], said: Said) -> tuple[Table, Said]:
+    """Return the table with the end that each deal is in now, where the export tells its present stage."""
+    stage, won, closed = (first_of(table, *names) for names in (STAGE, IS_WON, IS_CLOSED))
+    if stage is None and won is None:
+        return table, {}
+    end = state_of_words(table.text(str(stage))) if won is None else state_of_flags(table, won, closed)
+    names = {kind: (said.get(kind) or [kind.title()]) for kind in ("won", "lost")}
+    first = {kind.title(): str(group[0]) for kind, group in names.items() if isinstance(group, list)}
+    state = end.replace(first)
+    if stage is not None:
+        ours = {plain(name): name for group in names.values() if isinstance(group, list) for name in group}
+        own = table.text(stage).map(plain).map(ours)
+        state = state.mask((state != "") & own.notna(), own).astype("str")
+    at = pd.Series("", index=table.frame.index)
+    for place, column in dates.items():
+        at = at.where(state != place, table.text(column))
+    close = first_of(table, *CLOSE)
+    at = at if close is None else at.where(at != "", table.text(close))
+    told: Said = {"outcome": {"stage": STATE, "at": CLOSED_ON}, **names}
+    return with_state(table, state, at), told
 
 
 def _again(table: Table, stamps: list[Stamp]) -> tuple[Finding, ...]:
@@ -134,46 +176,34 @@ def _again(table: Table, stamps: list[Stamp]) -> tuple[Finding, ...]:
 
 def bare_deals(table: Table, _: tuple[Table, ...]) -> Recipe:
     """Deals without a date per stage: created on one day, closed on another."""
-    stage, close = (
-        needed(table, "Deal Stage", "dealstage"),
-        needed(table, "Close Date", "closedate"),
-    )
-    last = table.text(stage).map(plain)
-    end = pd.Series("", index=table.frame.index)
-    end = end.mask(last.str.contains("closedlost|^lost"), "Lost").mask(
-        last.str.contains("closedwon|^won"), "Won"
-    )
-    frame = table.frame.assign(**{"end of it": end, "closed on": table.text(close).where(end != "", "")})
-    said: Said = {
-        "columns": columns_of(table, **ROLES),
-        "dates": {"Open": needed(table, "Create Date", "createdate")},
-        "outcome": {"stage": "end of it", "at": "closed on"},
-        "won": "Won",
-        "lost": "Lost",
-    }
+    stage, close = needed(table, *STAGE), needed(table, *CLOSE)
+    columns, created = columns_of(table, **ROLES), needed(table, "Create Date", "createdate")
     words = "a HubSpot deal export, created and closed"
-    return Recipe(Table(frame, table.file, table.words), said, words, (NO_STAGES,))
+    won = first_of(table, *IS_WON)
+    if won is not None:
+        shaped = with_state(table, state_of_flags(table, won, first_of(table, *IS_CLOSED)), table.text(close))
+        return Recipe(shaped, {"columns": columns, **two_dates(created)}, words, (NO_STAGES,))
+    said: Said = {"columns": columns, "dates": {"Open": created}, "outcome": {"stage": stage, "at": close}}
+    return Recipe(table, said, words, (NO_STAGES,))
 
 
 def property_history(table: Table, _: tuple[Table, ...]) -> Recipe:
     """The history of deal properties, one row per change."""
-    lead, at = needed(table, "dealId", "deal_id", "vid"), needed(table, "timestamp")
-    key, value = needed(table, "property", "name"), needed(table, "value")
+    changes = Changes(
+        lead=table.text(needed(table, "dealId", "deal_id", "vid")),
+        at=table.frame[needed(table, "timestamp")],
+        field=table.text(needed(table, "property", "name")),
+        new=table.text(needed(table, "value")),
+    )
     roles = {
         "dealstage": "stage",
         "lifecyclestage": "stage",
         "amount": "value",
         "closedate": "expected_close",
     }
-    rows = changes_to_rows(table, lead, at, key, value, roles)
-    if rows.frame.empty:
-        raise FunnelError(
-            f"{table.file}: no row has '{key}' = dealstage; export the history of that property"
-        )
-    names = {name: name for name in ("stage", "value", "expected_close")}
-    return Recipe(
-        rows, {"columns": {"lead": lead, "at": at, **names}}, "a HubSpot property history", (TWENTY,)
-    )
+    rows = rows_of_changes(table, changes, roles)
+    said: Said = {"columns": rows.columns}
+    return Recipe(rows.table, said, "a HubSpot property history", (TWENTY,), findings=rows.findings)
 
 
 def pairs(table: Table, _: tuple[Table, ...]) -> Recipe:
@@ -183,12 +213,18 @@ def pairs(table: Table, _: tuple[Table, ...]) -> Recipe:
     for number in range(1, len(table.frame.columns) // 2):
         cells = {name: table.text(f"{name} {number}") for name in ("value", "timestamp")}
         part = pd.DataFrame({lead: table.text(lead), **cells, "place": range(len(table.frame))})
-        part.index = pd.Index([f"{row} (change {number})" for row in part.index])
         parts.append(part[(part["value"] != "").to_numpy() | (part["timestamp"] != "").to_numpy()])
     rows = pd.concat(parts).sort_values("place", kind="stable").drop(columns="place")
+    blank = table.frame[~table.frame.index.isin(rows.index)].index
+    findings = (
+        (Finding("rows without a change", len(blank), f"row {blank[0]}", "set aside: nothing is dated"),)
+        if len(blank)
+        else ()
+    )
     columns = {"lead": lead, "stage": "value", "at": "timestamp"}
     words = "a HubSpot property history with the changes of a deal in one row"
-    return Recipe(Table(rows, table.file, table.words), {"columns": columns}, words, (TWENTY,))
+    shaped = replace(table, frame=rows)
+    return Recipe(shaped, {"columns": columns}, words, (TWENTY,), findings=findings)
 
 
 def connector(table: Table, _: tuple[Table, ...]) -> Recipe:

@@ -5,25 +5,26 @@ from __future__ import annotations
 import pandas as pd
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.assemble import LOST, WON, plain
-from funnelsim.history.quality import Finding
-from funnelsim.history.sources.recipe import Recipe, Said, Source, columns_of, first_of, having, needed
+from funnelsim.history.sources.changes import Changes, rows_of_changes
+from funnelsim.history.sources.recipe import (
+    Recipe,
+    Source,
+    columns_of,
+    creation,
+    first_of,
+    having,
+    needed,
+    state_of_words,
+    two_dates,
+    with_state,
+)
 from funnelsim.history.tables import Table
+from funnelsim.history.vocabulary import verdict
 
 ONE_STAGE = (
     "The list knows a deal's last stage change only, not the earlier ones: read as one stage 'Open' from "
     "creation to close, so that no visit is missing. Export the log of changes for a forecast by stage."
 )
-
-
-def _one_stage(
-    table: Table, columns: Said, created: str, won: pd.Series, lost: pd.Series
-) -> tuple[Table, Said]:
-    """Return a table and mapping with the stage "Open" from creation to the date of the win or the loss."""
-    frame = table.frame.assign(**{"won on": won, "lost on": lost})
-    dates = {"Open": created, "Won": "won on", "Lost": "lost on"}
-    said: Said = {"columns": columns, "dates": dates, "won": "Won", "lost": "Lost"}
-    return Table(frame, table.file, table.words), said
 
 
 def deals(table: Table, _: tuple[Table, ...]) -> Recipe:
@@ -42,69 +43,70 @@ def deals(table: Table, _: tuple[Table, ...]) -> Recipe:
         segment=names("Label", "label"),
         expected_close=names("Expected close date", "expected_close_date"),
     )
-    created = first_of(table, *names("Deal created", "Deal - Creation date", "add_time"))
-    status = table.text(needed(table, *names("Status", "status"))).str.casefold()
+    created = creation(table, *names("Deal created", "Deal - Creation date", "add_time"))
+    status = table.text(needed(table, *names("Status", "status")))
+    state = state_of_words(status)
+    at = pd.Series("", index=table.frame.index)
+    own = (("Won", names("Won time", "won_time")), ("Lost", names("Lost time", "lost_time")))
+    for end, columns_of_end in own:
+        name = first_of(table, *columns_of_end)
+        if name is not None:
+            at = at.where(state != end, table.text(name))
     closed = first_of(table, *names("Deal closed on", "Deal - Closed on", "close_time"))
-
-    def ended(word: str, *own: str) -> pd.Series:
-        """Return the date of the end of those deals that have the status; blank for the others."""
-        at = pd.Series("", index=table.frame.index)
-        for name in (first_of(table, *own), closed):
-            if name is not None:
-                at = at.where(at != "", table.text(name))
-        return at.where(status == word, "")
-
-    won, lost = ended("won", *names("Won time", "won_time")), ended("lost", *names("Lost time", "lost_time"))
-    kept = (status != "deleted").to_numpy()
-    shaped, said = _one_stage(table, columns, str(created), won, lost)
-    gone = table.frame.index[~kept]
-    findings = (
-        (Finding("deleted deals", len(gone), f"row {gone[0]}", "set aside: deleted in Pipedrive"),)
-        if len(gone)
-        else ()
-    )
-    shaped = Table(shaped.frame[kept], table.file, table.words)
-    return Recipe(
-        shaped, said, "a Pipedrive list of deals, created and closed", (ONE_STAGE,), findings=findings
-    )
+    if closed is not None:
+        at = at.where(at != "", table.text(closed))
+    said = {"columns": columns, **two_dates(created)}
+    words = "a Pipedrive list of deals, created and closed"
+    return Recipe(with_state(table, state, at), said, words, (ONE_STAGE,))
 
 
 def flow(table: Table, _: tuple[Table, ...]) -> Recipe:
-    """The log of changes of deals: stages and status."""
-    key = table.text(needed(table, "field_key")).str.casefold()
+    """The log of changes of deals: stages and status, with the value and the expected date as they were."""
+    field = table.text(needed(table, "field_key")).str.casefold()
     new = table.text(needed(table, "new_value"))
-    status = (key == "status") & new.str.casefold().isin(["won", "lost"])
-    stages = key.isin(["stage_id", "stage"])
-    if not stages.any():
-        raise FunnelError(f"{table.file}: no row has field_key = stage_id; export the changes of that field")
-    place = new.where(~new.str.fullmatch(r"\d+"), "stage " + new).mask(status, new.str.title())
-    rows = table.frame.assign(place=place)
-    columns = {**columns_of(table, lead=("item_id",), at=("log_time",), owner=("user_id",)), "stage": "place"}
-    limits = ("The stage before a deal's first change is unknown: it appears with its first change.",)
-    shaped = Table(rows[(status | stages).to_numpy()], table.file, table.words)
-    return Recipe(shaped, {"columns": columns}, "a Pipedrive log of changes, stages from stage_id", limits)
+    old = first_of(table, "old_value")
+    ended = (field == "status") & new.map(verdict).ne("")
+    changes = Changes(
+        lead=table.text(needed(table, "item_id")),
+        at=table.frame[needed(table, "log_time")],
+        field=field.mask(ended, "stage_id"),
+        new=_stage_names(new, field).mask(ended, new.str.title()),
+        old=None if old is None else _stage_names(table.text(old), field).mask(ended, ""),
+    )
+    roles = {"stage_id": "stage", "stage": "stage", "value": "value", "expected_close_date": "expected_close"}
+    rows = rows_of_changes(table, changes, roles, born=("add_time",), more=_owner(table))
+    words = "a Pipedrive log of changes, stages from stage_id"
+    return Recipe(rows.table, {"columns": rows.columns}, words, rows.limits, findings=rows.findings)
+
+
+def _stage_names(cells: pd.Series, field: pd.Series) -> pd.Series:
+    """Return cells where the numbers of stages are called so."""
+    return cells.mask(field.isin(["stage_id", "stage"]) & cells.str.fullmatch(r"\d+"), "stage " + cells)
+
+
+def _owner(table: Table) -> dict[str, str]:
+    name = first_of(table, "user_id")
+    return {} if name is None else {"owner": name}
 
 
 def sell(table: Table, _: tuple[Table, ...]) -> Recipe:
     """Zendesk Sell: created, and the last stage change, which for a closed deal is its end."""
     named = first_of(table, "stage_name", "stage")
-    place = table.text(named or needed(table, "stage_id")).map(plain)
+    state = state_of_words(table.text(named or needed(table, "stage_id")))
     reason = first_of(table, "loss_reason_id", "loss_reason")
-    changed = table.text(needed(table, "last_stage_change_at"))
-    lost = place.isin(LOST) | (table.text(reason) != "" if reason else False)
-    won = place.isin(WON)
-    if named is None and not won.any():
+    if named is None and not (state == "Won").any():
         raise FunnelError(
             f"{table.file}: stage_id is a number here; add a column 'stage' with the names of the stages, "
             "so that wins can be told"
         )
+    if reason is not None:
+        state = state.mask((state == "") & (table.text(reason) != ""), "Lost")
     columns = columns_of(
         table, lead=("id",), value=("value",), currency=("currency",), owner=("owner_id",),
         channel=("source", "source_id"), expected_close=("estimated_close_date",),
     )  # fmt: skip
-    shaped, said = _one_stage(
-        table, columns, needed(table, "created_at"), changed.where(won, ""), changed.where(lost, "")
-    )
+    shaped = with_state(table, state, table.text(needed(table, "last_stage_change_at")))
+    said = {"columns": columns, **two_dates(creation(table, "created_at"))}
     return Recipe(shaped, said, "a Zendesk Sell list of deals, created and closed", (ONE_STAGE,))
 
 

@@ -28,8 +28,6 @@ def two_dates(table: Table, _: tuple[Table, ...]) -> Recipe:
         ),
         "dates": {"Engaging": needed(table, "engage_date")},
         "outcome": {"stage": first_of(table, "deal_stage"), "at": first_of(table, "close_date")},
-        "won": "Won",
-        "lost": "Lost",
         "value_known": "win",
     }
     return Recipe(table, said, "a table of deals with two dates, engage_date and close_date", ())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.history.quality import Finding
 from funnelsim.history.tables import Table
+from funnelsim.history.vocabulary import GONE_STATES, flags, plain, verdict
 
 Said = dict[str, object]
 
@@ -25,6 +26,8 @@ class Recipe:
         limits: what this kind of export cannot tell, each in one sentence.
         extra: a second table with one row per lead.
         findings: rows that were set aside while putting it into shape.
+        reopens: of one row per lead: its dates are stamped, so that a stage after an end opens it again.
+        read: rows of the file that became rows of the table, before any of them was set aside.
     """
 
     table: Table
@@ -33,6 +36,8 @@ class Recipe:
     limits: tuple[str, ...] = ()
     extra: Table | None = None
     findings: tuple[Finding, ...] = ()
+    reopens: bool = False
+    read: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,10 +94,58 @@ def columns_of(table: Table, **wanted: tuple[str, ...]) -> Said:
     return {role: name for role, name in found.items() if name is not None}
 
 
-def true(cells: pd.Series) -> pd.Series:
-    """Return whether each cell says yes.
+def creation(table: Table, *names: str) -> str:
+    """Return the first of these columns, which hold the date of creation, that a table has.
 
-    >>> true(pd.Series(["TRUE", "1", "no", ""])).tolist()
-    [True, True, False, False]
+    Raises:
+        FunnelError: it has none of them, so that nothing is dated.
     """
-    return cells.astype("str").str.strip().str.casefold().isin(["true", "1", "1.0", "yes", "wahr"])
+    found = first_of(table, *names)
+    if found is None:
+        raise FunnelError(
+            f"{table.file}: nothing is dated: no column with the day on which a lead was created, such as "
+            f"'{names[0]}'; export it too"
+        )
+    return found
+
+
+STATE, CLOSED_ON = "end of it", "closed on"
+
+
+def with_state(table: Table, state: pd.Series, closed_on: pd.Series) -> Table:
+    """Return a table with one row per lead and two more columns: its end ("" while open), and when.
+
+    Args:
+        table: as it came.
+        state: "Won", "Lost" or "".
+        closed_on: the cells with the date of closing; those of open leads are left out.
+    """
+    columns = {STATE: state, CLOSED_ON: closed_on.where(state != "", "")}
+    return replace(table, frame=table.frame.assign(**columns))
+
+
+def state_of_flags(table: Table, won: str, closed: str | None) -> pd.Series:
+    """Return "Won", "Lost" or "" for each row, told by a flag for won and one for closed.
+
+    Raises:
+        FunnelError: a flag is neither yes nor no; names the row.
+    """
+    wins = flags(table, won)
+    ended = wins if closed is None else flags(table, closed)
+    return pd.Series("", index=table.frame.index).mask(ended, "Lost").mask(wins, "Won")
+
+
+def state_of_words(words: pd.Series) -> pd.Series:
+    """Return "Won" or "Lost" for each name of a state, a word for deleted as it is, "" for all others.
+
+    >>> state_of_words(pd.Series(["Gewonnen", "Closed Lost", "deleted", "Offer"])).tolist()
+    ['Won', 'Lost', 'deleted', '']
+    """
+    state = words.map(verdict).map({"won": "Won", "lost": "Lost"}).fillna("").astype("str")
+    return state.mask(words.map(plain).isin(GONE_STATES), words)
+
+
+def two_dates(created: str) -> Said:
+    """Return what a mapping says of a table made by `with_state`: one stage from creation to the end."""
+    ends: Said = {"won": "Won", "lost": "Lost", "outcome": {"stage": STATE, "at": CLOSED_ON}}
+    return {"dates": {"Open": created}, **ends}

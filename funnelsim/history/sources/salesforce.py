@@ -6,8 +6,10 @@ import re
 
 import pandas as pd
 
-from funnelsim.history.parse import day_first, to_moments
+from funnelsim.history.sources.changes import Changes, rows_of_changes
 from funnelsim.history.sources.recipe import (
+    CLOSED_ON,
+    STATE,
     Recipe,
     Said,
     Source,
@@ -16,9 +18,13 @@ from funnelsim.history.sources.recipe import (
     having,
     needed,
     small,
-    true,
+    state_of_flags,
+    state_of_words,
+    two_dates,
+    with_state,
 )
 from funnelsim.history.tables import Table
+from funnelsim.history.vocabulary import verdict
 
 STAMP = re.compile(r"^(?P<place>.+?)[ _](?:(?:entry|entered)[ _])?date(?:__c)?$", re.IGNORECASE)
 EDITED = "Close dates and amounts of open deals are edited by hand."
@@ -27,7 +33,6 @@ ALONE = (
     "OpportunityHistory for a forecast by stage."
 )
 TYPED = "CloseDate is typed by hand and may lie before the creation."
-NO_START = "The stage before the first recorded change is unknown: such a lead appears with its first change."
 
 
 def opportunity_history(table: Table, others: tuple[Table, ...]) -> Recipe:
@@ -42,7 +47,6 @@ def opportunity_history(table: Table, others: tuple[Table, ...]) -> Recipe:
             expected_close=("CloseDate",),
             currency=("CurrencyIsoCode",),
         ),
-        **_not_deleted(table),
     }
     opportunities = next(
         (other for other in others if small(other) >= {"id", "stagename", "closedate"}), None
@@ -63,15 +67,6 @@ def columns_dict(said: Said) -> Said:
     """Return the columns part of what a mapping says."""
     columns = said["columns"]
     return dict(columns) if isinstance(columns, dict) else {}
-
-
-def _not_deleted(table: Table) -> Said:
-    """Return the condition that leaves out deleted rows, where there is a column that tells."""
-    name = first_of(table, "IsDeleted")
-    if name is None:
-        return {}
-    cells = table.text(name)
-    return {"where": {name: sorted(cells[~true(cells)].unique())}} if true(cells).any() else {}
 
 
 def _with_leads(table: Table, others: tuple[Table, ...]) -> tuple[Table, tuple[str, ...]]:
@@ -97,44 +92,19 @@ def _with_leads(table: Table, others: tuple[Table, ...]) -> tuple[Table, tuple[s
 def field_history(table: Table, _: tuple[Table, ...]) -> Recipe:
     """One row per change of a tracked field: stages, with amount and close date as they were then."""
     lead, at = needed(table, "OpportunityId"), needed(table, "CreatedDate")
-    rows = changes_to_rows(
-        table,
-        lead,
-        at,
-        needed(table, "Field"),
-        needed(table, "NewValue"),
-        {"StageName": "stage", "Amount": "value", "CloseDate": "expected_close"},
+    changes = Changes(
+        lead=table.text(lead),
+        at=table.frame[at],
+        field=table.text(needed(table, "Field")),
+        new=table.text(needed(table, "NewValue")),
+        old=table.text(name) if (name := first_of(table, "OldValue")) else None,
     )
-    said: Said = {
-        "columns": {"lead": lead, "at": at, **{name: name for name in ("stage", "value", "expected_close")}}
-    }
+    roles = {"StageName": "stage", "Amount": "value", "CloseDate": "expected_close"}
+    rows = rows_of_changes(table, changes, roles, born=("created", "opportunityCreatedFromLead"))
+    words = "Salesforce OpportunityFieldHistory, stages from Field = StageName"
     return Recipe(
-        rows, said, "Salesforce OpportunityFieldHistory, stages from Field = StageName", (EDITED, NO_START)
+        rows.table, {"columns": rows.columns}, words, (EDITED, *rows.limits), findings=rows.findings
     )
-
-
-def changes_to_rows(table: Table, lead: str, at: str, key: str, value: str, roles: dict[str, str]) -> Table:
-    """Return a log of single changes as rows that show stage and attributes together.
-
-    Args:
-        table: one row per change.
-        lead, at, key, value: its columns: whose, when, which field, the new value.
-        roles: field -> our word; rows of other fields are left out.
-    """
-    fields = {name.casefold(): role for name, role in roles.items()}
-    role = table.text(key).str.casefold().map(fields)
-    rows = pd.DataFrame({lead: table.text(lead), at: table.frame[at]})
-    for name in dict.fromkeys(roles.values()):
-        rows[name] = table.text(value).where(role == name)
-    rows = rows[role.notna().to_numpy()]
-    where = f"{table.file}, column '{at}'"
-    first = None if rows[at].dtype.kind in "Miuf" else day_first(Table(rows, table.file, "").text(at), where)
-    moments = to_moments(rows[at], where, first)
-    rows = rows.assign(moment=moments).sort_values([lead, "moment"], kind="stable")
-    names = list(dict.fromkeys(roles.values()))
-    rows[names] = rows.groupby(lead, sort=False)[names].ffill()
-    rows = rows[rows["stage"].notna().to_numpy()].drop(columns="moment").fillna("")
-    return Table(rows, table.file, table.words)
 
 
 def historical_trend(table: Table, _: tuple[Table, ...]) -> Recipe:
@@ -154,33 +124,19 @@ def historical_trend(table: Table, _: tuple[Table, ...]) -> Recipe:
 
 def opportunities(table: Table, _: tuple[Table, ...]) -> Recipe:
     """Opportunities without history: created on one day, closed on another."""
-    won, closed = (
-        true(table.text(needed(table, "IsWon"))),
-        true(table.text(needed(table, "IsClosed"))),
+    state = state_of_flags(table, needed(table, "IsWon"), needed(table, "IsClosed"))
+    shaped = with_state(table, state, table.text(needed(table, "CloseDate")))
+    columns = columns_of(
+        table,
+        lead=("Id", "OpportunityId"),
+        channel=("LeadSource",),
+        segment=("Type",),
+        owner=("OwnerId",),
+        value=("Amount",),
+        currency=("CurrencyIsoCode",),
     )
-    end = pd.Series("", index=table.frame.index).mask(closed, "Lost").mask(won, "Won")
-    frame = table.frame.assign(**{"end of it": end})
-    at = first_of(table, "CloseDate")
-    close = frame[str(at)].where(end != "", "")
-    said: Said = {
-        "columns": columns_of(
-            table,
-            lead=("Id", "OpportunityId"),
-            channel=("LeadSource",),
-            segment=("Type",),
-            owner=("OwnerId",),
-            value=("Amount",),
-            currency=("CurrencyIsoCode",),
-        ),
-        "dates": {"Open": needed(table, "CreatedDate")},
-        "outcome": {"stage": "end of it", "at": "closed on"},
-        "won": "Won",
-        "lost": "Lost",
-    }
-    words = "Salesforce Opportunity, created and closed"
-    return Recipe(
-        Table(frame.assign(**{"closed on": close}), table.file, table.words), said, words, (ALONE, TYPED)
-    )
+    said: Said = {"columns": columns, **two_dates(needed(table, "CreatedDate"))}
+    return Recipe(shaped, said, "Salesforce Opportunity, created and closed", (ALONE, TYPED))
 
 
 def stamps(columns: frozenset[str]) -> dict[str, str]:
@@ -198,20 +154,43 @@ def stamps(columns: frozenset[str]) -> dict[str, str]:
 
 
 def entry_dates(table: Table, _: tuple[Table, ...]) -> Recipe:
-    """One row per opportunity with a custom date column for each stage."""
-    said: Said = {
-        "columns": columns_of(
-            table,
-            lead=("Id", "OpportunityId", "Opportunity ID", "Name"),
-            channel=("LeadSource", "Lead Source"),
-            owner=("OwnerId", "Owner"),
-            value=("Amount",),
-            segment=("Type",),
-            expected_close=("CloseDate", "Close Date"),
-        ),
-        "dates": stamps(frozenset(map(str, table.frame.columns))),
-    }
-    return Recipe(table, said, "a table with an entry date for each stage", ())
+    """One row per opportunity with a custom date column for each stage, and perhaps what became of it."""
+    columns = columns_of(
+        table,
+        lead=("Id", "OpportunityId", "Opportunity ID", "Name"),
+        channel=("LeadSource", "Lead Source"),
+        owner=("OwnerId", "Owner"),
+        value=("Amount",),
+        segment=("Type",),
+        expected_close=("CloseDate", "Close Date"),
+    )
+    dates = stamps(frozenset(map(str, table.frame.columns)))
+    said: Said = {"columns": columns, "dates": dates}
+    shaped, told = _with_known_state(table, dates)
+    return Recipe(shaped, said | told, "a table with an entry date for each stage", ())
+
+
+def _with_known_state(table: Table, dates: dict[str, str]) -> tuple[Table, Said]:
+    """Return the table with the end of each row, where flags or the name of the present stage tell it."""
+    won, closed = first_of(table, "IsWon", "Won"), first_of(table, "IsClosed", "Closed")
+    stage = first_of(table, "StageName", "Stage")
+    if won is not None:
+        state = state_of_flags(table, won, closed)
+    elif stage is not None:
+        state = state_of_words(table.text(stage))
+    else:
+        return table, {}
+    ends = {verdict(place): place for place in dates}
+    names = {"Won": ends.get("won", "Won"), "Lost": ends.get("lost", "Lost")}
+    at = pd.Series("", index=table.frame.index)
+    for end, place in names.items():
+        if place in dates:
+            at = at.where(state != end, table.text(dates[place]))
+    close = first_of(table, "CloseDate", "Close Date")
+    at = at if close is None else at.where(at != "", table.text(close))
+    state = state.replace(names)
+    said: Said = {"outcome": {"stage": STATE, "at": CLOSED_ON}, "won": names["Won"], "lost": names["Lost"]}
+    return with_state(table, state, at), said
 
 
 SOURCES = (

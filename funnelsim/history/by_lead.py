@@ -1,0 +1,162 @@
+"""A table with one row per lead to the places entered: the state that a row tells stands above its clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from funnelsim.arrays import Flags
+from funnelsim.history.quality import Finding, found
+
+COLUMNS = ["lead", "stage", "at", "typed"]
+NO_TIME = "kept: a stay of no time, the end at the creation"
+LEFT_OUT = "set aside: closed, but not known when"
+EARLY = (
+    "{:,} ends lay before the creation of their lead and stand at it: where many do, waits are longer than "
+    "the forecast believes."
+)
+UNDATED = (
+    "{:,} closed leads have no date of closing and are left out: they are no open pipeline and no revenue, "
+    "and the forecast expects {:.0%} fewer new leads than came."
+)
+
+
+@dataclass(frozen=True)
+class LeadRows:
+    """What the rows of such a table say; all series have one cell per row, and the row's number as index.
+
+    Args:
+        lead: names.
+        stages: columns lead, stage, at: one row for each stage entered, under the row's number.
+        ended: end -> moments of reaching it.
+        state: the end that the lead is in, "" while it is open; None where only the dates tell.
+        closed: moments at which the present end was reached, where `ended` does not tell; None for no column.
+        won: which of the ends are wins.
+        reopens: a stage entered after an end opens the lead again (its dates are stamped by the CRM); else a
+            lead with the date of an end is closed, whatever its other dates.
+        typed: whether the dates of ends are typed by hand, so that they may lie in the future.
+    """
+
+    lead: pd.Series
+    stages: pd.DataFrame
+    ended: dict[str, pd.Series]
+    state: pd.Series | None
+    closed: pd.Series | None
+    won: tuple[str, ...]
+    reopens: bool = False
+    typed: bool = True
+
+
+@dataclass(frozen=True)
+class Moves:
+    """Places entered (columns lead, stage, at, typed; the index is the row number), and what was odd."""
+
+    rows: pd.DataFrame
+    findings: tuple[Finding, ...]
+    limits: tuple[str, ...]
+
+
+def moves_of(table: LeadRows) -> Moves:
+    """Return the places that leads entered, each lead's present end last and never before its creation.
+
+    A closed lead without a date of closing is set aside; so is a row without any date. The date of an end
+    that contradicts the state is not used.
+    """
+    blank = pd.Series(pd.NaT, table.lead.index, dtype="datetime64[us]")
+    stages = table.stages[["lead", "stage", "at"]].assign(rank=0)
+    last = stages["at"].groupby(level=0).max().reindex(table.lead.index)
+    state, at = _present(table, last, blank)
+    undated = ((state != "") & at.isna()).to_numpy()
+    early = (at < last).to_numpy()
+    at = at.where(~early, last)
+    present = pd.DataFrame({"lead": table.lead, "stage": state, "at": at, "rank": 2})
+    ends, odd = _other_ends(table, present, last)
+    rows = pd.concat([stages, ends, present[(state != "").to_numpy() & ~undated]])
+    rows = rows[~rows.index.isin(table.lead.index[undated])]
+    empty = _without_any(table, rows, undated)
+    rows = _in_order(pd.concat([rows, empty]), table.lead.index)
+    rows["typed"] = table.typed & rows["rank"].gt(0)
+    findings = (
+        *_undated(present[undated], table.won),
+        *found("ends before the creation", present[early], NO_TIME),
+        *odd,
+    )
+    limits = [EARLY.format(early.sum())] if early.any() else []
+    if undated.any():
+        limits.append(UNDATED.format(undated.sum(), undated.mean()))
+    return Moves(rows[COLUMNS], findings, tuple(limits))
+
+
+def places_by_date(lead: pd.Series, columns: dict[str, pd.Series]) -> pd.DataFrame:
+    """Return one row (lead, stage, at) for each place and lead with a date, under the row's number.
+
+    Args:
+        lead: names, one per row of the table.
+        columns: place -> moments of entering it, NaT where it was not entered.
+    """
+    parts = [pd.DataFrame({"lead": lead, "stage": place, "at": at}) for place, at in columns.items()]
+    blank = pd.DataFrame({"lead": lead, "stage": "", "at": pd.NaT}).iloc[:0].astype({"at": "datetime64[us]"})
+    every = pd.concat([blank, *parts])
+    return every[every["at"].notna().to_numpy()]
+
+
+def _present(table: LeadRows, last: pd.Series, blank: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Return the end that each lead is in, "" where it is open, and when it got there."""
+    ended = places_by_date(table.lead, table.ended)
+    if table.state is None:
+        latest = ended.iloc[::-1].sort_values("at", kind="stable", ascending=False)
+        latest = latest[~latest.index.duplicated()]
+        state = latest["stage"].reindex(table.lead.index).fillna("").astype("str")
+        at = latest["at"].reindex(table.lead.index)
+        again = (last > at).to_numpy() & table.reopens
+        return state.mask(again, ""), at.mask(again)
+    at = blank if table.closed is None else table.closed
+    for place, moments in table.ended.items():
+        at = at.where((table.state != place) | at.notna(), moments)
+    win = table.state.isin(table.won)
+    for place, moments in table.ended.items():
+        at = at.where((win != (place in table.won)) | at.notna(), moments)
+    return table.state, at.where(table.state != "")
+
+
+def _other_ends(
+    table: LeadRows, present: pd.DataFrame, last: pd.Series
+) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
+    """Return the ends that a lead reached before its present state, and what was found of dates not used."""
+    ends = places_by_date(table.lead, table.ended).assign(rank=1)
+    state, at = (present[name].reindex(ends.index) for name in ("stage", "at"))
+    past = (ends["at"] <= at) | ((state == "") & (ends["at"] < last.reindex(ends.index)))
+    alike = (ends["stage"].isin(table.won) == state.isin(table.won)) & (state != "")
+    same = alike.to_numpy() if table.state is not None else (ends["stage"] == state).to_numpy()
+    odd = ends[~past.to_numpy() & ~same]
+    findings = found("dates of ends that are not the present state", odd, "the date is not used")
+    if table.closed is not None and table.state is not None:
+        dated = (present["stage"] == "") & table.closed.notna()
+        rows = present[dated.to_numpy()].assign(at=table.closed[dated], stage="open")
+        findings += found("rows with an end date but no end", rows, "the date is not used: the lead is open")
+    return ends[past.to_numpy() & ~same], findings
+
+
+def _without_any(table: LeadRows, rows: pd.DataFrame, undated: Flags) -> pd.DataFrame:
+    """Return one row without a date for each lead that has none and is not closed."""
+    empty = ~np.asarray(table.lead.index.isin(rows.index)) & ~undated
+    place = "no stage" if table.stages.empty else table.stages["stage"].iloc[0]
+    return pd.DataFrame({"lead": table.lead, "stage": place, "at": pd.NaT, "rank": 0})[empty].astype(
+        {"at": "datetime64[us]"}
+    )
+
+
+def _in_order(rows: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
+    """Return rows as the file has them, those of one row by time, stages before ends where they tie."""
+    turn = pd.Series(np.arange(len(index)), index=index).reindex(rows.index)
+    order = rows.assign(turn=turn.to_numpy(), place=np.arange(len(rows)))
+    return order.sort_values(["turn", "at", "rank", "place"], kind="stable").drop(columns=["turn", "place"])
+
+
+def _undated(rows: pd.DataFrame, won: tuple[str, ...]) -> Iterator[Finding]:
+    win = rows["stage"].isin(won).to_numpy()
+    yield from found("won without a date of closing", rows[win], LEFT_OUT)
+    yield from found("lost without a date of closing", rows[~win], LEFT_OUT)

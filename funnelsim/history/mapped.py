@@ -1,0 +1,377 @@
+"""A table whose columns a mapping names, to the rows of a history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from funnelsim.errors import FunnelError, nearest
+from funnelsim.files import shown
+from funnelsim.history.assemble import Raw
+from funnelsim.history.by_lead import LeadRows, Moves, moves_of, places_by_date
+from funnelsim.history.log import ATTRIBUTES, beginning
+from funnelsim.history.mapping_file import Mapping
+from funnelsim.history.parse import currency_of, day_first, to_amounts, to_moments
+from funnelsim.history.quality import Finding
+from funnelsim.history.tables import Table, read_table
+from funnelsim.history.vocabulary import (
+    GONE_STATES,
+    LOST_IF_LAST,
+    WON_IF_LAST,
+    last_word,
+    plain,
+    says_closed,
+    verdict,
+)
+
+# When a row was last changed, in the words of the CRMs: the file cannot be older than that.
+STAMPS = frozenset(
+    [
+        "lastmodifieddate",
+        "last_modified_date",
+        "last modified date",
+        "systemmodstamp",
+        "system_modstamp",
+        "updated_at",
+        "write_date",
+        "hs_lastmodifieddate",
+        "deal - update time",
+        "update time",
+        "update_time",
+        "modifiedon",
+        "modified on",
+        "date_modify",
+        "(do not modify) modified on",
+        "modified time",
+        "modified_time",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Sheets:
+    """The table, and the second file with one row per lead, with the row that belongs to each lead."""
+
+    main: Table
+    extra: Table | None
+    mapping: Mapping
+    first: bool | None
+
+    def cells(self, name: str, role: str) -> pd.Series:
+        """Return a column, from the table or from the second file, one cell per row of the table."""
+        if self.extra is None or name in self.main.frame.columns:
+            return self._parsed(self.main, name, role)
+        if name not in self.extra.frame.columns:
+            known = [*map(str, self.main.frame.columns), *map(str, self.extra.frame.columns)]
+            files = f"{self.main.file} or {self.extra.file}"
+            raise FunnelError(f"{files}: no column '{name}' for '{role}'; {nearest(name, known)}")
+        cells = self._parsed(self.extra, name, role)
+        key = self.extra.text(str(self.mapping.attributes and self.mapping.attributes.lead), "lead")
+        by_lead = pd.Series(cells.to_numpy(), index=key.to_numpy(), dtype=cells.dtype)
+        by_lead = by_lead[~by_lead.index.duplicated()]
+        lead = self.main.text(self.mapping.columns.lead, "lead")
+        return by_lead.reindex(lead).set_axis(lead.index)
+
+    def _parsed(self, table: Table, name: str, role: str) -> pd.Series:
+        where = f"{table.file}, column '{name}'"
+        if role == "value":
+            return to_amounts(table.column(name, role), where, self.mapping.decimal or "")
+        if role in ("at", "expected_close"):
+            return to_moments(table.column(name, role), where, self.first, self.mapping.zone)
+        cells = table.text(name, role)
+        return cells.replace(self.mapping.replace[name]) if name in self.mapping.replace else cells
+
+
+def read_mapped(
+    table: Table,
+    mapping: Mapping,
+    folders: tuple[Path, ...] = (),
+    extra: Table | None = None,
+    *,
+    whole: bool = True,
+    reopens: bool = False,
+) -> Raw:
+    """Return the rows of a table whose columns a mapping names.
+
+    Args:
+        table: the history, one row per stage entered or, with `dates`, one row per lead.
+        mapping: what its columns and stages mean.
+        folders: where the attributes file may lie; the first that has it counts.
+        extra: the attributes, where they are read already.
+        whole: whether a stage or value without a row is suspicious; in a part of a file it is not.
+        reopens: for one row per lead: a stage entered after an end opens the lead again.
+
+    Raises:
+        FunnelError: a column, stage or file that the mapping names does not exist; says the nearest.
+    """
+    table, findings = _where(table, mapping, whole)
+    table, gone = _without_gone_states(table, mapping)
+    findings += gone
+    extra = _attributes_file(mapping, folders) if extra is None else extra
+    order = {"day first": True, "month first": False}.get(mapping.date_order or "")
+    sheets = Sheets(table, extra, mapping, _order(table, extra, mapping) if order is None else order)
+    limits: tuple[str, ...] = ()
+    if mapping.by_lead:
+        moves = _by_lead(sheets, reopens)
+        rows, findings, limits = moves.rows, findings + moves.findings, moves.limits
+    else:
+        rows = _by_event(sheets)
+    rows = _with_attributes(rows, sheets)
+    won, lost = mapping.ends
+    rows, more = _only_ours(rows, mapping, table.file, whole)
+    if mapping.value_known == "win" and "value" in rows.columns:
+        ends = _ends_among([str(name) for name in rows["stage"].unique()], mapping)
+        wins = [name for name, (_, end) in ends.items() if end == "won"]
+        rows["value"] = rows["value"].where(rows["stage"].isin(wins))
+    return Raw(
+        file=table.file,
+        rows=rows,
+        source=table.file,
+        stages=tuple(dict.fromkeys(mapping.ours.values())),
+        won=won,
+        lost=lost,
+        began=None if mapping.began is None else beginning(mapping.began),
+        since=None if mapping.since is None else beginning(mapping.since),
+        currency=mapping.currency or _currency(sheets),
+        limits=_limits(mapping, lost) + limits,
+        findings=findings + more,
+        period_start=mapping.period_start,
+        only_first=mapping.visits == "first",
+        again=mapping.wins == "each",
+        stamped=_stamped(sheets) if mapping.by_lead else None,
+    )
+
+
+def _where(table: Table, mapping: Mapping, whole: bool) -> tuple[Table, tuple[Finding, ...]]:
+    frame, findings = table.frame, []
+    for name, wanted in mapping.where.items():
+        allowed = [str(value) for value in (wanted if isinstance(wanted, list) else [wanted])]
+        cells = Table(frame, table.file, "").text(name, "where")
+        for value in allowed:
+            if whole and not (cells == value).any():
+                near = nearest(value, sorted(cells.unique())[:1000])
+                raise FunnelError(
+                    f"{table.file}: no row has {shown(value)} in column '{name}' (where); {near}"
+                )
+        other = ~cells.isin(allowed)
+        if other.any():
+            example = f"row {cells.index[other][0]}: '{cells[other].iloc[0][:40]}'"
+            kind = f"rows with another {name}"
+            findings.append(Finding(kind, int(other.sum()), example, "set aside: the mapping says `where`"))
+        frame = frame[~other.to_numpy()]
+    return Table(frame, table.file, table.words), tuple(findings)
+
+
+def _without_gone_states(table: Table, mapping: Mapping) -> tuple[Table, tuple[Finding, ...]]:
+    """Return a table with one row per lead without the rows whose state is called deleted or archived."""
+    if mapping.outcome is None or mapping.outcome.stage not in table.frame.columns:
+        return table, ()
+    state = table.text(mapping.outcome.stage)
+    known = _ends_among([str(name) for name in state.unique()], mapping)
+    gone = state.map(plain).isin(GONE_STATES) & ~state.isin(list(known))
+    if not gone.any():
+        return table, ()
+    example = f"row {state.index[gone][0]}: '{state[gone].iloc[0][:40]}'"
+    finding = Finding("deleted rows", int(gone.sum()), example, "set aside: gone in the source")
+    return replace(table, frame=table.frame[~gone.to_numpy()]), (finding,)
+
+
+def _attributes_file(mapping: Mapping, folders: tuple[Path, ...]) -> Table | None:
+    if mapping.attributes is None:
+        return None
+    name = mapping.attributes.file
+    for folder in folders:
+        path = (folder / name).resolve()
+        if not path.is_relative_to(folder.resolve()):
+            raise FunnelError(
+                f"attributes.file: {shown(name)} lies outside the folder of the mapping and the history"
+            )
+        if path.exists():
+            return read_table(path, mapping.encoding)
+    looked = " or ".join(sorted({f"'{folder}'" for folder in folders})) or "any folder"
+    raise FunnelError(f"attributes.file: there is no {shown(name)} in {looked}")
+
+
+def _order(table: Table, extra: Table | None, mapping: Mapping) -> bool | None:
+    """Return whether the day comes first, told by all date columns of both files together."""
+    columns = mapping.columns
+    names = [columns.at, columns.expected_close, *mapping.dates.values()]
+    names.append(mapping.outcome.at if mapping.outcome else None)
+    for sheet in (table, extra):
+        for name in names:
+            if (
+                sheet is not None
+                and name in sheet.frame.columns
+                and sheet.frame[name].dtype.kind not in "Miuf"
+            ):
+                told = day_first(sheet.text(str(name)), f"{sheet.file}, column '{name}'")
+                if told is not None:
+                    return told
+    return None
+
+
+def _by_event(sheets: Sheets) -> pd.DataFrame:
+    columns = sheets.mapping.columns
+    stated = (("lead", columns.lead), ("stage", columns.stage), ("at", columns.at))
+    return pd.DataFrame({role: sheets.cells(name, role) for role, name in stated})
+
+
+def _by_lead(sheets: Sheets, reopens: bool) -> Moves:
+    """Return what the rows of a table with one row per lead say: places by their dates, ends by the state."""
+    mapping, table = sheets.mapping, sheets.main
+    dates = {place: sheets.cells(name, "at") for place, name in mapping.dates.items()}
+    state: pd.Series | None = None
+    closed: pd.Series | None = None
+    findings: tuple[Finding, ...] = ()
+    names = list(dates)
+    if mapping.outcome is not None:
+        state = sheets.cells(mapping.outcome.stage, "stage")
+        names += [str(name) for name in state.value_counts().index if name]
+    ends = _ends_among(names, mapping)
+    if state is not None and mapping.outcome is not None:
+        _ask_for_ends(state, ends, mapping.outcome.stage, table.file)
+        findings = _unknown_ends(state, ends)
+        state = state.map({name: place for name, (place, _) in ends.items()}).fillna("").astype("str")
+        closed = None if mapping.outcome.at is None else sheets.cells(mapping.outcome.at, "at")
+    lead = table.text(mapping.columns.lead, "lead")
+    stages = {place: at for place, at in dates.items() if place not in ends}
+    moves = moves_of(
+        LeadRows(
+            lead=lead,
+            stages=places_by_date(lead, stages),
+            ended={ends[place][0]: at for place, at in dates.items() if place in ends},
+            state=state,
+            closed=closed,
+            won=tuple(place for place, end in ends.values() if end == "won"),
+            reopens=reopens,
+            typed=not reopens,
+        )
+    )
+    return replace(moves, findings=moves.findings + findings)
+
+
+def _stamped(sheets: Sheets) -> pd.Timestamp | None:
+    """Return the latest moment that the source itself stamped on any row; None where it stamps none."""
+    table = sheets.main
+    latest = []
+    for name in map(str, table.frame.columns):
+        if name.strip().casefold() in STAMPS:
+            try:
+                moments = to_moments(table.frame[name], table.file, sheets.first, sheets.mapping.zone)
+            except FunnelError:  # a column that nobody reads may hold anything
+                continue
+            latest.append(moments.max())
+    return max((moment for moment in latest if pd.notna(moment)), default=None)
+
+
+def _ends_among(names: list[str], mapping: Mapping) -> dict[str, tuple[str, str]]:
+    """Return those of the file's names that are ends: name -> the end as stated, "won" or "lost".
+
+    What a mapping states decides; where it is silent about wins, or about losses, the words themselves do.
+    """
+    stated: dict[str, tuple[str, str]] = {}
+    for end, group in zip(("won", "lost"), mapping.ends, strict=True):
+        theirs = [name for name, ours in mapping.ours.items() if ours in group]
+        stated |= {plain(name) or name: (name, end) for name in (*group, *theirs)}
+    silent = [end for end, group in zip(("won", "lost"), mapping.ends, strict=True) if not group]
+    known = {name: stated[plain(name) or name] for name in names if (plain(name) or name) in stated}
+    rest = [name for name in names if name not in known and plain(name) not in GONE_STATES]
+    known |= {name: (name, verdict(name)) for name in rest if verdict(name) in silent}
+    for end, words in (("won", WON_IF_LAST), ("lost", LOST_IF_LAST)):
+        if end in silent and end not in {kind for _, kind in known.values()}:
+            known |= {name: (name, end) for name in rest if name not in known and last_word(name) in words}
+    usual: dict[str, str] = {}
+    for place, _ in known.values():
+        usual.setdefault(plain(place) or place, place)
+    return {name: (usual[plain(place) or place], end) for name, (place, end) in known.items()}
+
+
+def _ask_for_ends(state: pd.Series, ends: dict[str, tuple[str, str]], column: str, file: str) -> None:
+    """Refuse a column of states of which no word is known as an end."""
+    if ends or (state == "").all():
+        return
+    words = ", ".join(f"'{str(name)[:40]}'" for name in state[state != ""].value_counts().index[:8])
+    raise FunnelError(
+        f"{file}, column '{column}': `outcome` needs the names of the ends, and no word of it is one "
+        f"({words}); give `won` and `lost` in a mapping"
+    )
+
+
+def _unknown_ends(state: pd.Series, ends: dict[str, tuple[str, str]]) -> tuple[Finding, ...]:
+    """Return the states that sound like an end and are not stated as one."""
+    odd = state[~state.isin(list(ends)) & (state != "")]
+    odd = odd[odd.map(says_closed).astype(bool).to_numpy()]
+    if odd.empty:
+        return ()
+    listed = ", ".join(f"'{str(name)[:40]}' ({rows:,})" for name, rows in odd.value_counts()[:4].items())
+    done = "kept open: if they are ends, write all names of the ends under `won` and `lost` into the mapping"
+    return (Finding("leads whose state sounds like an end", len(odd), listed, done),)
+
+
+def _with_attributes(rows: pd.DataFrame, sheets: Sheets) -> pd.DataFrame:
+    columns = sheets.mapping.columns
+    for role in ATTRIBUTES:
+        name = getattr(columns, role)
+        if name is not None:
+            cells = sheets.cells(name, role)
+            rows[role] = cells if cells.index.equals(rows.index) else cells.reindex(rows.index)
+    return rows
+
+
+def _only_ours(
+    rows: pd.DataFrame, mapping: Mapping, file: str, whole: bool
+) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
+    """Return the rows of the stages that the mapping names, under our names."""
+    there = set(map(str, rows["stage"].unique()))
+    won, lost = mapping.ends
+    stated = mapping.ours or {name: name for name in won + lost}
+    findings: tuple[Finding, ...] = ()
+    for name in stated:
+        if whole and name not in there:
+            hint = nearest(name, sorted(there - set(stated)))
+            if hint.startswith("did you mean"):
+                raise FunnelError(f"{file}: no row has the stage {shown(name)} of the mapping; {hint}")
+            findings += (
+                Finding("stages of the mapping without a row", 1, f"'{name}'", "kept in the funnel"),
+            )
+    if not mapping.ours:
+        return rows, findings
+    other = ~rows["stage"].isin(list(stated)) & (rows["stage"] != "")
+    if other.any():
+        names = rows.loc[other.to_numpy(), "stage"].value_counts()
+        most = f"'{str(names.index[0])[:40]}' ({names.iloc[0]:,} rows), {len(names)} such stages"
+        findings += (Finding("other stages", int(other.sum()), most, "set aside: not in the mapping"),)
+    rows = rows[~other.to_numpy()]
+    renamed = rows["stage"].map(lambda name: stated.get(name, name)).astype("str")
+    return rows.assign(stage=renamed), findings
+
+
+def _currency(sheets: Sheets) -> str:
+    columns = sheets.mapping.columns
+    if columns.currency is not None:
+        names = [str(name) for name in sheets.cells(columns.currency, "currency").dropna().unique() if name]
+        if len(names) > 1:
+            raise FunnelError(
+                f"{sheets.main.file}, column '{columns.currency}': amounts in {', '.join(names[:6])} cannot "
+                f"be added up; convert them, or choose with `where: {{{columns.currency}: {names[0]}}}`"
+            )
+        return names[0].upper() if names else ""
+    for sheet in (sheets.main, sheets.extra):
+        if sheet is not None and columns.value in sheet.frame.columns:
+            return currency_of(sheet.frame[columns.value])
+    return ""
+
+
+def _limits(mapping: Mapping, lost: tuple[str, ...]) -> tuple[str, ...]:
+    said = []
+    if mapping.by_lead:
+        said.append("One date per place: a stage that was entered again shows one of its dates only.")
+        if not lost and mapping.outcome is None and "lost" not in map(verdict, mapping.dates):
+            said.append("No lost dates: leads that gave up look open, and their chance fades with age.")
+    if mapping.columns.value and mapping.value_known == "win":
+        said.append("Amounts are known only of won leads: open ones are worth what comparable wins were.")
+    elif mapping.columns.value and (mapping.by_lead or mapping.attributes):
+        said.append("Amounts are those shown now, not as they were known on earlier dates.")
+    return tuple(said)
