@@ -11,6 +11,7 @@ from funnelsim.errors import FunnelError, nearest
 from funnelsim.files import shown
 from funnelsim.history.assemble import Raw
 from funnelsim.history.by_lead import LeadRows, Moves, moves_of, places_by_date
+from funnelsim.history.keys import Second, matches, names_of_events, names_of_rows
 from funnelsim.history.log import ATTRIBUTES, beginning
 from funnelsim.history.mapping_file import Mapping
 from funnelsim.history.parse import currency_of, day_first, to_amounts, to_moments
@@ -24,6 +25,7 @@ from funnelsim.history.vocabulary import (
     plain,
     says_closed,
     verdict,
+    without_gone,
 )
 
 # When a row was last changed, in the words of the CRMs: the file cannot be older than that.
@@ -109,15 +111,23 @@ def read_mapped(
     table, findings = _where(table, mapping, whole)
     table, gone = _without_gone_states(table, mapping)
     findings += gone
+    asked = extra is None
     extra = _attributes_file(mapping, folders) if extra is None else extra
     order = {"day first": True, "month first": False}.get(mapping.date_order or "")
     sheets = Sheets(table, extra, mapping, _order(table, extra, mapping) if order is None else order)
     limits: tuple[str, ...] = ()
     if mapping.by_lead:
-        moves = _by_lead(sheets, reopens)
-        rows, findings, limits = moves.rows, findings + moves.findings, moves.limits
+        names = names_of_rows(table, mapping.columns.lead, mapping.row == "lead")
+        sheets = replace(sheets, main=names.table)
+        moves = _by_lead(sheets, names.lead, reopens)
+        rows, findings, limits = moves.rows, findings + names.findings + moves.findings, moves.limits
+    elif mapping.row == "lead":
+        raise FunnelError(
+            "mapping: `row: lead` needs a table with one row per lead; give `dates` or `outcome`"
+        )
     else:
         rows = _by_event(sheets)
+    findings += _matches(sheets, asked=asked, whole=whole)
     rows = _with_attributes(rows, sheets)
     won, lost = mapping.ends
     rows, more = _only_ours(rows, mapping, table.file, whole)
@@ -189,7 +199,7 @@ def _attributes_file(mapping: Mapping, folders: tuple[Path, ...]) -> Table | Non
                 f"attributes.file: {shown(name)} lies outside the folder of the mapping and the history"
             )
         if path.exists():
-            return read_table(path, mapping.encoding)
+            return without_gone(read_table(path, mapping.encoding))[0]
     looked = " or ".join(sorted({f"'{folder}'" for folder in folders})) or "any folder"
     raise FunnelError(f"attributes.file: there is no {shown(name)} in {looked}")
 
@@ -214,11 +224,24 @@ def _order(table: Table, extra: Table | None, mapping: Mapping) -> bool | None:
 
 def _by_event(sheets: Sheets) -> pd.DataFrame:
     columns = sheets.mapping.columns
-    stated = (("lead", columns.lead), ("stage", columns.stage), ("at", columns.at))
-    return pd.DataFrame({role: sheets.cells(name, role) for role, name in stated})
+    lead = names_of_events(sheets.main, columns.lead).replace(sheets.mapping.replace.get(columns.lead, {}))
+    stated = (("stage", columns.stage), ("at", columns.at))
+    return pd.DataFrame({"lead": lead} | {role: sheets.cells(name, role) for role, name in stated})
 
 
-def _by_lead(sheets: Sheets, reopens: bool) -> Moves:
+def _matches(sheets: Sheets, asked: bool, whole: bool) -> tuple[Finding, ...]:
+    """Return how the table and the attributes file belong together."""
+    extra, attributes = sheets.extra, sheets.mapping.attributes
+    if extra is None or attributes is None or not whole:
+        return ()
+    named = [getattr(sheets.mapping.columns, role) for role in (*ATTRIBUTES, "currency")]
+    named += sheets.mapping.dates.values()
+    used = [name for name in named if name in extra.frame.columns and name not in sheets.main.frame.columns]
+    lead = sheets.main.text(sheets.mapping.columns.lead, "lead")
+    return matches(sheets.main, lead, Second(extra, attributes.lead, used, asked))
+
+
+def _by_lead(sheets: Sheets, lead: pd.Series, reopens: bool) -> Moves:
     """Return what the rows of a table with one row per lead say: places by their dates, ends by the state."""
     mapping, table = sheets.mapping, sheets.main
     dates = {place: sheets.cells(name, "at") for place, name in mapping.dates.items()}
@@ -235,7 +258,6 @@ def _by_lead(sheets: Sheets, reopens: bool) -> Moves:
         findings = _unknown_ends(state, ends)
         state = state.map({name: place for name, (place, _) in ends.items()}).fillna("").astype("str")
         closed = None if mapping.outcome.at is None else sheets.cells(mapping.outcome.at, "at")
-    lead = table.text(mapping.columns.lead, "lead")
     stages = {place: at for place, at in dates.items() if place not in ends}
     moves = moves_of(
         LeadRows(

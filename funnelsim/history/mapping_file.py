@@ -60,6 +60,7 @@ class Mapping:
         attributes: a second file, one row per lead.
         dates: for a table with one row per lead: place -> the column with the date of entering it.
         outcome: for such a table: where the place is told by one column and its date by another.
+        row: "lead" where each row of such a table is a lead of its own, whatever its name.
         replace: column -> {cell as it stands: cell as it should be}.
         visits: "all", or "first" when only a lead's first visit to each place counts.
         wins: "first", or "each" when every row of a won place is a win of its own: instalments, renewals,
@@ -83,6 +84,7 @@ class Mapping:
     attributes: Attributes | None = None
     dates: dict[str, str] = field(default_factory=dict)
     outcome: Outcome | None = None
+    row: Literal["lead"] | None = None
     replace: dict[str, dict[str, str]] = field(default_factory=dict)
     visits: Literal["all", "first"] = "all"
     wins: Literal["first", "each"] = "first"

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from funnelsim.history.by_lead import LeadRows, moves_of
+from funnelsim.history.keys import names_of_rows
 from funnelsim.history.parse import day_first, to_moments
 from funnelsim.history.sources.recipe import (
     Recipe,
@@ -41,7 +42,9 @@ def process(table: Table, _: tuple[Table, ...]) -> Recipe:
 
     The stages between have no date of their own; their entries are spread evenly over the days between.
     """
-    lead = table.text(needed(table, "opportunityid", "leadid", "businessprocessflowinstanceid"))
+    key = needed(table, "opportunityid", "leadid", "businessprocessflowinstanceid")
+    names = names_of_rows(table, key, each=False)
+    table, lead = names.table, names.lead
     stages, between = _stages(table, lead)
     status = table.text(needed(table, "statuscode", "statecode")).str.casefold()
     state = status.map(FINISHED).fillna("").astype("str")
@@ -53,7 +56,7 @@ def process(table: Table, _: tuple[Table, ...]) -> Recipe:
     said: Said = {"columns": {"lead": "lead", "stage": "stage", "at": "at"}, "won": "Won", "lost": "Lost"}
     words = "a Dynamics 365 sales process table, stages from traversedpath"
     shaped = replace(table, frame=moves.rows[["lead", "stage", "at"]])
-    return Recipe(shaped, said, words, limits + moves.limits, findings=moves.findings)
+    return Recipe(shaped, said, words, limits + moves.limits, findings=names.findings + moves.findings)
 
 
 FINISHED = {"2": "Won", "finished": "Won", "3": "Lost", "aborted": "Lost"}
