@@ -60,10 +60,10 @@ class Comparison:
             return "No scenario is expected to bring more than the present plan."
         rows = self.table[self.table["scenario"] == name]
         gain = words.money(float(rows["difference"].sum()), self.currency, sign=True)
-        first = rows.iloc[0]
+        most = rows.iloc[int(rows["difference"].to_numpy().argmax())]
         return (
             f"'{words.name(name)}' is expected to bring most: {gain} over all periods; "
-            f"in {first['period']} {words.verdict(float(first['p_better']), float(first['futures']))}."
+            f"in {most['period']} {words.verdict(float(most['p_better']), float(most['futures']))}."
         )
 
     def __repr__(self) -> str:
@@ -160,15 +160,17 @@ def _gap(one: Floats, other: Floats) -> Floats:
 def _spread(gap: Floats, mean: float) -> dict[str, float]:
     """Return the 80 % interval and the chance to be better of a simulated gap whose mean is known exactly.
 
-    The simulated gap is moved to its exact mean, so that the luck of a few hundred lives cannot part the two.
+    The interval reaches to the mean at least: where a rare large win makes it, few lives have seen one.
     Futures in which nothing differs say nothing on which is better: they are left out.
+
+    >>> _spread(np.array([0.0, 0.0, 2.0, 3.0, 4.0]), 5.0)
+    {'low': 0.0, 'high': 5.0, 'p_better': 1.0, 'futures': 3.0}
     """
-    low, high = np.quantile(gap, [0.1, 0.9]) + (mean - gap.mean())
+    low, high = np.quantile(gap, [0.1, 0.9])
     differ = int((gap != 0).sum())
     better = float((gap > 0).sum() / differ) if differ else 0.5
-    if not differ and mean == 0:
-        low, high = 0.0, 0.0
-    return {"low": float(low), "high": float(high), "p_better": better, "futures": float(differ)}
+    ends = {"low": float(min(low, mean)), "high": float(max(high, mean))}
+    return ends | {"p_better": better, "futures": float(differ)}
 
 
 def shared_luck(
