@@ -25,7 +25,8 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "funnelsim-stamp.txt"
 LOCK = "requirements.lock"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-EXTRAS: dict[str, set[str]] = {"demo": set(), "test": {"test", "lab"}, "lab": {"lab"}}
+# Excel, data bases and Parquet are what companies have: they belong to every set-up.
+EXTRAS: dict[str, set[str]] = {"demo": {"formats"}, "test": {"test", "lab"}, "lab": {"formats", "lab"}}
 WORKERS = str(max(1, min(os.cpu_count() or 1, 4)))
 
 # `loadfile` keeps a notebook's cells, and a file's expensive fixtures, on one worker.

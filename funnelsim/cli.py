@@ -7,10 +7,12 @@ was asked for. Options that commands share are said once, below.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,7 +48,11 @@ AsOf = Annotated[
 Source = Annotated[str | None, typer.Option(help="how to read the file, where its columns do not tell")]
 Query = Annotated[str | None, typer.Option(help="for a data base: a SELECT, or the name of a table")]
 Anonymise = Annotated[
-    str | None, typer.Option(help="secret key with which names of leads and owners are hashed")
+    str | None,
+    typer.Option(
+        help="key with which names of leads and owners are hashed; @FILE, env:NAME keep it off the screen",
+        callback=lambda given: secret(given),
+    ),
 ]
 Spend = Annotated[Path | None, typer.Option(help="CSV of channel, week, spend: leads then answer to money")]
 PeriodKind = Annotated[str, typer.Option(help="week, month or quarter")]
@@ -66,6 +72,7 @@ Json = Annotated[
 ]
 Html = Annotated[Path | None, typer.Option(help="write a page that needs no network")]
 
+STOPPED = 130  # by convention 128 and the number of the signal
 SHARES = dict.fromkeys(
     ("mape", "inside_50", "inside_80", "inside_95", "nominal", "covered", "low", "high", "skill"), "share"
 )
@@ -366,6 +373,8 @@ def backtest(
         anonymise=anonymise,
     )  # fmt: skip
     with aside(outputs):
+        if record.note:
+            typer.echo(record.note)
         _print_record(record)
 
     def page(path: Path) -> None:
@@ -506,21 +515,67 @@ def write_frame(path: Path, frame: pd.DataFrame) -> None:
         write_table(frame, path)
 
 
+def secret(given: str | None) -> str | None:
+    """Return the key itself: as given, the first line of a file (@FILE), or a variable's value (env:NAME).
+
+    Raises:
+        FunnelError: the file cannot be read, the variable is not set, or the key is empty.
+    """
+    if given is None or not given.startswith(("@", "env:")):
+        return given
+    if given.startswith("env:"):
+        key = os.environ.get(given[4:], "")
+        missing = f"--anonymise {given}: the variable {given[4:]} is not set, or empty"
+    else:
+        from funnelsim.files import read_text
+
+        key = (read_text(given[1:]).splitlines() or [""])[0].strip()
+        missing = f"--anonymise {given}: its first line is empty; it should hold the key"
+    if not key:
+        raise FunnelError(missing)
+    return key
+
+
 def at_terminal() -> bool:
     """Return whether somebody is looking, so that progress is worth showing."""
     return sys.stderr.isatty()
 
 
 def main() -> None:
-    """Run the command line; a FunnelError is one sentence on stderr and exit code 2."""
+    """Run the command line; a FunnelError is one sentence on stderr and exit code 2.
+
+    SIGTERM ends it as Ctrl-C does, so that no worker is left behind. Libraries' warnings are for those who
+    wrote the code, not for those who asked for a forecast; `python -W default -m funnelsim.cli` shows them.
+    """
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+        os.environ.setdefault("PYTHONWARNINGS", "ignore")  # of worker processes too
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         app()
     except FunnelError as error:
         typer.echo(f"funnelsim: {error}", err=True)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        typer.echo("funnelsim: stopped", err=True)
-        raise SystemExit(130) from None
+    except SystemExit as end:
+        if end.code == STOPPED:  # the command line's own answer to Ctrl-C, which says nothing
+            _end_workers()
+            typer.echo("funnelsim: stopped; nothing was written", err=True)
+        raise
+
+
+def _terminate(*_: object) -> None:
+    _end_workers()
+    typer.echo("funnelsim: terminated; nothing was written", err=True)
+    os._exit(143)
+
+
+def _end_workers() -> None:
+    """End the processes that forecast from past dates, if any; asked nicely, they could wait for ever."""
+    pool = sys.modules.get("joblib.externals.loky.reusable_executor")
+    executor = getattr(pool, "_executor", None)
+    for process in list((getattr(executor, "_processes", None) or {}).values()):
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
@@ -286,6 +287,8 @@ def _refuse_path(output: Output, path: Path) -> None:
     if ending not in output.endings and not (output.loose and not ending):
         known = " or ".join(output.endings)
         raise FunnelError(f"{output.option} {path}: is written as {known}; '{ending}' is none of these")
+    if ending == ".xlsx" and find_spec("openpyxl") is None:
+        raise FunnelError(f"{path}: Excel files need openpyxl: pip install 'funnelsim[formats]'")
     if not path.resolve().parent.is_dir():
         raise FunnelError(f"{path}: the folder {path.resolve().parent} does not exist")
     if path.is_dir():

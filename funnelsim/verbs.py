@@ -1,7 +1,7 @@
 """The verbs: whatever you have - a company's record or a stated funnel - and what you want to know of it.
 
-Each verb loads the rooms that it needs when it is first called, so that who checks a file does not wait for the
-engines.
+Each verb loads the rooms that it needs when it is first called, so that who checks a file does not wait
+for the engines.
 """
 
 from __future__ import annotations

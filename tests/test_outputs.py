@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import openpyxl
 import pandas as pd
@@ -11,6 +16,7 @@ import pytest
 from made_up import history
 from test_cli import run
 
+import funnelsim as fs
 from funnelsim.history.export import tidy_log, write_table
 
 
@@ -109,3 +115,51 @@ def test_standard_output_holds_the_numbers_and_nothing_else(log, capsys):
 def test_wrong_words_are_refused_before_a_file_is_even_looked_for(words, sentence, capsys):
     command, *rest = words
     assert sentence in refused(capsys, command, "nowhere.csv", *rest)
+
+
+def start(*words):
+    command = [sys.executable, "-m", "funnelsim.cli", *map(str, words)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="processes are read from /proc")
+def test_a_terminated_backtest_leaves_no_worker_and_says_so():
+    process = start("backtest", fs.sample_path(), "--draws", 200)
+    deadline = time.monotonic() + 60
+    while not workers_of(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    workers = workers_of(process.pid)
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=60)
+    assert workers and process.returncode == 143
+    assert told.strip() == "funnelsim: terminated; nothing was written"
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{worker}").exists() for worker in workers) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
+
+
+def workers_of(parent):
+    """The processes that another one started, read from /proc."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            text = status.read_text()
+        except OSError:
+            continue  # it ended while we looked
+        if f"\nPPid:\t{parent}\n" in text:
+            found.append(int(status.parent.name))
+    return found
+
+
+def test_the_key_comes_from_a_file_or_the_environment(log, tmp_path, monkeypatch, capsys):
+    (tmp_path / "key.txt").write_text("secret\n")
+    monkeypatch.setenv("FUNNEL_KEY", "secret")
+    told = []
+    for key in ("secret", f"@{tmp_path / 'key.txt'}", "env:FUNNEL_KEY"):
+        assert run("forecast", log, "--draws", 4, "--anonymise", key, "--deals", "-") == 0
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1] == told[2]
+    assert "FUNNEL_NONE is not set" in refused(capsys, "check", log, "--anonymise", "env:FUNNEL_NONE")

@@ -38,12 +38,14 @@ class Record:
             period that begins at the origin), measure, method, actual, mean, quantiles "0.01" .. "0.99",
             crps, pinball, pit, and inside_50, inside_80, inside_95.
         kind: week, month or quarter.
-        currency: three letters.
+        currency: three letters, or nothing.
+        note: why the record is not whole; empty where it is.
     """
 
     record: pd.DataFrame
     kind: str
     currency: str
+    note: str = ""
 
     def mine(self, measure: str) -> pd.DataFrame:
         """Our own forecasts of one measure, one period ahead: a row per origin."""
@@ -75,7 +77,7 @@ class Record:
         number = self.record.query("step == 1")["origin"].nunique()
         beaten = f"{int((gains['skill'] > 0).sum())} of {len(gains)} simpler ways beaten"
         held = f"; 80 % intervals held {words.percent(float(kept['covered'].iloc[0]))}" if len(kept) else ""
-        return f"{number} past {self.kind}s, {self.measure}: {beaten}{held}."
+        return f"{number} past {self.kind}s, {self.measure}: {beaten}{held}. {self.note}".strip()
 
     def __repr__(self) -> str:
         return str(self)
@@ -123,7 +125,12 @@ def replay(
     tasks = [(origin, 0) for origin in early] + [(origin, draws) for origin in (*burnt, *scored)]
     shots = _snapshots(history, tasks, period, count, seed, workers, progress)
     wins, currency = valued(history)
-    return Record(record_of(shots, scored, wins, history.until), period, currency)
+    made = [origin for origin in scored if origin in shots]
+    whole = len(shots) == len(tasks)
+    note = "" if whole else f"Stopped early: {len(made)} of {len(scored)} past dates scored."
+    if not made:
+        raise KeyboardInterrupt
+    return Record(record_of(shots, made, wins, history.until), period, currency, note)
 
 
 def past_scales(
@@ -208,7 +215,10 @@ def _snapshots(
     workers: int,
     progress: bool,
 ) -> dict[pd.Timestamp, Snapshot]:
-    """Return what was said at every origin, made in several processes; their number changes nothing."""
+    """Return what was said at every origin, made in several processes; their number changes nothing.
+
+    Ctrl-C gives those that are made so far.
+    """
     from joblib import Parallel, delayed
     from tqdm.auto import tqdm
 
@@ -218,7 +228,14 @@ def _snapshots(
     )
     made = Parallel(n_jobs=workers, return_as="generator")(work)
     shown = tqdm(made, total=len(tasks), desc="origins", disable=not progress, leave=False)
-    return dict(zip([origin for origin, _ in tasks], shown, strict=True))
+    shots: dict[pd.Timestamp, Snapshot] = {}
+    try:
+        for (origin, _), shot in zip(tasks, shown, strict=True):
+            shots[origin] = shot
+    except KeyboardInterrupt:
+        if not shots:
+            raise
+    return shots
 
 
 def _learned(history: History, starts: Sequence[pd.Timestamp]) -> int:

@@ -18,6 +18,7 @@ from funnelsim.forecasting.deals import deal_table
 from funnelsim.forecasting.distribution import Distribution, Lump, at_least, distributions, quantiles
 from funnelsim.forecasting.exact import Chances, at_ages, chances, from_entries
 from funnelsim.forecasting.periods import Period, days_of, within
+from funnelsim.history.log import WINS
 from funnelsim.model.model import Calendar, Model, OpenDeals, amounts, booking_factors, expected
 from funnelsim.show import words
 from funnelsim.simulation.luck import MOST_SEED
@@ -74,16 +75,19 @@ class Forecast:
     def __str__(self) -> str:
         if self.silent:
             return f"No forecast: the history is too thin. {' '.join(self.silent)}"
-        first = totals(self).iloc[0]
-        low, high = (words.money(first[level], self.currency) for level in ("0.10", "0.90"))
-        expected = words.money(first["mean"], self.currency)
+        first = totals(self, self.measure).iloc[0]
+        if first["mean"] == 0:
+            return f"{first['period']}: nothing is expected, from open leads or from leads to come"
+        unit = self.currency if self.measure == "revenue" else WINS
+        low, high = (words.money(first[level], unit) for level in ("0.10", "0.90"))
+        expected = words.money(first["mean"], unit)
         return f"{first['period']}: {expected} expected; in 80 of 100 futures {low} to {high}"
 
     def __repr__(self) -> str:
         return str(self)
 
     def _repr_html_(self) -> str:
-        return card(str(self), totals(self)[["period", "mean", "0.10", "0.50", "0.90"]])
+        return card(str(self), totals(self, self.measure)[["period", "mean", "0.10", "0.50", "0.90"]])
 
 
 def forecast_periods(
