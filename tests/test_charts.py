@@ -252,6 +252,14 @@ def test_scenario_without_change_is_left_out_unless_it_is_alone():
     assert "could be luck" in heading(alone)
 
 
+def test_the_finding_speaks_of_the_last_period_though_it_is_the_first_that_changes():
+    rows = pd.concat([compared().iloc[1:]] * 4, ignore_index=True)
+    rows["scenario"], rows["period"] = ["late", "late", "soon", "soon"], ["2026 Q3", "2026 Q4"] * 2
+    rows.loc[0, ["difference", "low", "high"]] = 0.0
+    rows.loc[1, "difference"] = 9e5
+    assert "late: +900 k EUR in 2026 Q4" in heading(difference_chart(rows).to_dict())
+
+
 @pytest.mark.parametrize("column", ["start", "origin", "mean", "0.50"])
 def test_missing_column_is_named(column):
     with pytest.raises(FunnelError, match=f"needs column '{column}'"):

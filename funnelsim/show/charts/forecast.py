@@ -128,7 +128,9 @@ def difference_chart(compared: pd.DataFrame, currency: str = "EUR") -> alt.Layer
     """
     theme.need(compared, ("scenario", "period", "difference", "low", "high", "p_better"), "differences")
     table = _difference_rows(compared)
-    order, rows = theme.in_order(table["period"]), theme.in_order(table["row"])
+    drawn = theme.in_order(table["period"])
+    order = [period for period in theme.in_order(compared["period"]) if period in drawn]
+    rows = theme.in_order(table["row"])
     base = alt.Chart(theme.rounded(table).assign(verdict=table["verdict"]))
     y = theme.rows("row", rows)
     colour = theme.coloured("sure", list(SURE), [theme.BLUES[3], theme.ACCENT, "#9a9a9a"])
