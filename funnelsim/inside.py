@@ -16,10 +16,9 @@ from funnelsim.forecasting.compare import expected_revenue, shapley, shared_luck
 from funnelsim.forecasting.exact import at_ages, chances, from_entries
 from funnelsim.forecasting.forecast import NAMES, forecast_periods, totals
 from funnelsim.forecasting.periods import days_of, periods_from
-from funnelsim.forecasting.scores import crps_ensemble, crps_quantiles
+from funnelsim.forecasting.scores import crps_ensemble, crps_quantiles, widened
 from funnelsim.forecasting.situation import booked_by, past_revenue, too_thin, under
 from funnelsim.forecasting.split import wide
-from funnelsim.forecasting.width import widened
 from funnelsim.history.export import crm_shape, tidy_log
 from funnelsim.history.log import bookings, open_leads, quality_table, spells
 from funnelsim.history.metrics import metrics

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 from scipy.stats import norm
 
 from funnelsim.forecasting.forecast import LEVELS, NAMES
-from funnelsim.forecasting.width import scale_of, scaled_by, widened
+from funnelsim.forecasting.scores import scale_of, scaled_by, widened
 
 Z = norm.ppf(LEVELS)
 

@@ -48,6 +48,9 @@ MOST_GROUPS, LEADS_OF_A_GROUP = 12, 30
 SHORTEST_WINDOW, LONGEST_WINDOW = 7.0, 28.0
 # A level is judged as far ahead as the forecast reaches; half a year of windows is what short records bear.
 MOST_AHEAD = 6
+# Conventions of what is warned of. A rate counted from under thirty wins is uncertain by more than 18 %; two
+# percent of wins that no rate can foresee are less than any forecast errs; a quiet week is usual anywhere.
+FEW_WINS, FEW_APART, USUAL_DAYS = 30, 0.02, 7.0
 
 
 def fit_model(
@@ -231,11 +234,6 @@ def large_groups(sizes: pd.Series) -> tuple[str, ...]:
         return (ALL,)
     rest = len(sizes) > len(large)
     return (*large, OTHER) if rest else tuple(large)
-
-
-# Conventions of what is warned of. A rate counted from under thirty wins is uncertain by more than 18 %; two
-# percent of wins that no rate can foresee are less than any forecast errs; a quiet week is usual anywhere.
-FEW_WINS, FEW_APART, USUAL_DAYS = 30, 0.02, 7.0
 
 
 def _rate_words(basis: Basis, half_life: float) -> tuple[str, ...]:

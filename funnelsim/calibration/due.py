@@ -26,6 +26,10 @@ BEFOREHAND = pd.Timedelta(days=7)
 # come after it and 22 % on it; where reps guess a date, or closing overwrites it, one of these is far off.
 LEAST_WINS, LEAST_OPEN, LEAST_LOSSES = 50, 10, 20
 LEAST_NEAR, MOST_OVERDUE, MOST_AFTER, MOST_ON_DATE = 0.8, 0.05, 0.1, 0.9
+# Conventions: half a year's intake tells how far ahead leads state their date, and a group of fifty leads
+# tells half of its own; a date over three years ahead is a slip; losses differ by four weeks, as wins do.
+INTAKE_HALF_LIFE, GROUP_PRIOR, MOST_AHEAD, WINDOW = 180.0, 50.0, 1100, 28.0
+EDGES = np.array(DEFAULT_BINS)
 
 
 @dataclass(frozen=True)
@@ -226,12 +230,6 @@ def _won_after(history: History, parts: pd.DataFrame) -> Floats:
         left_on="from", right_on="won", by="lead", direction="forward",
     )  # fmt: skip
     return first.sort_values("row")["day"].fillna(np.inf).to_numpy(dtype=np.float64)
-
-
-# Conventions: half a year's intake tells how far ahead leads state their date, and a group of fifty leads
-# tells half of its own; a date over three years ahead is a slip; losses differ by four weeks, as wins do.
-INTAKE_HALF_LIFE, GROUP_PRIOR, MOST_AHEAD, WINDOW = 180.0, 50.0, 1100, 28.0
-EDGES = np.array(DEFAULT_BINS)
 
 
 def fit_due(

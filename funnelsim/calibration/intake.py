@@ -18,6 +18,11 @@ PATH_DAYS = 2 * YEAR
 # Conventions: the last half year tells by which ways leads come; a table of more channels is not read; and
 # weekdays differ where they vary four times as much as weeks do (F of 4 with 6 degrees and many: p < .001).
 SHARE_HALF_LIFE, MOST_CHANNELS, CLEAR_PATTERN = 180.0, 30, 4.0
+# All from the prototype's back-tests on six real processes, chosen for all of them together: weights
+# 1 / MSE^1.5, errors discounted by .95 a block and capped at .7, smoothing from eight blocks on. Priors of
+# spread are weak: a fifth, worth two past forecasts.
+DISCOUNT, SHARPNESS, LARGEST_ERROR, ENOUGH_FOR_SMOOTHING = 0.95, 1.5, 0.7, 8
+PRIOR_SPREAD, PRIOR_WEIGHT, LEAST_SPREAD = 0.2, 2.0, 0.03
 
 
 def fit_entries(
@@ -146,13 +151,6 @@ def _words(coming: Outlook, counts: Floats, block: int, weekdays: bool) -> tuple
     if weekdays:
         sentences.append("Intake: weekdays differ clearly, and so do the coming days.")
     return tuple(sentences)
-
-
-# All from the prototype's back-tests on six real processes, chosen for all of them together: weights
-# 1 / MSE^1.5, errors discounted by .95 a block and capped at .7, smoothing from eight blocks on. Priors of
-# spread are weak: a fifth, worth two past forecasts.
-DISCOUNT, SHARPNESS, LARGEST_ERROR, ENOUGH_FOR_SMOOTHING = 0.95, 1.5, 0.7, 8
-PRIOR_SPREAD, PRIOR_WEIGHT, LEAST_SPREAD = 0.2, 2.0, 0.03
 
 
 @dataclass(frozen=True)

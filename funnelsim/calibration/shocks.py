@@ -31,6 +31,12 @@ MEMORIES, PRIOR_WINS = (0.5, 0.8, 0.9), 10.0
 LARGEST_SPREAD = 0.6
 # Clean records gave about 0 on the prototype's sets, those whose wins were recorded late 150 to 440.
 SUSPICIOUS_WINS = 10.0
+# Fifty wins are seven a weekday, enough for a chi-squared test (five is the usual least). Phases of a quarter
+# paid in the prototype's back-tests only from four quarters and p < .01 on.
+FEWEST_WINS, FEWEST_QUARTERS, CLEAR = 50, 4, 0.01
+# Words only: a weekday with under three tenths of its share of wins is called quiet.
+QUIET = 0.3
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 @dataclass(frozen=True)
@@ -173,14 +179,6 @@ def _in_window(
     inside = count_visits(part, counts.events.shape[:3], counts.edges, window=window)
     observed = float((inside.events * winning_exits(funnel)[:, :, None]).sum())
     return observed, float((rate * inside.exposure).sum())
-
-
-# Fifty wins are seven a weekday, enough for a chi-squared test (five is the usual least). Phases of a quarter
-# paid in the prototype's back-tests only from four quarters and p < .01 on.
-FEWEST_WINS, FEWEST_QUARTERS, CLEAR = 50, 4, 0.01
-# Words only: a weekday with under three tenths of its share of wins is called quiet.
-QUIET = 0.3
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def win_calendar(

@@ -12,8 +12,8 @@ from funnelsim.calibration.posterior import draw_counts, winning_exits
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import REACH, Due, Model, OpenDeals
 
-PRIOR_LEADS = 20.0
-LEAST = 1e-9
+PRIOR_LEADS = 20.0  # leads that a group's hit rate is shrunk by to its stage's: a month of a small hotel
+LEAST = 1e-9  # a Beta needs both of its counts above 0
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from funnelsim.model.scenario import read_scenario
 from funnelsim.show import words
 from funnelsim.simulation.run import period_sums
 
-FEWEST_DRAWS = 20
-MOST_WORK = 3200
+FEWEST_DRAWS = 20  # below it the parts of a gain are more noise than gain
+MOST_WORK = 3200  # forecasts that a split may take, draws x sets of levers: about as long as the comparison
 BASE = "as planned"
 # The same wins added up in another order, or by another machine: sums of thousands agree to twelve digits.
 SAME = 1e-11

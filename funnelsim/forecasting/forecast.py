@@ -28,6 +28,8 @@ LEVELS = (
     0.01, 0.025, 0.05, 0.10, 0.20, 0.25, 0.30, 0.40, 0.50, 0.60, 0.70, 0.75, 0.80, 0.90, 0.95, 0.975, 0.99,
 )  # fmt: skip
 NAMES = [f"{level:.2f}" if level == round(level, 2) else f"{level}" for level in LEVELS]
+# Where more than one win in twenty follows another of the same lead in the same period, the distribution,
+# which takes them for independent, would be too narrow: then lives are simulated.
 MOST_FURTHER, NEGLIGIBLE = 0.05, 1e-9
 ENGINES = ("exact", "compiled", "simpy")
 

@@ -26,9 +26,10 @@ from funnelsim.model.stated import read_funnel, scenario_path, shipped_funnels
 
 # From three wins the rate of winning is known within a factor of 4.8, from five within 3.3 (95 % interval).
 FEWEST_WINS = 5
-PAST_PERIODS = 8
+PAST_PERIODS = 8  # beside a forecast: two years of quarters, as many as an eye compares
 DATES_ASIDE = "Dates: set aside, as the scenario changes rates and these act by age; all leads win by age."
 WAYS = ("last period", "same period last year", "ETS")
+INSTANT = pd.Timedelta(microseconds=1)
 
 
 class Reading(TypedDict, total=False):
@@ -85,7 +86,6 @@ class Situation:
 
 
 Anything: TypeAlias = str | Path | pd.DataFrame | History | Model | Situation
-INSTANT = pd.Timedelta(microseconds=1)
 
 
 def situation(

@@ -18,6 +18,12 @@ from funnelsim.model.reps import Draw, resize_pool
 from funnelsim.model.statement import Name, WholeNumber, part
 from funnelsim.model.units import Date, Number, PerDay, Ramp, amount_per_time, check_name, day_number
 
+Kind = TypeVar("Kind")
+Factor = Annotated[Number, Field(ge=0, le=1000)]
+Stretch = Annotated[Number, Field(gt=0, le=1000)]
+Elasticity = Annotated[Number, Field(ge=0, le=2)]
+Day = datetime.date | None
+
 
 class Lever(Protocol):
     """What a change of a scenario must be able to do; a new lever is one more class under `@lever` below.
@@ -38,7 +44,6 @@ class Lever(Protocol):
         """Return the model with these levers pulled."""
 
 
-Kind = TypeVar("Kind")
 LEVERS: dict[str, type[Lever]] = {}
 
 
@@ -105,12 +110,6 @@ def with_sizes(model: Model, sizes: Sequence[str]) -> Model:
         row = names.index(name.strip())
         pools[row] = resize_pool(pools[row], size=int(number), start=-np.inf)
     return replace(model, pools=tuple(pools)) if sizes else model
-
-
-Factor = Annotated[Number, Field(ge=0, le=1000)]
-Stretch = Annotated[Number, Field(gt=0, le=1000)]
-Elasticity = Annotated[Number, Field(ge=0, le=2)]
-Day = datetime.date | None
 
 
 def _change_rates(model: Model, levers: Sequence[OddsLever | RateLever | DaysLever]) -> Model:

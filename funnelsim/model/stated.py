@@ -25,6 +25,7 @@ _INSIDE = Path(__file__).parents[1] / "scenarios"
 SHIPPED = (_INSIDE if _INSIDE.is_dir() else Path(__file__).parents[2] / "scenarios") / "funnels"
 VALUE_ATOMS = 200  # as many as a fitted model has; the mean is exact whatever their number
 GROWTH_DAYS = 3 * 365  # as far as a constant growth may be believed; then the last year repeats
+DRAW_POINTS = 2001  # quantiles; the last one in two thousand is moved so that the mean is exact
 
 
 def read_funnel(path_or_name: str | Path, as_of: str | pd.Timestamp | None = None) -> Model:
@@ -241,9 +242,6 @@ def _atoms(amount: Amount) -> Floats:
     cuts = ndtri(np.linspace(0, 1, VALUE_ATOMS + 1))
     atoms: Floats = amount.median * np.exp(sigma**2 / 2) * np.diff(ndtr(cuts - sigma)) * VALUE_ATOMS
     return atoms
-
-
-DRAW_POINTS = 2001  # quantiles; the last one in two thousand is moved so that the mean is exact
 
 
 def stated_draw(time: Exit, unit: float) -> Draw:

@@ -21,6 +21,8 @@ Shaped = Annotated[Number, Field(ge=0.1, le=100)]
 Cash = Annotated[Number, Field(ge=0, le=1e12)]
 REST = -1.0  # stands for "rest" among chances
 WIDEST_RATIO = 1000.0  # nine in ten within 1,000 medians: beyond it a unit was mistaken
+Hour = Annotated[Number, Field(ge=0, lt=24)]
+Until = Annotated[Number, Field(ge=0, le=24)]
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
@@ -156,8 +158,6 @@ def _hours(given: Any) -> Any:
 
 
 Money = Annotated[Amount, BeforeValidator(_amount)]
-Hour = Annotated[Number, Field(ge=0, lt=24)]
-Until = Annotated[Number, Field(ge=0, le=24)]
 Sizes = Annotated[dict[Date, WholeNumber], BeforeValidator(_sizes), Field(min_length=1)]
 
 

@@ -25,6 +25,7 @@ UNIT_DAYS = {
 }
 WEAKEST = 0.01  # a rep who needs a hundred times as long is better said to come later
 LONGEST_SPAN = 366  # a leap year of holidays; longer is a slip of the pen
+Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 
 
 def per_day(text: object) -> float:
@@ -192,7 +193,6 @@ def check_name(name: str, names: Iterable[str], where: str, role: str) -> str:
     return name
 
 
-Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 PerDay = Annotated[float, BeforeValidator(per_day)]
 Ramp = Annotated[tuple[float, ...], BeforeValidator(ramp)]
 Date = Annotated[datetime.date, BeforeValidator(date)]

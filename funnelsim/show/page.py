@@ -20,8 +20,8 @@ from funnelsim.files import write_atomic
 from funnelsim.show import words
 from funnelsim.show.words import cell, kinds_of, label
 
-MOST_ROWS = 2000
-SEARCHABLE = 20
+MOST_ROWS = 2000  # of a table on a page: more make a phone slow, and nobody reads them
+SEARCHABLE = 20  # rows from which a table has a search field
 WORDS = ("text", "date", "flag")
 NUMERIC = ' class="n"'
 

@@ -17,11 +17,11 @@ from rich.text import Text
 from funnelsim.show import words
 from funnelsim.show.words import cell, kinds_of, label
 
-MOST_ROWS = 60
-PAGE_WIDTH = 100
+MOST_ROWS = 60  # a screen or two
+PAGE_WIDTH = 100  # columns where nobody is looking: what a log shows without folding
 NAME_WIDTH = 24
 PERIOD_WIDTH = 15
-UNBOUNDED = 1000
+UNBOUNDED = 1000  # columns of text that a program reads: no line is folded
 GAP = 2
 
 

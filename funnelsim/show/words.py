@@ -13,6 +13,22 @@ STEPS = ((1e9, " bn"), (1e6, " M"), (1e3, " k"))
 LONGEST_NAME = 40
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
+KINDS = ("text", "money", "count", "number", "share", "days", "date", "flag")
+SHARES = {"share", "p_better", "p_target", "winners_faster", "nominal", "covered", "weight", "skill", "pit"}
+MONEY = {
+    "value",
+    "expected",
+    "revenue",
+    "amount",
+    "mean",
+    "sd",
+    "difference",
+    "low",
+    "high",
+    "chance",
+    "parameter",
+}
+DAYS = {"age", "days", "wait", "half", "ninety", "horizon"}
 
 
 def clean(text: object, longest: int = 0) -> str:
@@ -210,23 +226,7 @@ def _pieces(text: str) -> Sequence[str]:
     return [*pieces, piece] if piece else pieces
 
 
-KINDS = ("text", "money", "count", "number", "share", "days", "date", "flag")
-SHARES = {"share", "p_better", "p_target", "winners_faster", "nominal", "covered", "weight", "skill", "pit"}
-MONEY = {
-    "value",
-    "expected",
-    "revenue",
-    "amount",
-    "mean",
-    "sd",
-    "difference",
-    "low",
-    "high",
-    "chance",
-    "parameter",
-}
 MONEY |= {"total", "part", "spend"}
-DAYS = {"age", "days", "wait", "half", "ninety", "horizon"}
 
 
 def kind_of(column: str, series: pd.Series[Any]) -> str:

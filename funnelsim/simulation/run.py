@@ -22,6 +22,9 @@ from funnelsim.simulation.record import Run, Sums, run_of
 from funnelsim.simulation.step import Rules, rules_of
 
 SIMULATORS = ("compiled", "simpy")
+TASK_SIZE = 8  # replications of a worker's task: long beside its way there, short beside a person's patience
+ROUND = 64  # replications between two looks at the precision
+Z_95 = 1.959963984540054  # the normal variable that is exceeded, on either side, with a chance of 5 %
 
 
 def run_model(
@@ -129,11 +132,6 @@ def _check(days: float, seed: int, engine: str) -> None:
         raise FunnelError(f"the seed is {seed}; expected a whole number from 0 to 2 ** 64 - 1")
     if not 0 <= days < np.inf:
         raise FunnelError(f"{days:g} days to simulate; expected a number of days from 0 on")
-
-
-TASK_SIZE = 8  # replications of a worker's task: long beside its way there, short beside a person's patience
-ROUND = 64  # replications between two looks at the precision
-Z_95 = 1.959963984540054  # the normal variable that is exceeded, on either side, with a chance of 5 %
 
 
 @dataclass(frozen=True)

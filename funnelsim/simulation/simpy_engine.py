@@ -41,6 +41,7 @@ Row = tuple[W64, int, int, int, int, float]
 NOWHERE = ENTRY = -1
 AFTER_ALL_ELSE = 2
 Happenings = Generator[simpy.Event, object, None]
+HEADER = 48  # room for the numbers, beginnings and shapes of all arrays, 30 at present
 
 
 class RepTeam:
@@ -294,9 +295,6 @@ def visit_columns(visits: list[list[float]]) -> RepVisits:
     """Return visits to rep stages as columns."""
     table = np.reshape(visits, (-1, 6)).astype(np.float64)
     return RepVisits(table[:, :3].astype(np.int64), table[:, 3:])
-
-
-HEADER = 48  # room for the numbers, beginnings and shapes of all arrays, 30 at present
 
 
 def pack(arrays: Sequence[NDArray[np.generic]], numbers: Sequence[int]) -> Integers:

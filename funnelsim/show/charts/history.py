@@ -12,6 +12,10 @@ from funnelsim.show import words
 from funnelsim.show.charts import theme
 
 MOST_STEPS = 80
+MOST_POINTS = 1500
+CELLS = 48
+KINDS = ("open", "older than any deal that ever closed")
+GOLDEN = 0.6180339887498949
 
 
 def funnel_chart(conversion: pd.DataFrame) -> alt.LayerChart:
@@ -186,12 +190,6 @@ def _dwell_finding(times: pd.DataFrame) -> str:
     text = f"Leads wait longest in {words.name(slow['stage'])}: half leave within {half}"
     late = float(slow["0.90"])
     return f"{text}, one in ten stays longer than {words.days(late)}" if np.isfinite(late) else text
-
-
-MOST_POINTS = 1500
-CELLS = 48
-KINDS = ("open", "older than any deal that ever closed")
-GOLDEN = 0.6180339887498949
 
 
 def age_chart(

@@ -40,6 +40,10 @@ AMOUNT_LABELS = (
     " : abs(datum.value) >= 1e6 ? format(datum.value / 1e6, ',.4~g') + ' M'"
     " : abs(datum.value) >= 1e3 ? format(datum.value / 1e3, ',.4~g') + ' k' : format(datum.value, ',.3~g')"
 )
+VEGA = "application/vnd.vega.v5+json"
+VEGA_SCHEMA = "https://vega.github.io/schema/vega/v5.json"
+NAME = "funnelsim"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def house_theme() -> alt.theme.ThemeConfig:
@@ -225,12 +229,6 @@ def dashed(field: str, names: Sequence[str], title: str | None = None) -> alt.St
     """Return a dash channel, so that lines differ without colour too."""
     scale = alt.Scale(domain=list(names), range=[list(DASHES[i % len(DASHES)]) for i in range(len(names))])
     return alt.StrokeDash(f"{field}:N", title=title, scale=scale, sort=list(names))
-
-
-VEGA = "application/vnd.vega.v5+json"
-VEGA_SCHEMA = "https://vega.github.io/schema/vega/v5.json"
-NAME = "funnelsim"
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def vegalite_version() -> str:
