@@ -26,7 +26,7 @@ from funnelsim.show import words
 
 CURVES = ("power", "saturation")
 USUAL = (0.7, 1.3)  # of today's spend: what a history that hardly moved its spend can vouch for
-# Nobody's money brings nothing at all, and none returns as much from every further euro: the curve is concave.
+# Nobody's money brings nothing at all, nor as much from every further euro: the curve is concave.
 LEAST_ELASTICITY, MOST_ELASTICITY = 0.01, 0.95
 DAY = pd.Timedelta(days=1)
 
