@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.parse import currency_of, to_amounts
+from funnelsim.history.parse import currencies_in, currency_code, to_amounts
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,28 @@ def test_typed_amounts() -> None:
         to_amounts(pd.Series([1.0, -2.0]), "x")
 
 
-def test_currencies() -> None:
-    assert currency_of(pd.Series(["12 €", ""])) == "EUR"
-    assert currency_of(pd.Series(["R$ 12"])) == "BRL"
-    assert currency_of(pd.Series(["CHF 12"])) == "CHF"
-    assert currency_of(pd.Series(["12 €", "$ 12"])) == ""
-    assert currency_of(pd.Series([1.0])) == ""
+@pytest.mark.parametrize(
+    ("cell", "code"),
+    [
+        ("12 €", "EUR"), ("R$ 12", "BRL"), ("CHF 12", "CHF"), ("$ 12", "USD"), ("US$12", "USD"),
+        ("12 usd", "USD"), ("($12.50)", "USD"), ("-£5", "GBP"), ("1.000,00 zł", "PLN"), ("¥1,000", "CNY"),
+        ("Fr. 5", "CHF"),
+        ("12", ""), ("", ""), ("n/a", ""), ("1e3", ""), ("5 kr", ""),
+    ],
+)  # fmt: skip
+def test_the_sign_or_code_beside_an_amount(cell: str, code: str) -> None:
+    assert currencies_in(pd.Series([cell])).tolist() == [code]
+
+
+def test_currencies_by_name() -> None:
+    assert currencies_in(pd.Series([1.0])).tolist() == [""]
+    assert [currency_code(name) for name in ("eur", "Euro", "US Dollar", "£", "")] == [
+        "EUR", "EUR", "USD", "GBP", "",
+    ]  # fmt: skip
+
+
+def test_refunds_are_amounts_where_they_are_asked_for() -> None:
+    cells = pd.Series(["(12)", "-5", "-$7", "\N{MINUS SIGN}3", "8"])
+    assert to_amounts(cells, "x", refunds=True).tolist() == [-12, -5, -7, -3, 8]
+    with pytest.raises(FunnelError, match="for refunds a mapping says `refunds: subtract`"):
+        to_amounts(cells, "x")

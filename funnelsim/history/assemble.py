@@ -92,43 +92,29 @@ def assemble(
     Raises:
         FunnelError: no row can be used, or no place looks like a win.
     """
-    rows, aside = complete(raw.rows)
-    rows, spelling = _one_spelling(rows, raw.stages + raw.won + raw.lost)
-    known = last_day(rows, raw.file, stamped=raw.stamped) if known is None else known
-    until = as_of_moment(as_of) if as_of is not None else known
-    rows, early = happened_ends(rows, max(known, until))
-    every = rows
-    rows, late = _set_aside(rows, (rows["at"] >= until).to_numpy(), "after the as-of date", "future dates")
-    rows = _sorted(rows)
-    rows, old = _only_since(rows, raw.since)
-    each = raw.won if raw.again else ()
-    same = rows["lead"].eq(rows["lead"].shift()) & rows["stage"].eq(rows["stage"].shift())
-    same &= ~rows["stage"].isin(each)
-    events, repeats = _set_aside(rows, same.to_numpy(), "the lead was in that stage already", "repeats")
-    later = events.duplicated(["lead", "stage"]) & ~events["stage"].isin(each) & raw.only_first
-    events, loops = _set_aside(events, later.to_numpy(), "only first visits count here", "later visits")
-    findings = (*raw.findings, *aside, *spelling, *early, *late, *old, *repeats, *loops)
+    moves = _moves(raw, as_of, known)
+    events, findings = moves.events, moves.findings
     if events.empty:
         raise FunnelError(f"{raw.file}: no row can be used: {_reasons(findings)}")
-    tables = (events,) if as_of is None else (events, _sorted(every))
+    tables = (events,) if as_of is None else (events, _sorted(moves.every))
     won, lost = guess_ends(tables, raw.file, raw.stages, (raw.won, raw.lost))
     stages = tuple(name for name in raw.stages if name not in won + lost) or guess_order(events, won + lost)
     churns = raw.again or goes_on_after(events, won, lost)
     gone = undone_wins(events, () if churns else won, lost)
-    kept, undone = apart(events[["lead", "stage", "at"]], gone)
+    kept, undone = apart(_record(events, won, raw.again), gone)
     events, unmade = _set_aside(events, gone, UNDONE, "undone wins")
-    leads, updates = _attributes(rows)
+    leads, updates = _attributes(moves.rows)
     history = History(
         events=kept,
         undone=undone,
         churns=churns,
         leads=leads,
-        until=until,
+        until=moves.until,
         stages=stages,
         won=won,
         lost=lost,
         began=events["at"].min().normalize() if raw.began is None else raw.began,
-        currency=raw.currency or "EUR",
+        currency=raw.currency,
         source=raw.source,
         limits=raw.limits + _guess_limit(won + lost, raw.won + raw.lost) + _clock_limit(events),
         period_start=raw.period_start,
@@ -139,6 +125,63 @@ def assemble(
     findings += move_findings(events, history.waits, history.ends) + _zombies(history)
     read = raw.rows.index.nunique() + tally(raw.findings) if raw.read is None else raw.read
     return with_quality(history, Quality(read, events.index.nunique(), findings))
+
+
+@dataclass(frozen=True)
+class _Moves:
+    """Rows in order, those that are moves, those of any date in the order of the file, and what was found."""
+
+    rows: pd.DataFrame
+    events: pd.DataFrame
+    every: pd.DataFrame
+    until: pd.Timestamp
+    findings: tuple[Finding, ...]
+
+
+def _moves(raw: Raw, as_of: str | datetime.date | pd.Timestamp | None, known: pd.Timestamp | None) -> _Moves:
+    """Return the rows that are known and complete, in order, and those of them that are moves."""
+    rows, aside = complete(raw.rows)
+    rows, spelling = _one_spelling(rows, raw.stages + raw.won + raw.lost)
+    known = last_day(rows, raw.file, stamped=raw.stamped) if known is None else known
+    until = as_of_moment(as_of) if as_of is not None else known
+    every, early = happened_ends(rows, max(known, until))
+    late = (every["at"] >= until).to_numpy()
+    rows, future = _set_aside(every, late, "after the as-of date", "future dates")
+    rows, old = _only_since(_sorted(rows), raw.since)
+    each = raw.won if raw.again else ()
+    same = rows["lead"].eq(rows["lead"].shift()) & rows["stage"].eq(rows["stage"].shift())
+    same &= ~rows["stage"].isin(each)
+    events, repeats = _set_aside(rows, same.to_numpy(), "the lead was in that stage already", "repeats")
+    later = events.duplicated(["lead", "stage"]) & ~events["stage"].isin(each) & raw.only_first
+    events, loops = _set_aside(events, later.to_numpy(), "only first visits count here", "later visits")
+    copies = _copies(events, each)
+    findings = (*raw.findings, *aside, *spelling, *early, *future, *old, *repeats, *loops, *copies)
+    return _Moves(rows, events, every, until, findings)
+
+
+COPIES = "kept: each is a win of its own; if the file repeats its rows, take them out"
+
+
+def _copies(events: pd.DataFrame, each: tuple[str, ...]) -> tuple[Finding, ...]:
+    """Return the wins that are like another one in lead, place, moment and amount."""
+    wins = events[events["stage"].isin(each).to_numpy()]
+    columns = [name for name in ("lead", "stage", "at", "value") if name in wins.columns]
+    return found("exact copies of a win", wins[wins.duplicated(columns).to_numpy()], COPIES)
+
+
+def _record(events: pd.DataFrame, won: tuple[str, ...], again: bool) -> pd.DataFrame:
+    """Return lead, stage and moment; where leads win again also the amount of that very win.
+
+    A win without an amount is worth what was shown at a stage since the win before it, else nothing is known.
+    """
+    rows = events[["lead", "stage", "at"]]
+    if not again or "value" not in events.columns:
+        return rows
+    win = events["stage"].isin(won)
+    count = win.astype("int64")
+    since = count.groupby(events["lead"].to_numpy()).cumsum() - count
+    shown = events["value"].groupby([events["lead"].to_numpy(), since.to_numpy()]).ffill()
+    return rows.assign(value=shown.where(win.to_numpy()))
 
 
 UNDONE = "the lead was lost later, so it is no revenue; if that is the churn of a customer, say `wins: each`"

@@ -23,9 +23,11 @@ def tidy_log(history: History) -> pd.DataFrame:
 
     Returns:
         lead, stage, at, and the attributes: on a lead's first row those known from the start, later
-        those that changed by then (blank: no change).
+        those that changed by then (blank: no change). Where leads win again each win shows its own amount,
+        and what changed while a customer waited for the next win is left out, as its row would be a win.
     """
-    rows = history.events.copy()
+    rows = history.record.copy()
+    own = rows.pop("value") if "value" in rows.columns else None
     updates = history.updates
     names = [name for name in history.leads.columns if len(history.leads)]
     first = ~rows["lead"].duplicated().to_numpy()
@@ -33,10 +35,13 @@ def tidy_log(history: History) -> pd.DataFrame:
         static = rows["lead"].map(history.leads[name])
         moving = updates[updates[name].notna().to_numpy()] if name in updates.columns else updates[:0]
         rows[name] = static.where(first & ~rows["lead"].isin(moving["lead"]).to_numpy())
+    if own is not None:
+        rows["value"] = own.where(rows["stage"].isin(history.won), rows["value"])
     if updates.empty:
         return rows
     changes = updates.assign(stage=_stage_then(history))
-    both = pd.concat([rows, changes[changes["stage"].notna().to_numpy()]], ignore_index=True)
+    told = changes["stage"].notna() & ~(changes["stage"].isin(history.won) & history.again)
+    both = pd.concat([rows, changes[told.to_numpy()]], ignore_index=True)
     both = both.sort_values(["lead", "at"], kind="stable")
     return both[["lead", "stage", "at", *names]].reset_index(drop=True)
 

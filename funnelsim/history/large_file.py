@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from funnelsim.errors import FunnelError
+from funnelsim.history.amounts import RATES
 from funnelsim.history.assemble import Raw, assemble, complete, protected, spellings
 from funnelsim.history.last_day import last_day
 from funnelsim.history.log import History, as_of_moment
@@ -244,7 +245,8 @@ def _assembled(
     raw = stored[0].raw
     currencies = {part.raw.currency for part in stored} - {""}
     if len(currencies) > 1:
-        raise FunnelError(f"{raw.file}: amounts in {', '.join(sorted(currencies))} cannot be added up")
+        listed = ", ".join(sorted(currencies))
+        raise FunnelError(f"{raw.file}: amounts in {listed} cannot be added up; {RATES}")
     size = sum(part.size for part in stored)
     stamps = [part.raw.stamped for part in stored if part.raw.stamped is not None]
     latest = pd.concat([part.latest for part in stored])

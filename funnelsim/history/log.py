@@ -38,13 +38,14 @@ class History:
 
     Args:
         events: columns lead (text), stage (text), at (datetime64, no time zone); one row per place
-            entered, stages and ends alike, sorted by lead and time.
+            entered, stages and ends alike, sorted by lead and time; where leads win again and amounts are
+            shown also value: the amount of that very win, nan on other rows.
         leads: indexed by lead; any of channel, segment, owner (text), value (float), expected_close.
         until: everything strictly before this moment is known, nothing after it.
         stages: stage names in the order in which they are usually passed.
         won, lost: names of the ends.
         began: when recording began: time before it counts as neither event nor exposure (late entry).
-        currency: three letters.
+        currency: three letters, "" where none is stated.
         source: how the file was understood, in words.
         limits: what the source cannot tell, each in one sentence.
         quality: rows read, used, set aside and why.
@@ -66,7 +67,7 @@ class History:
     won: tuple[str, ...]
     lost: tuple[str, ...]
     began: pd.Timestamp
-    currency: str = "EUR"
+    currency: str = ""
     source: str = ""
     limits: tuple[str, ...] = ()
     quality: Quality = field(default_factory=Quality)
@@ -386,6 +387,8 @@ def bookings(history: History) -> pd.DataFrame:
 def _wins(history: History) -> pd.DataFrame:
     """Work out the wins: see `bookings`."""
     won = history.events[history.events["stage"].isin(history.won).to_numpy()].reset_index(drop=True)
+    if "value" in won.columns:
+        return won[["lead", "at", "stage", "value"]]
     value = known_at(history, "value", won["lead"], won["at"], exact=True).astype(np.float64)
     return won[["lead", "at", "stage"]].assign(value=value)
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.files import shown
+from funnelsim.history.amounts import Currencies, in_one_currency, without_refunds
 from funnelsim.history.assemble import Raw
 from funnelsim.history.by_lead import LeadRows, Moves, moves_of, places_by_date
 from funnelsim.history.keys import Second, matches, names_of_events, names_of_rows
 from funnelsim.history.log import ATTRIBUTES, beginning
 from funnelsim.history.mapping_file import Mapping
-from funnelsim.history.parse import currency_of, day_first, to_amounts, to_moments
+from funnelsim.history.parse import currencies_in, currency_code, day_first, to_amounts, to_moments
 from funnelsim.history.quality import Finding
 from funnelsim.history.tables import Table, read_table
 from funnelsim.history.vocabulary import (
@@ -79,7 +81,10 @@ class Sheets:
     def _parsed(self, table: Table, name: str, role: str) -> pd.Series:
         where = f"{table.file}, column '{name}'"
         if role == "value":
-            return to_amounts(table.column(name, role), where, self.mapping.decimal or "")
+            refunds = self.mapping.refunds is not None
+            return to_amounts(table.column(name, role), where, self.mapping.decimal or "", refunds)
+        if role == "sign":
+            return currencies_in(table.column(name, role))
         if role in ("at", "expected_close"):
             return to_moments(table.column(name, role), where, self.first, self.mapping.zone)
         cells = table.text(name, role)
@@ -129,12 +134,18 @@ def read_mapped(
         rows = _by_event(sheets)
     findings += _matches(sheets, asked=asked, whole=whole)
     rows = _with_attributes(rows, sheets)
+    rows, currency, money = _in_one_currency(rows, sheets)
+    findings += money
     won, lost = mapping.ends
     rows, more = _only_ours(rows, mapping, table.file, whole)
+    findings += more
+    ends = _ends_among([str(name) for name in rows["stage"].unique()], mapping)
+    wins = [name for name, (_, end) in ends.items() if end == "won"]
     if mapping.value_known == "win" and "value" in rows.columns:
-        ends = _ends_among([str(name) for name in rows["stage"].unique()], mapping)
-        wins = [name for name, (_, end) in ends.items() if end == "won"]
         rows["value"] = rows["value"].where(rows["stage"].isin(wins))
+    if mapping.refunds is not None and "value" in rows.columns:
+        paid = without_refunds(rows, wins, mapping.refunds == "subtract", table.file)
+        rows, findings, limits = paid.rows, findings + paid.findings, limits + paid.limits
     return Raw(
         file=table.file,
         rows=rows,
@@ -144,9 +155,9 @@ def read_mapped(
         lost=lost,
         began=None if mapping.began is None else beginning(mapping.began),
         since=None if mapping.since is None else beginning(mapping.since),
-        currency=mapping.currency or _currency(sheets),
+        currency=currency,
         limits=_limits(mapping, lost) + limits,
-        findings=findings + more,
+        findings=findings,
         period_start=mapping.period_start,
         only_first=mapping.visits == "first",
         again=mapping.wins == "each",
@@ -337,8 +348,7 @@ def _with_attributes(rows: pd.DataFrame, sheets: Sheets) -> pd.DataFrame:
     for role in ATTRIBUTES:
         name = getattr(columns, role)
         if name is not None:
-            cells = sheets.cells(name, role)
-            rows[role] = cells if cells.index.equals(rows.index) else cells.reindex(rows.index)
+            rows[role] = _aligned(sheets.cells(name, role), rows)
     return rows
 
 
@@ -370,20 +380,31 @@ def _only_ours(
     return rows.assign(stage=renamed), findings
 
 
-def _currency(sheets: Sheets) -> str:
-    columns = sheets.mapping.columns
-    if columns.currency is not None:
-        names = [str(name) for name in sheets.cells(columns.currency, "currency").dropna().unique() if name]
-        if len(names) > 1:
-            raise FunnelError(
-                f"{sheets.main.file}, column '{columns.currency}': amounts in {', '.join(names[:6])} cannot "
-                f"be added up; convert them, or choose with `where: {{{columns.currency}: {names[0]}}}`"
-            )
-        return names[0].upper() if names else ""
-    for sheet in (sheets.main, sheets.extra):
-        if sheet is not None and columns.value in sheet.frame.columns:
-            return currency_of(sheet.frame[columns.value])
-    return ""
+def _in_one_currency(rows: pd.DataFrame, sheets: Sheets) -> tuple[pd.DataFrame, str, tuple[Finding, ...]]:
+    """Return rows with their amounts in one currency, its name, and what was found."""
+    mapping, columns = sheets.mapping, sheets.mapping.columns
+    blank = pd.Series("", sheets.main.frame.index, dtype="str")
+    named = blank if columns.currency is None else sheets.cells(columns.currency, "currency")
+    signs = blank if columns.value is None else sheets.cells(columns.value, "sign")
+    where = sheets.main.file if columns.value is None else f"{sheets.main.file}, column '{columns.value}'"
+    told = Currencies(
+        where=where,
+        column=columns.currency or "",
+        named=_aligned(named.fillna("").map(currency_code).astype("str"), rows),
+        signs=_aligned(signs.fillna(""), rows),
+        stated=(mapping.currency or "").upper(),
+        rates={code.upper(): rate for code, rate in mapping.rates.items()},
+    )
+    value = rows["value"] if "value" in rows.columns else pd.Series(np.nan, rows.index)
+    money = in_one_currency(value, told)
+    if "value" in rows.columns:
+        rows = rows.assign(value=money.value)
+    return rows, money.currency, money.findings
+
+
+def _aligned(cells: pd.Series, rows: pd.DataFrame) -> pd.Series:
+    """Return the cell of the table's row that each row comes from."""
+    return cells if cells.index.equals(rows.index) else cells.reindex(rows.index)
 
 
 def _limits(mapping: Mapping, lost: tuple[str, ...]) -> tuple[str, ...]:

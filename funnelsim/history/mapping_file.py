@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping as Dictionary
 from dataclasses import field
 from pathlib import Path
@@ -72,6 +73,8 @@ class Mapping:
         decimal: "comma" or "point".
         zone: the time zone for moments that carry one.
         currency: three letters.
+        rates: currency -> its worth in that currency, where the amounts are in several.
+        refunds: "subtract" or "set aside", for negative amounts of wins.
         period_start: first month of the fiscal year.
         encoding, sheet, query: how to open the file or data base.
     """
@@ -95,6 +98,8 @@ class Mapping:
     decimal: Literal["comma", "point"] | None = None
     zone: str = "UTC"
     currency: str | None = None
+    rates: dict[str, float] = field(default_factory=dict)
+    refunds: Literal["subtract", "set aside"] | None = None
     period_start: int = Field(default=1, ge=1, le=12)
     encoding: str | None = None
     sheet: str | None = None
@@ -152,6 +157,11 @@ def stated(said: dict[str, object], file: str) -> Mapping:
     both = set(won) & set(lost)
     if both:
         raise FunnelError(f"{file}: '{min(both)}' is named under both `won` and `lost`")
+    if made.rates and not made.currency:
+        raise FunnelError(f"{file}: `rates` needs the currency they lead to, such as `currency: EUR`")
+    for code, rate in made.rates.items():
+        if not 0 < rate < math.inf:
+            raise FunnelError(f"{file}: rates: {code}: {rate} given, expected more than 0")
     if made.wins == "each" and not won:
         raise FunnelError(f"{file}: `wins: each` needs the names of the won places; give `won`")
     return made

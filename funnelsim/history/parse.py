@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -187,18 +188,31 @@ def _from_numbers(text: pd.Series) -> pd.Series:
     return found
 
 
-SIGNS = {"€": "EUR", "$": "USD", "£": "GBP", "¥": "CNY", "￥": "CNY", "R$": "BRL", "₹": "INR", "元": "CNY"}
-SIGN = r"(?:[A-Z]{2,3}|R\$|US\$|[€$£¥￥₹元]|Fr\.|kr)"
+SIGNS = {
+    "US$": "USD", "A$": "AUD", "AU$": "AUD", "C$": "CAD", "CA$": "CAD", "NZ$": "NZD", "HK$": "HKD",
+    "S$": "SGD", "R$": "BRL", "MX$": "MXN", "NT$": "TWD", "$": "USD", "€": "EUR", "£": "GBP", "¥": "CNY",
+    "￥": "CNY", "元": "CNY", "₹": "INR", "₽": "RUB", "₺": "TRY", "₩": "KRW", "₪": "ILS", "₴": "UAH",
+    "₫": "VND", "₱": "PHP", "฿": "THB", "zł": "PLN", "Kč": "CZK", "Fr.": "CHF", "SFr.": "CHF", "Ft": "HUF",
+    "kr": "", "kr.": "",
+}  # fmt: skip
+NAMES = {
+    "euro": "EUR", "euros": "EUR", "us dollar": "USD", "us dollars": "USD", "u.s. dollar": "USD",
+    "pound sterling": "GBP", "british pound": "GBP", "swiss franc": "CHF", "canadian dollar": "CAD",
+    "australian dollar": "AUD", "japanese yen": "JPY", "chinese yuan": "CNY", "brazilian real": "BRL",
+    "indian rupee": "INR", "swedish krona": "SEK", "norwegian krone": "NOK", "danish krone": "DKK",
+}  # fmt: skip
+SIGN = "(?:" + "|".join(map(re.escape, sorted(SIGNS, key=len, reverse=True))) + "|[A-Za-z]{3}|[A-Z]{2})"
 MANY = 1e15
 
 
-def to_amounts(cells: pd.Series, where: str, decimal: str = "") -> pd.Series:
+def to_amounts(cells: pd.Series, where: str, decimal: str = "", refunds: bool = False) -> pd.Series:
     """Return cells as amounts, nan where the cell is blank.
 
     Args:
         cells: as they stand in the file, indexed by row number.
         where: file and column, for the sentence.
         decimal: "comma" or "point"; told from the whole column when not given.
+        refunds: whether amounts may be negative.
 
     Raises:
         FunnelError: a cell is no amount, or a negative one; names the row.
@@ -218,8 +232,11 @@ def to_amounts(cells: pd.Series, where: str, decimal: str = "") -> pd.Series:
     blank = (text == "") | cells.isna()
     for wrong, problem in (
         (~blank & ~np.isfinite(amounts), "is no amount; expected one like 1234.50"),
-        (amounts < 0, "is a negative amount; expected zero or more"),
-        (amounts > MANY, "is too large an amount"),
+        (
+            (amounts < 0) & (not refunds),
+            "is a negative amount; expected zero or more (for refunds a mapping says `refunds: subtract`)",
+        ),
+        (amounts.abs() > MANY, "is too large an amount"),
     ):
         if wrong.any():
             row = int(wrong.to_numpy().argmax())
@@ -227,21 +244,35 @@ def to_amounts(cells: pd.Series, where: str, decimal: str = "") -> pd.Series:
     return amounts
 
 
-def currency_of(cells: pd.Series) -> str:
-    """Return the currency that the signs in a column name, "" where there is none or several.
+def currency_code(name: str) -> str:
+    """Return the three letters of a currency that is called by its code, its sign or its usual name.
 
-    >>> currency_of(pd.Series(["12 €", "1.000 €"]))
-    'EUR'
+    >>> currency_code("eur"), currency_code("US Dollar"), currency_code("€"), currency_code("")
+    ('EUR', 'USD', 'EUR', '')
     """
-    if cells.dtype.kind in "iufM":
-        return ""
-    sign = cells.astype("str").str.extract(r"([A-Z]{3}|R\$|[€$£¥￥₹元])")[0].dropna().unique()
-    return SIGNS.get(str(sign[0]), str(sign[0])) if len(sign) == 1 else ""
+    bare = name.strip()
+    return NAMES.get(bare.casefold()) or SIGNS.get(bare) or bare.upper()
+
+
+def currencies_in(cells: pd.Series) -> pd.Series:
+    """Return the currency whose sign or code stands with each amount, "" where there is none.
+
+    >>> currencies_in(pd.Series(["12 €", "$1.50", "USD 3", "4", ""])).tolist()
+    ['EUR', 'USD', 'USD', '', '']
+    """
+    if cells.dtype.kind in "iufbM":
+        return pd.Series("", cells.index, dtype="str")
+    text = cells.astype("str").str.strip().mask(cells.isna(), "")
+    codes, unique = pd.factorize(text)
+    bare = _bare(pd.Series(unique, dtype="str"))
+    sign = bare.str.extract(rf"^\(?-?({SIGN})")[0].fillna(bare.str.extract(rf"({SIGN})\)?$")[0]).fillna("")
+    known = sign.map(SIGNS).fillna(sign.where(sign.str.len() == 3, "").str.upper())
+    blank = pd.Series(unique, dtype="str").str.lower().isin(BLANK)
+    return pd.Series(known.mask(blank, "").to_numpy()[codes], cells.index, dtype="str")
 
 
 def _amount(text: pd.Series, decimal: str) -> pd.Series:
-    bare = text.str.replace(r"[\s\u00a0\u202f'’]", "", regex=True)
-    bare = bare.str.replace(rf"^(-?){SIGN}|{SIGN}$", r"\1", regex=True)
+    bare = _bare(text).str.replace(rf"^(\(?-?){SIGN}|{SIGN}(\)?)$", r"\1\2", regex=True)
     bare = bare.str.replace(r"^\((.*)\)$", r"-\1", regex=True)
     if (decimal or _decimal(bare)) == "comma":
         bare = bare.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
@@ -250,6 +281,11 @@ def _amount(text: pd.Series, decimal: str) -> pd.Series:
     return pd.to_numeric(
         bare.where(bare.str.fullmatch(r"-?\d*\.?\d+(?:[eE][+-]?\d{1,2})?|-?\d+\.")), errors="coerce"
     )
+
+
+def _bare(text: pd.Series) -> pd.Series:
+    """Return texts without the blanks and apostrophes between thousands, and with plain minus signs."""
+    return text.str.replace(r"[\s\u00a0\u202f'’]", "", regex=True).str.replace("\u2212", "-")
 
 
 def _decimal(bare: pd.Series) -> str:

@@ -84,23 +84,32 @@ def short(value: float, sign: bool = False) -> str:
     return plus + digits(rounded)
 
 
-def money(value: float, currency: str = "EUR", sign: bool = False) -> str:
-    """Return an amount with its currency, in three significant digits.
+def money(value: float, currency: str = "", sign: bool = False) -> str:
+    """Return an amount with its currency, where one is stated, in three significant digits.
 
-    >>> money(1_240_000), money(-5_000, "USD"), money(float("nan"))
-    ('1.24 M EUR', '−5 k USD', '–')
+    >>> money(1_240_000, "EUR"), money(-5_000, "USD"), money(1_240_000), money(float("nan"), "EUR")
+    ('1.24 M EUR', '−5 k USD', '1.24 M', '–')
     """
     text = short(value, sign)
-    return text if text == DASH else f"{text} {currency}"
+    return text if text == DASH else f"{text} {currency}".rstrip()
+
+
+def titled(words: str, currency: str) -> str:
+    """Return a heading for amounts, with their currency where one is stated.
+
+    >>> titled("Revenue", "EUR"), titled("Revenue", "")
+    ('Revenue (EUR)', 'Revenue')
+    """
+    return f"{words} ({currency})" if currency else words
 
 
 def amount(value: float, unit: str, sign: bool = False) -> str:
-    """Return money when `unit` is a currency, else a count of things such as wins.
+    """Return money when `unit` is a currency or none is stated (""), else a count of things such as wins.
 
-    >>> amount(1_240_000, "EUR"), amount(41.26, "wins"), amount(-2.5, "wins", sign=True)
-    ('1.24 M EUR', '41.3 wins', '−2.5 wins')
+    >>> amount(1_240_000, "EUR"), amount(1e6, ""), amount(41.26, "wins"), amount(-2.5, "wins", sign=True)
+    ('1.24 M EUR', '1 M', '41.3 wins', '−2.5 wins')
     """
-    if unit.isupper():
+    if not unit or unit.isupper():
         return money(value, unit, sign)
     text = digits(value)
     return f"{'+' if sign and value > 0 else ''}{text} {unit}"
