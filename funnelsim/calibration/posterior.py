@@ -17,7 +17,7 @@ from funnelsim.model.rates import Counts, RateTable, era_rates
 # strength is flat within one.
 # What chance is needed for; a purpose keeps its place in this list, or its numbers would change.
 PURPOSES = ("rates", "wins", "dates", "spend", "quality", "resamples")
-SMALLEST = 1e-3  # of a Gamma's shape: below it the inverse is 0 for all but the last few chances
+SMALLEST = 1e-12  # of a Gamma's shape: its draws are 0, as those of an exit that does not exist must be
 STRENGTHS = np.geomspace(0.3, 3000.0, 61)
 # Half an event, as in Jeffreys' prior of a Poisson rate. That it lies at the rate of the bin before, not at
 # the stage's, was chosen on 160 made-up companies: wins expected of open deals fell from 1.9 to 1.3 times
@@ -128,8 +128,7 @@ def gamma_strata(shape: Floats, draws: int, rng: np.random.Generator) -> Floats:
     means over the draws are nearly exact; between variables they are independent.
 
     Args:
-        shape: shapes of the variables, of any shape; those below SMALLEST are drawn freely, as their inverse
-            is not computed well.
+        shape: shapes of the variables, an array of any shape.
 
     Returns:
         (draws, *shape).

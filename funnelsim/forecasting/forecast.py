@@ -358,7 +358,7 @@ def intensities(
 
 
 def money_of(model: Model, open_deals: OpenDeals, found: Intensity) -> Floats:
-    """Return the money expected of each draw in the first period, which more periods do not move, (draws,)."""
+    """Return the money that each draw expects in the first period, (draws,): more periods do not move it."""
     sold = found.chance[:, :, 0] @ amounts(model, open_deals)
     money: Floats = sold + found.born[:, :, 0] @ model.values.amounts.mean(axis=1)
     return money
