@@ -1,4 +1,4 @@
-"""Luck that holds still: streams that share nothing, even draws, and numbers that do not move with the seed."""
+"""Luck that holds still: streams share nothing, draws are even, and numbers hardly move with the seed."""
 
 from __future__ import annotations
 
