@@ -22,6 +22,7 @@ from funnelsim.calibration.posterior import (
     expected_leavers,
     mean_rates,
     posterior,
+    stream,
     winning_exits,
 )
 from funnelsim.errors import FunnelError, nearest
@@ -215,7 +216,7 @@ def exit_shares(trust: Trust, days: float, draws: int = 200, seed: int = 1) -> p
         group, stage, exit, share, low and high (80 % interval over posterior draws).
     """
     model, at = trust.model, np.array([days])
-    drawn = draw_rates(model, draws, np.random.default_rng(seed))[:, 0]
+    drawn = draw_rates(model, draws, stream(seed, "rates"))[:, 0]
     rows = []
     for g, group in enumerate(model.groups):
         for s, (stage, exits) in enumerate(zip(model.funnel.stages, model.funnel.exits, strict=True)):

@@ -11,6 +11,7 @@ import pandas as pd
 
 from funnelsim.arrays import Floats
 from funnelsim.calibration.calibrate import fit_model, open_pipeline
+from funnelsim.calibration.posterior import stream
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.baselines import dressed, points, view_of
@@ -381,7 +382,7 @@ def skill(
     """
     rows = record[(record["measure"] == measure) & (record["step"] == step)]
     scores = rows.pivot(index="origin", columns="method", values="crps")
-    rng = np.random.default_rng(seed)
+    rng = stream(seed, "resamples")
     found = []
     for baseline in scores.columns.drop([OURS, SCALED], errors="ignore"):
         pair = scores[[method, baseline]].dropna().to_numpy()

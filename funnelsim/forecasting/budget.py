@@ -12,7 +12,7 @@ import pandas as pd
 
 from funnelsim.arrays import Floats
 from funnelsim.calibration.counting import group_numbers
-from funnelsim.calibration.posterior import draw_rates, strength
+from funnelsim.calibration.posterior import draw_rates, stream, strength
 from funnelsim.calibration.response import PRIOR_ERROR
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError, nearest
@@ -116,7 +116,7 @@ def best_budget(
     worth = worth_of_channels(place, names, lag, days, until, draws=draws, seed=seed)
     now = days * np.array([one.per_day for one in known])
     money = float(now.sum()) if total is None else float(total)
-    elasticity = drawn_elasticities(known, draws, np.random.default_rng(seed + 2))
+    elasticity = drawn_elasticities(known, draws, stream(seed, "spend"))
     make = Power if curve == "power" else saturation_through
     earned: Curve = make(worth.revenue, now, elasticity)
     best, multiplier = best_split(
@@ -404,11 +404,11 @@ def worth_of_channels(
                 earned[channels.index(cell.channel)] += wins * model.values.mean[cell.group]
         return earned
 
-    rates = draw_rates(model, draws, np.random.default_rng(seed))
+    rates = draw_rates(model, draws, stream(seed, "rates"))
     one(rates[0])
     with ThreadPoolExecutor(2) as pool:
         revenue = np.array(list(pool.map(one, rates)))
-    quality, drawn = channel_quality(place, channels, draws, np.random.default_rng(seed + 1))
+    quality, drawn = channel_quality(place, channels, draws, stream(seed, "quality"))
     came = [
         sum(leads[r].sum() for r, c in enumerate(model.entries.cells) if c.channel == name)
         for name in channels

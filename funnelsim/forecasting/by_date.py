@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from funnelsim.arrays import Floats
-from funnelsim.calibration.posterior import draw_counts, winning_exits
+from funnelsim.calibration.posterior import draw_counts, stream, winning_exits
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import REACH, Due, Model, OpenDeals
 
@@ -52,7 +52,7 @@ def by_dates(
     if due is None:
         return None
     days = per_day.shape[1] + REACH + 1
-    there = survival(due, model.funnel, days, draws=draws, rng=np.random.default_rng(seed + 2))
+    there = survival(due, model.funnel, days, draws=draws, rng=stream(seed, "dates"))
     given = np.full(len(deals), np.nan) if deals.due is None else deals.due
     rows = np.isfinite(given)
     chance = np.zeros((draws, len(deals), len(edges) - 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -9,8 +10,8 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from funnelsim.arrays import Floats
-from funnelsim.calibration.posterior import draw_rates
+from funnelsim.arrays import Floats, Integers
+from funnelsim.calibration.posterior import draw_rates, stream
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.forecasting.by_date import ByDate, by_dates, leads_without_dates, with_dates
@@ -19,7 +20,7 @@ from funnelsim.forecasting.distribution import Distribution, Lump, at_least, dis
 from funnelsim.forecasting.exact import Chances, at_ages, chances, from_entries
 from funnelsim.forecasting.periods import Period, days_of, within
 from funnelsim.history.log import WINS
-from funnelsim.model.model import Calendar, Model, OpenDeals, amounts, booking_factors, expected
+from funnelsim.model.model import GOLDEN_STEP, Calendar, Model, OpenDeals, amounts, booking_factors, expected
 from funnelsim.show import words
 from funnelsim.simulation.luck import MOST_SEED
 from funnelsim.simulation.run import period_sums
@@ -127,10 +128,10 @@ def forecast_periods(
     edges = days_of(periods, model.as_of)
     if engine is None and chosen == "exact" and further_share(model, open_deals, edges) > MOST_FURTHER:
         chosen = "compiled"
-    rates = draw_rates(model, draws, np.random.default_rng(seed))
+    rates = draw_rates(model, draws, stream(seed, "rates"))
     if chosen == "exact":
         found = intensities(model, open_deals, edges, rates, progress=progress, seed=seed)
-        found = shaken(found, model.win_spread, np.random.default_rng(seed + 1))
+        found = shaken(found, model.win_spread, stream(seed, "wins"), money_of(model, open_deals, found))
         parts = _by_formula(model, open_deals, found)
         further = 0.0 if found.more is None else found.more.mean(axis=0)
         deals = deal_table(model, open_deals, found.chance.mean(axis=0), periods, further)
@@ -356,11 +357,47 @@ def intensities(
     return Intensity(*with_dates(chance, births, clock), more, clock)
 
 
-def shaken(found: Intensity, spread: float, rng: np.random.Generator) -> Intensity:
+def money_of(model: Model, open_deals: OpenDeals, found: Intensity) -> Floats:
+    """Return the money that each draw expects in the first period, (draws,): more periods do not move it."""
+    sold = found.chance[:, :, 0] @ amounts(model, open_deals)
+    money: Floats = sold + found.born[:, :, 0] @ model.values.amounts.mean(axis=1)
+    return money
+
+
+def even_pairs(money: Floats, periods: int, rng: np.random.Generator) -> Integers:
+    """Return, for each draw and period, the rank of its common factor, spread evenly over draws of all sizes.
+
+    Draws are ranked by their money; the ranks of the factors follow from these by a lattice, rank x step mod
+    draws with a shift by chance, so that no seed pairs the high draws with the high factors.
+
+    Returns:
+        (draws, periods), each column a permutation.
+
+    Source: rank-1 lattices, Niederreiter 1992, doi:10.1137/1.9781611970081.
+    """
+    draws = len(money)
+    rank = np.empty(draws, dtype=np.int64)
+    rank[np.argsort(money, kind="stable")] = np.arange(draws)
+    steps = [step for step in range(1, draws + 1) if math.gcd(step, draws) == 1]
+    golden = sorted(steps, key=lambda step: abs(step / draws % 1 - GOLDEN_STEP))
+    columns = [
+        (rank * golden[period % len(golden)] + int(rng.integers(draws))) % draws for period in range(periods)
+    ]
+    return np.stack(columns, axis=1)
+
+
+def shaken(
+    found: Intensity, spread: float, rng: np.random.Generator, money: Floats | None = None
+) -> Intensity:
     """Return intensities with a common Gamma factor of mean 1 on the winning of each period and draw.
 
-    The factors are evenly spaced quantiles in random order, so that few draws already have the
-    right mean and spread.
+    The factors are evenly spaced quantiles, so that few draws already have the right mean and spread.
+
+    Args:
+        found: the draws before.
+        spread: standard deviation of the factor.
+        rng: for the order of the factors.
+        money: (draws,) expected money, over which they are spread evenly; without it their order is random.
     """
     from scipy.stats import gamma
 
@@ -370,7 +407,8 @@ def shaken(found: Intensity, spread: float, rng: np.random.Generator) -> Intensi
     shape = 1 / spread**2
     even = gamma.ppf((np.arange(draws) + 0.5) / draws, shape, scale=1 / shape)
     even /= even.mean()
-    factor = np.stack([rng.permutation(even) for _ in range(periods)], axis=1)
+    rank = even_pairs(np.asarray(rng.random(draws)) if money is None else money, periods, rng)
+    factor = even[rank]
     chance = np.clip(found.chance, 0.0, 1 - 1e-12)
     np.log1p(np.negative(chance, out=chance), out=chance)
     chance *= factor[:, None, :]
