@@ -1,5 +1,6 @@
 """A file read in parts gives the model that it gives when it is read at once."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from funnelsim.calibration.calibrate import fit_model, open_pipeline
 from funnelsim.calibration.parts import calibrate_large
 from funnelsim.cli import app
 from funnelsim.errors import FunnelError
+from funnelsim.history.large_file import read_in_parts
+from funnelsim.history.log import bookings
+from funnelsim.history.quality import Quality
 from funnelsim.history.read import read_history
 from funnelsim.history.spend import read_spend
 from funnelsim.model.model import Model, OpenDeals
@@ -133,3 +137,25 @@ def test_refusals_are_one_sentence(tmp_path: Path, content: bytes, said: str) ->
     assert "\n" not in str(refusal.value)
     with pytest.raises(FunnelError, match="no such file"):
         calibrate_large(tmp_path / "absent.csv")
+
+
+def test_parts_say_how_the_whole_was_read_and_may_not_differ(tmp_path: Path) -> None:
+    moves = (("New", 1), ("Won", 2))
+    rows = [f"L{n},{place},2024-0{m}-05,{n % 7 + 1}.150" for n in range(400) for place, m in moves]
+    path = tmp_path / "log.csv"
+    path.write_text("\n".join(["lead,stage,at,value", *rows]), encoding="utf-8")
+    parts = list(read_in_parts(path, rows=200))
+    whole = read_history(path)
+    assert len(parts) > 2
+    assert sum((part.quality for part in parts), Quality()).read == whole.quality.read
+    readings = {part.quality.reading for part in parts}
+    assert readings == {replace(whole.quality.reading, until="row 3, 2024-02-05")}
+    assert sum(bookings(part)["value"].sum() for part in parts) == pytest.approx(
+        bookings(whole)["value"].sum()
+    )
+    other = ["lead;stage;at;value", *(row.replace(",", ";") for row in rows), "x;New;2024-01-05;1.5"]
+    path.write_text("\n".join(other), encoding="utf-8")
+    with pytest.raises(
+        FunnelError, match=r"its parts differ \(comma and point\); give `decimal` in a mapping"
+    ):
+        list(read_in_parts(path, rows=200))

@@ -23,7 +23,16 @@ from funnelsim.history.log import (
     undone_wins,
     with_quality,
 )
-from funnelsim.history.quality import Finding, Quality, found, move_findings, tally
+from funnelsim.history.quality import (
+    NOTHING_READ,
+    Finding,
+    Quality,
+    Reading,
+    example,
+    found,
+    move_findings,
+    tally,
+)
 from funnelsim.history.vocabulary import (
     LOST,
     LOST_IF_LAST,
@@ -57,6 +66,7 @@ class Raw:
         since: leads whose first row is earlier are set aside.
         read: rows of the file at the door, before any was set aside; None to count those here.
         stamped: the latest moment that the source itself stamped; None where it stamps none.
+        reading: how moments and amounts were understood.
     """
 
     file: str
@@ -75,6 +85,7 @@ class Raw:
     since: pd.Timestamp | None = None
     read: int | None = None
     stamped: pd.Timestamp | None = None
+    reading: Reading = NOTHING_READ
 
 
 def assemble(
@@ -124,17 +135,19 @@ def assemble(
     findings += unmade + _lookalikes(events, won, lost)
     findings += move_findings(events, history.waits, history.ends) + _zombies(history)
     read = raw.rows.index.nunique() + tally(raw.findings) if raw.read is None else raw.read
-    return with_quality(history, Quality(read, events.index.nunique(), findings))
+    reading = replace(raw.reading, until=moves.last if as_of is None else "")
+    return with_quality(history, Quality(read, events.index.nunique(), findings, reading))
 
 
 @dataclass(frozen=True)
 class _Moves:
-    """Rows in order, those that are moves, those of any date in the order of the file, and what was found."""
+    """Rows in order, those that are moves, those of any date, the last one that is known, what was found."""
 
     rows: pd.DataFrame
     events: pd.DataFrame
     every: pd.DataFrame
     until: pd.Timestamp
+    last: str
     findings: tuple[Finding, ...]
 
 
@@ -144,6 +157,8 @@ def _moves(raw: Raw, as_of: str | datetime.date | pd.Timestamp | None, known: pd
     rows, spelling = _one_spelling(rows, raw.stages + raw.won + raw.lost)
     known = last_day(rows, raw.file, stamped=raw.stamped) if known is None else known
     until = as_of_moment(as_of) if as_of is not None else known
+    before = rows[(rows["at"] < until).to_numpy()]
+    last = example(before.iloc[[int(before["at"].argmax())]]) if len(before) else ""
     every, early = happened_ends(rows, max(known, until))
     late = (every["at"] >= until).to_numpy()
     rows, future = _set_aside(every, late, "after the as-of date", "future dates")
@@ -156,7 +171,7 @@ def _moves(raw: Raw, as_of: str | datetime.date | pd.Timestamp | None, known: pd
     events, loops = _set_aside(events, later.to_numpy(), "only first visits count here", "later visits")
     copies = _copies(events, each)
     findings = (*raw.findings, *aside, *spelling, *early, *future, *old, *repeats, *loops, *copies)
-    return _Moves(rows, events, every, until, findings)
+    return _Moves(rows, events, every, until, last, findings)
 
 
 COPIES = "kept: each is a win of its own; if the file repeats its rows, take them out"
@@ -243,12 +258,19 @@ def spellings(often: pd.Series, stated: tuple[str, ...]) -> dict[str, str]:
 
 
 def _sorted(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows by lead and time, ties in the order of the file (reversed if it has the newest first)."""
+    """Return rows by lead and instant, ties in the order of the file (reversed if it has the newest first).
+
+    Where the clock was put back, a lead's later row never shows an earlier time than the row before it.
+    """
+    key = "instant" if "instant" in rows.columns else "at"
     follows = rows["lead"].eq(rows["lead"].shift()).to_numpy()
-    step = np.diff(rows["at"].to_numpy(dtype="datetime64[us]").astype(np.int64), prepend=0)[follows]
+    step = np.diff(rows[key].to_numpy(dtype="datetime64[us]").astype(np.int64), prepend=0)[follows]
     if (step < 0).sum() > (step > 0).sum():
         rows = rows.iloc[::-1]
-    return rows.sort_values(["lead", "at"], kind="stable")
+    rows = rows.sort_values(["lead", key], kind="stable")
+    if key == "instant":
+        rows = rows.assign(at=rows["at"].groupby(rows["lead"].to_numpy()).cummax())
+    return rows
 
 
 def _attributes(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

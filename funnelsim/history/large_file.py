@@ -18,8 +18,9 @@ from funnelsim.errors import FunnelError
 from funnelsim.history.amounts import RATES
 from funnelsim.history.assemble import Raw, assemble, complete, protected, spellings
 from funnelsim.history.last_day import last_day
-from funnelsim.history.log import History, as_of_moment
+from funnelsim.history.log import History, as_of_moment, with_quality
 from funnelsim.history.mapping_file import read_said, stated
+from funnelsim.history.quality import Reading
 from funnelsim.history.read import by_mapping, part_of, recognised, understood
 from funnelsim.history.sources.recipe import Said
 from funnelsim.history.tables import Table, parquet_frame, text_frame, to_text
@@ -108,7 +109,8 @@ def large_table(path: Path, encoding: str | None) -> Whole:
         "parallel=false)"
     )
     size = path.stat().st_size * (8 if packed else 1)
-    return Whole(path, Table(frame, path.name, "text in UTF-8"), scan, 2, size * len(frame) // len(data))
+    head = Table(frame, path.name, "text in UTF-8", separator)
+    return Whole(path, head, scan, 2, size * len(frame) // len(data))
 
 
 def _parquet_rows(path: Path) -> int:
@@ -193,9 +195,8 @@ def read_in_parts(
         places = cut(whole, _lead_column(whole.head, said, file, source), Path(temporary), rows)
         raws = []
         for number, part in enumerate(places):
-            table = Table(
-                cells_of(part, whole), whole.head.file, f"{whole.head.words}, in {len(places)} parts"
-            )
+            words = f"{whole.head.words}, in {len(places)} parts"
+            table = replace(whole.head, frame=cells_of(part, whole), words=words)
             raw = understood((table,), said, file, folders, source, whole=number == 0)
             raws.append(_stored(protected(raw, personal, anonymise), part, number))
         yield from _assembled(raws, places, as_of)
@@ -252,6 +253,9 @@ def _assembled(
     latest = pd.concat([part.latest for part in stored])
     known = last_day(latest, raw.file, size, max(stamps) if stamps else None)
     until = as_of_moment(as_of) if as_of is not None else known
+    reading = _one_reading([part.raw.reading for part in stored], raw.file)
+    if as_of is None:
+        reading = replace(reading, until=_last_row(latest, until))
     began = raw.began or min(part.first for part in stored if part.size).normalize()
     often = pd.concat([part.often for part in stored]).groupby(level=0).sum().sort_values(ascending=False)
     spelled = spellings(often, raw.stages + raw.won + raw.lost)
@@ -262,9 +266,35 @@ def _assembled(
         rows["stage"] = rows["stage"].map(lambda name: spelled.get(name, name)).astype("str")
         made = assemble(replace(part.raw, rows=rows, currency="".join(currencies)), until, known)
         first = first or _with_all(made, names)
+        made = with_quality(made, replace(made.quality, reading=reading))
         yield replace(
             made, began=began, stages=first.stages, won=first.won, lost=first.lost, limits=first.limits
         )
+
+
+def _last_row(latest: pd.DataFrame, until: pd.Timestamp) -> str:
+    """Return the row of the last moment before the as-of moment."""
+    before = latest["at"][(latest["at"] < until).to_numpy()]
+    return f"row {before.idxmax()}, {before.max():%Y-%m-%d %H:%M:%S}".removesuffix(" 00:00:00")
+
+
+def _one_reading(readings: list[Reading], file: str) -> Reading:
+    """Return how the cells of all parts were understood; parts that differ are refused."""
+
+    def one(key: str, ways: list[str]) -> str:
+        different = sorted(set(ways) - {""})
+        if len(different) > 1:
+            raise FunnelError(
+                f"{file}: its parts differ ({' and '.join(different)}); give `{key}` in a mapping"
+            )
+        return "".join(different)
+
+    return replace(
+        readings[0],
+        decimal=one("decimal", [reading.decimal for reading in readings]),
+        date_order=one("date_order", [reading.date_order for reading in readings]),
+        zone=one("zone", [reading.zone for reading in readings]),
+    )
 
 
 def _with_all(first: History, names: tuple[str, ...]) -> History:

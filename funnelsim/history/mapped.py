@@ -10,14 +10,25 @@ import pandas as pd
 
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.files import shown
-from funnelsim.history.amounts import Currencies, in_one_currency, without_refunds
+from funnelsim.history.amounts import Currencies, Paid, in_one_currency, without_refunds
 from funnelsim.history.assemble import Raw
 from funnelsim.history.by_lead import LeadRows, Moves, moves_of, places_by_date
 from funnelsim.history.keys import Second, matches, names_of_events, names_of_rows
 from funnelsim.history.log import ATTRIBUTES, beginning
 from funnelsim.history.mapping_file import Mapping
-from funnelsim.history.parse import currencies_in, currency_code, day_first, to_amounts, to_moments
-from funnelsim.history.quality import Finding
+from funnelsim.history.parse import (
+    Mark,
+    carries_zone,
+    currencies_in,
+    currency_code,
+    day_first,
+    decimal_mark,
+    has_local_dates,
+    to_amounts,
+    to_instants,
+    to_moments,
+)
+from funnelsim.history.quality import Finding, Reading
 from funnelsim.history.tables import Table, read_table
 from funnelsim.history.vocabulary import (
     GONE_STATES,
@@ -54,6 +65,9 @@ STAMPS = frozenset(
 )
 
 
+UTC = "UTC"
+
+
 @dataclass(frozen=True)
 class Sheets:
     """The table, and the second file with one row per lead, with the row that belongs to each lead."""
@@ -82,11 +96,13 @@ class Sheets:
         where = f"{table.file}, column '{name}'"
         if role == "value":
             refunds = self.mapping.refunds is not None
-            return to_amounts(table.column(name, role), where, self.mapping.decimal or "", refunds)
+            cells = table.column(name, role)
+            decimal = decimal_mark(cells, self.mapping.decimal or "", table.separator).decimal
+            return to_amounts(cells, where, decimal, refunds)
         if role == "sign":
             return currencies_in(table.column(name, role))
         if role in ("at", "expected_close"):
-            return to_moments(table.column(name, role), where, self.first, self.mapping.zone)
+            return to_moments(table.column(name, role), where, self.first, self.mapping.zone or UTC)
         cells = table.text(name, role)
         return cells.replace(self.mapping.replace[name]) if name in self.mapping.replace else cells
 
@@ -113,42 +129,16 @@ def read_mapped(
     Raises:
         FunnelError: a column, stage or file that the mapping names does not exist; says the nearest.
     """
-    table, findings = _where(table, mapping, whole)
-    table, gone = _without_gone_states(table, mapping)
-    findings += gone
-    asked = extra is None
-    extra = _attributes_file(mapping, folders) if extra is None else extra
-    order = {"day first": True, "month first": False}.get(mapping.date_order or "")
-    sheets = Sheets(table, extra, mapping, _order(table, extra, mapping) if order is None else order)
-    limits: tuple[str, ...] = ()
-    if mapping.by_lead:
-        names = names_of_rows(table, mapping.columns.lead, mapping.row == "lead")
-        sheets = replace(sheets, main=names.table)
-        moves = _by_lead(sheets, names.lead, reopens)
-        rows, findings, limits = moves.rows, findings + names.findings + moves.findings, moves.limits
-    elif mapping.row == "lead":
-        raise FunnelError(
-            "mapping: `row: lead` needs a table with one row per lead; give `dates` or `outcome`"
-        )
-    else:
-        rows = _by_event(sheets)
-    findings += _matches(sheets, asked=asked, whole=whole)
-    rows = _with_attributes(rows, sheets)
-    rows, currency, money = _in_one_currency(rows, sheets)
-    findings += money
+    sheets, gone = _sheets(table, mapping, folders, extra, whole)
+    moves, sheets = _places(sheets, reopens)
+    matched = _matches(sheets, asked=extra is None, whole=whole)
+    rows, currency, money = _in_one_currency(_with_attributes(moves.rows, sheets), sheets)
+    rows, other = _only_ours(rows, mapping, table.file, whole)
+    paid = _amounts_of_wins(rows, mapping, table.file)
     won, lost = mapping.ends
-    rows, more = _only_ours(rows, mapping, table.file, whole)
-    findings += more
-    ends = _ends_among([str(name) for name in rows["stage"].unique()], mapping)
-    wins = [name for name, (_, end) in ends.items() if end == "won"]
-    if mapping.value_known == "win" and "value" in rows.columns:
-        rows["value"] = rows["value"].where(rows["stage"].isin(wins))
-    if mapping.refunds is not None and "value" in rows.columns:
-        paid = without_refunds(rows, wins, mapping.refunds == "subtract", table.file)
-        rows, findings, limits = paid.rows, findings + paid.findings, limits + paid.limits
     return Raw(
         file=table.file,
-        rows=rows,
+        rows=paid.rows,
         source=table.file,
         stages=tuple(dict.fromkeys(mapping.ours.values())),
         won=won,
@@ -156,20 +146,92 @@ def read_mapped(
         began=None if mapping.began is None else beginning(mapping.began),
         since=None if mapping.since is None else beginning(mapping.since),
         currency=currency,
-        limits=_limits(mapping, lost) + limits,
-        findings=findings,
+        limits=_limits(mapping, lost) + moves.limits + paid.limits,
+        findings=gone + moves.findings + matched + money + other + paid.findings,
         period_start=mapping.period_start,
         only_first=mapping.visits == "first",
         again=mapping.wins == "each",
         stamped=_stamped(sheets) if mapping.by_lead else None,
+        reading=_reading(sheets),
     )
+
+
+def _sheets(
+    table: Table, mapping: Mapping, folders: tuple[Path, ...], extra: Table | None, whole: bool
+) -> tuple[Sheets, tuple[Finding, ...]]:
+    """Return the rows to use, the second file, the order of day and month, and the rows set aside."""
+    table, other = _where(table, mapping, whole)
+    table, gone = _without_gone_states(table, mapping)
+    extra = _attributes_file(mapping, folders) if extra is None else extra
+    order = {"day first": True, "month first": False}.get(mapping.date_order or "")
+    first = _order(table, extra, mapping) if order is None else order
+    return Sheets(table, extra, mapping, first), other + gone
+
+
+def _places(sheets: Sheets, reopens: bool) -> tuple[Moves, Sheets]:
+    """Return the places entered, and the table without copies of its rows."""
+    mapping = sheets.mapping
+    if not mapping.by_lead:
+        if mapping.row == "lead":
+            raise FunnelError(
+                "mapping: `row: lead` needs a table with one row per lead; give `dates` or `outcome`"
+            )
+        return Moves(_by_event(sheets), (), ()), sheets
+    names = names_of_rows(sheets.main, mapping.columns.lead, mapping.row == "lead")
+    sheets = replace(sheets, main=names.table)
+    moves = _by_lead(sheets, names.lead, reopens)
+    return replace(moves, findings=names.findings + moves.findings), sheets
+
+
+def _amounts_of_wins(rows: pd.DataFrame, mapping: Mapping, file: str) -> Paid:
+    """Return rows whose amounts are known when the mapping says so, and whose refunds are no wins."""
+    if "value" not in rows.columns:
+        return Paid(rows)
+    ends = _ends_among([str(name) for name in rows["stage"].unique()], mapping)
+    wins = [name for name, (_, end) in ends.items() if end == "won"]
+    if mapping.value_known == "win":
+        rows = rows.assign(value=rows["value"].where(rows["stage"].isin(wins)))
+    if mapping.refunds is None:
+        return Paid(rows)
+    return without_refunds(rows, wins, mapping.refunds == "subtract", file)
+
+
+def _reading(sheets: Sheets) -> Reading:
+    """Return how moments and amounts were understood."""
+    mapping, columns = sheets.mapping, sheets.mapping.columns
+    names = [columns.at] if not mapping.by_lead else list(mapping.dates.values())
+    names += [mapping.outcome.at] if mapping.outcome is not None and mapping.outcome.at else []
+    dates = [_raw_cells(sheets, name) for name in dict.fromkeys(names)]
+    carried = any(carries_zone(cells) for cells, _ in dates)
+    order = ""
+    if sheets.first is not None and any(has_local_dates(cells) for cells, _ in dates):
+        order = "day first" if sheets.first else "month first"
+    mark = Mark("", "")
+    if columns.value is not None:
+        cells, separator = _raw_cells(sheets, columns.value)
+        mark = decimal_mark(cells, mapping.decimal or "", separator)
+    return Reading(
+        zone=(mapping.zone or UTC) if carried else "",
+        zone_stated=mapping.zone is not None,
+        decimal=mark.decimal,
+        doubt=mark.doubt,
+        date_order=order,
+    )
+
+
+def _raw_cells(sheets: Sheets, name: str) -> tuple[pd.Series, str]:
+    """Return a column as it stands in the file that has it, and the sign between the cells of that file."""
+    table = sheets.main
+    if name not in table.frame.columns and sheets.extra is not None:
+        table = sheets.extra
+    return table.frame[name], table.separator
 
 
 def _where(table: Table, mapping: Mapping, whole: bool) -> tuple[Table, tuple[Finding, ...]]:
     frame, findings = table.frame, []
     for name, wanted in mapping.where.items():
         allowed = [str(value) for value in (wanted if isinstance(wanted, list) else [wanted])]
-        cells = Table(frame, table.file, "").text(name, "where")
+        cells = replace(table, frame=frame).text(name, "where")
         for value in allowed:
             if whole and not (cells == value).any():
                 near = nearest(value, sorted(cells.unique())[:1000])
@@ -182,7 +244,7 @@ def _where(table: Table, mapping: Mapping, whole: bool) -> tuple[Table, tuple[Fi
             kind = f"rows with another {name}"
             findings.append(Finding(kind, int(other.sum()), example, "set aside: the mapping says `where`"))
         frame = frame[~other.to_numpy()]
-    return Table(frame, table.file, table.words), tuple(findings)
+    return replace(table, frame=frame), tuple(findings)
 
 
 def _without_gone_states(table: Table, mapping: Mapping) -> tuple[Table, tuple[Finding, ...]]:
@@ -236,8 +298,13 @@ def _order(table: Table, extra: Table | None, mapping: Mapping) -> bool | None:
 def _by_event(sheets: Sheets) -> pd.DataFrame:
     columns = sheets.mapping.columns
     lead = names_of_events(sheets.main, columns.lead).replace(sheets.mapping.replace.get(columns.lead, {}))
-    stated = (("stage", columns.stage), ("at", columns.at))
-    return pd.DataFrame({"lead": lead} | {role: sheets.cells(name, role) for role, name in stated})
+    at = sheets.cells(columns.at, "at")
+    rows = pd.DataFrame({"lead": lead, "stage": sheets.cells(columns.stage, "stage"), "at": at})
+    cells, _ = _raw_cells(sheets, columns.at)
+    zone = sheets.mapping.zone or UTC
+    if zone != UTC and carries_zone(cells) and cells.index.equals(at.index):
+        rows["instant"] = to_instants(cells, at, zone)
+    return rows
 
 
 def _matches(sheets: Sheets, asked: bool, whole: bool) -> tuple[Finding, ...]:
@@ -292,7 +359,7 @@ def _stamped(sheets: Sheets) -> pd.Timestamp | None:
     for name in map(str, table.frame.columns):
         if name.strip().casefold() in STAMPS:
             try:
-                moments = to_moments(table.frame[name], table.file, sheets.first, sheets.mapping.zone)
+                moments = to_moments(table.frame[name], table.file, sheets.first, sheets.mapping.zone or UTC)
             except FunnelError:  # a column that nobody reads may hold anything
                 continue
             latest.append(moments.max())

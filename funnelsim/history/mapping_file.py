@@ -71,7 +71,7 @@ class Mapping:
         since: leads that came before this day are set aside, when their record is not like that of others.
         date_order: "day first" or "month first", for dates like 03/04/2026.
         decimal: "comma" or "point".
-        zone: the time zone for moments that carry one.
+        zone: the time zone in which moments that carry one are shown; UTC when not given.
         currency: three letters.
         rates: currency -> its worth in that currency, where the amounts are in several.
         refunds: "subtract" or "set aside", for negative amounts of wins.
@@ -96,7 +96,7 @@ class Mapping:
     since: str | None = None
     date_order: Literal["day first", "month first"] | None = None
     decimal: Literal["comma", "point"] | None = None
-    zone: str = "UTC"
+    zone: str | None = None
     currency: str | None = None
     rates: dict[str, float] = field(default_factory=dict)
     refunds: Literal["subtract", "set aside"] | None = None

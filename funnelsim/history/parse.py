@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -17,7 +18,9 @@ CLOCK = (
     r"(?:[ T,]+(?P<half>上午|下午)?\s*(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:\.\d+)?))?"
     r"\s*(?P<noon>[AaPp])?\.?(?:[Mm]\.?)?)?$"
 )
-ISO = r"^\d{4}-\d{1,2}-\d{1,2}(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s?(?:Z|UTC|[+-]\d{2}:?\d{2})?)?$"
+ISO = (
+    r"^\d{4}-\d{1,2}-\d{1,2}(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)?)?$"
+)
 LOCAL = r"^(?P<first>\d{1,2})[./-](?P<second_part>\d{1,2})[./-](?P<year>\d{4}|\d{2})" + CLOCK
 YEAR_FIRST = r"^(?P<year>\d{4})[./年-](?P<month>\d{1,2})[./月-](?P<day>\d{1,2})日?" + CLOCK
 NAMED = r"^(?P<day>\d{1,2})[. -]+(?P<name>[A-Za-z]{3})[a-z]*[.,]?[ -]+(?P<year>\d{4}|\d{2})" + CLOCK
@@ -84,6 +87,54 @@ def to_moments(cells: pd.Series, where: str, first: bool | None = None, zone: st
         cell = f"row {text.index[row]}: {shown(text.iloc[row])}"
         raise FunnelError(f"{where}, {cell} is no date; expected one like 2026-03-31")
     return moments
+
+
+ZONED = r"\d\s?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
+
+
+def carries_zone(cells: pd.Series) -> bool:
+    """Return whether any moment of a column carries a time zone.
+
+    >>> [carries_zone(pd.Series([cell])) for cell in ("2026-03-31T10:00Z", "2026-03-31 10:00")]
+    [True, False]
+    """
+    return bool(_zoned(cells).any())
+
+
+def _zoned(cells: pd.Series) -> pd.Series:
+    if isinstance(cells.dtype, pd.DatetimeTZDtype):
+        return cells.notna()
+    if cells.dtype.kind in "iufbM":
+        return pd.Series(False, cells.index)
+    text = cells.astype("str").str.strip()
+    zoned: pd.Series = text.str.contains(":", regex=False) & text.str.contains(ZONED, regex=True)
+    return zoned
+
+
+def has_local_dates(cells: pd.Series) -> bool:
+    """Return whether any date of a column is written like 03/04/2026, so that its order matters.
+
+    >>> has_local_dates(pd.Series(["03/04/2026"])), has_local_dates(pd.Series(["2026-04-03"]))
+    (True, False)
+    """
+    return cells.dtype.kind not in "iufbM" and bool(cells.astype("str").str.strip().str.match(LOCAL).any())
+
+
+def to_instants(cells: pd.Series, moments: pd.Series, zone: str) -> pd.Series:
+    """Return when each moment was in universal time: the hour that a clock shows twice keeps its order.
+
+    Args:
+        cells: as they stand in the file.
+        moments: what `to_moments` made of them, as shown in the zone.
+        zone: in which the moments are shown; those of cells without a zone are meant in it.
+    """
+    own = _zoned(cells)
+    place = _zone(zone)
+    shift = pd.Timedelta(hours=1)
+    local = moments.dt.tz_localize(place, ambiguous=np.ones(len(moments), dtype=bool), nonexistent=shift)
+    universal: pd.Series = local.dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[us]")
+    known = to_moments(cells[own], "", zone="UTC")
+    return universal.where(~own, known.reindex(cells.index))
 
 
 def _quickly(text: pd.Series) -> pd.Series:
@@ -272,9 +323,8 @@ def currencies_in(cells: pd.Series) -> pd.Series:
 
 
 def _amount(text: pd.Series, decimal: str) -> pd.Series:
-    bare = _bare(text).str.replace(rf"^(\(?-?){SIGN}|{SIGN}(\)?)$", r"\1\2", regex=True)
-    bare = bare.str.replace(r"^\((.*)\)$", r"-\1", regex=True)
-    if (decimal or _decimal(bare)) == "comma":
+    bare = _numbers(text)
+    if (decimal or decimal_mark(text).decimal) == "comma":
         bare = bare.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
     else:
         bare = bare.str.replace(",", "", regex=False)
@@ -283,20 +333,68 @@ def _amount(text: pd.Series, decimal: str) -> pd.Series:
     )
 
 
+def _numbers(text: pd.Series) -> pd.Series:
+    """Return amounts without the signs of currencies and blanks, brackets as a minus sign."""
+    bare = _bare(text).str.replace(rf"^(\(?-?){SIGN}|{SIGN}(\)?)$", r"\1\2", regex=True)
+    return bare.str.replace(r"^\((.*)\)$", r"-\1", regex=True)
+
+
 def _bare(text: pd.Series) -> pd.Series:
     """Return texts without the blanks and apostrophes between thousands, and with plain minus signs."""
     return text.str.replace(r"[\s\u00a0\u202f'’]", "", regex=True).str.replace("\u2212", "-")
 
 
-def _decimal(bare: pd.Series) -> str:
-    """Return which mark is the decimal one, told by the whole column: "comma" or "point"."""
+@dataclass(frozen=True)
+class Mark:
+    """The decimal mark of a column of amounts: "point", "comma", or "" where no amount has a mark.
+
+    Args:
+        decimal: which it is.
+        doubt: an amount that could be read otherwise, as it stands; "" where there is none.
+    """
+
+    decimal: str
+    doubt: str
+
+
+def decimal_mark(cells: pd.Series, stated: str = "", separator: str = "") -> Mark:
+    """Return which mark is the decimal one, told by the whole column.
+
+    Args:
+        cells: amounts as they stand in the file.
+        stated: "comma" or "point", where it is known.
+        separator: the sign between the cells of the file; a comma cannot be the decimal mark, too.
+
+    >>> decimal_mark(pd.Series(["3.150", "4.250"]), separator=",")
+    Mark(decimal='point', doubt='3.150')
+    >>> decimal_mark(pd.Series(["3.150", "4.250"])).decimal, decimal_mark(pd.Series(["3.150", "4.2"])).doubt
+    ('comma', '')
+    """
+    if cells.dtype.kind in "iufbM":
+        return Mark("", "")
+    text = cells.astype("str").str.strip().mask(cells.isna(), "").drop_duplicates()
+    bare = _numbers(text.mask(text.str.lower().isin(BLANK), ""))
+    marked = bare[bare.str.contains("[.,]", regex=True)]
+    if stated or marked.empty:
+        return Mark(stated if len(marked) else "", "")
+    mark = _told_mark(bare)
+    if mark:
+        return Mark(mark, "")
+    comma = marked.str.contains(",", regex=False).any()
+    return Mark("point" if comma or separator == "," else "comma", str(marked.iloc[0]))
+
+
+def _told_mark(bare: pd.Series) -> str:
+    """Return the decimal mark that the amounts tell, "" where all of them have groups of three digits."""
     both = bare[bare.str.contains(".", regex=False) & bare.str.contains(",", regex=False)]
     if len(both):
         return "comma" if both.str.rfind(",").gt(both.str.rfind(".")).mean() > 0.5 else "point"
-    if bare.str.contains(",", regex=False).any():
-        grouped = bare[bare.str.contains(",", regex=False)].str.fullmatch(r"-?[1-9]\d{0,2}(?:,\d{3})+")
-        return "point" if grouped.all() else "comma"
-    dotted = bare.str.contains(".", regex=False)
-    grouped = bare[dotted].str.fullmatch(r"-?[1-9]\d{0,2}(?:\.\d{3})+")
-    plain_thousands = bare[~dotted].str.fullmatch(r"-?\d{4,}")
-    return "comma" if dotted.any() and grouped.all() and not plain_thousands.any() else "point"
+    sign = "," if bare.str.contains(",", regex=False).any() else "."
+    marked = bare.str.contains(sign, regex=False)
+    grouped = bare[marked].str.fullmatch(rf"-?[1-9]\d{{0,2}}(?:\{sign}\d{{3}})+").all()
+    if grouped and bare[marked].str.count(re.escape(sign)).max() > 1:
+        return "point" if sign == "," else "comma"
+    thousands = bare[~marked].str.fullmatch(r"-?\d{4,}").any()
+    if grouped and not thousands:
+        return ""
+    return "comma" if sign == "," and not grouped else "point"

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -24,12 +20,37 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How the cells of a file were understood.
+
+    Args:
+        until: the row that the as-of date comes from; "" where the date was given.
+        zone: the time zone in which moments that carry one are shown; "" where none carries one.
+        zone_stated: whether a mapping says so; else they are shown in UTC.
+        decimal: the decimal mark of amounts, "point" or "comma"; "" where no amount has a mark.
+        doubt: an amount that could be read otherwise; "" where there is none.
+        date_order: "day first" or "month first"; "" where no date leaves it open.
+    """
+
+    until: str = ""
+    zone: str = ""
+    zone_stated: bool = False
+    decimal: str = ""
+    doubt: str = ""
+    date_order: str = ""
+
+
+NOTHING_READ = Reading()
+
+
+@dataclass(frozen=True)
 class Quality:
-    """The tally of a reading; nothing is dropped without a line here."""
+    """The tally of a reading, and how its cells were understood; nothing is dropped without a line here."""
 
     read: int = 0
     used: int = 0
     findings: tuple[Finding, ...] = ()
+    reading: Reading = NOTHING_READ
 
     def __add__(self, other: Quality) -> Quality:
         """Return the tally of both readings, each kind of oddity with its first example."""
@@ -37,7 +58,8 @@ class Quality:
         for line in self.findings + other.findings:
             known = kinds.get(line.kind)
             kinds[line.kind] = line if known is None else replace(known, count=known.count + line.count)
-        return Quality(self.read + other.read, self.used + other.used, tuple(kinds.values()))
+        reading = self.reading if self.read else other.reading
+        return Quality(self.read + other.read, self.used + other.used, tuple(kinds.values()), reading)
 
 
 def tally(findings: tuple[Finding, ...]) -> int:

@@ -36,11 +36,13 @@ class Table:
             row number as a spreadsheet shows it.
         file: the file's name, for sentences.
         words: how it was read ("CSV, UTF-8, ';' between cells").
+        separator: the sign between the cells of a text; "" for other formats.
     """
 
     frame: pd.DataFrame
     file: str
     words: str
+    separator: str = ""
 
     def column(self, name: str, role: str = "") -> pd.Series:
         """Return one column.
@@ -112,6 +114,7 @@ def read_table(path: str | Path, encoding: str | None = None, sheet: str | None 
 def _table(name: str, data: bytes, encoding: str | None, sheet: str | None) -> Table:
     if not data.strip():
         raise FunnelError(f"{name}: the file is empty")
+    separator = ""
     if data.startswith(b"PAR1"):
         frame, words = parquet_frame(data, name), "Parquet"
     elif data.startswith(b"PK\x03\x04"):
@@ -121,11 +124,11 @@ def _table(name: str, data: bytes, encoding: str | None, sheet: str | None) -> T
     else:
         text, chosen = to_text(data, name, encoding)
         frame, separator = text_frame(text, name)
-        shown = "tab" if separator == "\t" else f"'{separator}'"
-        words = f"text in {chosen.upper()}, {shown} between cells"
+        between = "tab" if separator == "\t" else f"'{separator}'"
+        words = f"text in {chosen.upper()}, {between} between cells"
     if frame.empty:
         raise FunnelError(f"{name}: no row below the header ({', '.join(map(str, frame.columns[:8]))[:200]})")
-    return Table(frame, name, words)
+    return Table(frame, name, words, separator)
 
 
 def file_bytes(path: str | Path) -> bytes:
