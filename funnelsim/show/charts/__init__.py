@@ -195,6 +195,7 @@ def waits(**runs: Lived) -> alt.LayerChart:
     return wait_chart(pd.concat(tables, ignore_index=True))
 
 
-def movement(run: Lived, every: float = 1.0) -> alt.FacetChart:
-    """Draw how many leads are in each stage and end, day by day; see `movement_chart`."""
-    return movement_chart(run.movement(every))
+def movement(run: Lived, every: float = 1.0, ends: bool = True) -> alt.FacetChart:
+    """Draw how many leads are in each stage, and at each end if wanted, day by day; see `movement_chart`."""
+    counts = run.movement(every)
+    return movement_chart(counts if ends else counts[~counts["end"].astype(bool)])
