@@ -108,17 +108,26 @@ def check(
     source: Source = None,
     query: Query = None,
     anonymise: Anonymise = None,
+    json: Json = None,
 ) -> None:
     """Read a history and say what was understood, used, set aside, and how far it can be trusted."""
+    from funnelsim.forecasting.outputs import summary_json
+    from funnelsim.history.summary import reading_notes
     from funnelsim.show.terminal import show_metrics, show_table
     from funnelsim.verbs import check as read
 
+    outputs = [_data("--json", json)]
+    refuse_outputs(outputs, (what, mapping))
     result = read(what, mapping=mapping, as_of=as_of, source=source, query=query, anonymise=anonymise)
-    typer.echo(result.history.source)
-    show_table(result.quality, "What was read")
-    show_metrics(result.metrics, "What happened")
-    for finding in result.findings:
-        typer.echo(f"- {finding}")
+    with aside(outputs):
+        typer.echo(result.history.source)
+        for note in reading_notes(result.history):
+            typer.echo(f"- {note}")
+        show_table(result.quality, "What was read")
+        show_metrics(result.metrics, "What happened")
+        for finding in result.findings:
+            typer.echo(f"- {finding}")
+    write_all((json, lambda path: write_text(path, summary_json(result.history))))
 
 
 @app.command(epilog="Example: funnelsim calibrate deals.csv --spend spend.csv -o model.json")
@@ -275,6 +284,7 @@ def budget(
     """Say where the next euro should go, and how a budget is best split."""
     from funnelsim.forecasting.budget import budget_rows
     from funnelsim.show.terminal import show_table
+    from funnelsim.show.words import titled
     from funnelsim.verbs import budget as best
 
     refuse_outputs([_page("--html", html)], (what, mapping, spend))
@@ -284,7 +294,7 @@ def budget(
         anonymise=anonymise,
     )  # fmt: skip
     rows, kinds = budget_rows(plan)
-    show_table(rows, f"Spend per {period} ({plan.currency})", kinds=kinds)
+    show_table(rows, titled(f"Spend per {period}", plan.currency), kinds=kinds)
     for line in (str(plan), *plan.notes):
         typer.echo(f"- {line}")
 
@@ -397,8 +407,14 @@ def lab(context: typer.Context) -> None:
 def _print_forecast(place: Situation, result: Forecast, by: str | None) -> None:
     """Print a forecast, what simpler ways would say, what calibration notes, and the split if asked for."""
     from funnelsim.forecasting.split import wide
+    from funnelsim.history.summary import reading_notes
     from funnelsim.show.terminal import print_forecast, show_table
+    from funnelsim.show.words import titled
 
+    if place.history is not None:
+        for note in reading_notes(place.history):
+            typer.echo(f"- {note}")
+        typer.echo("")
     if result.silent:
         typer.echo("No forecast, as the history is too thin.")
         for reason in result.silent:
@@ -408,33 +424,37 @@ def _print_forecast(place: Situation, result: Forecast, by: str | None) -> None:
     print_forecast(result.periods, result.widths, target=target, currency=result.currency)
     if not result.silent and len(result.ways):
         kinds = dict.fromkeys(map(str, result.ways.columns[1:]), "money")
-        show_table(result.ways, f"What simpler ways would say ({result.currency})", kinds=kinds)
+        show_table(result.ways, titled("What simpler ways would say", result.currency), kinds=kinds)
     for note in (*result.notes, *place.model.notes):
         typer.echo(f"- {note}")
     if result.parts is not None:
         shown = wide(result.parts)
         kinds = dict.fromkeys(map(str, shown.columns[2:]), "money") | {"open leads": "count"}
         typer.echo("")
-        show_table(shown, f"Expected revenue ({result.currency}) by {by}", kinds=kinds)
+        show_table(shown, f"{titled('Expected revenue', result.currency)} by {by}", kinds=kinds)
 
 
 def _print_comparison(result: Comparison) -> None:
     """Print what each scenario changes, and what each of its levers brings."""
     from funnelsim.show.terminal import print_comparison, show_table
+    from funnelsim.show.words import titled
 
     print_comparison(result.table, result.currency)
     for note in result.notes:
         typer.echo(f"- {note}")
     for name, frame in result.parts.items():
-        show_table(frame, f"What each lever of '{name}' brings ({result.currency}, all periods together)")
+        show_table(
+            frame, titled(f"What each lever of '{name}' brings, all periods together", result.currency)
+        )
 
 
 def _print_record(record: Record) -> None:
     """Print the scores of all methods, skill against simpler ways, and how intervals kept their promise."""
     from funnelsim.show.terminal import show_table
+    from funnelsim.show.words import titled
 
     scores = record.summary
-    for measure, unit in (("revenue", f"revenue ({record.currency})"), ("wins", "wins")):
+    for measure, unit in (("revenue", titled("revenue", record.currency)), ("wins", "wins")):
         mine = scores[scores["measure"] == measure].drop(columns="measure")
         show_table(mine, f"Record of {unit}, by {record.kind}s ahead", kinds=SHARES)
         title = f"Skill in {measure} against simpler ways, with its 90 % interval"

@@ -67,7 +67,7 @@ def _numbers(result: Forecast, trust: Check | None) -> list[Section]:
     deals = result.deals
     target = None if np.isnan(result.target) else result.target
     table = forecast_table(result.periods, result.widths, target)
-    caption = f"Revenue in {result.currency or 'no stated currency'}; the same numbers as in the terminal."
+    caption = f"{words.titled('Revenue', result.currency)}; the same numbers as in the terminal."
     sections = [Section("What will we close?", chart=charts.fan(result), table=table, caption=caption)]
     if len(result.ways):
         caption = "Revenue by the last period, the same period a year before, and exponential smoothing."
@@ -79,7 +79,7 @@ def _numbers(result: Forecast, trust: Check | None) -> list[Section]:
             "How sure is it, and why?",
             chart=charts.spread(result),
             table=result.widths.dropna(axis="columns", how="all"),
-            caption=f"Standard deviations in {result.currency}: by chance, by rates not known, and of both.",
+            caption=f"{words.titled('Standard deviations', result.currency)}: by chance, by rates, and of both.",
             text="\n\n".join(result.notes),
         ),
     ]
@@ -125,10 +125,12 @@ def _record_sections(result: Forecast, trust: Check) -> list[Section]:
 def compare_page(path: Path, result: Comparison) -> None:
     """Write the page of a comparison: differences with intervals, and what each lever brings."""
     shown = result.table[["scenario", "period", "mean", "difference", "low", "high", "p_better"]]
-    caption = f"Revenue in {result.currency}; low and high: the 80 % interval of the difference."
+    caption = (
+        f"{words.titled('Revenue', result.currency)}; low and high: the 80 % interval of the difference."
+    )
     drawn = charts.differences(result)
     sections = [Section("What would change?", chart=drawn, table=shown, caption=caption)]
-    together = f"In {result.currency}, all periods together; parts add up to the whole gain."
+    together = f"{words.titled('All periods together', result.currency)}; parts add up to the whole gain."
     sections += [
         Section(f"Which lever brings what in '{name}'?", table=frame, caption=together)
         for name, frame in result.parts.items()

@@ -28,7 +28,7 @@ from funnelsim.errors import FunnelError, nearest
 from funnelsim.forecasting.periods import KINDS, periods_from
 from funnelsim.forecasting.situation import (
     Anything,
-    Reading,
+    ReadOptions,
     Situation,
     history_of,
     past_revenue,
@@ -137,7 +137,7 @@ class Check:
         return card(str(self), self.quality)
 
 
-def check(what: Anything, **reading: Unpack[Reading]) -> Check:
+def check(what: Anything, **reading: Unpack[ReadOptions]) -> Check:
     """Return what was read, what happened, and how far to trust it; of a stated funnel, of a simulated year.
 
     Args:
@@ -154,7 +154,7 @@ def check(what: Anything, **reading: Unpack[Reading]) -> Check:
 
 
 def calibrate(
-    what: Anything, *, spend: str | Path | pd.DataFrame | None = None, **reading: Unpack[Reading]
+    what: Anything, *, spend: str | Path | pd.DataFrame | None = None, **reading: Unpack[ReadOptions]
 ) -> Model:
     """Return the model fitted to a history; a stated funnel is a model already.
 
@@ -186,7 +186,7 @@ def forecast(
     by: str | None = None,
     own_record: bool = False,
     progress: bool = False,
-    **reading: Unpack[Reading],
+    **reading: Unpack[ReadOptions],
 ) -> Forecast:
     """Forecast revenue and wins from open deals and from leads that do not exist yet.
 
@@ -252,7 +252,7 @@ def compare(
     seed: int = 1,
     engine: str | None = None,
     progress: bool = False,
-    **reading: Unpack[Reading],
+    **reading: Unpack[ReadOptions],
 ) -> Comparison:
     """Compare scenarios with the present plan: same state, same luck, same posterior draws.
 
@@ -295,7 +295,7 @@ def simulate(
     engine: str = "compiled",
     scenario: str | Path | None = None,
     reps: Sequence[str] = (),
-    **reading: Unpack[Reading],
+    **reading: Unpack[ReadOptions],
 ) -> Run:
     """Simulate the lives of all leads, open and not yet born, for so many days; the log is itself a history.
 
@@ -337,7 +337,7 @@ def backtest(
     seed: int = 1,
     workers: int = 2,
     progress: bool = False,
-    **reading: Unpack[Reading],
+    **reading: Unpack[ReadOptions],
 ) -> Record:
     """Forecast from past dates with what was known then, and score what was said.
 
@@ -385,7 +385,7 @@ def budget(
     curve: str = "power",
     draws: int = 200,
     seed: int = 1,
-    **reading: Unpack[Reading],
+    **reading: Unpack[ReadOptions],
 ) -> Plan:
     """Return where the next euro should go, and how a budget is best split among the channels.
 
@@ -467,7 +467,7 @@ def refuse_words(
         check_scenario(scenario_file(scenario))
 
 
-def _stated(what: Anything, reading: Reading) -> Model | None:
+def _stated(what: Anything, reading: ReadOptions) -> Model | None:
     """Return the model of a stated funnel, whether given by name, as a model, or as a situation."""
     if isinstance(what, Situation):
         return what.model if what.history is None else None

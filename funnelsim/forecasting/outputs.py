@@ -10,6 +10,8 @@ import pandas as pd
 
 from funnelsim.forecasting.backtest import Record, coverage, skill, summary
 from funnelsim.forecasting.forecast import NAMES, Forecast
+from funnelsim.history.log import History
+from funnelsim.history.summary import summary_of
 from funnelsim.model.funnel import Funnel
 
 GUIDE = "# How to read"  # how a mapping file begins that was written beside a simulated log
@@ -77,6 +79,11 @@ def _spread(row: Any) -> dict[str, object]:
 def _number(value: Any) -> float | None:
     """Return a number rounded to 12 digits, so that the file does not depend on the last bit; nan is null."""
     return float(f"{float(value):.12g}") if np.isfinite(value) else None
+
+
+def summary_json(history: History) -> str:
+    """Return what was read as JSON text: see `summary_of`."""
+    return json.dumps(summary_of(history), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def record_json(found: Record) -> str:

@@ -32,7 +32,7 @@ WAYS = ("last period", "same period last year", "ETS")
 INSTANT = pd.Timedelta(microseconds=1)
 
 
-class Reading(TypedDict, total=False):
+class ReadOptions(TypedDict, total=False):
     """How a company's record is read; the same words in Python and in the terminal.
 
     mapping: a mapping file, or its content: names of columns, stages and ends.
@@ -95,7 +95,7 @@ def situation(
     periods: int | None = None,
     spend: str | Path | pd.DataFrame | None = None,
     scenario: str | Path | None = None,
-    **reading: Unpack[Reading],
+    **reading: Unpack[ReadOptions],
 ) -> Situation:
     """Return where somebody stands, whatever he has: read, fitted, and ready for every other verb.
 
@@ -106,7 +106,7 @@ def situation(
         periods: how many periods to look ahead, 2 by default; the first holds the as-of date.
         spend: channel, start, spend: a file or a table, for questions that move money.
         scenario: levers to pull at once: a file, or the name of one that comes with the package.
-        **reading: mapping, as_of, source, query, anonymise; see `Reading`.
+        **reading: mapping, as_of, source, query, anonymise; see `ReadOptions`.
 
     Raises:
         FunnelError: it cannot be read, a period is unknown, or no lead ever visited a stage.
@@ -127,7 +127,7 @@ def situation(
     return place if scenario is None else under(place, scenario)
 
 
-def history_of(what: Anything, **reading: Unpack[Reading]) -> History:
+def history_of(what: Anything, **reading: Unpack[ReadOptions]) -> History:
     """Return the history that somebody has, read as he says.
 
     Raises:
@@ -146,7 +146,7 @@ def history_of(what: Anything, **reading: Unpack[Reading]) -> History:
     return read_history(what, **reading)
 
 
-def stated_model(what: Anything, **reading: Unpack[Reading]) -> Model | None:
+def stated_model(what: Anything, **reading: Unpack[ReadOptions]) -> Model | None:
     """Return the model where a stated funnel is meant, by name or as a YAML file; else None.
 
     An existing file or folder wins over the name of a funnel that comes with the package.

@@ -84,14 +84,14 @@ def print_forecast(
         periods: the forecast's periods frame: period, origin, measure, mean, quantiles "0.01".."0.99".
         widths: the forecast's widths frame: period, chance, and p_target where a target was given.
         target: named in the table when the widths hold its chance.
-        currency: three letters.
+        currency: three letters, or nothing.
         file: where to, standard output if None.
     """
     order = list(dict.fromkeys(periods["period"]))
     out = file or sys.stdout
     room = Console(file=out).width if out.isatty() else PAGE_WIDTH
     beside = max(1, (room - NAME_WIDTH) // PERIOD_WIDTH)
-    title = f"Forecast of revenue ({currency}) and wins"
+    title = f"Forecast of {words.titled('revenue', currency)} and wins"
     for first in range(0, len(order), beside):
         block = order[first : first + beside]
         lines = _forecast_lines(periods, widths, target, block)
@@ -143,7 +143,7 @@ def print_comparison(compared: pd.DataFrame, currency: str = "EUR", *, file: Tex
 
     Args:
         compared: scenario, period, mean, difference, low, high, p_better, optionally futures (that differ).
-        currency: three letters.
+        currency: three letters, or nothing.
         file: where to, standard output if None.
     """
     texts = []
@@ -156,7 +156,7 @@ def print_comparison(compared: pd.DataFrame, currency: str = "EUR", *, file: Tex
             [words.name(row["scenario"]), words.name(row["period"]), cell(row["mean"], "money"), *gap]
         )
     heads = ["scenario", "period", "expected", "difference", "80 % interval", "better? (futures that differ)"]
-    title = f"Revenue ({currency}) under each scenario: same leads, same luck"
+    title = f"{words.titled('Revenue', currency)} under each scenario: same leads, same luck"
     _print(heads, texts, [False, False, True, True, True, False], title, "", file)
 
 
