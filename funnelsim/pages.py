@@ -79,7 +79,8 @@ def _numbers(result: Forecast, trust: Check | None) -> list[Section]:
             "How sure is it, and why?",
             chart=charts.spread(result),
             table=result.widths.dropna(axis="columns", how="all"),
-            caption=f"{words.titled('Standard deviations', result.currency)}: by chance, by rates, and of both.",
+            caption=words.titled("Standard deviations by chance, by rates, and of both", result.currency)
+            + ".",
             text="\n\n".join(result.notes),
         ),
     ]
@@ -125,9 +126,7 @@ def _record_sections(result: Forecast, trust: Check) -> list[Section]:
 def compare_page(path: Path, result: Comparison) -> None:
     """Write the page of a comparison: differences with intervals, and what each lever brings."""
     shown = result.table[["scenario", "period", "mean", "difference", "low", "high", "p_better"]]
-    caption = (
-        f"{words.titled('Revenue', result.currency)}; low and high: the 80 % interval of the difference."
-    )
+    caption = f"{words.titled('Revenue', result.currency)}; low, high: the 80 % interval of the difference."
     drawn = charts.differences(result)
     sections = [Section("What would change?", chart=drawn, table=shown, caption=caption)]
     together = f"{words.titled('All periods together', result.currency)}; parts add up to the whole gain."
