@@ -9,7 +9,7 @@ from funnelsim.errors import FunnelError
 from funnelsim.history.log import bookings, open_leads
 from funnelsim.history.read import read_history
 from funnelsim.history.tables import Table
-from funnelsim.history.vocabulary import flags, last_word, plain, says_closed, verdict, without_gone
+from funnelsim.history.vocabulary import flags, last_word, outcome_of, plain, says_closed, without_gone
 
 OPPORTUNITIES = "Id,StageName,Amount,CreatedDate,CloseDate,IsClosed,IsWon,IsDeleted\n" + "".join(
     f"006{n:02d},x,{100 * n},2025-03-{n + 1:02d}T09:30:00Z,2025-04-{n + 1:02d},{{{end}}},{{no}}\n"
@@ -67,7 +67,7 @@ def test_typed_flags() -> None:
     ],
 )  # fmt: skip
 def test_won_and_lost_are_told_by_whole_words(name: str, end: str) -> None:
-    assert verdict(name) == end
+    assert outcome_of(name) == end
 
 
 def test_what_sounds_like_an_end() -> None:

@@ -25,9 +25,9 @@ from funnelsim.history.log import (
 )
 from funnelsim.history.quality import (
     NOTHING_READ,
+    CellReading,
     Finding,
     Quality,
-    Reading,
     example,
     found,
     move_findings,
@@ -39,9 +39,9 @@ from funnelsim.history.vocabulary import (
     WON,
     WON_IF_LAST,
     last_word,
+    outcome_of,
     plain,
     says_closed,
-    verdict,
 )
 
 
@@ -85,7 +85,7 @@ class Raw:
     since: pd.Timestamp | None = None
     read: int | None = None
     stamped: pd.Timestamp | None = None
-    reading: Reading = NOTHING_READ
+    reading: CellReading = NOTHING_READ
 
 
 def assemble(
@@ -293,7 +293,7 @@ def _attributes(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _guess_limit(ends: tuple[str, ...], stated: tuple[str, ...]) -> tuple[str, ...]:
     """Return a sentence about ends that were guessed and whose name could also be that of a stage."""
-    guessed = [name for name in ends if name not in stated and not verdict(name)]
+    guessed = [name for name in ends if name not in stated and not outcome_of(name)]
     if not guessed:
         return ()
     names = ", ".join(f"'{name[:40]}'" for name in guessed)
@@ -374,7 +374,7 @@ def _alike(
         if name not in taken
         and (
             plain(name) in plainly
-            or (name not in stages and verdict(name) == end)
+            or (name not in stages and outcome_of(name) == end)
             or (name not in no_end and last_word(name) in plainly | if_last)
         )
     )
@@ -388,7 +388,7 @@ def _lookalikes(events: pd.DataFrame, won: tuple[str, ...], lost: tuple[str, ...
     names = [str(name) for name in there.index if name not in left and says_closed(str(name))]
     findings = []
     for key, group in (("won", won), ("lost", lost), ("won` or `lost", ())):
-        alike = [name for name in names if (verdict(name) or "won` or `lost") == key]
+        alike = [name for name in names if (outcome_of(name) or "won` or `lost") == key]
         if alike:
             listed = ", ".join(f"'{name[:40]}' ({there[name]:,} leads)" for name in alike[:4])
             said = ", ".join(f'"{name[:40]}"' for name in (*group, *alike)[:8])

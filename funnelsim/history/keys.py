@@ -28,10 +28,10 @@ class Names:
     findings: tuple[Finding, ...]
 
 
-def rounded(lead: pd.Series) -> pd.Series:
+def lost_digits(lead: pd.Series) -> pd.Series:
     """Return which names are numbers that a spreadsheet has rounded.
 
-    >>> rounded(pd.Series(["1.23457E+12", "1.5E+01", "4711", "1234567890123456789"])).tolist()
+    >>> lost_digits(pd.Series(["1.23457E+12", "1.5E+01", "4711", "1234567890123456789"])).tolist()
     [True, False, False, False]
     """
     parts = lead.str.extract(f"^{EXPONENT}$")
@@ -50,7 +50,7 @@ def names_of_events(table: Table, column: str) -> pd.Series:
         FunnelError: no such column, or ids that a spreadsheet has rounded: leads cannot be told apart.
     """
     lead = table.text(column, "lead")
-    odd = rounded(lead)
+    odd = lost_digits(lead)
     if odd.any():
         row = int(odd.to_numpy().argmax())
         raise FunnelError(
@@ -88,7 +88,7 @@ def names_of_rows(table: Table, column: str, each: bool) -> Names:
         findings = _line("exact copies of a row", lead[copies], done)
         if keys:
             table, lead = replace(table, frame=table.frame[~copies.to_numpy()]), lead[~copies]
-    odd = rounded(lead)
+    odd = lost_digits(lead)
     findings += _line("ids rounded by a spreadsheet", lead[odd], f"kept: each row is a lead; {AGAIN}")
     same = lead.duplicated(keep=False) & (lead != "")
     if not each:

@@ -20,11 +20,11 @@ from funnelsim.history.assemble import Raw, assemble, complete, protected, spell
 from funnelsim.history.last_day import last_day
 from funnelsim.history.log import History, as_of_moment, with_quality
 from funnelsim.history.mapping_file import read_said, stated
-from funnelsim.history.quality import Reading
+from funnelsim.history.quality import CellReading
 from funnelsim.history.read import by_mapping, part_of, recognised, understood
 from funnelsim.history.sources.recipe import Said
 from funnelsim.history.tables import Table, parquet_frame, text_frame, to_text
-from funnelsim.history.vocabulary import verdict
+from funnelsim.history.vocabulary import outcome_of
 
 LARGE_TEXT = 1 << 27
 LARGE_PARQUET = 3_000_000
@@ -278,7 +278,7 @@ def _last_row(latest: pd.DataFrame, until: pd.Timestamp) -> str:
     return f"row {before.idxmax()}, {before.max():%Y-%m-%d %H:%M:%S}".removesuffix(" 00:00:00")
 
 
-def _one_reading(readings: list[Reading], file: str) -> Reading:
+def _one_reading(readings: list[CellReading], file: str) -> CellReading:
     """Return how the cells of all parts were understood; parts that differ are refused."""
 
     def one(key: str, ways: list[str]) -> str:
@@ -300,7 +300,7 @@ def _one_reading(readings: list[Reading], file: str) -> Reading:
 def _with_all(first: History, names: tuple[str, ...]) -> History:
     """Return the first part with the places that only other parts show, after its own."""
     more = [name for name in names if name not in first.waits + first.ends]
-    won = tuple(name for name in more if verdict(name) == "won")
-    lost = tuple(name for name in more if verdict(name) == "lost")
+    won = tuple(name for name in more if outcome_of(name) == "won")
+    lost = tuple(name for name in more if outcome_of(name) == "lost")
     stages = tuple(name for name in more if name not in won + lost)
     return replace(first, stages=first.stages + stages, won=first.won + won, lost=first.lost + lost)

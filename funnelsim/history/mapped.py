@@ -28,16 +28,16 @@ from funnelsim.history.parse import (
     to_instants,
     to_moments,
 )
-from funnelsim.history.quality import Finding, Reading
+from funnelsim.history.quality import CellReading, Finding
 from funnelsim.history.tables import Table, read_table
 from funnelsim.history.vocabulary import (
     GONE_STATES,
     LOST_IF_LAST,
     WON_IF_LAST,
     last_word,
+    outcome_of,
     plain,
     says_closed,
-    verdict,
     without_gone,
 )
 
@@ -196,7 +196,7 @@ def _amounts_of_wins(rows: pd.DataFrame, mapping: Mapping, file: str) -> Paid:
     return without_refunds(rows, wins, mapping.refunds == "subtract", file)
 
 
-def _reading(sheets: Sheets) -> Reading:
+def _reading(sheets: Sheets) -> CellReading:
     """Return how moments and amounts were understood."""
     mapping, columns = sheets.mapping, sheets.mapping.columns
     names = [columns.at] if not mapping.by_lead else list(mapping.dates.values())
@@ -210,7 +210,7 @@ def _reading(sheets: Sheets) -> Reading:
     if columns.value is not None:
         cells, separator = _raw_cells(sheets, columns.value)
         mark = decimal_mark(cells, mapping.decimal or "", separator)
-    return Reading(
+    return CellReading(
         zone=(mapping.zone or UTC) if carried else "",
         zone_stated=mapping.zone is not None,
         decimal=mark.decimal,
@@ -378,7 +378,7 @@ def _ends_among(names: list[str], mapping: Mapping) -> dict[str, tuple[str, str]
     silent = [end for end, group in zip(("won", "lost"), mapping.ends, strict=True) if not group]
     known = {name: stated[plain(name) or name] for name in names if (plain(name) or name) in stated}
     rest = [name for name in names if name not in known and plain(name) not in GONE_STATES]
-    known |= {name: (name, verdict(name)) for name in rest if verdict(name) in silent}
+    known |= {name: (name, outcome_of(name)) for name in rest if outcome_of(name) in silent}
     for end, words in (("won", WON_IF_LAST), ("lost", LOST_IF_LAST)):
         if end in silent and end not in {kind for _, kind in known.values()}:
             known |= {name: (name, end) for name in rest if name not in known and last_word(name) in words}
@@ -478,7 +478,7 @@ def _limits(mapping: Mapping, lost: tuple[str, ...]) -> tuple[str, ...]:
     said = []
     if mapping.by_lead:
         said.append("One date per place: a stage that was entered again shows one of its dates only.")
-        if not lost and mapping.outcome is None and "lost" not in map(verdict, mapping.dates):
+        if not lost and mapping.outcome is None and "lost" not in map(outcome_of, mapping.dates):
             said.append("No lost dates: leads that gave up look open, and their chance fades with age.")
     if mapping.columns.value and mapping.value_known == "win":
         said.append("Amounts are known only of won leads: open ones are worth what comparable wins were.")

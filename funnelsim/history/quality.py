@@ -20,7 +20,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Reading:
+class CellReading:
     """How the cells of a file were understood.
 
     Args:
@@ -40,7 +40,7 @@ class Reading:
     date_order: str = ""
 
 
-NOTHING_READ = Reading()
+NOTHING_READ = CellReading()
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Quality:
     read: int = 0
     used: int = 0
     findings: tuple[Finding, ...] = ()
-    reading: Reading = NOTHING_READ
+    reading: CellReading = NOTHING_READ
 
     def __add__(self, other: Quality) -> Quality:
         """Return the tally of both readings, each kind of oddity with its first example."""

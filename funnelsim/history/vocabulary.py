@@ -185,15 +185,15 @@ def _parts(name: str) -> list[list[str]]:
     return [TOKEN.findall(part) for part in APART.split(folded)]
 
 
-def verdict(name: str) -> str:
+def outcome_of(name: str) -> str:
     """Return what the name of a place says of the leads in it: "won", "lost", or "" for neither.
 
     The first word that counts must be a word for won or lost; what follows it must be a reason, stand
     apart (after a dash, in brackets), or the name must say that the place is closed.
 
-    >>> [verdict(name) for name in ("Closed Won (Partner)", "Closed/Lost - No budget", "Won't buy")]
+    >>> [outcome_of(name) for name in ("Closed Won (Partner)", "Closed/Lost - No budget", "Won't buy")]
     ['won', 'lost', 'lost']
-    >>> [verdict(name) for name in ("Wonder demo", "Lost contact - retry", "Won/Lost", "Winback")]
+    >>> [outcome_of(name) for name in ("Wonder demo", "Lost contact - retry", "Won/Lost", "Winback")]
     ['', '', '', '']
     """
     if plain(name) in WON | LOST:

@@ -19,12 +19,12 @@ from funnelsim.history.sources.recipe import (
     first_of,
     having,
     needed,
+    one_stage,
     state_of_words,
-    two_dates,
     with_state,
 )
 from funnelsim.history.tables import Table
-from funnelsim.history.vocabulary import verdict
+from funnelsim.history.vocabulary import outcome_of
 
 SPREAD = (
     "{} entries of stages between a deal's first and present one have no date: they are spread evenly over "
@@ -107,7 +107,7 @@ def _names(table: Table) -> dict[str, str]:
 
 def entries(table: Table, _: tuple[Table, ...]) -> Recipe:
     """Business Central: one row per change of a sales cycle stage; the action taken tells win and loss."""
-    action = table.text(needed(table, "Action Taken")).map(verdict)
+    action = table.text(needed(table, "Action Taken")).map(outcome_of)
     place = table.text(needed(table, "Sales Cycle Stage Description", "Sales Cycle Stage"))
     number = table.text(needed(table, "Sales Cycle Stage"))
     place = place.where(place != "", "stage " + number)
@@ -135,7 +135,7 @@ STATES = {"1": "Won", "2": "Lost"}
 WORTH = "amount of it"
 
 
-def opportunities(table: Table, _: tuple[Table, ...]) -> Recipe:
+def dynamics_opportunities(table: Table, _: tuple[Table, ...]) -> Recipe:
     """Opportunities as a view or the service gives them: created, and closed on an actual date."""
     status = table.text(needed(table, "statecode", "Status"))
     state = state_of_words(status.replace(STATES))
@@ -156,14 +156,14 @@ def opportunities(table: Table, _: tuple[Table, ...]) -> Recipe:
     )
     value = WORTH if WORTH in shaped.frame.columns else worth or actual
     columns |= {} if value is None else {"value": value}
-    said = {"columns": columns, **two_dates(creation(table, "createdon", "Created On"))}
+    said = {"columns": columns, **one_stage(creation(table, "createdon", "Created On"))}
     return Recipe(shaped, said, "Dynamics 365 opportunities, created and closed", (NO_STAGES,))
 
 
 SOURCES = (
     Source("dynamics", having("activestageid", "activestagestartedon", "createdon"), process),
-    Source("dynamics-opportunities", having("statecode", "actualclosedate"), opportunities),
-    Source("dynamics-view", having("status", "actual close date"), opportunities),
+    Source("dynamics-opportunities", having("statecode", "actualclosedate"), dynamics_opportunities),
+    Source("dynamics-view", having("status", "actual close date"), dynamics_opportunities),
     Source(
         "business-central",
         having("opportunity no.", "sales cycle stage", "date of change", "action taken"),

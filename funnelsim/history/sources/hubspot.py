@@ -20,13 +20,13 @@ from funnelsim.history.sources.recipe import (
     first_of,
     having,
     needed,
+    one_stage,
     state_of_flags,
     state_of_words,
-    two_dates,
     with_state,
 )
 from funnelsim.history.tables import Table
-from funnelsim.history.vocabulary import plain, verdict
+from funnelsim.history.vocabulary import outcome_of, plain
 
 LABEL = re.compile(
     r"^(?P<kind>date entered|cumulative time in|latest time in) [\"'“”‘’\[]*(?P<stage>.+?)"
@@ -125,7 +125,7 @@ def stage_dates(table: Table, _: tuple[Table, ...]) -> Recipe:
         said["won"] = [name for name in dates if plain(name) == "customer"]
     else:
         for end in ("won", "lost"):
-            names = [name for name in dates if verdict(name) == end]
+            names = [name for name in dates if outcome_of(name) == end]
             said |= {end: names} if names else {}
     shaped, told = _with_present_stage(table, dates, said)
     old = [stamp.column for stamp in filled if not stamp.new and stamp.column in dates.values()]
@@ -182,7 +182,7 @@ def bare_deals(table: Table, _: tuple[Table, ...]) -> Recipe:
     won = first_of(table, *IS_WON)
     if won is not None:
         shaped = with_state(table, state_of_flags(table, won, first_of(table, *IS_CLOSED)), table.text(close))
-        return Recipe(shaped, {"columns": columns, **two_dates(created)}, words, (NO_STAGES,))
+        return Recipe(shaped, {"columns": columns, **one_stage(created)}, words, (NO_STAGES,))
     said: Said = {"columns": columns, "dates": {"Open": created}, "outcome": {"stage": stage, "at": close}}
     return Recipe(table, said, words, (NO_STAGES,))
 

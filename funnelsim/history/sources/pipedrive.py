@@ -14,12 +14,12 @@ from funnelsim.history.sources.recipe import (
     first_of,
     having,
     needed,
+    one_stage,
     state_of_words,
-    two_dates,
     with_state,
 )
 from funnelsim.history.tables import Table
-from funnelsim.history.vocabulary import verdict
+from funnelsim.history.vocabulary import outcome_of
 
 ONE_STAGE = (
     "The list knows a deal's last stage change only, not the earlier ones: read as one stage 'Open' from "
@@ -55,7 +55,7 @@ def deals(table: Table, _: tuple[Table, ...]) -> Recipe:
     closed = first_of(table, *names("Deal closed on", "Deal - Closed on", "close_time"))
     if closed is not None:
         at = at.where(at != "", table.text(closed))
-    said = {"columns": columns, **two_dates(created)}
+    said = {"columns": columns, **one_stage(created)}
     words = "a Pipedrive list of deals, created and closed"
     return Recipe(with_state(table, state, at), said, words, (ONE_STAGE,))
 
@@ -65,7 +65,7 @@ def flow(table: Table, _: tuple[Table, ...]) -> Recipe:
     field = table.text(needed(table, "field_key")).str.casefold()
     new = table.text(needed(table, "new_value"))
     old = first_of(table, "old_value")
-    ended = (field == "status") & new.map(verdict).ne("")
+    ended = (field == "status") & new.map(outcome_of).ne("")
     changes = Changes(
         lead=table.text(needed(table, "item_id")),
         at=table.frame[needed(table, "log_time")],
@@ -106,7 +106,7 @@ def sell(table: Table, _: tuple[Table, ...]) -> Recipe:
         channel=("source", "source_id"), expected_close=("estimated_close_date",),
     )  # fmt: skip
     shaped = with_state(table, state, table.text(needed(table, "last_stage_change_at")))
-    said = {"columns": columns, **two_dates(creation(table, "created_at"))}
+    said = {"columns": columns, **one_stage(creation(table, "created_at"))}
     return Recipe(shaped, said, "a Zendesk Sell list of deals, created and closed", (ONE_STAGE,))
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.history.quality import Finding
 from funnelsim.history.tables import Table
-from funnelsim.history.vocabulary import GONE_STATES, flags, plain, verdict
+from funnelsim.history.vocabulary import GONE_STATES, flags, outcome_of, plain
 
 Said = dict[str, object]
 
@@ -141,11 +141,11 @@ def state_of_words(words: pd.Series) -> pd.Series:
     >>> state_of_words(pd.Series(["Gewonnen", "Closed Lost", "deleted", "Offer"])).tolist()
     ['Won', 'Lost', 'deleted', '']
     """
-    state = words.map(verdict).map({"won": "Won", "lost": "Lost"}).fillna("").astype("str")
+    state = words.map(outcome_of).map({"won": "Won", "lost": "Lost"}).fillna("").astype("str")
     return state.mask(words.map(plain).isin(GONE_STATES), words)
 
 
-def two_dates(created: str) -> Said:
+def one_stage(created: str) -> Said:
     """Return what a mapping says of a table made by `with_state`: one stage from creation to the end."""
     ends: Said = {"won": "Won", "lost": "Lost", "outcome": {"stage": STATE, "at": CLOSED_ON}}
     return {"dates": {"Open": created}, **ends}

@@ -17,14 +17,14 @@ from funnelsim.history.sources.recipe import (
     first_of,
     having,
     needed,
+    one_stage,
     small,
     state_of_flags,
     state_of_words,
-    two_dates,
     with_state,
 )
 from funnelsim.history.tables import Table
-from funnelsim.history.vocabulary import verdict
+from funnelsim.history.vocabulary import outcome_of
 
 STAMP = re.compile(r"^(?P<place>.+?)[ _](?:(?:entry|entered)[ _])?date(?:__c)?$", re.IGNORECASE)
 EDITED = "Close dates and amounts of open deals are edited by hand."
@@ -135,7 +135,7 @@ def opportunities(table: Table, _: tuple[Table, ...]) -> Recipe:
         value=("Amount",),
         currency=("CurrencyIsoCode",),
     )
-    said: Said = {"columns": columns, **two_dates(needed(table, "CreatedDate"))}
+    said: Said = {"columns": columns, **one_stage(needed(table, "CreatedDate"))}
     return Recipe(shaped, said, "Salesforce Opportunity, created and closed", (ALONE, TYPED))
 
 
@@ -180,7 +180,7 @@ def _with_known_state(table: Table, dates: dict[str, str]) -> tuple[Table, Said]
         state = state_of_words(table.text(stage))
     else:
         return table, {}
-    ends = {verdict(place): place for place in dates}
+    ends = {outcome_of(place): place for place in dates}
     names = {"Won": ends.get("won", "Won"), "Lost": ends.get("lost", "Lost")}
     at = pd.Series("", index=table.frame.index)
     for end, place in names.items():
