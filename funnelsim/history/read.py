@@ -13,7 +13,7 @@ from funnelsim.errors import FunnelError, nearest
 from funnelsim.history.assemble import Raw, assemble, protected
 from funnelsim.history.log import History
 from funnelsim.history.quality import Finding, tally
-from funnelsim.history.sources import dynamics, hubspot, pipedrive, salesforce
+from funnelsim.history.sources import dynamics, hubspot, lists, pipedrive, salesforce
 from funnelsim.history.sources import plain as tables
 from funnelsim.history.sources.recipe import STATE, Recipe, Said, Source, small
 from funnelsim.history.tables import Table, is_address, query_table, read_tables
@@ -25,6 +25,7 @@ SOURCES: tuple[Source, ...] = (
     *hubspot.SOURCES,
     *pipedrive.SOURCES,
     *dynamics.SOURCES,
+    *lists.SOURCES,
     *tables.SOURCES,
 )
 
@@ -135,7 +136,7 @@ def _by_source(
     doors = [without_gone(table, where_of(said)) for table in found]
     recipe = recognised(tuple(table for table, _ in doors), name)
     gone = _told_apart(recipe.table.file, doors)
-    said, limits = _without_ends(said, recipe)
+    said = _with_more_ends(said, recipe)
     columns = {**part_of(recipe.mapping), **part_of(said)}
     raw = read_mapped(
         recipe.table,
@@ -148,7 +149,7 @@ def _by_source(
     return replace(
         raw,
         source=f"{recipe.table.file}, read as {recipe.words} ({recipe.table.words})",
-        limits=recipe.limits + limits + raw.limits,
+        limits=recipe.limits + raw.limits,
         findings=gone + recipe.findings + raw.findings,
         read=recipe.read + tally(gone),
     )
@@ -171,18 +172,20 @@ def _told_apart(main: str, doors: list[tuple[Table, tuple[Finding, ...]]]) -> tu
     )
 
 
-def _without_ends(said: Said, recipe: Recipe) -> tuple[Said, tuple[str, ...]]:
-    """Return what a mapping says without its ends, where the export itself tells which leads are closed."""
+def _with_more_ends(said: Said, recipe: Recipe) -> Said:
+    """Return what a mapping says, its ends beside those that the export itself tells (`STATE`)."""
     outcome = recipe.mapping.get("outcome")
-    told = isinstance(outcome, dict) and outcome.get("stage") == STATE
-    ends = [key for key in ("won", "lost") if key in said]
-    if not (told and ends):
-        return said, ()
-    keys = " and ".join(f"`{key}`" for key in ends)
-    limit = (
-        f"{keys} of the mapping: not used, as {recipe.words.split(',')[0]} tells itself what is won and lost."
-    )
-    return {key: value for key, value in said.items() if key not in ends}, (limit,)
+    if not (isinstance(outcome, dict) and outcome.get("stage") == STATE):
+        return said
+    ends = {key: [*_listed(recipe.mapping.get(key)), *_listed(said[key])] for key in ENDS if key in said}
+    return {**said, **ends}
+
+
+ENDS = ("won", "lost")
+
+
+def _listed(words: object) -> list[object]:
+    return list(words) if isinstance(words, list | tuple) else [] if words is None else [words]
 
 
 def part_of(said: Said) -> Said:

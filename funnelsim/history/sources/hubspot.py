@@ -34,7 +34,9 @@ LABEL = re.compile(
     re.IGNORECASE,
 )
 INTERNAL = re.compile(
-    r"^hs_(?P<new>v2_)?(?P<kind>date_entered|cumulative_time_in|latest_time_in)_(?P<stage>.+)$", re.IGNORECASE
+    r"^(?:property_|properties_)?hs_(?P<new>v_?2_)?(?P<kind>date_entered|cumulative_time_in|latest_time_in)_"
+    r"(?P<stage>.+)$",
+    re.IGNORECASE,
 )
 LAST_ENTRY = "HubSpot keeps one date per stage: a stage that was entered again shows its last entry only."
 NO_STAGES = (
@@ -42,7 +44,7 @@ NO_STAGES = (
     "'Date entered ...' of each stage for a forecast by stage."
 )
 TWENTY = "HubSpot keeps a deal property's last 20 changes (a contact's 45): long lives lose their start."
-STAGE = ("Deal Stage", "dealstage")
+STAGE = ("Deal Stage", "dealstage", "pipeline_stage_label", "deal_pipeline_stage_id")
 CLOSE = ("Close Date", "closedate")
 IS_WON = ("hs_is_closed_won", "Is Closed Won", "Is closed won")
 IS_CLOSED = ("hs_is_closed", "Is Deal Closed?", "Is closed")
@@ -243,6 +245,15 @@ def _has_stamps(columns: frozenset[str]) -> bool:
     return any(stamp.kind == "date_entered" for stamp in stage_columns(columns))
 
 
+def _is_property_table(columns: frozenset[str]) -> bool:
+    """Return whether these are the columns of a connector's table of property changes, and not of a log."""
+    return columns >= {"dealid", "name", "timestamp", "value"} and not columns & {
+        "stage",
+        "activity",
+        "status",
+    }
+
+
 SOURCES = (
     Source("hubspot", _has_stamps, stage_dates),
     Source("hubspot-history", having("dealid", "property", "timestamp", "value"), property_history),
@@ -250,4 +261,6 @@ SOURCES = (
     Source("hubspot-connector", having("deal_id", "pipeline_stage_label", "date_stage_entered"), connector),
     Source("hubspot-two-dates", having("deal stage", "create date", "close date"), bare_deals),
     Source("hubspot-two-dates-internal", having("dealstage", "createdate", "closedate"), bare_deals),
+    Source("hubspot-deal-table", having("deal_pipeline_stage_id", "createdate", "closedate"), bare_deals),
+    Source("hubspot-history-table", _is_property_table, property_history),
 )

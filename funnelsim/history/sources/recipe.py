@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,7 @@ import pandas as pd
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.history.quality import Finding
 from funnelsim.history.tables import Table
-from funnelsim.history.vocabulary import GONE_STATES, flags, outcome_of, plain
+from funnelsim.history.vocabulary import flags, outcome_of, plain
 
 Said = dict[str, object]
 
@@ -55,9 +56,23 @@ class Source:
     read: Callable[[Table, tuple[Table, ...]], Recipe]
 
 
+PREFIX = re.compile(r"^(?:property_|properties_|properties\.)")
+
+
+def spellings_of(column: object) -> frozenset[str]:
+    """Return how a column may be called: as it is, and as its twin without marks or a connector's prefix.
+
+    >>> sorted(spellings_of("Created_Date")), sorted(spellings_of("property_dealname"))
+    (['created_date', 'createddate'], ['dealname', 'property_dealname', 'propertydealname'])
+    """
+    name = str(column).strip().casefold()
+    bare = PREFIX.sub("", name)
+    return frozenset((name, plain(name) or name, bare, plain(bare) or bare))
+
+
 def small(table: Table) -> frozenset[str]:
-    """Return a table's column names in small letters."""
-    return frozenset(str(name).strip().casefold() for name in table.frame.columns)
+    """Return a table's column names in small letters, also without blanks and marks."""
+    return frozenset().union(*(spellings_of(name) for name in table.frame.columns))
 
 
 def having(*names: str) -> Callable[[frozenset[str]], bool]:
@@ -70,9 +85,20 @@ def having(*names: str) -> Callable[[frozenset[str]], bool]:
 
 
 def first_of(table: Table, *names: str) -> str | None:
-    """Return the first of these columns that a table has, as it is written there; None if it has none."""
-    there = {str(name).strip().casefold(): str(name) for name in reversed(list(table.frame.columns))}
-    return next((there[name.casefold()] for name in names if name.casefold() in there), None)
+    """Return the first of these columns that a table has, as it is written there; None if it has none.
+
+    A column that is called just so comes before one that differs by blanks, marks or a connector's prefix.
+    """
+    columns = [str(name) for name in reversed(list(table.frame.columns))]
+    exact = {name.strip().casefold(): name for name in columns}
+    alike = {spelling: name for name in columns for spelling in spellings_of(name)}
+    for name in names:
+        small_name = name.casefold()
+        if small_name in exact:
+            return exact[small_name]
+        if plain(name) in alike:
+            return alike[plain(name)]
+    return None
 
 
 def needed(table: Table, *names: str) -> str:
@@ -113,12 +139,12 @@ STATE, CLOSED_ON = "end of it", "closed on"
 
 
 def with_state(table: Table, state: pd.Series, closed_on: pd.Series) -> Table:
-    """Return a table with one row per lead and two more columns: its end ("" while open), and when.
+    """Return a table with one row per lead and two more columns: its state, and when it was closed.
 
     Args:
         table: as it came.
-        state: "Won", "Lost" or "".
-        closed_on: the cells with the date of closing; those of open leads are left out.
+        state: "Won", "Lost", "" while it is open, or another word of the source's own.
+        closed_on: the cells with the date of closing; those of rows without a state are left out.
     """
     columns = {STATE: state, CLOSED_ON: closed_on.where(state != "", "")}
     return replace(table, frame=table.frame.assign(**columns))
@@ -136,13 +162,13 @@ def state_of_flags(table: Table, won: str, closed: str | None) -> pd.Series:
 
 
 def state_of_words(words: pd.Series) -> pd.Series:
-    """Return "Won" or "Lost" for each name of a state, a word for deleted as it is, "" for all others.
+    """Return "Won" or "Lost" for each name of a state that says so, all others as they are.
 
     >>> state_of_words(pd.Series(["Gewonnen", "Closed Lost", "deleted", "Offer"])).tolist()
-    ['Won', 'Lost', 'deleted', '']
+    ['Won', 'Lost', 'deleted', 'Offer']
     """
-    state = words.map(outcome_of).map({"won": "Won", "lost": "Lost"}).fillna("").astype("str")
-    return state.mask(words.map(plain).isin(GONE_STATES), words)
+    ends = words.map(outcome_of).map({"won": "Won", "lost": "Lost"})
+    return ends.fillna(words).astype("str")
 
 
 def one_stage(created: str) -> Said:

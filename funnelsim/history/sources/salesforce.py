@@ -14,6 +14,7 @@ from funnelsim.history.sources.recipe import (
     Said,
     Source,
     columns_of,
+    creation,
     first_of,
     having,
     needed,
@@ -123,20 +124,33 @@ def historical_trend(table: Table, _: tuple[Table, ...]) -> Recipe:
 
 
 def opportunities(table: Table, _: tuple[Table, ...]) -> Recipe:
-    """Opportunities without history: created on one day, closed on another."""
-    state = state_of_flags(table, needed(table, "IsWon"), needed(table, "IsClosed"))
+    """Opportunities without history, of the object or a report: created on one day, closed on another."""
+    won, stage = first_of(table, "IsWon", "Won"), first_of(table, "StageName", "Stage")
+    if won is not None:
+        state = state_of_flags(table, won, first_of(table, "IsClosed", "Closed"))
+    else:
+        state = state_of_words(table.text(str(stage)))
     shaped = with_state(table, state, table.text(needed(table, "CloseDate")))
     columns = columns_of(
         table,
-        lead=("Id", "OpportunityId"),
+        lead=("Id", "OpportunityId", "Opportunity Name", "Name"),
         channel=("LeadSource",),
         segment=("Type",),
-        owner=("OwnerId",),
+        owner=("OwnerId", "Opportunity Owner"),
         value=("Amount",),
-        currency=("CurrencyIsoCode",),
+        currency=("CurrencyIsoCode", "Amount Currency"),
     )
-    said: Said = {"columns": columns, **one_stage(needed(table, "CreatedDate"))}
+    said: Said = {"columns": columns, **one_stage(creation(table, "CreatedDate"))}
     return Recipe(shaped, said, "Salesforce Opportunity, created and closed", (ALONE, TYPED))
+
+
+def _are_opportunities(columns: frozenset[str]) -> bool:
+    """Return whether these are columns of opportunities: created, closed, and either flags or a stage."""
+    named = {"opportunityname", "opportunityid", "opportunityowner", "fiscalperiod"}
+    flagged = {"iswon", "isclosed"} <= columns
+    return {"createddate", "closedate"} <= columns and (
+        flagged or "stagename" in columns or ("stage" in columns and bool(named & columns))
+    )
 
 
 def stamps(columns: frozenset[str]) -> dict[str, str]:
@@ -200,7 +214,5 @@ SOURCES = (
         "salesforce-trend", having("opportunityid", "newstagename", "effectivefromdate"), historical_trend
     ),
     Source("entry-dates", lambda columns: len(stamps(columns)) >= 2, entry_dates),
-    Source(
-        "salesforce-opportunities", having("createddate", "closedate", "iswon", "isclosed"), opportunities
-    ),
+    Source("salesforce-opportunities", _are_opportunities, opportunities),
 )

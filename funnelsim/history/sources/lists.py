@@ -1,0 +1,200 @@
+"""Lists of deals of further CRMs: Bitrix24, Zoho, Odoo, Close, Copper, Freshsales, monday.com and their like.
+
+Their columns as public documentation, connectors and exports name them; where a name is not evidenced, any of
+the usual words for it counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from funnelsim.history.sources.plain import SYNONYMS
+from funnelsim.history.sources.recipe import (
+    Recipe,
+    Said,
+    Source,
+    columns_of,
+    creation,
+    first_of,
+    having,
+    needed,
+    one_stage,
+    spellings_of,
+    state_of_words,
+    with_state,
+)
+from funnelsim.history.tables import Table
+from funnelsim.history.vocabulary import flags
+
+LEAD = (
+    "Record Id", "Item ID", "Item ID (auto generated)", "Deal ID", "Opportunity ID", "External ID", "id",
+    "Deal Name", "Opportunity Name", "Opportunity", "lead_name", "Name", "Title",
+)  # fmt: skip
+CREATED = (
+    "Created Time", "DATE_CREATE", "create_date", "date_created", "Created At", "deal_created_at",
+    "Created On", "Created Date", "Deal creation date", "Creation date", "Creation log", "Create Date",
+    "Created",
+)  # fmt: skip
+STATE_NAMES = (
+    "STAGE_SEMANTIC_ID", "won_status", "status_type", "Deal Status", "Status", "Deal Stage",
+    "deal_stage_name", "deal_deal_stage_name", "Stage Name", "Stage", "STAGE_ID",
+)  # fmt: skip
+CLOSED_NAMES = (
+    "date_closed", "Closed Date", "deal_closed_date", "Closed Time", "Actual Close Date", "Closed On",
+    "Deal close date", "Closing Date", "CLOSEDATE", "Close Date", "date_stage_changed",
+)  # fmt: skip
+WON_ON, LOST_ON = ("date_won", "Won Date", "Won Time"), ("date_lost", "Lost Date", "Lost Time")
+ROLES = {
+    "value": (
+        "value_formatted", "Deal Amount", "Amount", "Deal Value", "Expected Revenue", "planned_revenue",
+        "monetary_value", "Value",
+    ),
+    "currency": ("CURRENCY_ID", "Currency", "value_currency", "currency_code", "deal_currency_name"),
+    "owner": ("ASSIGNED_BY_ID", "Deal Owner", "Owner", "user_name", "user_id", "Salesperson", "Owned By"),
+    "channel": ("SOURCE_ID", "Lead Source", "Source", "deal_source_name"),
+    "segment": ("TYPE_ID", "Type", "Deal Type", "deal_deal_type_name"),
+    "expected_close": ("Expected Close Date", "Expected Closing", "deal_expected_close", "date_deadline"),
+}  # fmt: skip
+# Codes of states that are no words of a language.
+CODES = {
+    "s": "Won",
+    "f": "Lost",
+    "p": "",
+    "apology": "Lost",
+    "abandoned": "Lost",
+    "pending": "",
+    "active": "",
+}
+ALONE = (
+    "The list has no stage history: one stage 'Open' from creation to close. Export the history of stages "
+    "for a forecast by stage."
+)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A kind of list: its words for a planner, columns that come before the usual ones, and a note."""
+
+    words: str
+    roles: dict[str, tuple[str, ...]]
+    note: str = ""
+
+
+def _listed(kind: Listing) -> Callable[[Table, tuple[Table, ...]], Recipe]:
+    """Return the reader of a kind of list."""
+
+    def read(table: Table, _: tuple[Table, ...]) -> Recipe:
+        state = _state(table)
+        usual = {"lead": LEAD, **ROLES}
+        roles = {role: kind.roles.get(role, ()) + names for role, names in usual.items()}
+        said: Said = {"columns": columns_of(table, **roles), **one_stage(creation(table, *CREATED))}
+        limits = (ALONE, kind.note) if kind.note else (ALONE,)
+        words = f"{kind.words}, created and closed"
+        return Recipe(with_state(table, state, _closed_on(table, state)), said, words, limits)
+
+    return read
+
+
+def _state(table: Table) -> pd.Series:
+    """Return "Won" or "Lost", told by the first column of states that says so, else the state's own word."""
+    state = pd.Series("", table.frame.index, dtype="str")
+    for name in STATE_NAMES:
+        column = first_of(table, name)
+        if column is not None:
+            cells = table.text(column).str.replace(r"^[Cc]\d+:", "", regex=True)
+            coded = cells.str.casefold().map(CODES).fillna(cells)
+            words = state_of_words(coded.astype("str"))
+            state = state.where(state.isin(["Won", "Lost"]) | (words == ""), words)
+    active = first_of(table, "active")
+    if active is not None:
+        state = state.mask(~flags(table, active) & (table.text(active) != "") & (state != "Won"), "Lost")
+    return state
+
+
+def _closed_on(table: Table, state: pd.Series) -> pd.Series:
+    """Return the cells with the date of closing."""
+    at = pd.Series("", table.frame.index, dtype="str")
+    for end, names in (("Won", WON_ON), ("Lost", LOST_ON)):
+        column = first_of(table, *names)
+        if column is not None:
+            at = at.where(state != end, table.text(column))
+    column = first_of(table, *CLOSED_NAMES)
+    return at if column is None else at.where(at != "", table.text(column))
+
+
+def bitrix_history(table: Table, _: tuple[Table, ...]) -> Recipe:
+    """Bitrix24's history of stages: one row per stage that a deal or lead entered."""
+    stage = needed(table, "STAGE_ID", "STATUS_ID")
+    columns = columns_of(table, lead=("OWNER_ID",), at=("CREATED_TIME",))
+    place = table.text(stage)
+    bare = place.str.replace(r"^[Cc]\d+:", "", regex=True)
+    semantic = first_of(table, "STAGE_SEMANTIC_ID", "STATUS_SEMANTIC_ID")
+    end = state_of_words(bare.str.casefold().map(CODES).fillna(bare).astype("str"))
+    if semantic is not None:
+        end = table.text(semantic).str.casefold().map(CODES).fillna(end)
+    ends = {kind: sorted(place[end == kind.title()].unique()) for kind in ("won", "lost")}
+    said: Said = {
+        "columns": {**columns, "stage": stage},
+        **{kind: names for kind, names in ends.items() if names},
+    }
+    return Recipe(table, said, "Bitrix24 history of stages", ())
+
+
+def zoho_history(table: Table, _: tuple[Table, ...]) -> Recipe:
+    """Zoho's history of stages: one row per stage, with the moment at which the deal was moved there."""
+    columns = columns_of(
+        table,
+        lead=("Deal Id", "Potential Id", "Parent Id", "Related To", "Deal Name", "Potential Name"),
+        stage=("Stage",),
+        at=("Modified Time",),
+        value=("Amount",),
+        expected_close=("Closing Date",),
+    )
+    return Recipe(table, {"columns": columns}, "Zoho history of stages", ())
+
+
+def _is_zoho_history(columns: frozenset[str]) -> bool:
+    keys = {"dealid", "potentialid", "parentid", "relatedto", "dealname", "potentialname"}
+    return {"stage", "modifiedtime"} <= columns and bool(keys & columns) and "createdtime" not in columns
+
+
+def _is_list(columns: frozenset[str]) -> bool:
+    """Return whether a table is a list of deals by its columns: created, a state, a date of closing."""
+
+    def any_of(*groups: tuple[str, ...]) -> bool:
+        return any(
+            spelling in columns for names in groups for name in names for spelling in spellings_of(name)
+        )
+
+    moves = {name for name in SYNONYMS["at"] if name in columns}
+    return any_of(CREATED) and any_of(STATE_NAMES) and any_of(CLOSED_NAMES, WON_ON, LOST_ON) and not moves
+
+
+CENTS = (
+    "Close keeps amounts in cents: where the column `value` holds them so, divide it by 100 before reading."
+)
+BITRIX = Listing("a Bitrix24 list of deals", {"lead": ("ID",), "value": ("OPPORTUNITY",)})
+SOURCES = (
+    Source("bitrix-history", having("owner_id", "stage_id", "created_time"), bitrix_history),
+    Source("bitrix-lead-history", having("owner_id", "status_id", "created_time"), bitrix_history),
+    Source("bitrix", having("stage_id", "date_create", "closedate"), _listed(BITRIX)),
+    Source("zoho-history", _is_zoho_history, zoho_history),
+    Source(
+        "zoho", having("stage", "createdtime", "closingdate"), _listed(Listing("a Zoho list of deals", {}))
+    ),
+    Source("odoo", having("create_date", "date_closed"), _listed(Listing("an Odoo list of leads", {}))),
+    Source(
+        "close",
+        having("date_created", "date_won"),
+        _listed(Listing("a Close list of opportunities", {}, CENTS)),
+    ),
+    Source(
+        "copper",
+        having("date_created", "monetary_value"),
+        _listed(Listing("a Copper list of opportunities", {})),
+    ),
+    Source("list", _is_list, _listed(Listing("a list of deals", {}))),
+)
