@@ -97,7 +97,7 @@ def demo(html: Html = None) -> None:
     except OSError as error:
         raise FunnelError(f"{page}: its folder cannot be made: {error.strerror}") from None
     typer.echo("The company is made up; its story stands in benchmarks/sample/company.py.\n")
-    forecast(str(sample_path()), html=page)
+    forecast(str(sample_path()), mapping=sample_path("mapping.yaml"), html=page)
 
 
 @app.command(epilog="Example: funnelsim check deals.csv --mapping deals.yaml")

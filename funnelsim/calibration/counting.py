@@ -146,6 +146,32 @@ def visits_of(
     return Visits(rows, group, taken, start, since, dwell)
 
 
+def blocks_back(day: Floats, length: float) -> Integers:
+    """Return in which block of days back from the as-of date each day lies, 0 being the latest.
+
+    Half-open, as every window of the package: a block owns its first moment, not its end.
+
+    >>> blocks_back(np.array([-0.5, -7.0, -7.5, -14.0]), 7.0)
+    array([0, 0, 1, 1])
+    """
+    back: Integers = np.maximum(np.ceil(-day / length) - 1, 0).astype(np.int64)
+    return back
+
+
+def counts_between(day: Floats, edges: Floats, amounts: Floats | None = None) -> Floats:
+    """Return how many days, or what amounts, lie in each period [edge, next edge).
+
+    NumPy's histogram would count a day on the last edge as well.
+
+    >>> counts_between(np.array([-2.0, -1.0, 0.0]), np.array([-2.0, -1.0, 0.0]))
+    array([1., 1.])
+    """
+    place = np.searchsorted(edges, day, side="right") - 1
+    inside = (place >= 0) & (place < len(edges) - 1)
+    weight = np.ones(len(day)) if amounts is None else np.asarray(amounts, dtype=np.float64)
+    return np.bincount(place[inside], weight[inside], len(edges) - 1).astype(np.float64)
+
+
 def count_visits(
     visits: Visits,
     shape: tuple[int, int, int],

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from funnelsim.arrays import Floats
+from funnelsim.calibration.counting import blocks_back, counts_between
 from funnelsim.forecasting.periods import Period, past_periods
 from funnelsim.history.log import DAY, History, among, spells, valued
 
@@ -54,8 +55,8 @@ class View:
     @property
     def series(self) -> tuple[Floats, Floats]:
         """Revenue and number of wins of each whole past period."""
-        revenue = np.histogram(self.wins, self.edges, weights=self.amounts)[0]
-        return revenue, np.histogram(self.wins, self.edges)[0].astype(np.float64)
+        revenue = counts_between(self.wins, self.edges, self.amounts)
+        return revenue, counts_between(self.wins, self.edges)
 
 
 def points(view: View) -> dict[str, Floats]:
@@ -159,13 +160,13 @@ def cohort_rates(view: View) -> Floats:
     """
     width, steps = float(view.ahead[1]), len(view.ahead) - 1
     entered = view.spells[view.spells["entry"]].drop_duplicates("lead").set_index("lead")["start"]
-    cohort = np.floor(np.asarray(-entered, dtype=np.float64) / width).astype(np.int64)
+    cohort = blocks_back(np.asarray(entered, dtype=np.float64), width)
     oldest = int(-view.edges[0] // width)
-    cohort = np.clip(cohort, 0, oldest)
+    cohort = np.minimum(cohort, oldest)
     size = np.bincount(cohort, minlength=oldest + 1).astype(np.float64)
     won_on = _won_on(view).reindex(entered.index)
     won = np.isfinite(won_on.to_numpy())
-    delay = cohort[won] - np.clip((-won_on.to_numpy()[won]) // width, 0, oldest).astype(np.int64)
+    delay = cohort[won] - np.minimum(blocks_back(won_on.to_numpy()[won], width), oldest)
     wins = np.bincount(np.maximum(delay, 0), minlength=oldest + 1).astype(np.float64)
     at_risk = np.cumsum(size[::-1])[::-1]
     rate = np.append(wins / np.maximum(at_risk, 1.0), np.zeros(steps))

@@ -44,11 +44,12 @@ def periods_from(moment: pd.Timestamp, kind: str, count: int, first_month: int =
         raise FunnelError(f"period '{kind}' is unknown; {nearest(kind, KINDS)}")
     if count < 1:
         raise FunnelError(f"periods {count}: expected a whole number from 1 on")
-    start, length = _first(moment, kind, first_month), _length(kind)
     try:
+        start, length = _first(moment, kind, first_month), _length(kind)
         starts = [start + i * length for i in range(count + 1)]
     except (ValueError, OverflowError):
-        raise FunnelError(f"periods {count}: so many {kind}s end after the year 9999") from None
+        problem = f"so many {kind}s end after the year 9999"
+        raise FunnelError(f"periods {count} from {moment:%Y-%m-%d} on: {problem}") from None
     return tuple(Period(_label(a, kind, first_month), a, b) for a, b in pairwise(starts))
 
 

@@ -15,10 +15,10 @@ from funnelsim.cards import card
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.baselines import points, view_of
 from funnelsim.forecasting.periods import Period, past_periods, periods_from, within
+from funnelsim.history.databases import is_address
 from funnelsim.history.log import DAY, History, bookings, valued
 from funnelsim.history.read import read_history
 from funnelsim.history.spend import read_spend
-from funnelsim.history.tables import is_address
 from funnelsim.model.levers import apply_scenario
 from funnelsim.model.model import Model, OpenDeals, nobody
 from funnelsim.model.scenario import read_scenario

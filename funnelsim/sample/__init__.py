@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def sample_path(name: str = "history.csv") -> Path:
-    """Return where a file of the sample lies: history.csv, spend.csv, truth.json or thirteen_leads.csv.
+    """Return where a file of the sample lies: history.csv, mapping.yaml, spend.csv, truth.json ...
 
     >>> sample_path().name
     'history.csv'

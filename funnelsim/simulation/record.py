@@ -92,6 +92,8 @@ class Run:
             "won": won,
             "lost": [end for end in funnel.ends if end not in won],
         }
+        if self.model.currency:
+            mapping["currency"] = self.model.currency
         end = self.model.as_of + pd.Timedelta(days=self.days)
         return read_history(self.log, mapping=mapping, as_of=end)
 
