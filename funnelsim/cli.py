@@ -112,7 +112,7 @@ def check(
 ) -> None:
     """Read a history and say what was understood, used, set aside, and how far it can be trusted."""
     from funnelsim.forecasting.outputs import summary_json
-    from funnelsim.history.summary import reading_notes
+    from funnelsim.history.export import reading_notes
     from funnelsim.show.terminal import show_metrics, show_table
     from funnelsim.verbs import check as read
 
@@ -407,7 +407,7 @@ def lab(context: typer.Context) -> None:
 def _print_forecast(place: Situation, result: Forecast, by: str | None) -> None:
     """Print a forecast, what simpler ways would say, what calibration notes, and the split if asked for."""
     from funnelsim.forecasting.split import wide
-    from funnelsim.history.summary import reading_notes
+    from funnelsim.history.export import reading_notes
     from funnelsim.show.terminal import print_forecast, show_table
     from funnelsim.show.words import titled
 

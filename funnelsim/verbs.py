@@ -15,14 +15,7 @@ from typing import TYPE_CHECKING, Unpack
 import pandas as pd
 
 from funnelsim.calibration.calibrate import fit_model, open_pipeline
-from funnelsim.calibration.trust import (
-    Trust,
-    dwell_times,
-    findings,
-    incidence_frame,
-    trust_of,
-    winner_ages,
-)
+from funnelsim.calibration.trust import Trust, dwell_times, findings, incidence_frame, trust_of, winner_ages
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.forecasting.periods import KINDS, periods_from
@@ -213,8 +206,7 @@ def forecast(
     >>> str(forecast("ecommerce", period="month", periods=1, draws=20)).split(":")[0]
     '2026-01'
     """
-    from funnelsim.forecasting.deals import with_names
-    from funnelsim.forecasting.forecast import forecast_periods, silenced
+    from funnelsim.forecasting.forecast import forecast_periods, silenced, with_names
     from funnelsim.forecasting.split import revenue_by
 
     refuse_words(

@@ -23,7 +23,7 @@ from funnelsim.history.spend import read_spend
 from funnelsim.model.model import IntakeChange, Spend
 from funnelsim.pages import budget_page, budget_rows, budget_words
 from funnelsim.show import charts
-from funnelsim.show.charts.budget import budget_chart
+from funnelsim.show.charts.forecast import budget_chart
 from funnelsim.show.charts.theme import heading
 
 ANYTHING = np.array([np.inf, np.inf])

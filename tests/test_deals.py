@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.testing import assert_allclose
 from test_forecast import deals, serial
 
-from funnelsim.forecasting.deals import winners_faster, with_names
+from funnelsim.forecasting.forecast import winners_faster, with_names
 from funnelsim.simulation.run import run_model
 
 

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import openpyxl
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from funnelsim.errors import FunnelError
 from funnelsim.history import tables as doors
-from funnelsim.history.tables import read_table, read_tables
+from funnelsim.history.read import read_history
+from funnelsim.history.tables import Door, read_table, read_tables
 
 CELLS = [["lead", "stage", "at"], ["a", "Lead, first", "2026-01-01"], ["b", 'say "hi"', "2026-01-02"]]
 TEXT = 'lead,stage,at\na,"Lead, first",2026-01-01\nb,"say ""hi""",2026-01-02\n'
@@ -47,7 +50,7 @@ def test_archives_and_a_spreadsheet(tmp_path: Path) -> None:
     book.save(tmp_path / "c.xlsx")
     assert cells(tmp_path / "c.xlsx") == CELLS
     with pytest.raises(FunnelError, match="no sheet 'othr'; did you mean 'other'"):
-        read_table(tmp_path / "c.xlsx", sheet="othr")
+        read_table(tmp_path / "c.xlsx", Door(sheet="othr"))
     pd.DataFrame(CELLS[1:], columns=CELLS[0]).to_parquet(tmp_path / "d.parquet")
     assert cells(tmp_path / "d.parquet") == CELLS
 
@@ -150,3 +153,105 @@ def test_damage_inside_a_sheet_is_refused(tmp_path: Path) -> None:
 def test_a_header_below_many_blank_lines_is_found(tmp_path: Path) -> None:
     table = read_table(put(tmp_path, b"\n" * 120_000 + b"lead,stage\na,b\n", "late.csv"))
     assert table.frame.to_numpy().tolist() == [["a", "b"]]
+
+
+TITLED = b"""Pipeline report,,,
+Generated 2025-06-01,,,
+,,,
+lead,stage,at,value
+1000,New,2025-01-01,10
+1000,Won,2025-02-01,10
+"""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        TITLED,
+        TITLED.replace(b",,,", b""),  # titles without commas
+        TITLED.replace(b"Generated 2025-06-01,,", b"Generated,2025-06-01,"),
+        TITLED.replace(b",", b";"),
+        TITLED.replace(b",", b"\t"),
+    ],
+)
+def test_a_header_below_title_rows_is_found(tmp_path: Path, data: bytes) -> None:
+    table = read_table(put(tmp_path, data))
+    assert table.frame.columns.tolist() == ["lead", "stage", "at", "value"]
+    assert table.frame["stage"].tolist() == ["New", "Won"]
+    assert table.frame.index.tolist() == [5, 6], "the rows as a spreadsheet numbers them"
+    assert table.words.endswith(", header in row 4")
+
+
+def test_blank_lines_above_count_as_rows(tmp_path: Path) -> None:
+    table = read_table(put(tmp_path, b"\r\n\r\n" + TITLED.replace(b"\n", b"\r\n")))
+    assert table.frame.index.tolist() == [7, 8]
+
+
+def test_the_row_of_the_header_can_be_stated(tmp_path: Path) -> None:
+    data = b"a,b,c,d\nx,y,z,w\nlead,stage,at,value\n1,New,2025-01-01,10\n"
+    assert read_table(put(tmp_path, data)).frame.columns.tolist() == ["a", "b", "c", "d"]
+    assert read_table(put(tmp_path, data), Door(header=3)).frame.to_numpy().tolist() == [
+        ["1", "New", "2025-01-01", "10"]
+    ]
+    with pytest.raises(FunnelError, match="header: 9 given, but that row holds no cell"):
+        read_table(put(tmp_path, data), Door(header=9))
+    log = put(
+        tmp_path,
+        b"some,words,of,ours\nlead,stage,at,value\n1,New,2025-01-01,1\n1,Won,2025-01-02,1\n",
+        "l.csv",
+    )
+    assert len(read_history(log, {"header": 2}).events) == 2
+    with pytest.raises(FunnelError, match="header: 0 given"):
+        read_history(log, {"header": 0})
+
+
+def test_a_sheet_with_titles_a_blank_column_and_a_cover(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.title = "Cover"
+    book.active["B2"] = "Our pipeline"
+    page = book.create_sheet("Deals")
+    for number, row in enumerate([["Pipeline report"], [], *([None, *cells] for cells in CELLS)], start=1):
+        for place, cell in enumerate(row, start=1):
+            page.cell(number, place, cell)
+    book.save(tmp_path / "book.xlsx")
+    table = read_table(tmp_path / "book.xlsx")
+    assert table.words == "Excel, sheet 'Deals' of Cover, Deals, header in row 3"
+    assert table.frame.columns.tolist() == ["column 1", *CELLS[0]]
+    assert table.frame["stage"].tolist() == [CELLS[1][1], CELLS[2][1]]
+    assert table.frame.index.tolist() == [4, 5]
+
+
+def test_zero_bytes_in_a_column_that_nobody_reads_are_no_obstacle(tmp_path: Path) -> None:
+    rows = [
+        f"L{n},{place},2025-01-0{day},{'x' * 200}"
+        for n in range(5)
+        for place, day in (("New", 1), ("Won", 2))
+    ]
+    text = "\n".join(["lead,stage,at,note", *rows]).encode()
+    spoilt = text.replace(b"x" * 200, b"x\0" + b"x" * 198, 1)
+    assert len(read_history(put(tmp_path, spoilt, "note.csv")).events) == 10
+    with pytest.raises(
+        FunnelError, match=r"lead.csv, row 4: holds binary data \(a zero byte\) in column 'lead'"
+    ):
+        read_history(put(tmp_path, text.replace(b"L1", b"L\x001", 1), "lead.csv"))
+
+
+@pytest.mark.parametrize(
+    ("text", "code_page"), [("Müller", "cp1252"), ("贏單甲乙丙丁", "big5"), ("赢单甲乙", "gbk")]
+)
+def test_parquet_whose_text_is_not_utf8_is_read(tmp_path: Path, text: str, code_page: str) -> None:
+    raw = pa.array([text.encode(code_page), b"plain", None], pa.binary())
+    table = pa.table(
+        {"lead": pa.Array.from_buffers(pa.string(), 3, raw.buffers(), raw.null_count), "n": [1, 2, 3]}
+    )
+    pyarrow.parquet.write_table(table, tmp_path / "log.parquet")
+    found = read_table(tmp_path / "log.parquet").frame
+    assert found["lead"].fillna("").tolist() == [text, "plain", ""]
+    assert found["n"].tolist() == [1, 2, 3]
+
+
+def test_stamps_of_postgresql(tmp_path: Path) -> None:
+    stamps = ["2025-01-01 10:00:00+00", "2025-01-02 10:00:00.123+02", "2025-01-03 10:00:00-05:30"]
+    rows = [f"L{n},Won,{at}" for n, at in enumerate(stamps)]
+    made = read_history(put(tmp_path, "\n".join(["lead,stage,at", *rows]).encode()))
+    assert [f"{at:%d %H:%M}" for at in made.events["at"]] == ["01 10:00", "02 08:00", "03 15:30"]

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.keys import lost_digits
+from funnelsim.history.by_lead import lost_digits
 from funnelsim.history.log import History, bookings, open_leads
 from funnelsim.history.read import read_history
 

@@ -28,6 +28,7 @@ c,Inquiry,2026-01-06T08:00:00Z,,70.00
 MAKE = """
 create schema crm;
 create table crm.moves (lead text, stage text, at timestamptz, channel text, value numeric(12, 2));
+create table crm.numbers (n serial);
 create table owners (deal text, name text, since date);
 insert into owners values ('a', 'Ann', '2025-06-01'), ('b', 'Bob', '2025-07-01'), ('c', 'Ann', '2025-08-01');
 """
@@ -142,10 +143,32 @@ def test_a_query_reads_as_the_file_does(server: Server, from_file: History) -> N
     assert made.events["at"].tolist() == from_file.events["at"].tolist()
 
 
-def test_nothing_is_changed(server: Server, from_file: History) -> None:
-    query = "delete from crm.moves returning lead, stage, at, channel, value"
-    assert read_history(server.address(), query=query).quality.used == 6
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "delete from crm.moves returning lead, stage, at, channel, value",
+        "with gone as (delete from crm.moves returning *) select * from gone",
+        "drop table crm.moves",
+        "select * into crm.other from crm.moves",
+        "copy crm.moves to '/tmp/funnelsim_copy'",
+        "copy (select * from crm.moves) to program 'cat'",
+        "select 1) found; commit; drop table crm.moves; select * from (select 1",
+        "select * from crm.moves; drop table crm.moves",
+        "do $$ begin drop table crm.moves; end $$",
+        "select setval(pg_get_serial_sequence('crm.numbers', 'n'), 7)",
+    ],
+)
+def test_only_one_select_is_taken_and_nothing_is_changed(
+    server: Server, from_file: History, statement: str
+) -> None:
+    with pytest.raises(FunnelError) as refusal:
+        read_history(server.address(), query=statement)
+    assert "\n" not in str(refusal.value)
     same(read_history(server.address(), query="crm.moves"), from_file)
+
+
+def test_a_password_with_raw_signs_is_understood(server: Server, from_file: History) -> None:
+    same(read_history(server.address(PASSWORD), query="crm.moves"), from_file)
 
 
 @pytest.mark.parametrize(

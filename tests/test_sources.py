@@ -292,3 +292,164 @@ def test_public_sets_without_a_mapping(real_data: Path) -> None:
     pd.testing.assert_frame_equal(spells(made), spells(told))
     with pytest.raises(FunnelError, match="leads without their wins"):
         read_history(real_data / "olist" / "olist_marketing_qualified_leads_dataset.csv")
+
+
+SNAKE = """
+id,name,stage_name,amount,created_date,close_date,is_closed,is_won,is_deleted
+0060,n,Closed Won,1000,2025-01-01 10:00:00,2025-02-01,true,true,false
+0061,n,Closed Lost,1000,2025-01-02 10:00:00,2025-02-01,true,false,false
+0062,n,Proposal,500,2025-01-03 10:00:00,2025-05-01,false,false,false
+0063,n,Closed Won,1000,2025-01-04 10:00:00,2025-02-01,true,true,true
+"""
+SNAKE_HISTORY = """
+id,opportunity_id,stage_name,amount,close_date,created_date,_fivetran_deleted
+x01,0060,Proposal,1000,2025-02-01,2025-01-01 10:00:00,false
+x02,0060,Closed Won,1000,2025-02-01,2025-02-01 10:00:00,false
+x03,0061,Proposal,500,2025-02-01,2025-01-01 10:00:00,false
+x04,0062,Proposal,500,2025-02-01,2025-01-01 10:00:00,true
+"""
+REPORT = """
+Opportunity Name,Stage,Amount,Created Date,Close Date,Opportunity Owner,Lead Source
+A,Closed Won,"1,000",1/1/2025,2/14/2025,Ann,Web
+A,Closed Lost,700,1/2/2025,2/14/2025,Ann,Web
+B,Proposal,500,1/3/2025,6/30/2025,Bob,
+
+"Confidential Information - Do Not Distribute",,,,,,
+"""
+FIVETRAN = """
+deal_id,deal_pipeline_stage_id,property_amount,property_createdate,property_closedate,property_hs_is_closed,\
+property_hs_is_closed_won,is_deleted
+1,closedwon,1000,2025-01-01 10:00:00+00,2025-02-01 10:00:00+00,true,true,false
+2,closedlost,700,2025-01-02 10:00:00+00,2025-02-02 10:00:00+00,true,false,false
+3,1234,500,2025-01-03 10:00:00+00,,false,false,false
+4,closedwon,1000,2025-01-03 10:00:00+00,2025-02-02 10:00:00+00,true,true,true
+"""
+BITRIX = """
+ID;TITLE;STAGE_ID;STAGE_SEMANTIC_ID;OPPORTUNITY;CURRENCY_ID;DATE_CREATE;CLOSEDATE;ASSIGNED_BY_ID;SOURCE_ID
+1;x;C2:WON;S;1000;EUR;2025-01-01T10:00:00+03:00;2025-02-01;7;WEB
+2;y;C2:LOSE;F;700;EUR;2025-01-02T10:00:00+03:00;2025-02-01;7;WEB
+3;z;C2:EXECUTING;P;500;EUR;2025-01-03T10:00:00+03:00;2025-02-20;8;CALL
+"""
+ZOHO = """
+Record Id,Deal Name,Stage,Amount,Closing Date,Created Time,Deal Owner,Lead Source
+zcrm_1,a,Closed Won,1000,2025-02-01,2025-01-01 10:00:00,Ann,Web
+zcrm_2,b,Closed-Lost to Competition,700,2025-02-01,2025-01-02 10:00:00,Ann,Web
+zcrm_3,c,Value Proposition,500,2025-05-01,2025-01-03 10:00:00,Bob,
+"""
+ODOO = """
+id,name,stage_id,create_date,date_open,date_closed,expected_revenue,probability,active,won_status,user_id
+1,a,Won,2025-01-01 10:00:00,2025-01-01 11:00:00,2025-02-01 10:00:00,1000,100,True,won,Ann
+2,b,Qualified,2025-01-02 10:00:00,2025-01-02 11:00:00,2025-02-01 10:00:00,700,0,False,lost,Ann
+3,c,Proposition,2025-01-03 10:00:00,,,500,40,True,pending,Bob
+"""
+CLOSE = """
+id,lead_name,status_label,status_type,date_created,date_won,date_lost,value_formatted,user_name
+oppo_1,a,Won,won,2025-01-01T10:00:00+00:00,2025-02-01,,"$1,000",Ann
+oppo_2,b,Lost,lost,2025-01-02T10:00:00+00:00,,2025-02-01,$700,Ann
+oppo_3,c,Active,active,2025-01-03T10:00:00+00:00,,,$500,Bob
+"""
+COPPER = """
+id,name,status,monetary_value,date_created,close_date,date_stage_changed,pipeline_stage_id
+1,a,Won,1000,1735725600,2/14/2025,1738404000,9
+2,b,Abandoned,700,1735812000,2/14/2025,1738404000,9
+3,c,Open,500,1735898400,,1735898400,9
+"""
+FRESHSALES = """
+Deal name,Deal stage,Deal value,Created at,Closed date,Expected close date,Sales owner
+a,Won,1000,2025-01-01 10:00,2025-02-01,2025-02-01,Ann
+b,Lost,700,2025-01-02 10:00,2025-02-01,2025-02-01,Ann
+c,Negotiation,500,2025-01-03 10:00,,2025-05-01,Bob
+"""
+MONDAY = """
+Deals,,,,,
+Active Deals,,,,,
+Name,Stage,Deal Value,Deal creation date,Close Date,Expected Close Date
+a,Won,1000,2025-01-01,2025-02-01,2025-02-01
+b,Lost,700,2025-01-02,2025-02-01,2025-02-01
+c,Proposal,500,2025-01-03,,2025-05-01
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (SNAKE, "Salesforce Opportunity"), (REPORT, "Salesforce Opportunity"),
+        (FIVETRAN, "a HubSpot deal export"), (BITRIX, "a Bitrix24 list"),
+        (ZOHO, "a Zoho list"), (ODOO, "an Odoo list"), (CLOSE, "a Close list"),
+        (COPPER, "a Copper list"), (FRESHSALES, "a list of deals"), (MONDAY, "a list of deals"),
+    ],
+)  # fmt: skip
+def test_lists_that_are_recognised_without_a_mapping(tmp_path: Path, text: str, words: str) -> None:
+    made = read(tmp_path, text)
+    assert f"read as {words}" in made.source
+    wins, waiting = bookings(made), open_leads(made)
+    assert (len(wins), wins["value"].sum()) == (1, 1000.0)
+    assert made.events["stage"].isin(made.lost).sum() == 1
+    assert (len(waiting), waiting["value"].sum()) == (1, 500.0)
+    aside = sum(line.count for line in made.quality.findings if line.done.startswith("set aside"))
+    assert made.quality.read == made.quality.used + aside
+    assert made.quality.used == 3
+
+
+def test_a_list_takes_the_names_of_more_ends_from_a_mapping(tmp_path: Path) -> None:
+    text = ZOHO.replace("Value Proposition,500,2025-05-01", "Signed,500,2025-01-20")
+    assert len(open_leads(read(tmp_path, text))) == 1
+    made = read(tmp_path, text, mapping={"won": "Signed"})
+    assert (len(bookings(made)), len(open_leads(made))) == (2, 0)
+
+
+def test_histories_of_stages_of_connectors_and_other_crms(tmp_path: Path) -> None:
+    made = read(tmp_path, SNAKE_HISTORY)
+    assert "OpportunityHistory" in made.source
+    assert moves(made) == ["0060 Proposal 01", "0060 Closed Won 01", "0061 Proposal 01"]
+    assert (made.quality.read, count(made, "deleted rows")) == (4, 1)
+    made = read(tmp_path, """
+ID,TYPE_ID,OWNER_ID,CREATED_TIME,STAGE_SEMANTIC_ID,STAGE_ID
+1,1,5,2025-01-01T10:00:00+03:00,P,C2:NEW
+2,3,5,2025-01-05T10:00:00+03:00,S,C2:WON
+3,1,6,2025-01-02T10:00:00+03:00,P,C2:NEW
+4,3,6,2025-01-06T10:00:00+03:00,F,C2:APOLOGY
+""")  # fmt: skip
+    assert "Bitrix24 history of stages" in made.source
+    assert (made.won, made.lost) == (("C2:WON",), ("C2:APOLOGY",))
+    made = read(tmp_path, """
+Deal Name,Stage,Amount,Modified Time
+a,Qualification,100,2025-01-01 10:00
+a,Closed Won,120,2025-01-05 10:00
+""")  # fmt: skip
+    assert "Zoho history of stages" in made.source
+    assert bookings(made)["value"].tolist() == [120.0]
+    made = read(tmp_path, """
+deal_id,name,timestamp,value,source
+7,dealstage,2025-01-01 10:00:00,qualifiedtobuy,CRM
+7,amount,2025-01-01 10:00:00,500,CRM
+7,hs_owner,2025-01-02 10:00:00,500,CRM
+7,dealstage,2025-01-05 10:00:00,closedwon,CRM
+""")  # fmt: skip
+    assert "HubSpot property history" in made.source
+    assert (len(bookings(made)), count(made, "changes of other fields"), made.quality.read) == (1, 1, 4)
+
+
+def field_history() -> str:
+    """20 opportunities, 8 of them won, 12 in their first stage, each with a change of another field."""
+    rows = ["OpportunityId,Field,OldValue,NewValue,CreatedDate"]
+    for n in range(20):
+        rows.append(f"O{n},created,,,2025-01-{n + 1:02d}T10:00:00Z")
+        rows.append(f"O{n},Owner,a,b,2025-01-{n + 2:02d}T10:00:00Z")
+        if n < 8:
+            rows.append(f"O{n},StageName,Prospecting,Proposal,2025-01-{n + 3:02d}T10:00:00Z")
+            rows.append(f"O{n},StageName,Proposal,Closed Won,2025-02-{n + 3:02d}T10:00:00Z")
+    return "\n".join(rows)
+
+
+def test_the_creation_rows_of_a_field_history_begin_the_leads(tmp_path: Path) -> None:
+    made = read(tmp_path, field_history())
+    assert (len(made.leads), len(bookings(made)), len(open_leads(made))) == (20, 8, 12)
+    assert open_leads(made)["stage"].unique().tolist() == ["Prospecting"]
+    assert made.stages == ("Prospecting", "Proposal")
+    assert (made.quality.read, made.quality.used, count(made, "changes of other fields")) == (56, 36, 20)
+    assert any(
+        "12 leads without a change of stage are taken to be in 'Prospecting'" in limit
+        for limit in made.limits
+    )
+    assert not any("first recorded change" in limit for limit in made.limits)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from funnelsim.history.export import reading_notes, summary_of
 from funnelsim.history.log import History, bookings, open_leads, spells
 from funnelsim.history.read import read_history
-from funnelsim.history.summary import reading_notes, summary_of
 
 OPENED = [(f"L{n}", f"2026-03-{n + 1:02d}T10:00:00-05:00") for n in range(10)]
 

@@ -12,14 +12,7 @@ import numpy as np
 import pandas as pd
 
 from funnelsim.arrays import Codes, Floats
-from funnelsim.calibration.calibrate import (
-    ALL,
-    Basis,
-    check_request,
-    group_sizes,
-    large_groups,
-    model_of,
-)
+from funnelsim.calibration.calibrate import ALL, Basis, check_request, group_sizes, large_groups, model_of
 from funnelsim.calibration.counting import Visits, count_visits, funnel_of, group_numbers, visits_of
 from funnelsim.errors import FunnelError
 from funnelsim.history.large_file import ROWS, read_in_parts

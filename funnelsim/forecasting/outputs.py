@@ -10,8 +10,8 @@ import pandas as pd
 
 from funnelsim.forecasting.backtest import Record, coverage, skill, summary
 from funnelsim.forecasting.forecast import NAMES, Forecast
+from funnelsim.history.export import summary_of
 from funnelsim.history.log import History
-from funnelsim.history.summary import summary_of
 from funnelsim.model.funnel import Funnel
 
 GUIDE = "# How to read"  # how a mapping file begins that was written beside a simulated log

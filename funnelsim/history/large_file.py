@@ -15,15 +15,14 @@ from pathlib import Path
 import pandas as pd
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.amounts import RATES
-from funnelsim.history.assemble import Raw, assemble, complete, protected, spellings
-from funnelsim.history.last_day import last_day
+from funnelsim.history.assemble import Raw, assemble, complete, last_day, protected, spellings
 from funnelsim.history.log import History, as_of_moment, with_quality
 from funnelsim.history.mapping_file import read_said, stated
+from funnelsim.history.parse import RATES
 from funnelsim.history.quality import CellReading
 from funnelsim.history.read import by_mapping, part_of, recognised, understood
 from funnelsim.history.sources.recipe import Said
-from funnelsim.history.tables import Table, parquet_frame, text_frame, to_text
+from funnelsim.history.tables import Door, Table, parquet_frame, text_frame, to_text
 from funnelsim.history.vocabulary import outcome_of
 
 LARGE_TEXT = 1 << 27
@@ -33,6 +32,7 @@ HEAD = 1 << 20
 HEAD_ROWS = 10_000
 MEMORY = "400MB"
 ROW, PART = "funnelsim_row", "funnelsim_part"
+ROWS = 250_000
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def is_large(path: str | Path) -> bool:
     return size >= LARGE_TEXT and start[:2] not in (b"PK", b"<?")
 
 
-def large_table(path: Path, encoding: str | None) -> Whole:
+def large_table(path: Path, door: Door) -> Whole:
     """Return what the first rows of a file tell.
 
     Raises:
@@ -98,19 +98,20 @@ def large_table(path: Path, encoding: str | None) -> Whole:
     data = data[: data.rfind(b"\n") + 1] or data
     if not data.strip():
         raise FunnelError(f"{path}: the file is empty")
-    text, chosen = to_text(data, path.name, encoding)
+    text, chosen = to_text(data, path.name, door.encoding)
     if chosen not in ("utf-8", "ascii"):
         raise FunnelError(f"{path}: text in {chosen.upper()}; files read in parts must be UTF-8 or Parquet")
-    frame, separator = text_frame(text, path.name)
+    cells = text_frame(text, path.name, door.header)
+    frame, separator = cells.frame, cells.separator
     columns = ", ".join("'" + str(name).replace("'", "''") + "': 'VARCHAR'" for name in frame.columns)
     scan = (
-        f"read_csv({place}, auto_detect=false, header=true, columns={{{columns}}}, delim='{separator}', "
-        f"quote='\"', escape='\"', compression='{'gzip' if packed else 'none'}', null_padding=true, "
-        "parallel=false)"
+        f"read_csv({place}, auto_detect=false, header=true, skip={cells.header}, columns={{{columns}}}, "
+        f"delim='{separator}', quote='\"', escape='\"', compression='{'gzip' if packed else 'none'}', "
+        "null_padding=true, parallel=false)"
     )
     size = path.stat().st_size * (8 if packed else 1)
     head = Table(frame, path.name, "text in UTF-8", separator)
-    return Whole(path, head, scan, 2, size * len(frame) // len(data))
+    return Whole(path, head, scan, cells.header + 2, size * len(frame) // len(data))
 
 
 def _parquet_rows(path: Path) -> int:
@@ -157,10 +158,7 @@ def cells_of(part: Path, whole: Whole) -> pd.DataFrame:
     frame = pd.concat(files).sort_values(ROW).set_index(ROW).rename_axis(None)
     frame.columns = whole.head.frame.columns
     text = [name for name in frame.columns if frame[name].dtype.kind not in "iufbM"]
-    return frame.fillna(dict.fromkeys(text, "")) if whole.first == 2 else frame
-
-
-ROWS = 250_000
+    return frame.fillna(dict.fromkeys(text, "")) if whole.head.separator else frame
 
 
 def read_in_parts(
@@ -189,7 +187,8 @@ def read_in_parts(
         FunnelError: as `read_history`; or DuckDB is not installed.
     """
     said, file, folder = read_said(mapping) if mapping is not None else ({}, "mapping", None)
-    whole = large_table(Path(path), stated(said, file).encoding)
+    made = stated(said, file)
+    whole = large_table(Path(path), Door(made.encoding, header=made.header))
     folders = tuple(place for place in (folder, Path(path).parent) if place is not None)
     with tempfile.TemporaryDirectory(prefix="funnelsim") as temporary:
         places = cut(whole, _lead_column(whole.head, said, file, source), Path(temporary), rows)

@@ -22,6 +22,7 @@ ATTRIBUTES = ("channel", "segment", "owner", "value", "expected_close")
 DAY = pd.Timedelta(days=1)
 # Fewer may be leads that were marked as won by mistake.
 LEADS_AFTER = 3
+WINS = "wins"
 
 
 def _no_updates() -> pd.DataFrame:
@@ -391,9 +392,6 @@ def _wins(history: History) -> pd.DataFrame:
         return won[["lead", "at", "stage", "value"]]
     value = known_at(history, "value", won["lead"], won["at"], exact=True).astype(np.float64)
     return won[["lead", "at", "stage"]].assign(value=value)
-
-
-WINS = "wins"
 
 
 def valued(history: History) -> tuple[pd.DataFrame, str]:

@@ -10,26 +10,37 @@ import pandas as pd
 
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.files import shown
-from funnelsim.history.amounts import Currencies, Paid, in_one_currency, without_refunds
 from funnelsim.history.assemble import Raw
-from funnelsim.history.by_lead import LeadRows, Moves, moves_of, places_by_date
-from funnelsim.history.keys import Second, matches, names_of_events, names_of_rows
+from funnelsim.history.by_lead import (
+    LeadRows,
+    Moves,
+    Second,
+    matches,
+    moves_of,
+    names_of_events,
+    names_of_rows,
+    places_by_date,
+)
 from funnelsim.history.log import ATTRIBUTES, beginning
 from funnelsim.history.mapping_file import Mapping
 from funnelsim.history.parse import (
+    Currencies,
     Mark,
+    Paid,
     carries_zone,
     currencies_in,
     currency_code,
     day_first,
     decimal_mark,
     has_local_dates,
+    in_one_currency,
     to_amounts,
     to_instants,
     to_moments,
+    without_refunds,
 )
 from funnelsim.history.quality import CellReading, Finding
-from funnelsim.history.tables import Table, read_table
+from funnelsim.history.tables import Door, Table, read_table
 from funnelsim.history.vocabulary import (
     GONE_STATES,
     LOST_IF_LAST,
@@ -272,7 +283,7 @@ def _attributes_file(mapping: Mapping, folders: tuple[Path, ...]) -> Table | Non
                 f"attributes.file: {shown(name)} lies outside the folder of the mapping and the history"
             )
         if path.exists():
-            return without_gone(read_table(path, mapping.encoding))[0]
+            return without_gone(read_table(path, Door(mapping.encoding)))[0]
     looked = " or ".join(sorted({f"'{folder}'" for folder in folders})) or "any folder"
     raise FunnelError(f"attributes.file: there is no {shown(name)} in {looked}")
 

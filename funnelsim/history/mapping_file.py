@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping as Dictionary
 from dataclasses import field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as checked
@@ -77,6 +77,7 @@ class Mapping:
         refunds: "subtract" or "set aside", for negative amounts of wins.
         period_start: first month of the fiscal year.
         encoding, sheet, query: how to open the file or data base.
+        header: the number of the row with the names of the columns, where it is not found.
     """
 
     columns: Columns = field(default_factory=Columns)
@@ -103,6 +104,7 @@ class Mapping:
     period_start: int = Field(default=1, ge=1, le=12)
     encoding: str | None = None
     sheet: str | None = None
+    header: Annotated[int, Field(ge=1)] | None = None
     query: str | None = None
 
     @property

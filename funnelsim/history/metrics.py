@@ -14,6 +14,7 @@ from funnelsim.history.log import DAY, History, bookings, days_since, open_leads
 
 COLUMNS = ["metric", "scope", "value", "unit", "low", "high", "leads", "note"]
 Line = tuple[str, str, float, str, float, float, int, str]
+NORMAL_95 = 1.959964
 
 
 def metrics(
@@ -191,9 +192,6 @@ def _by_channel(history: History, spend: pd.DataFrame | None) -> list[Line]:
             _count("ROI", str(name), (revenue - money) / money if money else np.nan, "times", won),
         ]
     return lines
-
-
-NORMAL_95 = 1.959964
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ import pandas as pd
 
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.history.assemble import Raw, assemble, protected
+from funnelsim.history.databases import is_address, query_table
 from funnelsim.history.log import History
 from funnelsim.history.quality import Finding, tally
 from funnelsim.history.sources import dynamics, hubspot, lists, pipedrive, salesforce
 from funnelsim.history.sources import plain as tables
 from funnelsim.history.sources.recipe import STATE, Recipe, Said, Source, small
-from funnelsim.history.tables import Table, is_address, query_table, read_tables
+from funnelsim.history.tables import Door, Table, read_tables
 from funnelsim.history.vocabulary import without_gone
 
 SOURCES: tuple[Source, ...] = (
@@ -28,6 +29,7 @@ SOURCES: tuple[Source, ...] = (
     *lists.SOURCES,
     *tables.SOURCES,
 )
+ENDS = ("won", "lost")
 
 
 def read_history(
@@ -59,7 +61,8 @@ def read_history(
 
     said, file, folder = read_said(mapping) if mapping is not None else ({}, "mapping", None)
     made = stated(said, file)
-    found, folders = _opened(path, made.encoding, made.sheet, query or made.query)
+    door = Door(made.encoding, made.sheet, made.header)
+    found, folders = _opened(path, door, query or made.query)
     if folder is not None:
         folders = (folder, *folders)
     raw = understood(found, said, file, folders, source)
@@ -94,7 +97,7 @@ def by_mapping(said: Said, source: str | None) -> bool:
 
 
 def _opened(
-    path: str | Path | pd.DataFrame, encoding: str | None, sheet: str | None, query: str | None
+    path: str | Path | pd.DataFrame, door: Door, query: str | None
 ) -> tuple[tuple[Table, ...], tuple[Path, ...]]:
     """Return the tables, and the folder in which other files of theirs may lie."""
     if isinstance(path, pd.DataFrame):
@@ -105,7 +108,7 @@ def _opened(
     if is_address(path):
         return (query_table(str(path), query),), ()
     place = Path(path)
-    return read_tables(place, encoding, sheet), (place if place.is_dir() else place.parent,)
+    return read_tables(place, door), (place if place.is_dir() else place.parent,)
 
 
 def _by_mapping(
@@ -179,9 +182,6 @@ def _with_more_ends(said: Said, recipe: Recipe) -> Said:
         return said
     ends = {key: [*_listed(recipe.mapping.get(key)), *_listed(said[key])] for key in ENDS if key in said}
     return {**said, **ends}
-
-
-ENDS = ("won", "lost")
 
 
 def _listed(words: object) -> list[object]:

@@ -14,17 +14,44 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.files import shown
 
+if TYPE_CHECKING:
+    import openpyxl
+    import pyarrow
+
 LARGEST = 1 << 30
 LONGEST_CELL = 2000
 MOST_FILES = 50
 CONTROL = r"[\x00-\x1f\x7f\u2028\u2029]+"
 ENDINGS = (".csv", ".tsv", ".txt", ".parquet", ".xlsx", ".xes", ".gz", ".zip")
+LONGEST_LINE = 1 << 24
+LONGEST_NAME = 200
+MOST_XML = 1 << 29
+MOMENT = re.compile(r"\s*(\d{4}-\d\d-\d\d|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{13}\s*$)")
+SEPARATORS = (",", ";", "\t", "|")
+# So many rows tell where the header is; reports have a handful of lines above it.
+HEADER_ROWS = 60
+# A row with at most half the cells of the usual row is a title, not a header.
+TITLE = 0.5
+MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+HIGH = re.compile(rb"[\x80-\xff][\x40-\xff]?")
+# The common characters of each Chinese encoding stand in its first rows: GB 2312 level 1, Big5 level 1.
+GB_COMMON = re.compile(rb"(?:[\xb0-\xd7\xa1-\xa3][\xa1-\xfe])")
+BIG5_COMMON = re.compile(rb"(?:[\xa1-\xc6][\x40-\x7e\xa1-\xfe])")
+SAMPLE = 1_000_000
+KINDS = frozenset(("string", "date", "int", "float", "boolean", "id"))
 
 
 @dataclass(frozen=True)
@@ -64,6 +91,7 @@ class Table:
         """
         cells = self.column(name, role)
         blank = cells.isna()
+        self._refuse_zero_bytes(cells, name)
         if cells.dtype.kind == "f" and (cells.dropna() % 1 == 0).all():
             cells = cells.astype("Int64")
         text = cells.astype("str").str.strip().mask(blank, "")
@@ -79,14 +107,42 @@ class Table:
             )
         return text
 
+    def _refuse_zero_bytes(self, cells: pd.Series, name: str) -> None:
+        """Refuse a column that is read and holds binary data; in others it is no obstacle."""
+        if cells.dtype.kind in "iufbM":
+            return
+        zero = cells.astype("str").str.contains("\0", regex=False)
+        if zero.any():
+            row = cells.index[zero.to_numpy()][0]
+            raise FunnelError(
+                f"{self.file}, row {row}: holds binary data (a zero byte) in column '{name}'; expected text"
+            )
 
-def read_tables(path: str | Path, encoding: str | None = None, sheet: str | None = None) -> tuple[Table, ...]:
+
+@dataclass(frozen=True)
+class Door:
+    """How a file is to be opened, where the user knows it.
+
+    Args:
+        encoding: the text's encoding; recognised when None.
+        sheet: the Excel sheet; the first with a table when None.
+        header: the number of the row with the names of the columns; found when None.
+    """
+
+    encoding: str | None = None
+    sheet: str | None = None
+    header: int | None = None
+
+
+AS_FOUND = Door()
+
+
+def read_tables(path: str | Path, door: Door = AS_FOUND) -> tuple[Table, ...]:
     """Return the tables in a file, an archive or a folder; their kind is told from content, not from names.
 
     Args:
         path: .csv, .tsv, .txt, .parquet, .xlsx, .xes, any of them in a .gz, several in a .zip or a folder.
-        encoding: the text's encoding; recognised when not given.
-        sheet: the Excel sheet; the first when not given.
+        door: its encoding, sheet and header, where they are known.
 
     Raises:
         FunnelError: no such file, empty, binary, too large, or damaged; says which.
@@ -97,35 +153,36 @@ def read_tables(path: str | Path, encoding: str | None = None, sheet: str | None
         ]
         if not files:
             raise FunnelError(f"{path}: a folder without a table ({', '.join(ENDINGS)})")
-        return tuple(table for file in files for table in read_tables(file, encoding, sheet))
+        return tuple(table for file in files for table in read_tables(file, door))
     parts = _unpacked(Path(path).name, file_bytes(path))
-    return tuple(_table(name, data, encoding, sheet) for name, data in parts)
+    return tuple(_table(name, data, door) for name, data in parts)
 
 
-def read_table(path: str | Path, encoding: str | None = None, sheet: str | None = None) -> Table:
+def read_table(path: str | Path, door: Door = AS_FOUND) -> Table:
     """Return the one table in a file; as `read_tables`, which names the arguments and refusals."""
-    tables = read_tables(path, encoding, sheet)
+    tables = read_tables(path, door)
     if len(tables) > 1:
         listed = ", ".join(table.file for table in tables[:8])
         raise FunnelError(f"{path}: holds {len(tables)} tables ({listed}); expected one")
     return tables[0]
 
 
-def _table(name: str, data: bytes, encoding: str | None, sheet: str | None) -> Table:
+def _table(name: str, data: bytes, door: Door) -> Table:
     if not data.strip():
         raise FunnelError(f"{name}: the file is empty")
     separator = ""
     if data.startswith(b"PAR1"):
         frame, words = parquet_frame(data, name), "Parquet"
     elif data.startswith(b"PK\x03\x04"):
-        frame, words = excel_frame(data, name, sheet), "Excel"
+        frame, words = excel_frame(data, name, door)
     elif data.lstrip(b"\xef\xbb\xbf \r\n\t").startswith((b"<?xml", b"<log")):
         frame, words = xes_frame(data, name), "XES"
     else:
-        text, chosen = to_text(data, name, encoding)
-        frame, separator = text_frame(text, name)
+        text, chosen = to_text(data, name, door.encoding)
+        cells = text_frame(text, name, door.header)
+        frame, separator = cells.frame, cells.separator
         between = "tab" if separator == "\t" else f"'{separator}'"
-        words = f"text in {chosen.upper()}, {between} between cells"
+        words = f"text in {chosen.upper()}, {between} between cells{_header_words(cells.header)}"
     if frame.empty:
         raise FunnelError(f"{name}: no row below the header ({', '.join(map(str, frame.columns[:8]))[:200]})")
     return Table(frame, name, words, separator)
@@ -212,21 +269,19 @@ def _unzipped(name: str, data: bytes) -> list[tuple[str, bytes]]:
     return found
 
 
-LONGEST_LINE = 1 << 24
-LONGEST_NAME = 200
-MOST_XML = 1 << 29
-MOMENT = re.compile(r"\s*(\d{4}-\d\d-\d\d|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{13}\s*$)")
-SEPARATORS = (",", ";", "\t", "|")
-
-
 def parquet_frame(data: bytes, name: str) -> pd.DataFrame:
     """Return a Parquet file's columns with their types, rows numbered from 1.
+
+    Text that is not UTF-8, though the format asks for it, is read in the code page that it is in.
 
     Raises:
         FunnelError: damaged.
     """
+    import pyarrow.parquet
+
     try:
-        frame = pd.read_parquet(io.BytesIO(data))
+        table = _in_utf8(pyarrow.parquet.read_table(io.BytesIO(data)))
+        frame: pd.DataFrame = table.to_pandas()
     except Exception as error:  # pyarrow raises many kinds for damaged files
         said = " ".join(str(error).split())[:200] or type(error).__name__
         raise FunnelError(f"{name}: damaged Parquet file: {said}") from None
@@ -234,8 +289,33 @@ def parquet_frame(data: bytes, name: str) -> pd.DataFrame:
     return frame.set_axis(range(1, len(frame) + 1), axis=0)
 
 
-def excel_frame(data: bytes, name: str, sheet: str | None) -> pd.DataFrame:
-    """Return a sheet's cells below its first row, rows numbered as Excel does; the first if none is named.
+def _in_utf8(table: pyarrow.Table) -> pyarrow.Table:
+    """Return an Arrow table whose texts are UTF-8."""
+    import pyarrow
+
+    for place, column in enumerate(table.column_names):
+        cells = table.column(place)
+        if not (pyarrow.types.is_string(cells.type) or pyarrow.types.is_large_string(cells.type)):
+            continue
+        try:
+            cells.validate(full=True)
+        except pyarrow.ArrowInvalid:
+            raw = cells.cast(pyarrow.binary()).to_pylist()
+            chosen = _without_mark(b"\n".join(cell for cell in raw if cell and not cell.isascii())[:SAMPLE])
+            texts = [None if cell is None else _decoded(cell, chosen) for cell in raw]
+            table = table.set_column(place, column, pyarrow.array(texts, pyarrow.string()))
+    return table
+
+
+def _decoded(cell: bytes, chosen: str) -> str:
+    try:
+        return cell.decode("utf-8")
+    except UnicodeDecodeError:
+        return cell.decode(chosen, errors="replace")
+
+
+def excel_frame(data: bytes, name: str, door: Door = AS_FOUND) -> tuple[pd.DataFrame, str]:
+    """Return a sheet's cells below its header, rows numbered as Excel does, and how it was read.
 
     Raises:
         FunnelError: damaged, empty, no such sheet, or openpyxl is not installed.
@@ -250,35 +330,91 @@ def excel_frame(data: bytes, name: str, sheet: str | None) -> pd.DataFrame:
         if size > MOST_XML:
             raise FunnelError(f"{name}: unpacks to {size:,} bytes; at most {MOST_XML:,} are read from Excel")
         book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-        if sheet is not None and sheet not in book.sheetnames:
-            raise FunnelError(f"{name}: no sheet {shown(sheet)}; {nearest(sheet, book.sheetnames)}")
-        page = book[sheet or book.sheetnames[0]]
-        page.reset_dimensions()  # a file may claim a million columns
-        rows = [list(row) for row in page.iter_rows(values_only=True)]
+        if door.sheet is not None and door.sheet not in book.sheetnames:
+            raise FunnelError(f"{name}: no sheet {shown(door.sheet)}; {nearest(door.sheet, book.sheetnames)}")
+        sheet, rows = _first_table(book, book.sheetnames if door.sheet is None else [door.sheet])
     except FunnelError:
         raise
     except Exception as error:  # openpyxl raises many kinds for damaged files
         said = " ".join(str(error).split())[:200] or type(error).__name__
         raise FunnelError(f"{name}: damaged Excel file: {said}") from None
-    if not rows or not rows[0]:
-        raise FunnelError(f"{name}: the sheet {shown(sheet or book.sheetnames[0])} is empty")
-    header = _unique("" if cell is None else str(cell) for cell in rows[0])
-    return _boxed(rows[1:], header, name)
+    filled = [sum(cell not in (None, "") for cell in row) for row in rows]
+    if not any(filled):
+        raise FunnelError(f"{name}: the sheet {shown(sheet)} is empty")
+    top = _header_place(filled, door.header, name)
+    others = f" of {', '.join(book.sheetnames[:8])[:80]}" if len(book.sheetnames) > 1 else ""
+    return _boxed(rows, top, name), f"Excel, sheet '{sheet[:40]}'{others}{_header_words(top)}"
 
 
-def _boxed(rows: list[list[object]], header: list[str], name: str) -> pd.DataFrame:
+def _first_table(book: openpyxl.Workbook, sheets: list[str]) -> tuple[str, list[list[object]]]:
+    """Return the first of these sheets with two rows of two cells, the very first where none has."""
+    first: tuple[str, list[list[object]]] | None = None
+    for sheet in sheets:
+        page = book[sheet]
+        page.reset_dimensions()  # a file may claim a million columns
+        rows = [list(row) for row in page.iter_rows(values_only=True)]
+        first = first or (sheet, rows)
+        if sum(sum(cell is not None for cell in row) > 1 for row in rows[:HEADER_ROWS]) > 1:
+            return sheet, rows
+    return first or (sheets[0], [])
+
+
+def _boxed(rows: list[list[object]], top: int, name: str) -> pd.DataFrame:
     """Return rows of a sheet under their header, rows without any cell left out."""
-    width = len(header)
-    for number, row in enumerate(rows, start=2):
+    header = _unique("" if cell is None else str(cell) for cell in rows[top])
+    width, below = len(header), rows[top + 1 :]
+    for number, row in enumerate(below, start=top + 2):
         if any(cell is not None for cell in row[width:]):
             raise FunnelError(f"{name}, row {number}: {len(row)} cells, but the header has {width}")
-    boxed = [row[:width] + [None] * (width - len(row)) for row in rows]
-    frame = pd.DataFrame(boxed, columns=header, index=range(2, len(rows) + 2), dtype=object)
+    boxed = [row[:width] + [None] * (width - len(row)) for row in below]
+    frame = pd.DataFrame(boxed, columns=header, index=range(top + 2, len(rows) + 1), dtype=object)
     return frame.dropna(how="all")
 
 
-def text_frame(text: str, name: str) -> tuple[pd.DataFrame, str]:
-    """Return the cells below the header as text, "" where blank, and the separator found between cells.
+def _header_place(filled: list[int], stated: int | None, name: str) -> int:
+    """Return the place of the row with the names of the columns, counted from 0.
+
+    Args:
+        filled: how many cells of each row are not blank.
+        stated: the row's number as a spreadsheet counts, where it is known.
+        name: the file's name, for the sentence.
+
+    Raises:
+        FunnelError: the file has no such row.
+    """
+    if stated is not None:
+        if stated > len(filled) or not filled[stated - 1]:
+            raise FunnelError(f"{name}: header: {stated} given, but that row holds no cell")
+        return stated - 1
+    first = next((place for place, count in enumerate(filled) if count), 0)
+    head = sorted(count for count in filled[first : first + HEADER_ROWS] if count)
+    usual = head[(3 * len(head)) // 4] if head else 0
+    if usual < 3:
+        return first
+    wide = (place for place, count in enumerate(filled[: first + HEADER_ROWS]) if count > TITLE * usual)
+    return next(wide, first)
+
+
+def _header_words(place: int) -> str:
+    return f", header in row {place + 1}" if place else ""
+
+
+@dataclass(frozen=True)
+class TextCells:
+    """The cells of a text below its header, the sign between them, and the header's place, counted from 0."""
+
+    frame: pd.DataFrame
+    separator: str
+    header: int
+
+
+def text_frame(text: str, name: str, header: int | None = None) -> TextCells:
+    """Return the cells below the header as text, "" where blank.
+
+    Args:
+        text: the whole file.
+        name: its name, for sentences.
+        header: the number of the row with the names of the columns; found when not given.
 
     Raises:
         FunnelError: an endless line, a quotation mark left open, or a row longer than the header.
@@ -290,7 +426,8 @@ def text_frame(text: str, name: str) -> tuple[pd.DataFrame, str]:
         text = text.partition("\n")[2]
     if not text.strip():
         raise FunnelError(f"{name}: no row with a cell in it; expected a header")
-    text = text.lstrip("\r\n")
+    above = _blank_lines(text) if header is None else 0
+    text = text.lstrip("\r\n") if header is None else text
     separator = _separator(text[:100_000])
     try:
         frame = pd.read_csv(
@@ -302,11 +439,20 @@ def text_frame(text: str, name: str) -> tuple[pd.DataFrame, str]:
             skip_blank_lines=False,
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError):
-        frame = _ragged(text, separator, name)
-    frame = frame.fillna("")
-    header = _unique(str(cell).strip() for cell in frame.iloc[0])
-    body = frame.iloc[1:].set_axis(header, axis=1).set_axis(range(2, len(frame) + 1), axis=0)
-    return body[(body != "").any(axis=1)], separator
+        frame, top = _ragged(text, separator, name, header)
+    else:
+        frame = frame.fillna("")
+        top = _header_place((frame.iloc[: 4 * HEADER_ROWS] != "").sum(axis=1).tolist(), header, name)
+    names = _unique(str(cell).strip() for cell in frame.iloc[top])
+    numbers = range(above + top + 2, above + len(frame) + 1)
+    body = frame.iloc[top + 1 :].set_axis(names, axis=1).set_axis(numbers, axis=0)
+    return TextCells(body[(body != "").any(axis=1)], separator, above + top)
+
+
+def _blank_lines(text: str) -> int:
+    """Return how many lines without a sign stand above the first one with one."""
+    head = text[: len(text) - len(text.lstrip("\r\n"))]
+    return head.count("\n") or head.count("\r")
 
 
 def _separator(text: str) -> str:
@@ -326,8 +472,8 @@ def _separator(text: str) -> str:
     return max(SEPARATORS, key=lambda separator: (round(evenness(separator)[0], 1), evenness(separator)[1]))
 
 
-def _ragged(text: str, separator: str, name: str) -> pd.DataFrame:
-    """Return rows of unequal length, where the longer ones are longer by blank cells only."""
+def _ragged(text: str, separator: str, name: str, header: int | None) -> tuple[pd.DataFrame, int]:
+    """Return rows of unequal length, the longer ones longer by blank cells only, and the header's place."""
     csv.field_size_limit(1 << 24)
     try:
         rows = list(csv.reader(io.StringIO(text), delimiter=separator, strict=True))
@@ -335,11 +481,14 @@ def _ragged(text: str, separator: str, name: str) -> pd.DataFrame:
         raise FunnelError(f"{name}: not a table: {error} (is a quotation mark left open?)") from None
     width = len(rows[0]) if rows else 0
     if any(len(row) > width for row in rows) and all(_in_pairs(row) for row in rows[1:] if any(row)):
-        return _pairs(rows)
-    for number, row in enumerate(rows, start=1):
+        return _pairs(rows), 0
+    top = _header_place([sum(bool(cell.strip()) for cell in row) for row in rows], header, name)
+    width = len(rows[top]) if rows else 0
+    for number, row in enumerate(rows[top:], start=top + 1):
         if any(cell.strip() for cell in row[width:]):
             raise FunnelError(f"{name}, row {number}: {len(row)} cells, but the header has {width}")
-    return pd.DataFrame([row[:width] + [""] * (width - len(row)) for row in rows], dtype="str")
+    even = [row[:width] + [""] * (width - len(row)) for row in rows]
+    return pd.DataFrame(even, dtype="str"), top
 
 
 def _in_pairs(row: list[str]) -> bool:
@@ -366,20 +515,6 @@ def _unique(names: Iterable[str]) -> list[str]:
         seen[name] = seen.get(name, 0) + 1
         found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
     return found
-
-
-MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-HIGH = re.compile(rb"[\x80-\xff][\x40-\xff]?")
-# The common characters of each Chinese encoding stand in its first rows: GB 2312 level 1, Big5 level 1.
-GB_COMMON = re.compile(rb"(?:[\xb0-\xd7\xa1-\xa3][\xa1-\xfe])")
-BIG5_COMMON = re.compile(rb"(?:[\xa1-\xc6][\x40-\x7e\xa1-\xfe])")
-SAMPLE = 1_000_000
 
 
 def to_text(data: bytes, file: str, encoding: str | None = None) -> tuple[str, str]:
@@ -409,9 +544,6 @@ def to_text(data: bytes, file: str, encoding: str | None = None) -> tuple[str, s
         raise FunnelError(
             f"{file}, row {row}: not {chosen} text (byte {data[place : place + 1]!r})"
         ) from None
-    if "\0" in text:
-        row = text.count("\n", 0, text.index("\0")) + 1
-        raise FunnelError(f"{file}, row {row}: holds binary data (a zero byte); expected a table as text")
     return text, chosen.removesuffix("-sig")
 
 
@@ -445,60 +577,6 @@ def _without_mark(data: bytes) -> str:
     if shares[best] > 0.8 and (both_high > 0.8 or (best == "big5hkscs" and both_high > 0.4)):
         return best
     return "cp1252" if not set(data) & {0x81, 0x8D, 0x8F, 0x90, 0x9D} else "latin-1"
-
-
-ADDRESS = re.compile(r"^[A-Za-z][\w+]*://")
-# A password may hold '@' and '/', and may stand behind the '?'.
-SECRET = re.compile(r"(?<=://)\S*(?=@)|(?<=password=)[^&\s]*", re.IGNORECASE)
-
-
-def is_address(path: object) -> bool:
-    """Return whether this is the URL of a data base.
-
-    >>> is_address("sqlite:///deals.db"), is_address("deals.csv")
-    (True, False)
-    """
-    return isinstance(path, str) and bool(ADDRESS.match(path))
-
-
-def query_table(address: str, query: str | None) -> Table:
-    """Return what a query finds, in a transaction that is rolled back.
-
-    Args:
-        address: such as "sqlite:///deals.db" or "postgresql+psycopg://user:word@host/base".
-        query: a SELECT, or the name of a table.
-
-    Raises:
-        FunnelError: no query, no driver, no connection, or a wrong query; the password is never shown.
-    """
-    try:
-        import sqlalchemy
-    except ImportError:
-        raise FunnelError("data bases need SQLAlchemy: pip install 'funnelsim[formats]'") from None
-    shown = SECRET.sub("...", address)
-    if not query:
-        raise FunnelError(f"{shown}: say what to read: `query` with a SELECT or the name of a table")
-    statement = query if " " in query.strip() else f"SELECT * FROM {_quoted(query.strip())}"
-    try:
-        engine = sqlalchemy.create_engine(address)
-        with engine.connect() as connection:
-            frame = pd.read_sql(sqlalchemy.text(statement), connection)
-            connection.rollback()
-        engine.dispose()
-    except Exception as error:  # drivers raise errors of their own
-        said = SECRET.sub("...", str(error).replace(address, shown).splitlines()[0])
-        raise FunnelError(f"{shown}: {said[:300]}") from None
-    if frame.empty:
-        raise FunnelError(f"{shown}: the query finds no row")
-    frame.columns = pd.Index([str(name) for name in frame.columns])
-    return Table(frame.set_axis(range(1, len(frame) + 1), axis=0), shown, "SQL")
-
-
-def _quoted(name: str) -> str:
-    return ".".join('"' + part.replace('"', '""') + '"' for part in name.split("."))
-
-
-KINDS = frozenset(("string", "date", "int", "float", "boolean", "id"))
 
 
 def xes_frame(data: bytes, name: str) -> pd.DataFrame:

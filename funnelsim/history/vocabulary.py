@@ -15,6 +15,16 @@ from funnelsim.history.parse import BLANK
 from funnelsim.history.quality import Finding
 from funnelsim.history.tables import Table
 
+# Of these a cell that is not blank says so: a moment, or the row that took this one's place.
+GONE_IF_FILLED = {
+    "deleted rows": {"deleted_at", "deletedat", "deleted on", "deleted date", "_ab_cdc_deleted_at"},
+    "merged rows": {"masterrecordid", "master_record_id", "merged_into", "merged into"},
+    "archived rows": {"archived_at", "archivedat", "archived on"},
+}
+MOMENT = re.compile(r"\d{1,4}[-./]\d")
+APART = re.compile(r"\s[-\u2013\u2014]+|[-\u2013\u2014]+\s|[()\[\]{}:;,|/\\]")
+TOKEN = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -60,15 +70,8 @@ GONE = {
     "merged rows": _words("merged is_merged ismerged"),
     "archived rows": {"archived", "is_archived", "isarchived", "archive status", "deal - archive status"},
 }
-# Of these a cell that is not blank says so: a moment, or the row that took this one's place.
-GONE_IF_FILLED = {
-    "deleted rows": {"deleted_at", "deletedat", "deleted on", "deleted date", "_ab_cdc_deleted_at"},
-    "merged rows": {"masterrecordid", "master_record_id", "merged_into", "merged into"},
-    "archived rows": {"archived_at", "archivedat", "archived on"},
-}
 GONE_STATES = _words("deleted archived merged trashed gelöscht archiviert supprimé eliminado 已删除 已归档")
 STILL_THERE = _words("active notarchived unarchived current") | NO | set(BLANK)
-MOMENT = re.compile(r"\d{1,4}[-./]\d")
 
 
 def without_gone(table: Table, stated: Collection[str] = ()) -> tuple[Table, tuple[Finding, ...]]:
@@ -156,8 +159,6 @@ AFTER = _words("""
     unresponsive customer client company partner direct online new existing repeat renewal upsell an wegen
     durch gegen pour par contra por per
 """)
-APART = re.compile(r"\s[-\u2013\u2014]+|[-\u2013\u2014]+\s|[()\[\]{}:;,|/\\]")
-TOKEN = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
 def plain(name: str) -> str:

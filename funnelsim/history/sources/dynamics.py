@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from funnelsim.history.by_lead import LeadRows, moves_of
-from funnelsim.history.keys import names_of_rows
+from funnelsim.history.by_lead import LeadRows, moves_of, names_of_rows
 from funnelsim.history.parse import day_first, to_moments
 from funnelsim.history.sources.recipe import (
     Recipe,
@@ -35,6 +34,9 @@ NO_STAGES = (
     "Opportunities alone have no stage history: one stage 'Open' from creation to close. Export the process "
     "table (opportunitysalesprocess) for a forecast by stage."
 )
+FINISHED = {"2": "Won", "finished": "Won", "3": "Lost", "aborted": "Lost"}
+STATES = {"1": "Won", "2": "Lost"}
+WORTH = "amount of it"
 
 
 def process(table: Table, _: tuple[Table, ...]) -> Recipe:
@@ -57,9 +59,6 @@ def process(table: Table, _: tuple[Table, ...]) -> Recipe:
     words = "a Dynamics 365 sales process table, stages from traversedpath"
     shaped = replace(table, frame=moves.rows[["lead", "stage", "at"]])
     return Recipe(shaped, said, words, limits + moves.limits, findings=names.findings + moves.findings)
-
-
-FINISHED = {"2": "Won", "finished": "Won", "3": "Lost", "aborted": "Lost"}
 
 
 def _stages(table: Table, lead: pd.Series) -> tuple[pd.DataFrame, int]:
@@ -129,10 +128,6 @@ def entries(table: Table, _: tuple[Table, ...]) -> Recipe:
     }
     shaped = replace(table, frame=frame)
     return Recipe(shaped, said, "Business Central opportunity entries, stages from Sales Cycle Stage", ())
-
-
-STATES = {"1": "Won", "2": "Lost"}
-WORTH = "amount of it"
 
 
 def dynamics_opportunities(table: Table, _: tuple[Table, ...]) -> Recipe:

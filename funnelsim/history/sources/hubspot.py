@@ -9,10 +9,10 @@ import pandas as pd
 
 from funnelsim.errors import FunnelError
 from funnelsim.history.quality import Finding
-from funnelsim.history.sources.changes import Changes, rows_of_changes
 from funnelsim.history.sources.recipe import (
     CLOSED_ON,
     STATE,
+    Changes,
     Recipe,
     Said,
     Source,
@@ -21,6 +21,7 @@ from funnelsim.history.sources.recipe import (
     having,
     needed,
     one_stage,
+    rows_of_changes,
     state_of_flags,
     state_of_words,
     with_state,

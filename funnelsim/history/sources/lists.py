@@ -72,6 +72,9 @@ ALONE = (
     "The list has no stage history: one stage 'Open' from creation to close. Export the history of stages "
     "for a forecast by stage."
 )
+CENTS = (
+    "Close keeps amounts in cents: where the column `value` holds them so, divide it by 100 before reading."
+)
 
 
 @dataclass(frozen=True)
@@ -173,9 +176,6 @@ def _is_list(columns: frozenset[str]) -> bool:
     return any_of(CREATED) and any_of(STATE_NAMES) and any_of(CLOSED_NAMES, WON_ON, LOST_ON) and not moves
 
 
-CENTS = (
-    "Close keeps amounts in cents: where the column `value` holds them so, divide it by 100 before reading."
-)
 BITRIX = Listing("a Bitrix24 list of deals", {"lead": ("ID",), "value": ("OPPORTUNITY",)})
 SOURCES = (
     Source("bitrix-history", having("owner_id", "stage_id", "created_time"), bitrix_history),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.sources.changes import Changes, rows_of_changes
 from funnelsim.history.sources.recipe import (
+    Changes,
     Recipe,
     Source,
     columns_of,
@@ -15,6 +15,7 @@ from funnelsim.history.sources.recipe import (
     having,
     needed,
     one_stage,
+    rows_of_changes,
     state_of_words,
     with_state,
 )

@@ -6,10 +6,10 @@ import re
 
 import pandas as pd
 
-from funnelsim.history.sources.changes import Changes, rows_of_changes
 from funnelsim.history.sources.recipe import (
     CLOSED_ON,
     STATE,
+    Changes,
     Recipe,
     Said,
     Source,
@@ -19,6 +19,7 @@ from funnelsim.history.sources.recipe import (
     having,
     needed,
     one_stage,
+    rows_of_changes,
     small,
     state_of_flags,
     state_of_words,

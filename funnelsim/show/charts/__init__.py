@@ -16,9 +16,8 @@ import numpy as np
 import pandas as pd
 
 from funnelsim.show.charts.backtest import coverage_chart, pit_chart, record_chart, skill_chart
-from funnelsim.show.charts.budget import budget_chart
 from funnelsim.show.charts.fan import fan_chart
-from funnelsim.show.charts.forecast import difference_chart, split_chart, spread_chart
+from funnelsim.show.charts.forecast import budget_chart, difference_chart, split_chart, spread_chart
 from funnelsim.show.charts.history import age_chart, dwell_chart, funnel_chart, incidence_chart
 from funnelsim.show.charts.queue import movement_chart, queue_chart, wait_chart
 from funnelsim.show.charts.theme import enable, png, use_theme
