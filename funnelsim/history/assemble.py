@@ -77,6 +77,7 @@ class Raw:
         source: how the file was understood, in words.
         stages: their order; () to find it from the moves.
         won, lost: names of the ends; () for both to guess them.
+        handed_over: names of ends at which others take the lead on.
         began: when recording began; None for the first event.
         currency: three letters, "" where unknown.
         limits: what the source cannot tell, each in one sentence.
@@ -96,6 +97,7 @@ class Raw:
     stages: tuple[str, ...] = ()
     won: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
+    handed_over: tuple[str, ...] = ()
     began: pd.Timestamp | None = None
     currency: str = ""
     limits: tuple[str, ...] = ()
@@ -129,8 +131,9 @@ def assemble(
     if events.empty:
         raise FunnelError(f"{raw.file}: no row can be used: {_reasons(findings)}")
     tables = (events,) if as_of is None else (events, _sorted(moves.every))
-    won, lost = guess_ends(tables, raw.file, raw.stages, (raw.won, raw.lost))
-    stages = tuple(name for name in raw.stages if name not in won + lost) or guess_order(events, won + lost)
+    won, lost = guess_ends(tables, raw.file, raw.stages, (raw.won, raw.lost), raw.handed_over)
+    ends = won + lost + raw.handed_over
+    stages = tuple(name for name in raw.stages if name not in ends) or guess_order(events, ends)
     churns = raw.again or goes_on_after(events, won, lost)
     gone = undone_wins(events, () if churns else won, lost)
     kept, undone = apart(_record(events, won, raw.again), gone)
@@ -145,15 +148,21 @@ def assemble(
         stages=stages,
         won=won,
         lost=lost,
+        handed_over=raw.handed_over,
         began=events["at"].min().normalize() if raw.began is None else raw.began,
         currency=raw.currency,
         source=raw.source,
-        limits=raw.limits + _guess_limit(won + lost, raw.won + raw.lost) + _clock_limit(events),
+        limits=(
+            *raw.limits,
+            *_handover_limit(events, raw.handed_over),
+            *_guess_limit(won + lost, raw.won + raw.lost),
+            *_clock_limit(events),
+        ),
         period_start=raw.period_start,
         updates=updates,
         again=raw.again,
     )
-    findings += unmade + _lookalikes(events, won, lost)
+    findings += unmade + _lookalikes(events, won, lost, raw.handed_over)
     findings += move_findings(events, history.waits, history.ends) + _zombies(history)
     read = raw.rows.index.nunique() + tally(raw.findings) if raw.read is None else raw.read
     reading = replace(raw.reading, until=moves.last if as_of is None else "")
@@ -175,7 +184,7 @@ class _Moves:
 def _moves(raw: Raw, as_of: str | datetime.date | pd.Timestamp | None, known: pd.Timestamp | None) -> _Moves:
     """Return the rows that are known and complete, in order, and those of them that are moves."""
     rows, aside = complete(raw.rows)
-    rows, spelling = _one_spelling(rows, raw.stages + raw.won + raw.lost)
+    rows, spelling = _one_spelling(rows, raw.stages + raw.won + raw.lost + raw.handed_over)
     known = last_day(rows, raw.file, stamped=raw.stamped) if known is None else known
     until = as_of_moment(as_of) if as_of is not None else known
     before = rows[(rows["at"] < until).to_numpy()]
@@ -293,7 +302,7 @@ def _attributes(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     leads = pd.DataFrame(index=pd.Index(rows["lead"].unique(), name="lead", dtype="str"))
     born = rows.drop_duplicates("lead").set_index("lead")["at"]
     changes = []
-    for column in (name for name in ATTRIBUTES if name in rows.columns):
+    for column in (name for name in (*ATTRIBUTES, "deal") if name in rows.columns):
         shown = rows.loc[(rows[column].notna() & (rows[column] != "")).to_numpy(), ["lead", "at", column]]
         same = shown["lead"].eq(shown["lead"].shift()) & shown[column].eq(shown[column].shift())
         shown = shown[~same.to_numpy()]
@@ -304,6 +313,13 @@ def _attributes(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         changes.append(shown[moving.to_numpy()])
     updates = pd.concat([rows.loc[[], ["lead", "at"]], *(change for change in changes if len(change))])
     return leads, updates.sort_values("at", kind="stable").reset_index(drop=True)
+
+
+def _handover_limit(events: pd.DataFrame, places: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a sentence about leads that others took on."""
+    count = int(events["stage"].isin(places).sum())
+    named = ", ".join(f"'{name[:40]}'" for name in places)
+    return (f"{count:,} leads were handed over ({named}): no win, no loss, no revenue.",) if places else ()
 
 
 def _guess_limit(ends: tuple[str, ...], stated: tuple[str, ...]) -> tuple[str, ...]:
@@ -343,7 +359,11 @@ def _reasons(findings: tuple[Finding, ...]) -> str:
 
 
 def guess_ends(
-    tables: tuple[pd.DataFrame, ...], file: str, stages: tuple[str, ...], stated: Ends = ((), ())
+    tables: tuple[pd.DataFrame, ...],
+    file: str,
+    stages: tuple[str, ...],
+    stated: Ends = ((), ()),
+    handed_over: tuple[str, ...] = (),
 ) -> Ends:
     """Return the names of the wins and of the losses: stated, or guessed from names and from where they lead.
 
@@ -353,15 +373,16 @@ def guess_ends(
         file: its name, for the sentence.
         stages: places that are known to be stages, unless they are called like an end.
         stated: won and lost, where they are known.
+        handed_over: ends that are neither; where there are some, nothing need look like a win.
 
     Raises:
         FunnelError: no place looks like a win.
     """
     won, lost = stated
     for events in tables:
-        won = won or _alike(events, "won", WON_IF_LAST, stages, lost)
-        if won:
-            return won, lost or _alike(events, "lost", LOST_IF_LAST, stages, won)
+        won = won or _alike(events, "won", WON_IF_LAST, stages, lost + handed_over)
+        if won or (handed_over and events is tables[-1]):
+            return won, lost or _alike(events, "lost", LOST_IF_LAST, stages, won + handed_over)
     names = tables[-1]["stage"].value_counts().index
     shown = ", ".join(f"'{str(name)[:40]}'" for name in names[:12])
     raise FunnelError(
@@ -388,10 +409,12 @@ def _alike(
     )
 
 
-def _lookalikes(events: pd.DataFrame, won: tuple[str, ...], lost: tuple[str, ...]) -> tuple[Finding, ...]:
+def _lookalikes(
+    events: pd.DataFrame, won: tuple[str, ...], lost: tuple[str, ...], handed_over: tuple[str, ...]
+) -> tuple[Finding, ...]:
     """Return the stages that nobody leaves and that are called like an end, with what to write for them."""
     goes_on = events["lead"].eq(events["lead"].shift(-1)).to_numpy()
-    left = {*events.loc[goes_on, "stage"], *won, *lost}
+    left = {*events.loc[goes_on, "stage"], *won, *lost, *handed_over}
     there = events["stage"].value_counts()
     names = [str(name) for name in there.index if name not in left and says_closed(str(name))]
     findings = []
@@ -455,7 +478,7 @@ def protected(raw: Raw, personal: bool, anonymise: str | None) -> Raw:
     if anonymise is not None:
         if not anonymise:
             raise FunnelError("anonymise: an empty key; expected a secret of your own")
-        columns = [column for column in ("lead", "owner") if column in raw.rows.columns]
+        columns = [column for column in ("lead", "owner", "deal") if column in raw.rows.columns]
         hashed = {column: _hashed(raw.rows[column], anonymise) for column in columns}
         return replace(raw, rows=raw.rows.assign(**hashed))
     lead = raw.rows["lead"]

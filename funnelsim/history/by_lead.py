@@ -43,7 +43,7 @@ class LeadRows:
         ended: end -> moments of reaching it.
         state: the end that the lead is in, "" while it is open; None where only the dates tell.
         closed: moments at which the present end was reached, where `ended` does not tell; None for no column.
-        won: which of the ends are wins.
+        kinds: end -> "won", "lost" or "handed over".
         reopens: a stage entered after an end opens the lead again (its dates are stamped by the CRM); else a
             lead with the date of an end is closed, whatever its other dates.
         typed: whether the dates of ends are typed by hand, so that they may lie in the future.
@@ -54,7 +54,7 @@ class LeadRows:
     ended: dict[str, pd.Series]
     state: pd.Series | None
     closed: pd.Series | None
-    won: tuple[str, ...]
+    kinds: dict[str, str]
     reopens: bool = False
     typed: bool = True
 
@@ -89,7 +89,7 @@ def moves_of(table: LeadRows) -> Moves:
     rows = _in_order(pd.concat([rows, empty]), table.lead.index)
     rows["typed"] = table.typed & rows["rank"].gt(0)
     findings = (
-        *_undated(present[undated], table.won),
+        *_undated(present[undated], table.kinds),
         *found("ends before the creation", present[early], NO_TIME),
         *odd,
     )
@@ -125,9 +125,9 @@ def _present(table: LeadRows, last: pd.Series, blank: pd.Series) -> tuple[pd.Ser
     at = blank if table.closed is None else table.closed
     for place, moments in table.ended.items():
         at = at.where((table.state != place) | at.notna(), moments)
-    win = table.state.isin(table.won)
+    kind = table.state.map(table.kinds)
     for place, moments in table.ended.items():
-        at = at.where((win != (place in table.won)) | at.notna(), moments)
+        at = at.where((kind != table.kinds.get(place)) | at.notna(), moments)
     return table.state, at.where(table.state != "")
 
 
@@ -138,7 +138,7 @@ def _other_ends(
     ends = places_by_date(table.lead, table.ended).assign(rank=1)
     state, at = (present[name].reindex(ends.index) for name in ("stage", "at"))
     past = (ends["at"] <= at) | ((state == "") & (ends["at"] < last.reindex(ends.index)))
-    alike = (ends["stage"].isin(table.won) == state.isin(table.won)) & (state != "")
+    alike = (ends["stage"].map(table.kinds) == state.map(table.kinds)) & (state != "")
     same = alike.to_numpy() if table.state is not None else (ends["stage"] == state).to_numpy()
     odd = ends[~past.to_numpy() & ~same]
     findings = found("dates of ends that are not the present state", odd, "the date is not used")
@@ -165,10 +165,10 @@ def _in_order(rows: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
     return order.sort_values(["turn", "at", "rank", "place"], kind="stable").drop(columns=["turn", "place"])
 
 
-def _undated(rows: pd.DataFrame, won: tuple[str, ...]) -> Iterator[Finding]:
-    win = rows["stage"].isin(won).to_numpy()
-    yield from found("won without a date of closing", rows[win], LEFT_OUT)
-    yield from found("lost without a date of closing", rows[~win], LEFT_OUT)
+def _undated(rows: pd.DataFrame, kinds: dict[str, str]) -> Iterator[Finding]:
+    kind = rows["stage"].map(kinds)
+    for name in ("won", "lost", "handed over"):
+        yield from found(f"{name} without a date of closing", rows[(kind == name).to_numpy()], LEFT_OUT)
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ class History:
         until: everything strictly before this moment is known, nothing after it.
         stages: stage names in the order in which they are usually passed.
         won, lost: names of the ends.
+        handed_over: names of further ends, at which others take the lead on: no win, no revenue, no loss.
         began: when recording began: time before it counts as neither event nor exposure (late entry).
         currency: three letters, "" where none is stated.
         source: how the file was understood, in words.
@@ -77,11 +78,12 @@ class History:
     again: bool = False
     undone: pd.DataFrame = field(default_factory=_no_events)
     churns: bool = False
+    handed_over: tuple[str, ...] = ()
 
     @property
     def ends(self) -> tuple[str, ...]:
-        """Names of the places where a life in the funnel ends: won (unless leads win again), then lost."""
-        return self.lost if self.again else self.won + self.lost
+        """Names of the places where a life ends: won (unless leads win again), lost, and handed over."""
+        return (() if self.again else self.won) + self.lost + self.handed_over
 
     @property
     def waits(self) -> tuple[str, ...]:

@@ -154,6 +154,7 @@ def read_mapped(
         stages=tuple(dict.fromkeys(mapping.ours.values())),
         won=won,
         lost=lost,
+        handed_over=mapping.handovers,
         began=None if mapping.began is None else beginning(mapping.began),
         since=None if mapping.since is None else beginning(mapping.since),
         currency=currency,
@@ -275,17 +276,29 @@ def _without_gone_states(table: Table, mapping: Mapping) -> tuple[Table, tuple[F
 def _attributes_file(mapping: Mapping, folders: tuple[Path, ...]) -> Table | None:
     if mapping.attributes is None:
         return None
-    name = mapping.attributes.file
+    path = beside(mapping.attributes.file, "attributes.file", folders)
+    return without_gone(read_table(path, Door(mapping.encoding)))[0]
+
+
+def beside(name: str, key: str, folders: tuple[Path, ...]) -> Path:
+    """Return the file of this name in the first of some folders that has it.
+
+    Args:
+        name: the file's name, as a mapping says it.
+        key: the key of the mapping, for sentences.
+        folders: where it may lie.
+
+    Raises:
+        FunnelError: it lies outside the folders, or in none of them.
+    """
     for folder in folders:
         path = (folder / name).resolve()
         if not path.is_relative_to(folder.resolve()):
-            raise FunnelError(
-                f"attributes.file: {shown(name)} lies outside the folder of the mapping and the history"
-            )
+            raise FunnelError(f"{key}: {shown(name)} lies outside the folder of the mapping and the history")
         if path.exists():
-            return without_gone(read_table(path, Door(mapping.encoding)))[0]
+            return path
     looked = " or ".join(sorted({f"'{folder}'" for folder in folders})) or "any folder"
-    raise FunnelError(f"attributes.file: there is no {shown(name)} in {looked}")
+    raise FunnelError(f"{key}: there is no {shown(name)} in {looked}")
 
 
 def _order(table: Table, extra: Table | None, mapping: Mapping) -> bool | None:
@@ -355,7 +368,7 @@ def _by_lead(sheets: Sheets, lead: pd.Series, reopens: bool) -> Moves:
             ended={ends[place][0]: at for place, at in dates.items() if place in ends},
             state=state,
             closed=closed,
-            won=tuple(place for place, end in ends.values() if end == "won"),
+            kinds=dict(ends.values()),
             reopens=reopens,
             typed=not reopens,
         )
@@ -383,7 +396,7 @@ def _ends_among(names: list[str], mapping: Mapping) -> dict[str, tuple[str, str]
     What a mapping states decides; where it is silent about wins, or about losses, the words themselves do.
     """
     stated: dict[str, tuple[str, str]] = {}
-    for end, group in zip(("won", "lost"), mapping.ends, strict=True):
+    for end, group in zip(("won", "lost", "handed over"), (*mapping.ends, mapping.handovers), strict=True):
         theirs = [name for name, ours in mapping.ours.items() if ours in group]
         stated |= {plain(name) or name: (name, end) for name in (*group, *theirs)}
     silent = [end for end, group in zip(("won", "lost"), mapping.ends, strict=True) if not group]
@@ -423,7 +436,7 @@ def _unknown_ends(state: pd.Series, ends: dict[str, tuple[str, str]]) -> tuple[F
 
 def _with_attributes(rows: pd.DataFrame, sheets: Sheets) -> pd.DataFrame:
     columns = sheets.mapping.columns
-    for role in ATTRIBUTES:
+    for role in (*ATTRIBUTES, "deal"):
         name = getattr(columns, role)
         if name is not None:
             rows[role] = _aligned(sheets.cells(name, role), rows)
@@ -436,7 +449,7 @@ def _only_ours(
     """Return the rows of the stages that the mapping names, under our names."""
     there = set(map(str, rows["stage"].unique()))
     won, lost = mapping.ends
-    stated = mapping.ours or {name: name for name in won + lost}
+    stated = mapping.ours or {name: name for name in won + lost + mapping.handovers}
     findings: tuple[Finding, ...] = ()
     for name in stated:
         if whole and name not in there:

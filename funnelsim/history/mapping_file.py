@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping as Dictionary
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as checked
@@ -31,6 +31,18 @@ class Columns:
     value: str | None = None
     currency: str | None = None
     expected_close: str | None = None
+    deal: str | None = None
+
+
+@checked(frozen=True, config=STRICT)
+class Before:
+    """The leads that came before these deals: their file, and its own mapping (a file, or the keys).
+
+    That mapping names under `columns: {deal: ...}` the column with the deal that a lead became.
+    """
+
+    file: str
+    mapping: str | dict[str, Any]
 
 
 @checked(frozen=True, config=STRICT)
@@ -57,8 +69,10 @@ class Mapping:
         columns: our words -> the table's columns.
         stages: the file's names -> ours, in order (others are set aside and counted), or a list of names.
         won, lost: names of the ends, ours or the file's.
+        handed_over: names of ends at which others take the lead on, such as sales: no win, no loss.
         where: column -> the value, or values, of the rows to use.
         attributes: a second file, one row per lead.
+        before: a file of leads that became these deals; leads and deals are joined into one way.
         dates: for a table with one row per lead: place -> the column with the date of entering it.
         outcome: for such a table: where the place is told by one column and its date by another.
         row: "lead" where each row of such a table is a lead of its own, whatever its name.
@@ -84,8 +98,10 @@ class Mapping:
     stages: dict[str, str] | list[str] | None = None
     won: list[str] | str = field(default_factory=list)
     lost: list[str] | str = field(default_factory=list)
+    handed_over: list[str] | str = field(default_factory=list)
     where: dict[str, Word | list[Word]] = field(default_factory=dict)
     attributes: Attributes | None = None
+    before: Before | None = None
     dates: dict[str, str] = field(default_factory=dict)
     outcome: Outcome | None = None
     row: Literal["lead"] | None = None
@@ -110,12 +126,17 @@ class Mapping:
     @property
     def ends(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Won and lost, as our names."""
+        return self._ours_of(self.won), self._ours_of(self.lost)
+
+    @property
+    def handovers(self) -> tuple[str, ...]:
+        """The ends at which others take the lead on, as our names."""
+        return self._ours_of(self.handed_over)
+
+    def _ours_of(self, names: list[str] | str) -> tuple[str, ...]:
         ours = dict(self.stages) if isinstance(self.stages, dict) else {}
-        won, lost = ((end,) if isinstance(end, str) else tuple(end) for end in (self.won, self.lost))
-        return (
-            tuple(dict.fromkeys(ours.get(name, name) for name in won)),
-            tuple(dict.fromkeys(ours.get(name, name) for name in lost)),
-        )
+        every = (names,) if isinstance(names, str) else names
+        return tuple(dict.fromkeys(ours.get(name, name) for name in every))
 
     @property
     def by_lead(self) -> bool:
@@ -129,7 +150,8 @@ class Mapping:
             return {}
         named = dict(self.stages) if isinstance(self.stages, dict) else {name: name for name in self.stages}
         won, lost = self.ends
-        return named | {name: name for name in won + lost if name not in named.values()}
+        ends = won + lost + self.handovers
+        return named | {name: name for name in ends if name not in named.values()}
 
 
 def read_said(
@@ -156,9 +178,11 @@ def stated(said: dict[str, object], file: str) -> Mapping:
     """
     made = validated(Mapping, said, file)
     won, lost = made.ends
-    both = set(won) & set(lost)
-    if both:
-        raise FunnelError(f"{file}: '{min(both)}' is named under both `won` and `lost`")
+    groups = {"won": set(won), "lost": set(lost), "handed_over": set(made.handovers)}
+    for one, other in (("won", "lost"), ("won", "handed_over"), ("lost", "handed_over")):
+        if groups[one] & groups[other]:
+            both = min(groups[one] & groups[other])
+            raise FunnelError(f"{file}: '{both}' is named under both `{one}` and `{other}`")
     if made.rates and not made.currency:
         raise FunnelError(f"{file}: `rates` needs the currency they lead to, such as `currency: EUR`")
     for code, rate in made.rates.items():

@@ -84,7 +84,7 @@ def _follow_ups(history: History, horizon: float) -> list[Line]:
     """Return the share of leads that leave their entry stage forward."""
     visits = spells(history)
     visits = visits[visits["entry"].to_numpy()]
-    number = {name: rank for rank, name in enumerate(history.stages + history.won)}
+    number = {name: rank for rank, name in enumerate(history.stages + history.won + history.handed_over)}
     rank = [visits[place].map(number).astype(np.float64) for place in ("exit", "stage")]
     forward = rank[0] > rank[1]
     cohort = Cohort(
@@ -99,7 +99,7 @@ def _conversions(history: History, horizon: float) -> list[Line]:
     """Return the share that goes on from each stage, and that wins from entry and from each stage."""
     lines = []
     for number, stage in enumerate(history.stages):
-        beyond = history.stages[number + 1 :] + history.won
+        beyond = history.stages[number + 1 :] + history.won + history.handed_over
         lines.append(_share("conversion", stage, first_passage(history, stage, beyond), horizon))
     won = history.won
     lines.append(_share("win rate", "all", first_passage(history, None, won), horizon))

@@ -12,8 +12,8 @@ import pandas as pd
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.history.assemble import Raw, assemble, protected
 from funnelsim.history.databases import is_address, query_table
-from funnelsim.history.log import History
-from funnelsim.history.quality import Finding, tally
+from funnelsim.history.log import History, apart, undone_wins
+from funnelsim.history.quality import Finding, Quality, tally
 from funnelsim.history.sources import dynamics, hubspot, lists, pipedrive, salesforce
 from funnelsim.history.sources import plain as tables
 from funnelsim.history.sources.recipe import STATE, Recipe, Said, Source, small
@@ -57,6 +57,7 @@ def read_history(
     Raises:
         FunnelError: it cannot be read or understood; one sentence with file, row, column, value.
     """
+    from funnelsim.history.mapped import beside
     from funnelsim.history.mapping_file import read_said, stated
 
     said, file, folder = read_said(mapping) if mapping is not None else ({}, "mapping", None)
@@ -66,7 +67,13 @@ def read_history(
     if folder is not None:
         folders = (folder, *folders)
     raw = understood(found, said, file, folders, source)
-    return assemble(protected(raw, personal, anonymise), as_of)
+    history = assemble(protected(raw, personal, anonymise), as_of)
+    if made.before is None:
+        return history
+    path = beside(made.before.file, "before.file", folders)
+    mapping = made.before.mapping
+    own = beside(mapping, "before.mapping", folders) if isinstance(mapping, str) else mapping
+    return one_way(read_history(path, own, as_of, personal=personal, anonymise=anonymise), history)
 
 
 def understood(
@@ -156,6 +163,81 @@ def _by_source(
         findings=gone + recipe.findings + raw.findings,
         read=recipe.read + tally(gone),
     )
+
+
+UNTIL_WHEN = (
+    "Leads have events until {:%Y-%m-%d}, deals until {:%Y-%m-%d}: both count as known until {:%Y-%m-%d}; "
+    "give an as-of date if one of the files is older."
+)
+
+
+def one_way(leads: History, deals: History) -> History:
+    """Return the history in which leads go on as the deals that they became.
+
+    A lead whose deal is known takes its name, and its own end (handed over, or won) is no end any more. Of
+    several leads that became one deal the first one counts. A lead whose deal is unknown was handed over.
+    Both are taken to be known until the later of their as-of dates.
+
+    Args:
+        leads: marketing's, with the attribute `deal` (`columns: {deal: ...}` in its mapping).
+        deals: those of sales.
+
+    Raises:
+        FunnelError: the leads do not say which deals they became, or not one of these deals is known.
+    """
+    until = max(leads.until, deals.until)
+    names, double = _deals_of(leads, deals)
+    twice = {name: f"{name} (lead)" for name in leads.stages if name in deals.stages + deals.ends}
+    rows = pd.concat([_ways_of(leads, names, double, twice), deals.record])
+    rows = rows.sort_values(["lead", "at"], kind="stable")
+    lost = tuple(dict.fromkeys(leads.lost + deals.lost))
+    kept, undone = apart(rows, undone_wins(rows, () if deals.churns else deals.won, lost))
+    earlier = leads.leads.drop(columns="deal").drop(index=double).rename(index=names)
+    changes = leads.updates[~leads.updates["lead"].isin(double)].drop(columns="deal", errors="ignore")
+    changes = changes.assign(lead=changes["lead"].map(names).fillna(changes["lead"]))
+    line = Finding("further leads of one deal", len(double), "", "not used: the way of the first one counts")
+    apart_by = () if leads.until == deals.until else (UNTIL_WHEN.format(leads.until, deals.until, until),)
+    return replace(
+        deals,
+        events=kept,
+        undone=undone,
+        until=until,
+        leads=deals.leads.combine_first(earlier).rename_axis("lead"),
+        stages=tuple(twice.get(name, name) for name in leads.stages) + deals.stages,
+        lost=lost,
+        handed_over=tuple(dict.fromkeys(leads.handed_over + leads.won + deals.handed_over)),
+        began=min(leads.began, deals.began),
+        source=f"{deals.source}; before them {leads.source}",
+        limits=tuple(dict.fromkeys(leads.limits + deals.limits)) + apart_by,
+        quality=leads.quality + deals.quality + Quality(findings=(line,) if double else ()),
+        updates=pd.concat([changes, deals.updates]).sort_values("at", kind="stable").reset_index(drop=True),
+    )
+
+
+def _deals_of(leads: History, deals: History) -> tuple[dict[str, str], list[str]]:
+    """Return the deal that each lead became, and the leads whose deal an earlier lead became already."""
+    if "deal" not in leads.leads.columns:
+        raise FunnelError("leads: no attribute `deal`; name its column under `columns: {deal: ...}`")
+    deal = leads.leads["deal"].fillna("").astype("str").str.partition(";")[0].str.strip()
+    deal = deal[deal.isin(deals.leads.index).to_numpy()]
+    if deal.empty:
+        count = f"0 of {len(leads.leads):,} leads"
+        raise FunnelError(
+            f"leads: {count} became one of these deals; is `columns: {{deal: ...}}` the right key?"
+        )
+    first = leads.record.drop_duplicates("lead").set_index("lead")["at"]
+    deal = deal.reindex(first.reindex(deal.index).sort_values(kind="stable").index)
+    later = deal.duplicated().to_numpy()
+    names = {str(lead): str(name) for lead, name in deal[~later].items()}
+    return names, list(map(str, deal.index[later]))
+
+
+def _ways_of(leads: History, names: dict[str, str], double: list[str], twice: dict[str, str]) -> pd.DataFrame:
+    """Return the moves of leads under the names of their deals, up to where the deals go on."""
+    own = leads.record[~leads.record["lead"].isin(double).to_numpy()]
+    goes_on = own["lead"].isin(list(names)) & own["stage"].isin(leads.handed_over + leads.won)
+    own = own[~goes_on.to_numpy()]
+    return own.assign(lead=own["lead"].map(names).fillna(own["lead"]), stage=own["stage"].replace(twice))
 
 
 def where_of(said: Said) -> tuple[str, ...]:

@@ -51,7 +51,8 @@ def process(table: Table, _: tuple[Table, ...]) -> Recipe:
     status = table.text(needed(table, "statuscode", "statecode")).str.casefold()
     state = status.map(FINISHED).fillna("").astype("str")
     closed = _moments(table, "completedon")
-    moves = moves_of(LeadRows(lead, stages, {}, state, closed, won=("Won",), typed=False))
+    kinds = {"Won": "won", "Lost": "lost"}
+    moves = moves_of(LeadRows(lead, stages, {}, state, closed, kinds, typed=False))
     limits: tuple[str, ...] = ("A finished process counts as won, an aborted one as lost.",)
     if between:
         limits += (SPREAD.format(between),)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from funnelsim.history.quality import Finding
 from funnelsim.history.sources.recipe import (
     CLOSED_ON,
     STATE,
@@ -26,7 +28,7 @@ from funnelsim.history.sources.recipe import (
     with_state,
 )
 from funnelsim.history.tables import Table
-from funnelsim.history.vocabulary import outcome_of
+from funnelsim.history.vocabulary import flags, outcome_of
 
 STAMP = re.compile(r"^(?P<place>.+?)[ _](?:(?:entry|entered)[ _])?date(?:__c)?$", re.IGNORECASE)
 EDITED = "Close dates and amounts of open deals are edited by hand."
@@ -60,9 +62,10 @@ def opportunity_history(table: Table, others: tuple[Table, ...]) -> Recipe:
             "columns": {**columns_dict(said), **more},
             "attributes": {"file": opportunities.file, "lead": key},
         }
-    table, limits = _with_leads(table, others)
+    joint = _with_leads(table, others)
     words = "Salesforce OpportunityHistory, stages from StageName"
-    return Recipe(table, said, words, (EDITED, *limits), opportunities)
+    limits = (EDITED, *joint.limits)
+    return Recipe(joint.table, said, words, limits, opportunities, joint.findings, read=joint.read)
 
 
 def columns_dict(said: Said) -> Said:
@@ -71,24 +74,76 @@ def columns_dict(said: Said) -> Said:
     return dict(columns) if isinstance(columns, dict) else {}
 
 
-def _with_leads(table: Table, others: tuple[Table, ...]) -> tuple[Table, tuple[str, ...]]:
+@dataclass(frozen=True)
+class Joint:
+    """The history with its leads, what was found and cannot be told of them, and how many rows they had."""
+
+    table: Table
+    findings: tuple[Finding, ...] = ()
+    limits: tuple[str, ...] = ()
+    read: int = 0
+
+
+def _with_leads(table: Table, others: tuple[Table, ...]) -> Joint:
     """Return the history with a stage "Lead" before it, for leads whose creation and conversion are known."""
     leads = next((other for other in others if "convertedopportunityid" in small(other)), None)
     if leads is None:
-        return table, ()
+        return Joint(table)
     created = first_of(leads, "CreatedDate")
     if created is None:
-        return table, (f"{leads.file} has no CreatedDate: the time before an opportunity is unknown.",)
-    opportunity = leads.text(needed(leads, "ConvertedOpportunityId"))
-    lead = opportunity.where(opportunity != "", leads.text(needed(leads, "Id")))
+        return Joint(table, limits=(f"{leads.file} has no CreatedDate: the time before a deal is unknown.",))
+    deal = leads.text(needed(leads, "ConvertedOpportunityId"))
     names = columns_of(table, lead=("OpportunityId",), stage=("StageName",), at=("CreatedDate",))
+    gone = deal.isin(table.text(str(names["lead"])))
+    findings: tuple[Finding, ...] = ()
+    left = pd.Series(True, leads.frame.index)
+    converted, status = first_of(leads, "IsConverted"), first_of(leads, "Status")
+    closed = deal != "" if converted is None else flags(leads, converted) | (deal != "")
+    lost = pd.Series(False, leads.frame.index)
+    if status is not None:
+        lost = leads.text(status).map(_given_up).astype(bool) & ~closed
+    for kind, odd in (("converted to no deal of this export", closed & ~gone), ("leads given up", lost)):
+        if odd.any():
+            example = f"row {odd.index[odd.to_numpy()][0]} of {leads.file}"
+            findings += (Finding(kind, int(odd.sum()), example, "set aside: closed, but not known when"),)
+        left &= ~odd
+    rows = leads.frame[left.to_numpy()]
     born = pd.DataFrame(
-        {str(names["lead"]): lead, str(names["stage"]): "Lead", str(names["at"]): leads.text(created)}
-    )
-    joined = pd.concat([born, table.frame]).fillna("")
-    return Table(joined, table.file, table.words), (
-        f"Stage 'Lead' from {leads.file}: leads given up without conversion have no date and look open.",
-    )
+        {
+            str(names["lead"]): deal[left].where(gone[left], leads.text(needed(leads, "Id"))[left]),
+            str(names["stage"]): "Lead",
+            str(names["at"]): leads.text(created)[left],
+        }
+    ).set_axis([f"{row} of {leads.file}" for row in rows.index], axis=0)
+    joined = replace(table, frame=pd.concat([born, table.frame]).fillna(""))
+    return Joint(joined, findings, (f"Stage 'Lead' from {leads.file}.",), len(leads.frame))
+
+
+def _given_up(status: str) -> bool:
+    """Return whether a lead's status says that nobody works on it any more."""
+    return outcome_of(status) == "lost" or "not converted" in status.casefold()
+
+
+def leads_alone(table: Table, _: tuple[Table, ...]) -> Recipe:
+    """Leads without a history: created, and converted (handed over to sales) or given up."""
+    deal = first_of(table, "ConvertedOpportunityId")
+    converted = flags(table, needed(table, "IsConverted"))
+    state = pd.Series("", table.frame.index).mask(converted, "Converted")
+    status = first_of(table, "Status")
+    if status is not None:
+        state = state.mask(table.text(status).map(_given_up).astype(bool) & ~converted, "Given up")
+    closed = first_of(table, "ConvertedDate")
+    at = pd.Series("", table.frame.index) if closed is None else table.text(closed)
+    columns = columns_of(table, lead=("Id",), channel=("LeadSource",), owner=("OwnerId",))
+    columns |= {} if deal is None else {"deal": deal}
+    said: Said = {
+        **one_stage(creation(table, "CreatedDate")),
+        "columns": columns,
+        "won": [],
+        "lost": "Given up",
+        "handed_over": "Converted",
+    }
+    return Recipe(with_state(table, state, at), said, "Salesforce leads, created and converted", ())
 
 
 def field_history(table: Table, _: tuple[Table, ...]) -> Recipe:
@@ -216,4 +271,5 @@ SOURCES = (
     ),
     Source("entry-dates", lambda columns: len(stamps(columns)) >= 2, entry_dates),
     Source("salesforce-opportunities", _are_opportunities, opportunities),
+    Source("salesforce-leads", having("isconverted", "createddate", "status"), leads_alone),
 )
