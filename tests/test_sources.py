@@ -15,7 +15,10 @@ MAPS = Path(__file__).parent / "maps"
 def read(folder: Path, text: str, name: str = "export.csv", **how: object) -> History:
     path = folder / name
     path.write_text(text.lstrip("\n"), encoding="utf-8")
-    return read_history(path, **how)
+    made = read_history(path, **how)
+    aside = sum(line.count for line in made.quality.findings if line.done.startswith("set aside"))
+    assert made.quality.read == made.quality.used + aside, "every row of every source is accounted for"
+    return made
 
 
 def moves(history: History) -> list[str]:

@@ -152,21 +152,26 @@ def assemble(
         began=events["at"].min().normalize() if raw.began is None else raw.began,
         currency=raw.currency,
         source=raw.source,
-        limits=(
-            *raw.limits,
-            *_handover_limit(events, raw.handed_over),
-            *_guess_limit(won + lost, raw.won + raw.lost),
-            *_clock_limit(events),
-        ),
+        limits=_limits(raw, events, won + lost),
         period_start=raw.period_start,
         updates=updates,
         again=raw.again,
     )
     findings += unmade + _lookalikes(events, won, lost, raw.handed_over)
     findings += move_findings(events, history.waits, history.ends) + _zombies(history)
+    return with_quality(history, _tally(raw, events, findings, moves.last if as_of is None else ""))
+
+
+def _tally(raw: Raw, events: pd.DataFrame, findings: tuple[Finding, ...], last: str) -> Quality:
+    """Return the tally of rows, counted at the door, and how the cells were understood."""
     read = raw.rows.index.nunique() + tally(raw.findings) if raw.read is None else raw.read
-    reading = replace(raw.reading, until=moves.last if as_of is None else "")
-    return with_quality(history, Quality(read, events.index.nunique(), findings, reading))
+    return Quality(read, events.index.nunique(), findings, replace(raw.reading, until=last))
+
+
+def _limits(raw: Raw, events: pd.DataFrame, ends: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what the source cannot tell, and what was taken for granted."""
+    guesses = _guess_limit(ends, raw.won + raw.lost)
+    return (*raw.limits, *_handover_limit(events, raw.handed_over), *guesses, *_clock_limit(events))
 
 
 @dataclass(frozen=True)
