@@ -25,8 +25,12 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "funnelsim-stamp.txt"
 LOCK = "requirements.lock"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-# Excel, data bases and Parquet are what companies have: they belong to every set-up.
-EXTRAS: dict[str, set[str]] = {"demo": {"formats"}, "test": {"test", "lab"}, "lab": {"formats", "lab"}}
+# Excel, data bases, Parquet: companies have them, so they belong to every set-up.
+EXTRAS: dict[str, set[str]] = {
+    "demo": {"formats"},
+    "test": {"formats", "lab", "test"},
+    "lab": {"formats", "lab"},
+}
 WORKERS = str(max(1, min(os.cpu_count() or 1, 4)))
 
 # `loadfile` keeps a notebook's cells, and a file's expensive fixtures, on one worker.

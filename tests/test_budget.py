@@ -14,6 +14,8 @@ from funnelsim.forecasting.budget import (
     Saturation,
     best_budget,
     best_split,
+    budget_rows,
+    budget_words,
     channel_quality,
     drawn_elasticities,
     saturation_through,
@@ -21,7 +23,7 @@ from funnelsim.forecasting.budget import (
 )
 from funnelsim.history.spend import read_spend
 from funnelsim.model.model import IntakeChange, Spend
-from funnelsim.pages import budget_page, budget_rows, budget_words
+from funnelsim.pages import budget_page
 from funnelsim.show import charts
 from funnelsim.show.charts.forecast import budget_chart
 from funnelsim.show.charts.theme import heading
@@ -165,14 +167,14 @@ def test_a_late_lead_is_worth_what_it_can_still_earn(place):
 
 def test_value_per_lead_is_the_forecasts_own(place):
     """All channels, all days: with qualities taken out, worth adds up to the forecast's new leads."""
-    from funnelsim.calibration.posterior import draw_rates
+    from funnelsim.calibration.posterior import draw_rates, stream
     from funnelsim.forecasting.forecast import intensities
 
     names = tuple(sorted({cell.channel for cell in place.model.entries.cells}))
-    rates = draw_rates(place.model, 3, np.random.default_rng(5))
+    rates = draw_rates(place.model, 3, stream(5, "rates"))
     born = intensities(place.model, place.deals, np.array([0.0, 91.0]), rates).born[:, :, 0]
     worth = worth_of_channels(place, names, np.zeros(len(names)), 91.0, 91.0, draws=3, seed=5)
-    _, quality = channel_quality(place, names, 3, np.random.default_rng(6))
+    _, quality = channel_quality(place, names, 3, stream(5, "quality"))
     assert_allclose((worth.revenue / quality).sum(axis=1), born @ place.model.values.mean, rtol=1e-9)
 
 

@@ -53,7 +53,7 @@ def test_forecast_keeps_its_contract(log, tmp_path, capsys):
     )  # fmt: skip
     assert code == 0
     said = json.loads(out["f.json"].read_text(encoding="utf-8"))
-    assert [said["as_of"], said["period"], said["currency"]] == ["2025-12-31", "month", "EUR"]
+    assert [said["as_of"], said["period"], said["currency"]] == ["2025-12-31", "month", ""]
     assert [p["start"] for p in said["periods"]] == ["2026-01-01", "2026-02-01", "2026-03-01"]
     assert [p["end"] for p in said["periods"]] == ["2026-02-01", "2026-03-01", "2026-04-01"]
     for period in said["periods"]:
@@ -110,7 +110,7 @@ def test_parts_of_levers_add_up_to_the_differences_shown(log, tmp_path, capsys):
     words = (tmp_path / "both.yaml", tmp_path / "one.yaml", "--draws", 40, "--period", "month")
     assert run("compare", log, *words) == 0
     told = capsys.readouterr().out
-    assert "What each lever of 'both' brings (EUR, all periods together)" in told and "'one'" not in told
+    assert "What each lever of 'both' brings, all periods together" in told and "'one'" not in told
     rows = [re.split(r"\s{2,}", line) for line in told.splitlines()]
     expected = [
         [float(row[2].replace(",", "")) for row in rows if row[0] == name] for name in ("as planned", "both")
@@ -282,7 +282,7 @@ def test_pages_show_shares_as_percents_and_no_empty_column(log, tmp_path):
     assert run("compare", log, tmp_path / "better.yaml", "--draws", 10, "--html", tmp_path / "c.html") == 0
     assert run("backtest", log, "--draws", 10, "--workers", 1, "--html", tmp_path / "b.html") == 0
     page = {name: (tmp_path / f"{name}.html").read_text(encoding="utf-8") for name in "fcb"}
-    assert ">p target<" not in page["f"] and "Standard deviations in EUR" in page["f"]
+    assert ">p target<" not in page["f"] and "Standard deviations by chance" in page["f"]
     assert ">p better<" in page["c"] and ">0.01<" not in page["c"]
     shares = re.search(r"<td>revenue</td>.*?<td>funnelsim</td>(.*?)</tr>", page["b"])
     assert shares is not None

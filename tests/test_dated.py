@@ -251,4 +251,4 @@ def test_the_table_of_deals_flags_the_overdue_and_not_the_old() -> None:
     assert set(made["flag"]) <= {"", "overdue"}
     assert ((made["flag"] == "overdue") == (due < 0)).all()
     by_age = forecast(replace(place, model=replace(place.model, due=None)), draws=5).deals
-    assert (by_age["flag"] == "slower than 90 %").any()
+    assert (by_age["flag"] == "slower than 90 % of winners").any()

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from funnelsim.errors import FunnelError
-from funnelsim.show.charts import weights
+from funnelsim.show.charts.backtest import weight_chart
 from funnelsim.show.page import Fact, Section, embedded, page_script, write_report
 
 NASTY = '</script><img src=x onerror="alert(1)">&<b>提案'
@@ -57,7 +57,7 @@ class Page(HTMLParser):
 
 
 def chart(name="flat"):
-    return weights(pd.DataFrame({"method": [name, "season"], "weight": [0.75, 0.25]}))
+    return weight_chart(pd.DataFrame({"method": [name, "season"], "weight": [0.75, 0.25]}))
 
 
 def made(folder, **more):

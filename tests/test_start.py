@@ -74,13 +74,13 @@ def test_a_second_set_up_does_nothing(start, installs):
     start.set_up("test")
     start.set_up("test")
     start.set_up("demo")
-    assert installs == [{"test", "lab"}]
+    assert installs == [{"formats", "lab", "test"}]
 
 
 def test_more_is_installed_beside_what_is_there(start, installs):
     start.set_up("lab")
     start.set_up("test")
-    assert installs == [{"lab"}, {"test", "lab"}]
+    assert installs == [{"formats", "lab"}, {"formats", "test", "lab"}]
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "requirements.lock"])
@@ -88,7 +88,7 @@ def test_a_changed_file_is_installed_again(start, installs, name):
     start.set_up("demo")
     (start.ROOT / name).write_text("twice")
     start.set_up("demo")
-    assert installs == [set(), set()]
+    assert installs == [{"formats"}, {"formats"}]
 
 
 def test_a_set_up_that_failed_is_not_taken_for_done(start, monkeypatch, capsys):

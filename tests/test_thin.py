@@ -94,5 +94,5 @@ def test_table_page_and_json_say_it(rows: str, tmp_path: Path, capsys: pytest.Ca
     assert [period["by_origin"]["booked"]["mean"] for period in told["periods"]] == [0.0, 0.0]
     assert "No forecast: the history is too thin" in page.read_text(encoding="utf-8")
     assert pd.read_csv(deals)["expected"].isna().all()
-    assert run("compare", log, "--map", guide, "no.yaml") == 2
+    assert run("compare", log, "--map", guide, "nothing_changes") == 2
     assert "the history is too thin" in capsys.readouterr().err
