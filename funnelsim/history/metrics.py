@@ -164,7 +164,7 @@ def _money(history: History, horizon: float, target: float | None) -> list[Line]
         _count("lifetime value", "all", share * order, unit, won.days.size, f"a lead, in {horizon:g} days"),
         _count("cycle length", "all", cycle, "days", days.size, "entry to win, of those won"),
         _count("open pipeline", "all", worth, unit, len(waiting), old),
-        _count("pipeline velocity", "all", velocity, f"{unit} a day", len(waiting), how),
+        _count("pipeline velocity", "all", velocity, f"{unit} a day".strip(), len(waiting), how),
     ]
     if target is not None:
         gap = np.nan if target <= 0 else worth / target
