@@ -186,13 +186,14 @@ def lost_digits(lead: pd.Series) -> pd.Series:
     >>> lost_digits(pd.Series(["1.23457E+12", "1.5E+01", "4711", "1234567890123456789"])).tolist()
     [True, False, False, False]
     """
-    parts = lead.str.extract(f"^{EXPONENT}$")
+    codes, unique = pd.factorize(lead)
+    names = pd.Series(unique, dtype="str")
+    parts = names.str.extract(f"^{EXPONENT}$")
     short = pd.to_numeric(parts["power"]) > parts["decimals"].fillna("").str.len()
-    long = lead.str.fullmatch(LONG)
-    cut = lead.str.slice(KEPT_DIGITS).str.fullmatch("0+")
-    ids = lead[long].unique()
-    every = len(ids) >= ENOUGH_LONG and bool(cut[long].all())
-    return short | (long & every)
+    long = names.str.fullmatch(LONG)
+    cut = names[long].str.slice(KEPT_DIGITS).str.fullmatch("0+")
+    every = len(cut) >= ENOUGH_LONG and bool(cut.all())
+    return pd.Series((short | (long & every)).to_numpy()[codes], lead.index, dtype=bool)
 
 
 def names_of_events(table: Table, column: str) -> pd.Series:
