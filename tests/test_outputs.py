@@ -163,3 +163,9 @@ def test_the_key_comes_from_a_file_or_the_environment(log, tmp_path, monkeypatch
         told.append(capsys.readouterr().out)
     assert told[0] == told[1] == told[2]
     assert "FUNNEL_NONE is not set" in refused(capsys, "check", log, "--anonymise", "env:FUNNEL_NONE")
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "9999-06-30", "2199-01-01"])
+@pytest.mark.parametrize("period", ["week", "quarter"])
+def test_a_day_long_after_everything_is_refused_at_once(log, day, period, capsys):
+    assert "nobody knows" in refused(capsys, "forecast", log, "--as-of", day, "--period", period)

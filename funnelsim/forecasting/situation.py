@@ -26,6 +26,7 @@ from funnelsim.model.stated import read_funnel, scenario_path, shipped_funnels
 
 # From three wins the rate of winning is known within a factor of 4.8, from five within 3.3 (95 % interval).
 FEWEST_WINS = 5
+LONGEST_SILENCE = 36_525  # days: a date a century after the last event is a typing error
 PAST_PERIODS = 8  # beside a forecast: two years of quarters, as many as an eye compares
 DATES_ASIDE = "Dates: set aside, as the scenario changes rates and these act by age; all leads win by age."
 WAYS = ("last period", "same period last year", "ETS")
@@ -143,7 +144,14 @@ def history_of(what: Anything, **reading: Unpack[ReadOptions]) -> History:
         return what if moment is None else what.as_of(moment)
     if isinstance(what, Model):
         raise FunnelError(f"{what.funnel.name} is a stated funnel: it has no past to look at")
-    return read_history(what, **reading)
+    history = read_history(what, **reading)
+    last = history.events["at"].max()
+    if (history.until - last) / DAY > LONGEST_SILENCE:
+        raise FunnelError(
+            f"as-of in the year {(history.until - INSTANT).year}: the last event is of {last:%Y-%m-%d}, and "
+            "what came of it after a hundred years nobody knows; name an earlier day"
+        )
+    return history
 
 
 def stated_model(what: Anything, **reading: Unpack[ReadOptions]) -> Model | None:
