@@ -152,7 +152,7 @@ def last_earning_day(found: Plan) -> str:
 
 def budget_rows(found: Plan) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return the table as people read it, the next euro's best place first, and the kind of each column."""
-    back = f"back per extra {found.currency}"
+    back = f"back per extra {found.currency or 'unit'}"
     named = {
         "channel": ("channel", "text"),
         "spend_now": ("spend now", "money"),

@@ -136,7 +136,7 @@ def difference_chart(compared: pd.DataFrame, currency: str = "EUR") -> alt.Layer
     y = theme.rows("row", rows)
     colour = theme.coloured("sure", list(SURE), [theme.BLUES[3], theme.ACCENT, "#9a9a9a"])
     shape = theme.shaped("sure", SURE)
-    axis = theme.amount_axis(f"Difference in revenue ({currency})", grid=True)
+    axis = theme.amount_axis(words.titled("Difference in revenue", currency), grid=True)
     tips = ["scenario:N", "period:N", "verdict:N", *theme.tips(("difference", "low", "high", "p_better"))]
     line = base.mark_rule(strokeWidth=3).encode(
         x=alt.X("low:Q", axis=axis), x2="high:Q", y=y, color=colour, tooltip=tips
@@ -245,12 +245,12 @@ def budget_chart(table: pd.DataFrame, currency: str = "EUR") -> alt.LayerChart:
     theme.need(table, ("channel", "spend_now", "spend_best", "return_now", "flag"), "budget")
     ranked = table.sort_values("return_now", ascending=False, kind="stable").reset_index(drop=True)
     ranked["label"] = [
-        f"{words.digits(back)} {currency}" + (f"; {words.name(flag)}" if flag else "")
+        f"{words.digits(back)} {currency}".rstrip() + (f"; {words.name(flag)}" if flag else "")
         for back, flag in zip(ranked["return_now"], ranked["flag"], strict=True)
     ]
     order = theme.in_order(ranked["channel"])
     y = theme.rows("channel", order)
-    axis = theme.amount_axis(f"Spend ({currency})", grid=True)
+    axis = theme.amount_axis(words.titled("Spend", currency), grid=True)
     base = alt.Chart(theme.rounded(ranked[["channel", "spend_now", "spend_best", "return_now", "label"]]))
     x = alt.X("spend_now:Q", axis=axis, scale=alt.Scale(zero=True))
     line = base.mark_rule(color=theme.BLUES[1], strokeWidth=4).encode(x=x, x2="spend_best:Q", y=y)
@@ -269,16 +269,17 @@ def budget_chart(table: pd.DataFrame, currency: str = "EUR") -> alt.LayerChart:
     )
     chart = theme.layered([line, dot, text], theme.WIDTH * 0.66, 44 * len(order))
     how = "Marks: money spent now, and in the split that earns most."
-    how += f" At the right: what one more {currency} brings at the spend of now."
+    how += f" At the right: what one more {currency or 'unit of money'} brings at the spend of now."
     return theme.headed(chart, _finding(ranked, currency), how)
 
 
 def _finding(ranked: pd.DataFrame, currency: str) -> str:
     """Say where the next euro brings most and where least."""
     first, last = ranked.iloc[0], ranked.iloc[-1]
-    back = f"{words.digits(float(first['return_now']))} {currency}"
+    back = f"{words.digits(float(first['return_now']))} {currency}".rstrip()
+    unit = currency or "unit of money"
     if len(ranked) == 1:
-        return f"One more {currency} for {words.name(first['channel'])} brings {back}"
+        return f"One more {unit} for {words.name(first['channel'])} brings {back}"
     least = words.digits(float(last["return_now"]))
     best, worst = words.name(first["channel"]), words.name(last["channel"])
-    return f"The next {currency} brings most in {best}: {back}; least in {worst}: {least}"
+    return f"The next {unit} brings most in {best}: {back}; least in {worst}: {least}"

@@ -260,7 +260,7 @@ def _dots(marks: pd.DataFrame, y: alt.Y, grouped: bool, currency: str, furthest:
     """Return one mark per deal or cell, zombies as crosses."""
     colour = theme.coloured("kind", KINDS, [theme.BLUES[2], theme.ACCENT])
     shape = alt.Shape("kind:N", title=None, scale=alt.Scale(domain=list(KINDS), range=["circle", "cross"]))
-    title = "Deals" if grouped else f"Amount ({currency})"
+    title = "Deals" if grouped else words.titled("Amount", currency)
     largest = float(f"{marks['size'].max():.1g}") if marks["size"].notna().any() else 1.0
     legend = alt.Legend(title=title, labelExpr=theme.AMOUNT_LABELS, values=[largest / 10, largest])
     size = alt.Size("size:Q", scale=alt.Scale(range=[18, 320]), legend=legend)

@@ -15,7 +15,7 @@ import pandas as pd
 import vl_convert
 
 from funnelsim.errors import FunnelError
-from funnelsim.show.words import name, wrap
+from funnelsim.show.words import name, titled, wrap
 
 Chart = TypeVar("Chart", alt.LayerChart, alt.FacetChart, alt.VConcatChart)
 WIDTH = 640
@@ -168,12 +168,12 @@ def share_axis(title: str, **more: Any) -> alt.Axis:
 
 
 def measured(unit: str) -> str:
-    """Return an axis title: revenue with its currency, or a count.
+    """Return an axis title: revenue with its currency, where one is stated, or a count.
 
-    >>> measured("EUR"), measured("wins")
-    ('Revenue (EUR)', 'Number of wins')
+    >>> measured("EUR"), measured(""), measured("wins")
+    ('Revenue (EUR)', 'Revenue', 'Number of wins')
     """
-    return f"Revenue ({unit})" if unit.isupper() else f"Number of {unit}"
+    return titled("Revenue", unit) if not unit or unit.isupper() else f"Number of {unit}"
 
 
 def tips(fields: Iterable[str], form: str = ",.4~r") -> list[alt.Tooltip]:
