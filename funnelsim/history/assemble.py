@@ -53,6 +53,7 @@ Ends = tuple[tuple[str, ...], tuple[str, ...]]
 PERSONAL = r"^(?:[^@\s]+@[^@\s]+\.[^@\s]+|\+[\d\s()/-]{7,})$"
 DIGITS = 16
 Moments = NDArray[np.datetime64]
+LONGEST_SILENCE = 36_525  # days: a date a century after the last event is a typing error
 # A pause that no business makes between one event and the next.
 FAR = np.timedelta64(180, "D")
 # Among dates typed by hand a pause of a month is suspicious where it is twice as long as any before it, where
@@ -186,12 +187,26 @@ class _Moves:
     findings: tuple[Finding, ...]
 
 
+def _near(until: pd.Timestamp, last: pd.Timestamp) -> pd.Timestamp:
+    """Return the moment that was asked for, unless it lies a century after everything.
+
+    Raises:
+        FunnelError: it does.
+    """
+    if (until - last) / DAY > LONGEST_SILENCE:
+        raise FunnelError(
+            f"as-of in the year {(until - DAY).year}: the last event is of {last:%Y-%m-%d}, and what came of "
+            "it after a hundred years nobody knows; name an earlier day"
+        )
+    return until
+
+
 def _moves(raw: Raw, as_of: str | datetime.date | pd.Timestamp | None, known: pd.Timestamp | None) -> _Moves:
     """Return the rows that are known and complete, in order, and those of them that are moves."""
     rows, aside = complete(raw.rows)
     rows, spelling = _one_spelling(rows, raw.stages + raw.won + raw.lost + raw.handed_over)
     known = last_day(rows, raw.file, stamped=raw.stamped) if known is None else known
-    until = as_of_moment(as_of) if as_of is not None else known
+    until = known if as_of is None else _near(as_of_moment(as_of), rows["at"].max())
     before = rows[(rows["at"] < until).to_numpy()]
     last = example(before.iloc[[int(before["at"].argmax())]]) if len(before) else ""
     every, early = happened_ends(rows, max(known, until))

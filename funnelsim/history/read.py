@@ -30,6 +30,10 @@ SOURCES: tuple[Source, ...] = (
     *tables.SOURCES,
 )
 ENDS = ("won", "lost")
+UNTIL_WHEN = (
+    "Leads have events until {:%Y-%m-%d}, deals until {:%Y-%m-%d}: both count as known until {:%Y-%m-%d}; "
+    "give an as-of date if one of the files is older."
+)
 
 
 def read_history(
@@ -163,12 +167,6 @@ def _by_source(
         findings=gone + recipe.findings + raw.findings,
         read=recipe.read + tally(gone),
     )
-
-
-UNTIL_WHEN = (
-    "Leads have events until {:%Y-%m-%d}, deals until {:%Y-%m-%d}: both count as known until {:%Y-%m-%d}; "
-    "give an as-of date if one of the files is older."
-)
 
 
 def one_way(leads: History, deals: History) -> History:
