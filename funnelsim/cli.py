@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from funnelsim.errors import FunnelError
-from funnelsim.files import Output, refuse_outputs
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from funnelsim.files import Output
     from funnelsim.forecasting.backtest import Record
     from funnelsim.forecasting.compare import Comparison
     from funnelsim.forecasting.forecast import Forecast
@@ -117,7 +117,7 @@ def check(
     from funnelsim.verbs import check as read
 
     outputs = [_data("--json", json)]
-    refuse_outputs(outputs, (what, mapping))
+    _refuse_outputs(outputs, (what, mapping))
     result = read(what, mapping=mapping, as_of=as_of, source=source, query=query, anonymise=anonymise)
     with aside(outputs):
         typer.echo(result.history.source)
@@ -153,7 +153,7 @@ def calibrate(
     from funnelsim.model.store import save_model
     from funnelsim.verbs import calibrate as fit
 
-    refuse_outputs([_data("--output", output)], (what, mapping, spend))
+    _refuse_outputs([_data("--output", output)], (what, mapping, spend))
     if large or is_large(what):
         model, _ = calibrate_large(
             what, mapping, as_of, source, anonymise=anonymise, spend=spend_table(spend)
@@ -205,7 +205,7 @@ def forecast(
     from funnelsim.verbs import refuse_words
 
     outputs = [_data("--json", json), _table("--deals", deals), _page("--html", html)]
-    refuse_outputs(outputs, (what, mapping, spend, scenario))
+    _refuse_outputs(outputs, (what, mapping, spend, scenario))
     refuse_words(
         period=period, periods=periods, engine=engine, by=by, target=target, draws=draws, seed=seed,
         scenarios=() if scenario is None else (scenario,),
@@ -252,7 +252,7 @@ def compare(
     """Compare scenarios from the same state, with the same luck and the same draws."""
     from funnelsim.verbs import compare as pair
 
-    refuse_outputs([_page("--html", html)], (what, mapping, spend, *scenarios))
+    _refuse_outputs([_page("--html", html)], (what, mapping, spend, *scenarios))
     result = pair(
         what, scenarios, period=period, periods=periods, spend=spend, target=target, draws=draws, seed=seed,
         engine=engine, progress=at_terminal(), mapping=mapping, as_of=as_of, source=source, query=query,
@@ -287,7 +287,7 @@ def budget(
     from funnelsim.show.words import titled
     from funnelsim.verbs import budget as best
 
-    refuse_outputs([_page("--html", html)], (what, mapping, spend))
+    _refuse_outputs([_page("--html", html)], (what, mapping, spend))
     plan = best(
         what, spend=spend, total=total, period=period, periods=periods, at_least=at_least, at_most=at_most,
         curve=curve, draws=draws, seed=seed, mapping=mapping, as_of=as_of, source=source, query=query,
@@ -331,7 +331,7 @@ def simulate(
 
     guide = None if output is None else output.with_name(f"{output.stem}.map.yaml")
     outputs = [_table("--output", output)]
-    refuse_outputs(outputs, (what, mapping, scenario))
+    _refuse_outputs(outputs, (what, mapping, scenario))
     _refuse_other_guide(guide)
     run = live(
         what, days, seed=seed, engine=engine, scenario=scenario, reps=reps or (), mapping=mapping,
@@ -376,7 +376,7 @@ def backtest(
     from funnelsim.verbs import backtest as replay
 
     outputs = [_data("--json", json), _page("--html", html)]
-    refuse_outputs(outputs, (what, mapping))
+    _refuse_outputs(outputs, (what, mapping))
     record = replay(
         what, period=period, periods=periods, start=start, every=every, draws=draws, seed=seed,
         workers=workers, progress=at_terminal(), mapping=mapping, as_of=as_of, source=source, query=query,
@@ -422,9 +422,9 @@ def _print_forecast(place: Situation, result: Forecast, by: str | None) -> None:
         typer.echo("")
     target = None if result.target != result.target else result.target
     print_forecast(result.periods, result.widths, target=target, currency=result.currency)
-    if not result.silent and len(result.ways):
-        kinds = dict.fromkeys(map(str, result.ways.columns[1:]), "money")
-        show_table(result.ways, titled("What simpler ways would say", result.currency), kinds=kinds)
+    if not result.silent and len(place.ways):
+        kinds = dict.fromkeys(map(str, place.ways.columns[1:]), "money")
+        show_table(place.ways, titled("What simpler ways would say", result.currency), kinds=kinds)
     for note in (*result.notes, *place.model.notes):
         typer.echo(f"- {note}")
     if result.parts is not None:
@@ -475,15 +475,28 @@ def _compare_page(path: Path, result: Comparison) -> None:
     compare_page(path, result)
 
 
+def _refuse_outputs(outputs: Sequence[Output], inputs: Sequence[str | Path | None]) -> None:
+    """Refuse, before any work, outputs that cannot be written or would replace what is read."""
+    from funnelsim import files
+
+    files.refuse_outputs(outputs, inputs)
+
+
 def _data(option: str, path: Path | None) -> Output:
+    from funnelsim.files import Output
+
     return Output(option, path, (".json",), loose=True, stream=True)
 
 
 def _page(option: str, path: Path | None) -> Output:
+    from funnelsim.files import Output
+
     return Output(option, path, (".html", ".htm"))
 
 
 def _table(option: str, path: Path | None) -> Output:
+    from funnelsim.files import Output
+
     return Output(option, path, (".csv", ".xlsx", ".parquet"), stream=True)
 
 

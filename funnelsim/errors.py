@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class FunnelError(ValueError):
     """Something the user gave cannot be used; the message says what, where and what was expected."""
+
+
+def check_word(option: str, word: str, known: Collection[str]) -> None:
+    """Refuse a word that is none of the known ones, naming the nearest.
+
+    Raises:
+        FunnelError: it is unknown.
+    """
+    if word not in known:
+        raise FunnelError(f"{option} '{word}' is unknown; {nearest(word, known)}")
 
 
 def nearest(name: object, known: Iterable[str]) -> str:

@@ -44,7 +44,7 @@ def forecast_page(path: Path, place: Situation, result: Forecast) -> None:
         result: its forecast.
     """
     trust = None if place.history is None else Check(place.history, place.model, place.deals)
-    sections = _reasons(result, trust) if result.silent else _numbers(result, trust)
+    sections = _reasons(result, trust) if result.silent else _numbers(place, result, trust)
     limits = (*result.notes, *place.model.notes, *LIMITS)
     if trust is not None:
         sections += _record_sections(result, trust)
@@ -61,18 +61,18 @@ def forecast_page(path: Path, place: Situation, result: Forecast) -> None:
     )
 
 
-def _numbers(result: Forecast, trust: Check | None) -> list[Section]:
+def _numbers(place: Situation, result: Forecast, trust: Check | None) -> list[Section]:
     """Return the sections with the forecast's numbers."""
-    money = dict.fromkeys(map(str, result.ways.columns[1:]), "money")
+    money = dict.fromkeys(map(str, place.ways.columns[1:]), "money")
     deals = result.deals
     target = None if np.isnan(result.target) else result.target
     table = forecast_table(result.periods, result.widths, target)
     caption = f"{words.titled('Revenue', result.currency)}; the same numbers as in the terminal."
     sections = [Section("What will we close?", chart=charts.fan(result), table=table, caption=caption)]
-    if len(result.ways):
+    if len(place.ways):
         caption = "Revenue by the last period, the same period a year before, and exponential smoothing."
         title = "What would simpler ways say?"
-        sections.append(Section(title, table=result.ways, kinds=money, caption=caption))
+        sections.append(Section(title, table=place.ways, kinds=money, caption=caption))
     sections += [
         Section("Where does it come from?", chart=charts.split(result)),
         Section(

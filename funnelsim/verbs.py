@@ -17,17 +17,15 @@ import pandas as pd
 from funnelsim.calibration.calibrate import fit_model, open_pipeline
 from funnelsim.calibration.trust import Trust, dwell_times, findings, incidence_frame, trust_of, winner_ages
 from funnelsim.cards import card
-from funnelsim.errors import FunnelError, nearest
+from funnelsim.errors import FunnelError, check_word
 from funnelsim.forecasting.periods import KINDS, periods_from
 from funnelsim.forecasting.situation import (
     Anything,
     ReadOptions,
     Situation,
     history_of,
-    past_revenue,
     refuse_thin,
     scenario_file,
-    simpler_ways,
     situation,
     spend_table,
     stated_model,
@@ -36,7 +34,7 @@ from funnelsim.forecasting.situation import (
 )
 from funnelsim.history.log import History, open_leads, quality_table
 from funnelsim.history.metrics import metrics
-from funnelsim.model.model import Model, OpenDeals, nobody
+from funnelsim.model.model import Model, OpenDeals
 
 if TYPE_CHECKING:
     from funnelsim.forecasting.backtest import Record
@@ -48,6 +46,7 @@ if TYPE_CHECKING:
 HORIZON = 90.0  # days: a conversion is read within a quarter, the span that plans are made for
 A_DAY = pd.Timestamp("2000-01-01")  # any day will do to see whether periods can be counted from it
 YEAR = 365  # days of a stated funnel's life that are looked at where it is to be checked
+DATES_IN_COMPARE = "Dates: set aside here: simulated lives do not know them, so all leads win by age."
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class Check:
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """The measures of marketing and sales: metric, scope, value, unit, low, high, leads, note."""
-        return metrics(self.history)
+        return metrics(self.history, HORIZON)
 
     @cached_property
     def findings(self) -> tuple[str, ...]:
@@ -97,7 +96,7 @@ class Check:
     @cached_property
     def conversion(self) -> pd.DataFrame:
         """Of the leads that enter each stage, those that go on within 90 days."""
-        return conversion_table(self.history)
+        return conversion_table(self.metrics, self.history.stages)
 
     @cached_property
     def open(self) -> pd.DataFrame:
@@ -141,8 +140,10 @@ def check(what: Anything, **reading: Unpack[ReadOptions]) -> Check:
         FunnelError: it cannot be read or understood.
     """
     model = _stated(what, reading)
+    if isinstance(what, Situation) and what.history is not None:
+        return Check(what.history, what.model, what.deals)
     history = history_of(what, **reading) if model is None else simulate(model).history
-    fitted = what.model if isinstance(what, Situation) and model is None else fit_model(history)
+    fitted = fit_model(history)
     return Check(history, fitted, open_pipeline(history, fitted))
 
 
@@ -229,7 +230,7 @@ def forecast(
 
         made = by_own_record(made, history_of(place), place.kind, seed=seed, progress=progress)
     parts = revenue_by(place, made, by) if by is not None and not made.silent else None
-    return replace(made, past=past_revenue(place), ways=simpler_ways(place), parts=parts)
+    return replace(made, past=place.past, parts=parts)
 
 
 def compare(
@@ -314,8 +315,7 @@ def simulate(
     refuse_words(scenarios=() if scenario is None else (scenario,))
     place = situation(what, scenario=scenario, **reading)
     model = with_sizes(place.model, reps)
-    deals = place.deals if place.history is not None else nobody()
-    return run_model(model, days, seed=seed, replicate=replicate, open_deals=deals, engine=engine)
+    return run_model(model, days, seed=seed, replicate=replicate, open_deals=place.deals, engine=engine)
 
 
 def backtest(
@@ -348,12 +348,10 @@ def backtest(
     Raises:
         FunnelError: a stated funnel, or a history with too few whole periods or wins.
     """
-    from funnelsim.forecasting.backtest import replay
+    from funnelsim.forecasting.backtest import check_pace, replay
 
     refuse_words(period=period, periods=periods, draws=draws, seed=seed)
-    for name, given in (("every", every), ("workers", workers)):
-        if given < 1:
-            raise FunnelError(f"{name} {given}: expected a whole number from 1 on")
+    check_pace(every, workers)
     model = _stated(what, reading)
     if model is not None:
         raise FunnelError(
@@ -407,19 +405,19 @@ def budget(
     )
 
 
-DATES_IN_COMPARE = "Dates: set aside here: simulated lives do not know them, so all leads win by age."
-
-
-def conversion_table(history: History) -> pd.DataFrame:
+def conversion_table(measures: pd.DataFrame, stages: Sequence[str]) -> pd.DataFrame:
     """Return, of the leads that enter each stage, those that go on within 90 days; no row if none is known.
 
     Going on is reaching any later stage, or winning: a lead that skips a stage has not stayed behind.
 
+    Args:
+        measures: see `metrics`, within 90 days.
+        stages: names of the stages.
+
     Returns:
         stage, entered, reached, share, horizon (days).
     """
-    table = metrics(history, HORIZON)
-    rows = table[(table["metric"] == "conversion") & table["scope"].isin(history.stages)]
+    rows = measures[(measures["metric"] == "conversion") & measures["scope"].isin(list(stages))]
     frame = pd.DataFrame({"stage": rows["scope"], "entered": rows["leads"], "share": rows["value"]})
     frame["reached"], frame["horizon"] = frame["share"] * frame["entered"], HORIZON
     return frame.reset_index(drop=True) if frame["share"].notna().any() else frame.iloc[:0]
@@ -443,17 +441,18 @@ def refuse_words(
         FunnelError: one of them is unknown, out of range, or a scenario is misspelt.
     """
     from funnelsim.forecasting.budget import CURVES
-    from funnelsim.forecasting.forecast import ENGINES, check_luck
-    from funnelsim.forecasting.split import COLUMNS
+    from funnelsim.forecasting.forecast import ENGINES, check_luck, check_target
+    from funnelsim.forecasting.split import check_column
     from funnelsim.model.scenario import check_scenario
 
     periods_from(A_DAY, period or KINDS[-1], 1 if periods is None else periods)
-    known = ((engine, "engine", ENGINES), (by, "by", COLUMNS), (curve, "curve", CURVES))
-    for word, option, words in known:
-        if word is not None and word not in words:
-            raise FunnelError(f"{option} '{word}' is unknown; {nearest(word, words)}")
-    if target is not None and not 0 < target < float("inf"):
-        raise FunnelError(f"target {target:g}: expected an amount of money above 0")
+    if engine is not None:
+        check_word("engine", engine, ENGINES)
+    if by is not None:
+        check_column(by)
+    if curve is not None:
+        check_word("curve", curve, CURVES)
+    check_target(target)
     check_luck(draws, seed)
     for scenario in scenarios:
         check_scenario(scenario_file(scenario))

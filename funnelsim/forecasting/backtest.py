@@ -131,9 +131,7 @@ def replay(
     """
     starts, first = origins(history, period, start)
     check_luck(draws, seed)
-    for name, given in (("every", every), ("workers", workers)):
-        if given < 1:
-            raise FunnelError(f"{name} {given}: expected a whole number from 1 on")
+    check_pace(every, workers)
     scored = [origin for origin in starts[first:] if _end(history, origin, period) <= history.until][::every]
     burnt_from = min(max(first - BURN_IN, LEAST_PAST, _learned(history, starts)), first)
     burnt, early = starts[burnt_from:first], starts[LEAST_PAST:burnt_from]
@@ -146,6 +144,17 @@ def replay(
     if not made:
         raise KeyboardInterrupt
     return Record(record_of(shots, made, wins, history.until), period, currency, note)
+
+
+def check_pace(every: int, workers: int) -> None:
+    """Refuse a step between past dates, or a number of processes, with which nothing could be done.
+
+    Raises:
+        FunnelError: one of them is below 1.
+    """
+    for name, given in (("every", every), ("workers", workers)):
+        if given < 1:
+            raise FunnelError(f"{name} {given}: expected a whole number from 1 on")
 
 
 def past_scales(

@@ -15,7 +15,7 @@ from funnelsim.calibration.counting import group_numbers
 from funnelsim.calibration.posterior import draw_rates, stream, strength
 from funnelsim.calibration.response import PRIOR_ERROR
 from funnelsim.cards import card
-from funnelsim.errors import FunnelError, nearest
+from funnelsim.errors import FunnelError, check_word
 from funnelsim.forecasting.exact import chances, from_entries
 from funnelsim.forecasting.forecast import check_luck
 from funnelsim.forecasting.situation import Situation
@@ -98,8 +98,7 @@ def best_budget(
     Raises:
         FunnelError: no spend in the model, an unknown curve, or bounds that do not allow the total.
     """
-    if curve not in CURVES:
-        raise FunnelError(f"curve '{curve}' is unknown; {nearest(curve, CURVES)}")
+    check_word("curve", curve, CURVES)
     if not 0 <= bounds[0] <= bounds[1]:
         raise FunnelError(
             f"bounds {bounds[0]:g} to {bounds[1]:g}: expected the smaller factor first, 0 or more"

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from funnelsim.arrays import Floats, Integers
 from funnelsim.calibration.posterior import draw_rates, stream
 from funnelsim.cards import card
-from funnelsim.errors import FunnelError, nearest
+from funnelsim.errors import FunnelError, check_word
 from funnelsim.forecasting.by_date import ByDate, by_dates, leads_without_dates, with_dates
 from funnelsim.forecasting.distribution import Distribution, Lump, at_least, distributions, quantiles
 from funnelsim.forecasting.exact import Chances, at_ages, chances, from_entries
@@ -56,7 +56,6 @@ class Forecast:
         silent: why no number is given (all but what is booked is nan then); empty where there are numbers.
         notes: sentences on what was done to these numbers, and on what to beware of.
         past: revenue and wins of whole past periods: period, start, revenue, wins.
-        ways: what simpler forecasters say of revenue: way, a column per period.
         parts: expected revenue by segment, channel, owner or stage, if asked (see `revenue_by`).
     """
 
@@ -70,7 +69,6 @@ class Forecast:
     silent: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     past: pd.DataFrame = field(default_factory=pd.DataFrame)
-    ways: pd.DataFrame = field(default_factory=pd.DataFrame)
     parts: pd.DataFrame | None = None
 
     @property
@@ -127,8 +125,7 @@ def forecast_periods(
     """
     chosen = choose_engine(model, engine)
     check_luck(draws, seed)
-    if target is not None and not 0 < target < np.inf:
-        raise FunnelError(f"target {target:g}: expected an amount of money above 0")
+    check_target(target)
     edges = days_of(periods, model.as_of)
     if engine is None and chosen == "exact" and further_share(model, open_deals, edges) > MOST_FURTHER:
         chosen = "compiled"
@@ -167,6 +164,16 @@ def check_luck(draws: int, seed: int) -> None:
         raise FunnelError(f"seed {seed}: expected a whole number from 0 to 2 ** 64 - 1")
 
 
+def check_target(target: float | None) -> None:
+    """Refuse a target that is no amount of money.
+
+    Raises:
+        FunnelError: it is not above 0, or no number.
+    """
+    if target is not None and not 0 < target < np.inf:
+        raise FunnelError(f"target {target:g}: expected an amount of money above 0")
+
+
 def totals(found: Forecast, measure: str = "revenue", origin: str = "total") -> pd.DataFrame:
     """Return one row per period of what is expected of one measure from one origin, with its quantiles.
 
@@ -180,16 +187,15 @@ def totals(found: Forecast, measure: str = "revenue", origin: str = "total") -> 
     """
     rows = found.periods
     for column, wanted in (("measure", measure), ("origin", origin)):
-        if wanted not in set(rows[column]):
-            raise FunnelError(f"{column} '{wanted}' is unknown; {nearest(wanted, sorted(set(rows[column])))}")
+        check_word(column, wanted, sorted(set(rows[column])))
         rows = rows[rows[column] == wanted]
     return rows.reset_index(drop=True)
 
 
 def choose_engine(model: Model, wanted: str | None) -> str:
     """Return the engine to use: exact if leads are independent and earn their whole value, else compiled."""
-    if wanted is not None and wanted not in ENGINES:
-        raise FunnelError(f"engine '{wanted}' is unknown; {nearest(wanted, ENGINES)}")
+    if wanted is not None:
+        check_word("engine", wanted, ENGINES)
     whole = all(share == 1.0 for share in model.funnel.earns.values())
     alone = not model.work and not model.referrals
     if wanted == "exact" and not (whole and alone):
@@ -364,7 +370,7 @@ def intensities(
 def money_of(model: Model, open_deals: OpenDeals, found: Intensity) -> Floats:
     """Return the money that each draw expects in the first period, (draws,): more periods do not move it."""
     sold = found.chance[:, :, 0] @ amounts(model, open_deals)
-    money: Floats = sold + found.born[:, :, 0] @ model.values.amounts.mean(axis=1)
+    money: Floats = sold + found.born[:, :, 0] @ model.values.mean
     return money
 
 

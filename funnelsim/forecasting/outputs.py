@@ -119,11 +119,5 @@ def mapping_text(funnel: Funnel, name: str) -> str:
     lost: ["Gone"]
     <BLANKLINE>
     """
-    won = [place for place in funnel.places if place in funnel.earns]
-    lists = {
-        "stages": [stage for stage in funnel.stages if stage not in won],
-        "won": won,
-        "lost": [end for end in funnel.ends if end not in won],
-    }
-    lines = [f"{key}: {json.dumps(names, ensure_ascii=False)}" for key, names in lists.items()]
+    lines = [f"{key}: {json.dumps(names, ensure_ascii=False)}" for key, names in funnel.roles.items()]
     return "\n".join([f"{GUIDE} {name}, simulated from the funnel '{funnel.name}'.", *lines, ""])

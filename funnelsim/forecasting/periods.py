@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from funnelsim.errors import FunnelError, nearest
+from funnelsim.errors import FunnelError, check_word
 
 KINDS = ("week", "month", "quarter")
 
@@ -40,8 +40,7 @@ def periods_from(moment: pd.Timestamp, kind: str, count: int, first_month: int =
     >>> periods_from(pd.Timestamp("2026-05-20"), "quarter", 1, first_month=2)[0].label
     'FY2027 Q2'
     """
-    if kind not in KINDS:
-        raise FunnelError(f"period '{kind}' is unknown; {nearest(kind, KINDS)}")
+    check_word("period", kind, KINDS)
     if count < 1:
         raise FunnelError(f"periods {count}: expected a whole number from 1 on")
     try:

@@ -17,6 +17,16 @@ UNBORN = "not yet created"
 ORIGINS = ("booked", "open", "new")
 
 
+def check_column(column: str) -> None:
+    """Refuse a word by which no forecast is split.
+
+    Raises:
+        FunnelError: it is unknown.
+    """
+    if column not in COLUMNS:
+        raise FunnelError(f"by '{column}': no forecast is split so; {nearest(column, COLUMNS)}")
+
+
 def revenue_by(place: Situation, found: Forecast, column: str) -> pd.DataFrame:
     """Return expected revenue of every part of the business, period by period; parts add up to the forecast.
 
@@ -34,8 +44,7 @@ def revenue_by(place: Situation, found: Forecast, column: str) -> pd.DataFrame:
     Raises:
         FunnelError: no such column, or deals have no chances because the forecast was simulated.
     """
-    if column not in COLUMNS:
-        raise FunnelError(f"by '{column}': no forecast is split so; {nearest(column, COLUMNS)}")
+    check_column(column)
     if found.engine != "exact":
         raise FunnelError(f"by {column}: a simulated forecast has no chances of single deals to split")
     pieces = [_open(place, found, column), _new(place, column), _booked(place, column)]
@@ -86,7 +95,7 @@ def _new(place: Situation, column: str) -> pd.DataFrame:
     model, edges = place.model, days_of(place.periods, place.model.as_of)
     chance = chances(model.funnel, model.table, edges)
     per_day = expected(model.entries, int(np.ceil(edges[-1])))
-    worth = model.values.amounts.mean(axis=1)
+    worth = model.values.mean
     rows = []
     for cell, wins in zip(model.entries.cells, by_way(chance, model, per_day), strict=True):
         part, money = _part_of_way(model, cell, column), wins * worth[cell.group]

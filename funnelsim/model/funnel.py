@@ -85,6 +85,16 @@ class Funnel:
         return np.array([self.earns.get(place, 0.0) for place in self.places])
 
     @property
+    def roles(self) -> dict[str, list[str]]:
+        """Its places by role, as a mapping file names them: stages that earn nothing, won, lost."""
+        won = [place for place in self.places if place in self.earns]
+        return {
+            "stages": [stage for stage in self.stages if stage not in won],
+            "won": won,
+            "lost": [end for end in self.ends if end not in won],
+        }
+
+    @property
     def wins_again(self) -> bool:
         """Whether a lead may win more than once: a place that earns is no end."""
         return any(place in self.stages for place in self.earns)

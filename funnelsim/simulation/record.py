@@ -85,13 +85,7 @@ class Run:
     @cached_property
     def history(self) -> History:
         """The run as a history, known until its last day."""
-        funnel = self.model.funnel
-        won = [place for place in funnel.places if place in funnel.earns]
-        mapping: dict[str, object] = {
-            "stages": [stage for stage in funnel.stages if stage not in won],
-            "won": won,
-            "lost": [end for end in funnel.ends if end not in won],
-        }
+        mapping: dict[str, object] = {**self.model.funnel.roles}
         if self.model.currency:
             mapping["currency"] = self.model.currency
         end = self.model.as_of + pd.Timedelta(days=self.days)
@@ -106,8 +100,7 @@ class Run:
         return movement_days(self, every)
 
     def __str__(self) -> str:
-        won = {place for place in self.model.funnel.places if place in self.model.funnel.earns}
-        wins = int(self.log["stage"].isin(won).sum())
+        wins = int(self.log["stage"].isin(self.model.funnel.roles["won"]).sum())
         return (
             f"{self.model.funnel.name}, {self.days:g} days: {len(self.lead):,} leads lived, {wins:,} wins "
             f"of {len(self.log):,} moves."
