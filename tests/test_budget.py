@@ -169,10 +169,13 @@ def test_value_per_lead_is_the_forecasts_own(place):
     """All channels, all days: with qualities taken out, worth adds up to the forecast's new leads."""
     from funnelsim.calibration.posterior import draw_rates, stream
     from funnelsim.forecasting.forecast import intensities
+    from funnelsim.model.model import Draws
 
     names = tuple(sorted({cell.channel for cell in place.model.entries.cells}))
     rates = draw_rates(place.model, 3, stream(5, "rates"))
-    born = intensities(place.model, place.deals, np.array([0.0, 91.0]), rates).born[:, :, 0]
+    born = intensities(place.model, place.deals, np.array([0.0, 91.0]), Draws(rates, np.ones((3, 1)))).born[
+        :, :, 0
+    ]
     worth = worth_of_channels(place, names, np.zeros(len(names)), 91.0, 91.0, draws=3, seed=5)
     _, quality = channel_quality(place, names, 3, stream(5, "quality"))
     assert_allclose((worth.revenue / quality).sum(axis=1), born @ place.model.values.mean, rtol=1e-9)

@@ -11,13 +11,13 @@ from scipy.linalg import expm
 
 from funnelsim.calibration.calibrate import fit_model, open_pipeline
 from funnelsim.forecasting.by_date import by_dates, leads_without_dates, matrix_exponential, with_dates
-from funnelsim.forecasting.forecast import LEVELS, NAMES, forecast_periods, intensities, shaken
+from funnelsim.forecasting.forecast import LEVELS, NAMES, forecast_periods, intensities
 from funnelsim.forecasting.periods import periods_from
 from funnelsim.forecasting.scores import crps_quantiles
 from funnelsim.forecasting.situation import situation
 from funnelsim.history.log import bookings
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import REACH, Cell, Due, Entries, Model, OpenDeals, Values, expected
+from funnelsim.model.model import REACH, Cell, Draws, Due, Entries, Model, OpenDeals, Values, expected
 from funnelsim.model.rates import Counts, constant_table
 from funnelsim.verbs import forecast
 
@@ -116,9 +116,10 @@ def test_leads_without_a_date_keep_their_age() -> None:
     assert model.due is not None
     half = replace(model, due=replace(model.due, stated=np.array([[0.25, 0.0]])))
     rates, edges = np.broadcast_to(model.table.rate, (5, *model.table.rate.shape)), np.array([0.0, 30.0])
+    drawn = Draws(rates, np.ones((5, 1)))
     some = deals((1, 10.0), (1, np.nan))
-    by_age = intensities(replace(model, due=None), some, edges, rates)
-    by_date, mixed = intensities(model, some, edges, rates), intensities(half, some, edges, rates)
+    by_age = intensities(replace(model, due=None), some, edges, drawn)
+    by_date, mixed = intensities(model, some, edges, drawn), intensities(half, some, edges, drawn)
     assert_allclose(mixed.born, 0.25 * by_date.born + 0.75 * by_age.born, rtol=1e-3)
     assert_allclose(mixed.chance[:, 1], by_age.chance[:, 1])
     assert_allclose(mixed.chance[:, 0].mean(), 0.9 * np.exp(-0.2), atol=1e-4)
@@ -128,8 +129,9 @@ def test_the_common_factor_on_winning_leaves_dates_alone() -> None:
     model = hotel(np.full((2, 3), 0.02), 0.0, (0.9, 0.9), per_day=2.0)
     rates = np.broadcast_to(model.table.rate, (8, *model.table.rate.shape))
     some = deals((1, 10.0), (1, np.nan))
-    plain = intensities(model, some, np.array([0.0, 30.0]), rates)
-    moved = shaken(plain, 0.5, np.random.default_rng(1))
+    edges, common = np.array([0.0, 30.0]), np.linspace(0.5, 1.5, 8)[:, None]
+    plain = intensities(model, some, edges, Draws(rates, np.ones((8, 1))))
+    moved = intensities(model, some, edges, Draws(rates, common))
     assert (moved.chance[:, 0] == plain.chance[:, 0]).all()
     assert moved.chance[:, 1].std() > 0.01
     assert_allclose(moved.born, plain.born, err_msg="all new leads state a date")

@@ -9,7 +9,7 @@ import pytest
 from funnelsim.errors import FunnelError
 from funnelsim.history.export import write_table
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import Cell, Entries, Model, OpenDeals, Values
+from funnelsim.model.model import Cell, Draws, Entries, Model, OpenDeals, Values
 from funnelsim.model.rates import constant_table
 from funnelsim.simulation.run import period_sums, run_model
 
@@ -79,7 +79,7 @@ def test_adding_a_lead_or_raising_intake_changes_no_other_lead():
 def test_a_draw_of_rates_for_each_replicate_is_used():
     model = by_the_clock()
     rates = np.stack([model.table.rate, model.table.rate * 0.0])
-    sums = period_sums(model, [0, 30], open_deals=deal(), replications=2, rates=rates)
+    sums = period_sums(model, [0, 30], open_deals=deal(), replications=2, drawn=Draws(rates, np.ones((2, 1))))
     assert sums.wins[0, 0, 0] == 1
     assert sums.wins[1].sum() == 0
 
@@ -112,4 +112,4 @@ def test_periods_and_rates_of_the_wrong_shape_are_refused():
     with pytest.raises(FunnelError, match="ascending"):
         period_sums(by_the_clock(), [0, 5, 5])
     with pytest.raises(FunnelError, match="one draw per replicate"):
-        period_sums(by_the_clock(), [0, 5], replications=2, rates=np.zeros((1, 1)))
+        period_sums(by_the_clock(), [0, 5], replications=2, drawn=Draws(np.zeros((1, 1)), np.ones((2, 1))))

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from funnelsim.errors import FunnelError
-from funnelsim.forecasting.forecast import NAMES, Forecast, Intensity, forecast_periods, shaken, totals
+from funnelsim.forecasting.forecast import NAMES, Forecast, draws_of, forecast_periods, totals
 from funnelsim.forecasting.outputs import as_json
 from funnelsim.forecasting.periods import periods_from
 from funnelsim.history.export import csv_text, write_table
@@ -122,10 +122,11 @@ def test_common_factors_widen_and_leave_the_mean_nearly_alone() -> None:
 
 
 def test_intensity_factors_have_mean_one_and_the_stated_spread() -> None:
-    found = shaken(Intensity(np.full((400, 1, 1), 1e-4), np.ones((400, 1, 1))), 0.2, np.random.default_rng(1))
-    assert_allclose(found.born.mean(), 1.0)
-    assert_allclose(found.born.std(), 0.2, rtol=0.02)
-    assert_allclose(found.chance.mean(), 1e-4, rtol=1e-3)
+    edges = np.array([0.0, 90.0, 180.0])
+    common = draws_of(serial(win_spread=0.2), THREE, edges, draws=400, seed=1).common
+    assert_allclose(common.mean(axis=0), 1.0)
+    assert_allclose(common.std(axis=0), 0.2, rtol=0.02)
+    assert abs(np.corrcoef(common.T)[0, 1]) < 0.1
 
 
 def test_deals_without_an_amount_take_those_of_past_wins() -> None:

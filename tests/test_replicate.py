@@ -6,7 +6,7 @@ from distributed import Client
 from test_step import one_stage
 
 from funnelsim.errors import FunnelError
-from funnelsim.model.model import OpenDeals
+from funnelsim.model.model import Draws, OpenDeals
 from funnelsim.simulation import run as module
 from funnelsim.simulation.record import Sums
 from funnelsim.simulation.run import half_width, period_sums, replicate
@@ -95,7 +95,7 @@ def period_sums_first(count):
 def test_draws_of_rates_go_to_their_replicate():
     rate = one_stage().table.rate
     draws = np.stack([rate * factor for factor in (0.0, 1.0, 0.0, 2.0)])
-    wins = made(replications=4, rates=draws).sums.wins.sum(axis=(1, 2))
+    wins = made(replications=4, drawn=Draws(draws, np.ones((4, 2)))).sums.wins.sum(axis=(1, 2))
     assert wins[0] == wins[2] == 0
     assert wins[1] > 0 and wins[3] > 0
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import Cell, Entries, Model, OpenDeals, Values
+from funnelsim.model.model import Calendar, Cell, Entries, Model, OpenDeals, Values
 from funnelsim.model.rates import RateTable
 from funnelsim.model.reps import Draw, Pool, Referral, Work
 from funnelsim.simulation.run import period_sums, run_model
@@ -102,6 +102,14 @@ def some_work(rng: np.random.Generator, funnel: Funnel, groups: int, pools: int)
     return tuple(made)
 
 
+def some_calendar(rng: np.random.Generator) -> Calendar:
+    """Return no calendar in half of the cases, else one with quiet weekdays and a rush."""
+    if rng.random() < 0.5:
+        return Calendar()
+    week = rng.choice([0.0, 1.0, 3.0], 7) + 1e-3
+    return Calendar(tuple((week / week.mean()).tolist()), float(rng.choice([1.0, 2.5])))
+
+
 @st.composite
 def situations(draw) -> tuple[Model, OpenDeals, float]:
     """A model, a pipeline, and days to simulate."""
@@ -123,6 +131,7 @@ def situations(draw) -> tuple[Model, OpenDeals, float]:
         pd.Timestamp("2026-04-01 10:00"), pools=pools,
         work=some_work(rng, funnel, groups, len(pools)) if pools else (),
         referrals=some_referrals(rng, funnel, draw(st.integers(0, 2))),
+        win_spread=draw(st.sampled_from([0.0, 0.5])), win_window=7.0, calendar=some_calendar(rng),
     )  # fmt: skip
     return (
         model,

@@ -155,7 +155,7 @@ def model_of(
     table = table_of(basis.counts, basis.funnel, level.factor)
     return Model(
         basis.funnel, basis.groups, table, entries, values, known.until, known.currency, counts=basis.counts,
-        win_spread=level.spread, win_level=level.factor, calendar=calendar, notes=notes,
+        win_spread=level.spread, win_window=window, win_level=level.factor, calendar=calendar, notes=notes,
         grouped_by=basis.grouped_by if len(basis.groups) > 1 else "",
     )  # fmt: skip
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from funnelsim.arrays import Floats, Integers
 from funnelsim.calibration.counting import visits_of, weighed_days
-from funnelsim.calibration.posterior import posterior_table, winning_exits
+from funnelsim.calibration.posterior import posterior_table
 from funnelsim.calibration.shocks import PRIOR_SPREAD, excess_spread, latest_windows
 from funnelsim.history.log import DAY, History, bookings, days_since, known_at, open_leads, spells
-from funnelsim.model.funnel import Funnel
+from funnelsim.model.funnel import Funnel, winning_exits
 from funnelsim.model.model import REACH, Due
 from funnelsim.model.rates import DEFAULT_BINS, Counts
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from funnelsim.arrays import Floats
-from funnelsim.model.funnel import Funnel
+from funnelsim.model.funnel import Funnel, winning_exits
 from funnelsim.model.model import Model
 from funnelsim.model.rates import Counts, RateTable, era_rates
 
@@ -176,12 +176,6 @@ def raise_wins(rate: Floats, funnel: Funnel, level: float) -> Floats:
     """Return rates (..., stages, exits, bins) with those of the winning exits multiplied by `level`."""
     higher: Floats = rate * np.where(winning_exits(funnel), level, 1.0)[:, :, None]
     return higher
-
-
-def winning_exits(funnel: Funnel) -> NDArray[np.bool_]:
-    """Return which exits lead to a place where revenue is booked, shape (stages, exits)."""
-    booked: NDArray[np.bool_] = np.append(funnel.booked > 0, False)[funnel.targets]
-    return booked
 
 
 def table_of(counts: Counts, funnel: Funnel | None = None, win_level: float = 1.0) -> RateTable:

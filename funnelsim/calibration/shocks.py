@@ -11,8 +11,8 @@ from scipy.special import chdtrc, stdtr  # `scipy.stats` has the tests whole, bu
 
 from funnelsim.arrays import Floats
 from funnelsim.calibration.counting import Visits, count_visits
-from funnelsim.calibration.posterior import posterior_table, winning_exits
-from funnelsim.model.funnel import Funnel
+from funnelsim.calibration.posterior import posterior_table
+from funnelsim.model.funnel import Funnel, winning_exits
 from funnelsim.model.model import Calendar, in_rush
 from funnelsim.model.rates import Counts
 

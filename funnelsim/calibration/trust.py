@@ -23,11 +23,11 @@ from funnelsim.calibration.posterior import (
     mean_rates,
     posterior,
     stream,
-    winning_exits,
 )
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.history.log import ATTRIBUTES, DAY, History, open_leads, spells
 from funnelsim.history.metrics import NORMAL_95, Cohort, aalen_johansen
+from funnelsim.model.funnel import winning_exits
 from funnelsim.model.model import Model, OpenDeals
 from funnelsim.model.rates import Counts, model_incidence
 

@@ -20,7 +20,7 @@ from funnelsim.forecasting.exact import chances, from_entries
 from funnelsim.forecasting.forecast import check_luck
 from funnelsim.forecasting.situation import Situation
 from funnelsim.history.log import spells
-from funnelsim.model.model import Calendar, Model, Spend, booking_factors, expected
+from funnelsim.model.model import Model, Spend, expected, pace_of
 from funnelsim.model.units import days_in
 from funnelsim.show import words
 
@@ -392,10 +392,11 @@ def worth_of_channels(
     for row, cell in enumerate(model.entries.cells):
         start = float(first[channels.index(cell.channel)]) if cell.channel in channels else np.inf
         leads[row] *= _inside(end, start, start + days)
-    busy = booking_factors(model.calendar, model.as_of, end) if model.calendar != Calendar() else None
+    edges = np.array([0.0, until])
+    pace = pace_of(model, edges)
 
     def one(rate: Floats) -> Floats:
-        found = chances(model.funnel, model.table.with_rate(rate), np.array([0.0, until]), busy=busy)
+        found = chances(model.funnel, model.table.with_rate(rate), edges, pace=pace)
         earned = np.zeros(len(channels))
         for row, cell in enumerate(model.entries.cells):
             if cell.channel in channels:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from funnelsim.arrays import Floats
-from funnelsim.calibration.posterior import draw_counts, stream, winning_exits
-from funnelsim.model.funnel import Funnel
+from funnelsim.calibration.posterior import draw_counts, stream
+from funnelsim.model.funnel import Funnel, winning_exits
 from funnelsim.model.model import REACH, Due, Model, OpenDeals
 
 PRIOR_LEADS = 20.0  # leads that a group's hit rate is shrunk by to its stage's: a month of a small hotel

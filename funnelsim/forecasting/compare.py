@@ -12,10 +12,16 @@ import numpy as np
 import pandas as pd
 
 from funnelsim.arrays import Floats
-from funnelsim.calibration.posterior import draw_rates, stream
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError
-from funnelsim.forecasting.forecast import check_luck, choose_engine, forecast_periods, intensities, totals
+from funnelsim.forecasting.forecast import (
+    check_luck,
+    choose_engine,
+    draws_of,
+    forecast_periods,
+    intensities,
+    totals,
+)
 from funnelsim.forecasting.periods import Period, days_of
 from funnelsim.forecasting.situation import Situation
 from funnelsim.model.levers import Scenario, apply_scenario
@@ -177,9 +183,9 @@ def shared_luck(
     model: Model, open_deals: OpenDeals, edges: Floats, *, draws: int, seed: int, progress: bool = False
 ) -> Floats:
     """Return simulated revenue of each period under the luck that all scenarios share, (draws, periods)."""
-    rates = draw_rates(model, draws, stream(seed, "rates"))
+    drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed)
     sums = period_sums(
-        model, edges, open_deals=open_deals, replications=draws, seed=seed, rates=rates, progress=progress
+        model, edges, open_deals=open_deals, replications=draws, seed=seed, drawn=drawn, progress=progress
     )
     total: Floats = sums.revenue.sum(axis=2)
     return total
@@ -240,8 +246,7 @@ def expected_revenue(model: Model, open_deals: OpenDeals, edges: Floats, *, draw
     """Return the expected revenue of all periods together: exact where that fits, else simulated."""
     if choose_engine(model, None) != "exact":
         return float(shared_luck(model, open_deals, edges, draws=draws, seed=seed).sum(axis=1).mean())
-    rates = draw_rates(model, draws, stream(seed, "rates"))
-    found = intensities(model, open_deals, edges, rates)
+    found = intensities(model, open_deals, edges, draws_of(model, open_deals, edges, draws=draws, seed=seed))
     sold = found.chance.mean(axis=0).sum(axis=1) @ amounts(model, open_deals)
     return float(sold + found.born.mean(axis=0).sum(axis=1) @ model.values.mean)
 

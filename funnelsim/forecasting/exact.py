@@ -7,9 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from funnelsim.arrays import Floats, Integers
-from funnelsim.model.funnel import Funnel
+from funnelsim.arrays import Flags, Floats, Integers
+from funnelsim.model.funnel import Funnel, winning_exits
+from funnelsim.model.model import Pace, run_until
 from funnelsim.model.rates import RateTable
+
+FACTOR_DIGITS = 12  # factors that differ by less are one: a mean over a cell leaves its last bits to chance
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ def chances(
     *,
     step: float | None = None,
     oldest: float = 0.0,
-    busy: Floats | None = None,
+    pace: Pace | None = None,
     once: bool = False,
 ) -> Chances:
     """Return the chance of a revenue event in each period, for every stage, age and day of entry.
@@ -45,7 +48,8 @@ def chances(
     where H is the integrated hazard of the cell, P_s the chance to leave to s within it and w_s the
     mean time of leaving as a share of the cell; V_t[., 0] is solved jointly over stages, so that
     several moves on one day and loops are allowed. Second order in the step. Where a lever changes a
-    stage's speed, its age lattice is stretched, so that leads still age by one cell a step.
+    stage's speed, its age lattice is stretched, so that leads still age by one cell a step. The pace of
+    winning multiplies the rates of winning exits in each cell of time.
 
     Args:
         funnel: the map.
@@ -53,8 +57,7 @@ def chances(
         edges: (periods + 1,) ends of the periods, in days since the as-of date, ascending.
         step: width of the lattice in days; the funnel's own step by default.
         oldest: greatest age in days that will be looked up.
-        busy: (days,) factor on what is booked on each day, averaging 1: a win due on a quiet day is
-            booked on busier ones around it.
+        pace: how fast leads win on each day, over their rates; everywhere 1 by default.
         once: count no more than one revenue event of a lead in a period: the chance of any, where leads
             may earn again.
 
@@ -70,16 +73,25 @@ def chances(
     finite = float(table.edges[np.isfinite(table.edges)].max())
     reach = min(finite, times * width * max(1.0, float(table.speed.max())) + oldest)
     ages = 2 + int(np.ceil(reach / (width * min(1.0, float(table.speed.min())))))
-    booked = _overlap(edges, times, width)
-    if busy is not None:
-        day = np.minimum((width * (np.arange(times) + 0.5)).astype(np.int64), len(busy) - 1)
-        booked = booked * busy[day, None]
+    moments = width * np.arange(times + 1, dtype=np.float64)
+    paces, which = _paces(pace, moments)
+    earns = (funnel.booked > 0).astype(float)
     start, entry = _backward(
-        table.edges, table.rate, table.speed, eras, funnel.targets, (funnel.booked > 0).astype(float),
-        booked, width, ages, once,
+        table.edges, table.rate, table.speed, eras, funnel.targets, earns, _shares(edges, moments, pace),
+        width, ages, once, paces, which, winning_exits(funnel),
     )  # fmt: skip
     first = eras[0] if times else 0
     return Chances(width, width * table.speed[first], start, entry)
+
+
+def _paces(pace: Pace | None, moments: Floats) -> tuple[Floats, Integers]:
+    """Return the distinct factors on winning, and which of them each cell of time has, (times,)."""
+    times = len(moments) - 1
+    if pace is None or not times:
+        return np.ones(1), np.zeros(times, dtype=np.int64)
+    mean = np.diff(run_until(pace, moments)) / np.diff(moments)
+    distinct, which = np.unique(mean.round(FACTOR_DIGITS), return_inverse=True)
+    return distinct, which.astype(np.int64)
 
 
 def at_ages(found: Chances, group: Integers, stage: Integers, age: Floats) -> Floats:
@@ -105,18 +117,38 @@ def from_entries(found: Chances, group: int, stage: int, per_day: Floats) -> Flo
     Args:
         per_day: (days,) expected leads per day.
     """
-    value = found.at_entry[:, group, stage, :]
-    middle = (value[1:] + value[:-1]) / 2
-    day = np.minimum((found.step * (np.arange(len(middle)) + 0.5)).astype(np.int64), len(per_day) - 1)
-    expected: Floats = (per_day[day] * found.step) @ middle
+    value, day = found.at_entry[:, group, stage, :], _days(found, per_day)
+    expected: Floats = (per_day[day] * found.step) @ (value[1:] + value[:-1]) / 2
     return expected
 
 
-def _overlap(edges: Floats, times: int, width: float) -> Floats:
-    """Return the share of each time cell that lies in each period, shape (times, periods)."""
-    left = width * np.arange(times)[:, None]
-    shared = np.minimum(left + width, edges[None, 1:]) - np.maximum(left, edges[None, :-1])
-    share: Floats = np.clip(shared / width, 0.0, 1.0)
+def from_all_entries(found: Chances, per_day: Floats) -> Floats:
+    """Do `from_entries` for every stage at once, and add up by group: (groups, periods).
+
+    Args:
+        per_day: (groups, stages, days) expected leads per day.
+    """
+    value, day = found.at_entry, _days(found, per_day)
+    leads = per_day[..., day] * found.step
+    expected: Floats = np.einsum("gst,tgsk->gk", leads, value[1:] + value[:-1], optimize=True) / 2
+    return expected
+
+
+def _days(found: Chances, per_day: Floats) -> Integers:
+    """Return the day that each cell of time lies in, (times,)."""
+    day = (found.step * (np.arange(len(found.at_entry) - 1) + 0.5)).astype(np.int64)
+    last: Integers = np.minimum(day, per_day.shape[-1] - 1)
+    return last
+
+
+def _shares(edges: Floats, moments: Floats, pace: Pace | None) -> Floats:
+    """Return the share of each time cell's wins that lies in each period, shape (times, periods)."""
+    inner = np.clip(edges, moments[:-1, None], moments[1:, None])
+    if pace is not None:
+        passed = run_until(pace, moments)
+        inner, moments = run_until(pace, inner), passed
+    width = np.maximum(np.diff(moments), 1e-300)[:, None]
+    share: Floats = np.clip(np.diff(inner, axis=1) / width, 0.0, 1.0)
     return share
 
 
@@ -148,23 +180,55 @@ def _cell(edges: Floats, rate: Floats, left: float, right: float, leave: Floats,
 
 
 @njit(cache=True, nogil=True)
+def _runs(edges: Floats, wide: float, ages: int, ends: Integers) -> int:
+    """Fill the ends of runs of ages whose cells are alike, and return how many there are.
+
+    Hazards are constant within a bin, so the cells that lie whole in it are one run, and a cell that an edge
+    cuts is a run of its own; age 0 stands apart, as leads that enter have it."""
+    ends[0], count = 1, 1
+    for b in range(1, edges.size):
+        if not np.isfinite(edges[b]):
+            break
+        place = edges[b] / wide
+        whole = round(place)
+        first = whole if abs(place - whole) < 1e-9 else np.int64(np.floor(place))
+        last = first if first == whole and abs(place - whole) < 1e-9 else first + 1
+        for end in (first, last):
+            if ends[count - 1] < end < ages:
+                ends[count] = end
+                count += 1
+    ends[count] = ages
+    return count + 1
+
+
+@njit(cache=True, nogil=True)
 def _cells(
-    edges: Floats, rate: Floats, speed: Floats, step: float, ages: int
-) -> tuple[Floats, Floats, Floats]:
-    """Return stay (g, s, ages), leave and late (g, s, exits, ages) of one era."""
-    groups, stages, exits, _ = rate.shape
-    stay = np.ones((groups, stages, ages))
-    leave = np.zeros((groups, stages, exits, ages))
-    late = np.zeros((groups, stages, exits, ages))
-    one, two = np.zeros(exits), np.zeros(exits)
+    edges: Floats, rate: Floats, speed: Floats, step: float, ages: int, paces: Floats, wins: Flags
+) -> tuple[Integers, Integers, Floats, Floats, Floats]:
+    """Return the runs of one era: how many (g, s), their ends (g, s, runs), stay (paces, g, s, runs), and
+    leave and late (paces, g, s, exits, runs)."""
+    groups, stages, exits, bins = rate.shape
+    most = 2 * bins + 2
+    count, ends = np.zeros((groups, stages), dtype=np.int64), np.zeros((groups, stages, most), dtype=np.int64)
+    stay = np.ones((paces.size, groups, stages, most))
+    leave = np.zeros((paces.size, groups, stages, exits, most))
+    late = np.zeros((paces.size, groups, stages, exits, most))
+    one, two, now = np.zeros(exits), np.zeros(exits), np.zeros((exits, bins))
     for g in range(groups):
         for s in range(stages):
-            for a in range(ages):
-                wide = speed[g, s] * step
-                stay[g, s, a] = _cell(edges[g, s], rate[g, s], a * wide, (a + 1) * wide, one, two)
-                leave[g, s, :, a] = one
-                late[g, s, :, a] = two
-    return stay, leave, late
+            wide = speed[g, s] * step
+            count[g, s] = _runs(edges[g, s], wide, ages, ends[g, s])
+            for f in range(paces.size):
+                for x in range(exits):
+                    now[x] = rate[g, s, x] * (paces[f] if wins[s, x] else 1.0)
+                begin = 0
+                for run in range(count[g, s]):
+                    left = begin * wide
+                    stay[f, g, s, run] = _cell(edges[g, s], now, left, left + wide, one, two)
+                    leave[f, g, s, :, run] = one
+                    late[f, g, s, :, run] = two
+                    begin = ends[g, s, run]
+    return count, ends, stay, leave, late
 
 
 @njit(cache=True, nogil=True)
@@ -192,6 +256,7 @@ def _stretch(value: Floats, old: Floats, new: Floats) -> None:
 @njit(cache=True, nogil=True)
 def _period(
     value: Floats,
+    runs: tuple[Integers, Integers],
     cell: tuple[Floats, Floats, Floats],
     inverse: Floats,
     targets: Integers,
@@ -203,36 +268,47 @@ def _period(
     """Step one group's value of one period, (stages, ages), one cell of time back, in place.
 
     Args:
+        runs: how many runs of ages each stage has, and their ends.
         onward: (places,) share of a place's own value that counts for a lead that enters it.
     """
+    count, ends = runs
     stay, leave, late = cell
     stages, ages = value.shape
-    known = np.zeros(stages)
+    known, now = np.zeros(stages), np.zeros(stages)
     for r in range(stages):
         before[r] = value[r, 0]
     for r in range(stages):
-        for a in range(ages - 1):
-            value[r, a] = stay[r, a] * value[r, a + 1]
-        value[r, ages - 1] *= stay[r, ages - 1]
-        known[r] = value[r, 0]
+        known[r] = stay[r, 0] * value[r, 1]
         for x in range(targets.shape[1]):
             s = targets[r, x]
             if s >= 0:
                 known[r] += leave[r, x, 0] * earns[s] * booked
                 if s < stages:
                     known[r] += late[r, x, 0] * onward[s] * before[s]
-    now = inverse @ known
     for r in range(stages):
-        for x in range(targets.shape[1]):
-            s = targets[r, x]
-            if s < 0:
-                continue
-            gain = earns[s] * booked + (onward[s] * now[s] if s < stages else 0.0)
-            drift = onward[s] * (before[s] - now[s]) if s < stages else 0.0
-            if gain != 0.0 or drift != 0.0:
-                for a in range(1, ages):
-                    value[r, a] += leave[r, x, a] * gain + late[r, x, a] * drift
-        value[r, 0] = now[r]
+        now[r] = 0.0
+        for s in range(stages):
+            now[r] += inverse[r, s] * known[s]
+    for r in range(stages):
+        line = value[r]
+        begin = 1
+        for run in range(1, count[r]):
+            gain = 0.0
+            for x in range(targets.shape[1]):
+                s = targets[r, x]
+                if s >= 0:
+                    gain += leave[r, x, run] * earns[s] * booked
+                    if s < stages:
+                        gain += leave[r, x, run] * onward[s] * now[s]
+                        gain += late[r, x, run] * onward[s] * (before[s] - now[s])
+            keep, end = stay[r, run], ends[r, run]
+            part = line[begin : min(end, ages - 1) + 1]  # indices from 0 on become vector instructions
+            for a in range(part.size - 1):
+                part[a] = keep * part[a + 1] + gain
+            if end == ages:
+                line[ages - 1] = keep * line[ages - 1] + gain
+            begin = end
+        line[0] = now[r]
 
 
 @njit(cache=True, nogil=True)
@@ -247,6 +323,9 @@ def _backward(
     step: float,
     ages: int,
     once: bool,
+    paces: Floats,
+    which: Integers,
+    wins: Flags,
 ) -> tuple[Floats, Floats]:
     """Return value at time 0 (g, s, k, ages) and value of entering at each time (t, g, s, k)."""
     _, groups, stages, _, _ = rate.shape
@@ -261,18 +340,23 @@ def _backward(
                 if era >= 0:
                     _stretch(value[g], speed[era, g], speed[eras[t], g])
             era = eras[t]
-            stay, leave, late = _cells(edges, rate[era], speed[era], step, ages)
-            inverse = np.zeros((groups, stages, stages))
-            for g in range(groups):
-                inverse[g] = _at_once(leave[g], late[g], targets, stages, onward)
+            count, ends, stay, leave, late = _cells(edges, rate[era], speed[era], step, ages, paces, wins)
+            inverse = np.zeros((paces.size, groups, stages, stages))
+            for f in range(paces.size):
+                for g in range(groups):
+                    inverse[f, g] = _at_once(leave[f, g], late[f, g], targets, stages, onward)
+        f = which[t]
         for g in range(groups):
-            cell = (stay[g], leave[g], late[g])
+            runs, cell = (count[g], ends[g]), (stay[f, g], leave[f, g], late[f, g])
+            solve = inverse[f, g]
             for k in range(periods):
                 if overlap[t:, k].any():
                     if once:
                         onward[:] = 1.0 - earns * min(overlap[t, k], 1.0)
-                        inverse[g] = _at_once(leave[g], late[g], targets, stages, onward)
-                    _period(value[g, k], cell, inverse[g], targets, earns, overlap[t, k], onward, before)
+                        solve = _at_once(leave[f, g], late[f, g], targets, stages, onward)
+                    _period(value[g, k], runs, cell, solve, targets, earns, overlap[t, k], onward, before)
                     for s in range(stages):
                         entry[t, g, s, k] = value[g, k, s, 0]
+        if once:
+            onward[:] = 1.0
     return value.transpose(0, 2, 1, 3).copy(), entry

@@ -15,13 +15,22 @@ from funnelsim.arrays import Floats, Integers
 from funnelsim.calibration.posterior import draw_rates, stream
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError, check_word
-from funnelsim.forecasting.by_date import ByDate, by_dates, leads_without_dates, with_dates
+from funnelsim.forecasting.by_date import by_dates, leads_without_dates, with_dates
 from funnelsim.forecasting.distribution import Distribution, Lump, at_least, distributions, quantiles
-from funnelsim.forecasting.exact import Chances, at_ages, chances, from_entries
+from funnelsim.forecasting.exact import Chances, at_ages, chances, from_all_entries, from_entries
 from funnelsim.forecasting.periods import Period, days_of, within
 from funnelsim.history.log import WINS
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import GOLDEN_STEP, Calendar, Model, OpenDeals, amounts, booking_factors, expected
+from funnelsim.model.model import (
+    GOLDEN_STEP,
+    Draws,
+    Model,
+    OpenDeals,
+    amounts,
+    expected,
+    pace_of,
+    with_common,
+)
 from funnelsim.model.rates import RateTable, model_incidence
 from funnelsim.show import words
 from funnelsim.simulation.luck import MOST_SEED
@@ -36,6 +45,7 @@ NAMES = [f"{level:.2f}" if level == round(level, 2) else f"{level}" for level in
 MOST_FURTHER, NEGLIGIBLE = 0.05, 1e-9
 ENGINES = ("exact", "compiled", "simpy")
 SLOW = 0.9  # one winner in ten is slower: rare enough to ask about, common enough to be no verdict
+ROUGH_STEPS = 8  # of a period: draws are only ranked by it, and it takes a hundredth of a forecast's time
 FOREVER = 1e6  # days: whoever has not left by then at a constant rate never will
 
 
@@ -129,16 +139,15 @@ def forecast_periods(
     edges = days_of(periods, model.as_of)
     if engine is None and chosen == "exact" and further_share(model, open_deals, edges) > MOST_FURTHER:
         chosen = "compiled"
-    rates = draw_rates(model, draws, stream(seed, "rates"))
+    drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed)
     if chosen == "exact":
-        found = intensities(model, open_deals, edges, rates, progress=progress, seed=seed)
-        found = shaken(found, model.win_spread, stream(seed, "wins"), money_of(model, open_deals, found))
+        found = intensities(model, open_deals, edges, drawn, progress=progress, seed=seed)
         parts = _by_formula(model, open_deals, found)
         further = 0.0 if found.more is None else found.more.mean(axis=0)
         deals = deal_table(model, open_deals, found.chance.mean(axis=0), periods, further)
     else:
         sums = period_sums(
-            model, edges, open_deals=open_deals, replications=draws, seed=seed, engine=chosen, rates=rates,
+            model, edges, open_deals=open_deals, replications=draws, seed=seed, engine=chosen, drawn=drawn,
             progress=progress,
         )  # fmt: skip
         parts = [
@@ -278,13 +287,11 @@ class Intensity:
         born: (draws, groups, periods) expected wins of leads not yet born.
         more: (draws, deals, periods) expected further wins of open deals in the same period; None where a
             lead wins at most once.
-        dates: the part of them that wins at an expected date, on which no common factor acts.
     """
 
     chance: Floats
     born: Floats
     more: Floats | None = None
-    dates: ByDate | None = None
 
 
 def further_share(model: Model, deals: OpenDeals, edges: Floats) -> float:
@@ -316,59 +323,92 @@ def by_way(found: Chances, model: Model, per_day: Floats) -> Floats:
 
 def _births(found: Chances, model: Model, per_day: Floats) -> Floats:
     """Return expected wins of leads to come, (groups, periods); per_day is (cells, days)."""
-    born = np.zeros((len(model.groups), found.at_entry.shape[-1]))
-    for cell, wins in zip(model.entries.cells, by_way(found, model, per_day), strict=True):
-        born[cell.group] += wins
-    return born
+    leads = np.zeros((len(model.groups), len(model.funnel.stages), per_day.shape[1]))
+    for cell, row in zip(model.entries.cells, per_day, strict=True):
+        leads[cell.group, cell.stage] += row
+    return from_all_entries(found, leads)
 
 
 def intensities(
     model: Model,
     open_deals: OpenDeals,
     edges: Floats,
-    rates: Floats,
+    drawn: Draws,
     *,
     progress: bool = False,
     seed: int = 1,
+    step: float | None = None,
 ) -> Intensity:
-    """Return chances of open deals and expected wins of leads to come, for every draw of the rates.
+    """Return chances of open deals and expected wins of leads to come, for every draw.
 
     Args:
         edges: (periods + 1,) days since the as-of date.
-        rates: (draws, eras, groups, stages, exits, bins) per day.
+        drawn: rates and common factors.
         seed: of the draws of the clock of expected dates.
+        step: width of the lattice in days; the funnel's own by default.
     """
     oldest = float(open_deals.age.max(initial=0.0))
     days = int(np.ceil(edges[-1]))
     per_day = expected(model.entries, days)
-    clock = by_dates(model, open_deals, per_day, edges, draws=len(rates), seed=seed)
+    clock = by_dates(model, open_deals, per_day, edges, draws=len(drawn), seed=seed)
     per_day = leads_without_dates(model, per_day)
-    busy = booking_factors(model.calendar, model.as_of, days) if model.calendar != Calendar() else None
+    calm = pace_of(model, edges)
 
-    chance = np.empty((len(rates), len(open_deals), len(edges) - 1))
+    chance = np.empty((len(drawn), len(open_deals), len(edges) - 1))
     more = np.empty_like(chance) if model.funnel.wins_again else None
-    births = np.empty((len(rates), len(model.groups), len(edges) - 1))
+    births = np.empty((len(drawn), len(model.groups), len(edges) - 1))
 
     def one(draw: int) -> None:
-        table = model.table.with_rate(rates[draw])
-        found = chances(model.funnel, table, edges, oldest=oldest, busy=busy)
+        table = model.table.with_rate(drawn.rates[draw])
+        pace = with_common(calm, edges, drawn.common[draw])
+        found = chances(model.funnel, table, edges, oldest=oldest, pace=pace, step=step)
         births[draw] = _births(found, model, per_day)
         chance[draw] = at_ages(found, open_deals.group, open_deals.stage, open_deals.age)
         if more is not None:
-            first = chances(model.funnel, table, edges, oldest=oldest, busy=busy, once=True)
+            first = chances(model.funnel, table, edges, oldest=oldest, pace=pace, step=step, once=True)
             wins = chance[draw].copy()
             chance[draw] = at_ages(first, open_deals.group, open_deals.stage, open_deals.age)
             more[draw] = np.clip(wins - chance[draw], 0.0, 1.0)
 
     one(0)
     with ThreadPoolExecutor(2) as pool:
-        done = pool.map(one, range(len(rates)))
-        list(tqdm(done, total=len(rates), desc="draws", disable=not progress, leave=False))
-    return Intensity(*with_dates(chance, births, clock), more, clock)
+        done = pool.map(one, range(len(drawn)))
+        list(tqdm(done, total=len(drawn), desc="draws", disable=not progress, leave=False))
+    return Intensity(*with_dates(chance, births, clock), more)
 
 
-def money_of(model: Model, open_deals: OpenDeals, found: Intensity) -> Floats:
-    """Return the money that each draw expects in the first period, (draws,): more periods do not move it."""
+def draws_of(model: Model, open_deals: OpenDeals, edges: Floats, *, draws: int, seed: int) -> Draws:
+    """Return posterior draws of the rates, each with a common factor for every period.
+
+    The factors are evenly spaced quantiles of a Gamma variable of mean 1, so that few draws already have the
+    right mean and spread; draws of much and of little money get high and low ones alike.
+
+    Args:
+        model: its counts, levers and `win_spread`.
+        open_deals: the pipeline, for the money of a draw.
+        edges: (periods + 1,) days since the as-of date.
+        draws: how many.
+        seed: of all of them.
+    """
+    from scipy.special import gammaincinv
+
+    rates, periods = draw_rates(model, draws, stream(seed, "rates")), len(edges) - 1
+    common = np.ones((draws, periods))
+    if model.win_spread > 0 and draws > 1:
+        shape = 1 / model.win_spread**2
+        even = gammaincinv(shape, (np.arange(draws) + 0.5) / draws) / shape
+        money = _rough_money(model, open_deals, edges[:2], Draws(rates, common))
+        common = (even / even.mean())[even_pairs(money, periods, stream(seed, "wins"))]
+    return Draws(rates, common)
+
+
+def _rough_money(model: Model, open_deals: OpenDeals, edges: Floats, drawn: Draws) -> Floats:
+    """Return about the money that each draw expects in the first period, (draws,), on a coarse lattice.
+
+    It only ranks the draws; more periods do not move it.
+    """
+    step = max(model.funnel.step, float(edges[1] - edges[0]) / ROUGH_STEPS)
+    found = intensities(replace(model, due=None), open_deals, edges, drawn, step=step)
     sold = found.chance[:, :, 0] @ amounts(model, open_deals)
     money: Floats = sold + found.born[:, :, 0] @ model.values.mean
     return money
@@ -394,38 +434,6 @@ def even_pairs(money: Floats, periods: int, rng: np.random.Generator) -> Integer
         (rank * golden[period % len(golden)] + int(rng.integers(draws))) % draws for period in range(periods)
     ]
     return np.stack(columns, axis=1)
-
-
-def shaken(
-    found: Intensity, spread: float, rng: np.random.Generator, money: Floats | None = None
-) -> Intensity:
-    """Return intensities with a common Gamma factor of mean 1 on the winning of each period and draw.
-
-    The factors are evenly spaced quantiles, so that few draws already have the right mean and spread.
-
-    Args:
-        found: the draws before.
-        spread: standard deviation of the factor.
-        rng: for the order of the factors.
-        money: (draws,) expected money, over which they are spread evenly; without it their order is random.
-    """
-    from scipy.stats import gamma
-
-    draws, _, periods = found.chance.shape
-    if spread <= 0 or draws < 2:
-        return found
-    shape = 1 / spread**2
-    even = gamma.ppf((np.arange(draws) + 0.5) / draws, shape, scale=1 / shape)
-    even /= even.mean()
-    rank = even_pairs(np.asarray(rng.random(draws)) if money is None else money, periods, rng)
-    factor = even[rank]
-    chance = np.clip(found.chance, 0.0, 1 - 1e-12)
-    np.log1p(np.negative(chance, out=chance), out=chance)
-    chance *= factor[:, None, :]
-    np.negative(np.expm1(chance, out=chance), out=chance)
-    more = None if found.more is None else found.more * factor[:, None, :]
-    born = (found.born if found.dates is None else found.born - found.dates.born) * factor[:, None, :]
-    return Intensity(*with_dates(chance, born, found.dates), more, found.dates)
 
 
 def silenced(forecast: Forecast, reasons: tuple[str, ...]) -> Forecast:

@@ -101,3 +101,9 @@ class Funnel:
 
     def __reduce__(self) -> tuple[type[Funnel], tuple[object, ...]]:
         return Funnel, (self.name, self.stages, self.ends, self.exits, dict(self.earns), self.step)
+
+
+def winning_exits(funnel: Funnel) -> NDArray[np.bool_]:
+    """Return which exits lead to a place where revenue is booked, shape (stages, exits)."""
+    booked: NDArray[np.bool_] = np.append(funnel.booked > 0, False)[funnel.targets]
+    return booked

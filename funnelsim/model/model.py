@@ -179,6 +179,69 @@ def booking_factors(calendar: Calendar, as_of: pd.Timestamp, days: int) -> Float
 
 
 @dataclass(frozen=True)
+class Pace:
+    """How fast leads win from day to day, over their rates: quiet weekdays, quarter ends, hot months.
+
+    A lead leaves by a winning exit at its rate times the factor of the moment; its other rates stay. All
+    engines live by it. Beyond its last moment, and before its first, the factor is 1.
+
+    Args:
+        cuts: (n + 1,) days since the as-of moment, ascending, between which the factor is constant.
+        factor: (n,) factor on the rates of all winning exits.
+        run: (n + 1,) days that have passed at this pace by each cut.
+    """
+
+    cuts: Floats
+    factor: Floats
+    run: Floats
+
+
+def pace_of(model: Model, edges: Floats, common: Floats | None = None) -> Pace:
+    """Return the pace of winning over some periods: the calendar's days times what the periods share.
+
+    Args:
+        model: its calendar.
+        edges: (periods + 1,) ends of the periods, days since the as-of moment.
+        common: (periods,) common factor of each period; 1 by default.
+    """
+    late = (model.as_of - model.as_of.normalize()) / pd.Timedelta(days=1)
+    days = int(np.ceil(edges[-1] + late))
+    nights = np.arange(1, days + 1) - late
+    cuts = np.unique(np.concatenate([[0.0], nights[nights < edges[-1]], edges]))
+    day = ((cuts[1:] + cuts[:-1]) / 2 + late).astype(np.int64)
+    calm = _pace(cuts, booking_factors(model.calendar, model.as_of, days + 1)[day])
+    return calm if common is None else with_common(calm, edges, common)
+
+
+def with_common(pace: Pace, edges: Floats, common: Floats) -> Pace:
+    """Return a pace with a common factor on each period.
+
+    >>> calm = Pace(np.array([0.0, 30.0, 60.0]), np.ones(2), np.array([0.0, 30.0, 60.0]))
+    >>> with_common(calm, calm.cuts, np.array([2.0, 0.5])).run.tolist()
+    [0.0, 60.0, 75.0]
+    """
+    period = np.searchsorted(edges, pace.cuts[:-1], side="right") - 1
+    return _pace(pace.cuts, pace.factor * np.where(period >= 0, common[np.maximum(period, 0)], 1.0))
+
+
+def _pace(cuts: Floats, factor: Floats) -> Pace:
+    return Pace(cuts, factor, cuts[0] + np.append(0.0, np.cumsum(factor * np.diff(cuts))))
+
+
+def run_until(pace: Pace, moments: Floats) -> Floats:
+    """Return the days that have passed at a pace by each moment: the integral of its factor.
+
+    >>> calm = Pace(np.array([0.0, 1.0, 3.0]), np.array([0.0, 2.0]), np.array([0.0, 0.0, 4.0]))
+    >>> run_until(calm, np.array([-1.0, 0.5, 2.0, 5.0])).tolist()
+    [-1.0, 0.0, 2.0, 6.0]
+    """
+    inside = np.interp(moments, pace.cuts, pace.run)
+    beyond = np.maximum(moments - pace.cuts[-1], 0.0) + np.minimum(moments - pace.cuts[0], 0.0)
+    run: Floats = inside + beyond
+    return run
+
+
+@dataclass(frozen=True)
 class Due:
     """How leads live that state an expected date: days to that date are their clock, not age.
 
@@ -220,10 +283,11 @@ class Model:
         pools, work: reps, and the stages that need their time; empty when waits are in the rates.
         referrals: places whose entering starts new leads elsewhere.
         counts: what the rates were counted from; None when the model is stated.
-        win_spread: standard deviation of a common Gamma factor on the win intensity of a period.
+        win_spread: standard deviation of a common Gamma factor on the rates of winning in a period.
+        win_window: days of the windows by which it was measured; without periods each has a factor.
         win_level: factor on the counted rates of winning, by which wins lately ran above or below them;
             `table` has it applied.
-        calendar: days on which wins are booked; the exact forecast knows it, simulations do not.
+        calendar: days on which leads win; all engines live by it.
         levers: what a scenario does to the rates; `table` has them applied, era 0 being the base.
         max_days: (stages,) days in a stage after which a lead is to be looked at, inf where none.
         grouped_by: the column of the history that the groups come from; "" when there is one group.
@@ -244,6 +308,7 @@ class Model:
     referrals: tuple[Referral, ...] = ()
     counts: Counts | None = None
     win_spread: float = 0.0
+    win_window: float = 28.0
     win_level: float = 1.0
     calendar: Calendar = field(default_factory=Calendar)
     levers: tuple[RateChange, ...] = ()
@@ -265,6 +330,22 @@ class Model:
         pairs = zip(self.funnel.stages, self.funnel.exits, strict=True)
         rows = [(stage, ", ".join(exits)) for stage, exits in pairs]
         return card(str(self), pd.DataFrame(rows, columns=["stage", "exits"]))
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What is not known for sure of a model, drawn once for each replicate: all engines are given the same.
+
+    Args:
+        rates: (draws, eras, groups, stages, exits, bins) per day of age, levers applied.
+        common: (draws, periods) factor on the rates of winning in each period.
+    """
+
+    rates: Floats
+    common: Floats
+
+    def __len__(self) -> int:
+        return len(self.rates)
 
 
 @dataclass(frozen=True)

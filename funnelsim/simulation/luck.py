@@ -182,12 +182,18 @@ def _log_factorial(count: int) -> float:
     return total
 
 
-def shock(seed: int, replicate: int, spread: float) -> float:
-    """Return a replicate's common Gamma factor of mean 1 on all intake, given its standard deviation."""
+def shock(seed: int, replicate: int, spread: float, number: int = 0) -> float:
+    """Return a replicate's common Gamma factor of mean 1, given its standard deviation.
+
+    Args:
+        seed, replicate: the key of all luck.
+        spread: standard deviation.
+        number: 0 is the factor on all intake, 1, 2 ... those on winning in one period after another.
+    """
     if spread <= 0:
         return 1.0
     from scipy.special import gammaincinv
 
     shape = spread**-2
-    word, _ = words(W64(seed), W32(replicate), W64(0), 0, SHOCK)
+    word, _ = words(W64(seed), W32(replicate), W64(0), number, SHOCK)
     return float(gammaincinv(shape, max(uniform(W64(word)), 2.0**-53)) / shape)

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from funnelsim.arrays import Floats
+from funnelsim.arrays import Floats, Integers
 from funnelsim.errors import FunnelError, nearest
-from funnelsim.model.model import Model, OpenDeals, nobody
+from funnelsim.model.model import Draws, Model, OpenDeals, Pace, nobody, pace_of, with_common
 from funnelsim.simulation.births import Start, families_of, start_of
 from funnelsim.simulation.compiled import Lives, Scope, live
 from funnelsim.simulation.crew import crew_of
-from funnelsim.simulation.luck import MOST_REPLICATES, MOST_SEED
+from funnelsim.simulation.luck import MOST_REPLICATES, MOST_SEED, shock
 from funnelsim.simulation.queues import live_with_reps
 from funnelsim.simulation.record import Run, Sums, run_of
 from funnelsim.simulation.step import Rules, rules_of
@@ -33,7 +33,7 @@ def run_model(
 ) -> Run:  # fmt: skip
     """Return the lives of all leads, open and not yet born, over so many days.
 
-    The common factor on wins (`model.win_spread`) belongs to forecasts and is not applied here.
+    The common factor on winning (`model.win_spread`) is drawn for each window of `model.win_window` days.
 
     Args:
         model: the model.
@@ -48,14 +48,17 @@ def run_model(
     """
     deals = nobody() if open_deals is None else open_deals
     _check(days, seed, engine)
+    windows = np.arange(0.0, days + model.win_window, model.win_window)
+    common = common_factors(model, seed, replicate, len(windows) - 1)
+    pace = pace_of(model, windows, common) if days > 0 else None
     edges = np.array([0.0, days])
-    start, rules, lives = lives_of(model, edges, deals, seed, replicate, engine, None, log=True)
+    start, rules, lives = lives_of(model, edges, deals, seed, replicate, engine, None, pace, log=True)
     return run_of(model, days, deals, rules, start, lives)
 
 
 def period_sums(
     model: Model, edges: ArrayLike, *, open_deals: OpenDeals | None = None, replications: int = 200,
-    seed: int = 1, engine: str = "compiled", rates: Floats | None = None, progress: bool = False,
+    seed: int = 1, engine: str = "compiled", drawn: Draws | None = None, progress: bool = False,
 ) -> Sums:  # fmt: skip
     """Return what each of many replications books in each period.
 
@@ -66,33 +69,42 @@ def period_sums(
         replications: how many; replicate r has the luck of seed and r.
         seed: of all luck, 0 <= seed < 2 ** 64.
         engine: "compiled" or "simpy".
-        rates: (replications, eras, groups, stages, exits, bins) a posterior draw for each replicate.
+        drawn: rates and common factors of each replicate; by default the model's own rates, and factors
+            drawn here.
         progress: whether to show a progress bar.
 
     Raises:
-        FunnelError: an unknown engine, edges that do not ascend, rates of another shape.
+        FunnelError: an unknown engine, edges that do not ascend, draws of another shape.
     """
     deals = nobody() if open_deals is None else open_deals
-    ends = period_ends(model, edges, seed, engine, replications, rates)
+    ends = period_ends(model, edges, seed, engine, replications, drawn)
     numbers = tqdm(range(replications), desc="simulating", disable=not progress, leave=False)
-    return sums_of(model, ends, deals, seed, numbers, engine, rates)
+    return sums_of(model, ends, deals, seed, numbers, engine, drawn)
 
 
 def sums_of(
     model: Model, ends: Floats, deals: OpenDeals, seed: int, numbers: Collection[int], engine: str,
-    rates: Floats | None,
+    drawn: Draws | None,
 ) -> Sums:  # fmt: skip
-    """Return what the numbered replications book in each period; `rates` has a draw for each of them."""
+    """Return what the numbered replications book in each period; `drawn` has a draw for each of them."""
     revenue, wins = (np.zeros((len(numbers), ends.size - 1, 2)) for _ in range(2))
+    calm = pace_of(model, ends)
     for row, number in enumerate(numbers):
-        rate = None if rates is None else rates[row]
-        _, _, lives = lives_of(model, ends, deals, seed, number, engine, rate, log=False)
+        rate = None if drawn is None else drawn.rates[row]
+        common = common_factors(model, seed, number, ends.size - 1) if drawn is None else drawn.common[row]
+        pace = with_common(calm, ends, common)
+        _, _, lives = lives_of(model, ends, deals, seed, number, engine, rate, pace, log=False)
         revenue[row], wins[row] = lives.revenue, lives.wins
     return Sums(revenue, wins)
 
 
+def common_factors(model: Model, seed: int, replicate: int, periods: int) -> Floats:
+    """Return a replicate's common factor on winning in each of some periods, shape (periods,)."""
+    return np.array([shock(seed, replicate, model.win_spread, 1 + period) for period in range(periods)])
+
+
 def period_ends(
-    model: Model, edges: ArrayLike, seed: int, engine: str, replications: int, rates: Floats | None
+    model: Model, edges: ArrayLike, seed: int, engine: str, replications: int, drawn: Draws | None
 ) -> Floats:
     """Return the ends of the periods as an array, or refuse what cannot be simulated."""
     ends = np.asarray(edges, dtype=np.float64)
@@ -101,18 +113,25 @@ def period_ends(
     _check(float(ends[-1]), seed, engine)
     if not 0 < replications <= MOST_REPLICATES:
         raise FunnelError(f"{replications} replications; expected a whole number from 1 on")
+    if drawn is None:
+        return ends
     expected = (replications, *model.table.rate.shape)
-    if rates is not None and rates.shape != expected:
-        raise FunnelError(f"rates of shape {rates.shape}; expected {expected}, one draw per replicate")
+    if drawn.rates.shape != expected:
+        raise FunnelError(f"rates of shape {drawn.rates.shape}; expected {expected}, one draw per replicate")
+    if drawn.common.shape != (replications, ends.size - 1):
+        raise FunnelError(
+            f"common factors of shape {drawn.common.shape}; expected {(replications, ends.size - 1)}, "
+            "one per replicate and period"
+        )
     return ends
 
 
 def lives_of(
     model: Model, edges: Floats, deals: OpenDeals, seed: int, replicate: int, engine: str,
-    rate: Floats | None, *, log: bool,
+    rate: Floats | None, pace: Pace | None, *, log: bool,
 ) -> tuple[Start, Rules, Lives]:  # fmt: skip
     """Return the lives of one replicate by an engine, and the leads and rules that it began with."""
-    rules = rules_of(model, seed, replicate, rate)
+    rules = rules_of(model, seed, replicate, rate, pace)
     start = start_of(model, rules, float(edges[-1]), deals)
     scope = Scope(float(edges[-1]), edges, log)
     families, crew = families_of(model), crew_of(model, float(edges[-1]))
@@ -174,7 +193,7 @@ class Chunk:
 
 def replicate(
     model: Model, edges: ArrayLike, *, open_deals: OpenDeals | None = None, replications: int | str = 200,
-    seed: int = 1, engine: str = "compiled", rates: Floats | None = None, workers: int = 1,
+    seed: int = 1, engine: str = "compiled", drawn: Draws | None = None, workers: int = 1,
     client: Any = None, precision: float = 0.01, quantiles: Sequence[float] = (0.1, 0.5, 0.9),
     most: int = 20_000, progress: bool = True,
 ) -> Replications:  # fmt: skip
@@ -187,8 +206,8 @@ def replicate(
         model, edges, open_deals, seed, engine: as in `period_sums`.
         replications: how many; or "auto": until the half-width of the 95 % interval of the mean and of
             the quantiles of each period's total revenue is at most `precision` of its mean.
-        rates: (replications, eras, groups, stages, exits, bins) a posterior draw for each replicate; with
-            "auto" there are as many as `most`, or fewer, which are then repeated.
+        drawn: rates and common factors of each replicate; with "auto" there are as many as `most`, or
+            fewer, which are then repeated.
         workers: local processes; 1 works in this one.
         client: a Dask client to work on its cluster instead.
         precision, quantiles, most: see `replications`.
@@ -200,7 +219,7 @@ def replicate(
     if not (replications == "auto" or (isinstance(replications, int) and replications > 0)):
         raise FunnelError(f"{replications!r} replications; expected a whole number from 1 on, or 'auto'")
     goal = most if isinstance(replications, str) else replications
-    ends = period_ends(model, edges, seed, engine, 1 if rates is None else len(rates), rates)
+    ends = period_ends(model, edges, seed, engine, 1 if drawn is None else len(drawn), drawn)
     task = Chunk(model, ends, nobody() if open_deals is None else open_deals, seed, engine)
     size = min(ROUND, goal) if replications == "auto" else goal
     parts: list[Sums] = []
@@ -208,7 +227,7 @@ def replicate(
     with tqdm(total=goal, desc="simulating", disable=not progress, leave=False) as bar:
         try:
             for first in range(0, goal, size):
-                for part in _in_chunks(task, range(first, min(first + size, goal)), rates, workers, client):
+                for part in _in_chunks(task, range(first, min(first + size, goal)), drawn, workers, client):
                     parts.append(part)
                     bar.update(len(part.wins))
                 reached = half_width(_together(parts), quantiles) <= precision
@@ -241,12 +260,10 @@ def half_width(sums: Sums, quantiles: Sequence[float]) -> float:
     return float(np.max(np.divide(widest, mean, out=np.zeros_like(mean), where=mean > 0)))
 
 
-def _in_chunks(
-    task: Chunk, numbers: range, rates: Floats | None, workers: int, client: Any
-) -> Iterator[Sums]:
+def _in_chunks(task: Chunk, numbers: range, drawn: Draws | None, workers: int, client: Any) -> Iterator[Sums]:
     """Make replications in chunks and give the chunks back in order."""
     chunks = [numbers[i : i + TASK_SIZE] for i in range(0, len(numbers), TASK_SIZE)]
-    draws = [None if rates is None else rates[np.array(chunk) % len(rates)] for chunk in chunks]
+    draws = [None if drawn is None else _some(drawn, np.array(chunk) % len(drawn)) for chunk in chunks]
     if client is not None:
         shared = client.scatter(task, broadcast=True)
         futures = client.map(chunk_sums, [shared] * len(chunks), chunks, draws, pure=False)
@@ -263,9 +280,13 @@ def _in_chunks(
         yield from Parallel(n_jobs=workers, return_as="generator")(jobs)
 
 
-def chunk_sums(task: Chunk, numbers: range, rates: Floats | None) -> Sums:
+def _some(drawn: Draws, rows: Integers) -> Draws:
+    return Draws(drawn.rates[rows], drawn.common[rows])
+
+
+def chunk_sums(task: Chunk, numbers: range, drawn: Draws | None) -> Sums:
     """Make some replications, as a worker does."""
-    return sums_of(task.model, task.edges, task.deals, task.seed, numbers, task.engine, rates)
+    return sums_of(task.model, task.edges, task.deals, task.seed, numbers, task.engine, drawn)
 
 
 def _together(parts: Sequence[Sums]) -> Sums:

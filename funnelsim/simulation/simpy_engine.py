@@ -41,7 +41,7 @@ Row = tuple[W64, int, int, int, int, float]
 NOWHERE = ENTRY = -1
 AFTER_ALL_ELSE = 2
 Happenings = Generator[simpy.Event, object, None]
-HEADER = 48  # room for the numbers, beginnings and shapes of all arrays, 30 at present
+HEADER = 48  # room for the numbers, beginnings and shapes of all arrays, 40 at present
 
 
 class RepTeam:
@@ -317,7 +317,7 @@ def of_rules(rules: Rules) -> Integers:
     """Return the rules in one array."""
     arrays = (
         rules.cuts, rules.guide.astype(np.int64), rules.split, rules.starts, rules.speed, rules.targets,
-        rules.group, rules.booked, rules.amounts,
+        rules.group, rules.booked, rules.amounts, rules.pace, rules.by_exit, rules.wins,
     )  # fmt: skip
     seed = int(np.array(rules.seed, dtype=np.uint64).astype(np.int64))
     return pack(arrays, [seed, int(rules.replicate), *rules.shape])
@@ -342,7 +342,10 @@ def rules_in(packed: Integers) -> Rules:
         packed[h[20] : h[23]].reshape((h[21], h[22])),
         packed[h[23] : h[25]],
         real[h[25] : h[27]],
-        real[h[27] :].reshape((h[28], h[29])),
+        real[h[27] : h[30]].reshape((h[28], h[29])),
+        real[h[30] : h[33]].reshape((h[31], h[32])),
+        real[h[33] : h[37]].reshape((h[34], h[35], h[36])),
+        packed[h[37] :].reshape((h[38], h[39])),
     )  # fmt: skip
 
 

@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from funnelsim.arrays import Floats, Integers
-from funnelsim.model.model import Model
+from funnelsim.model.funnel import winning_exits
+from funnelsim.model.model import Model, Pace
 from funnelsim.simulation.jit import bare, inlined
 from funnelsim.simulation.luck import BIRTH, MOVE, TICK, W32, W64, on_grid, uniform, unit_exponential, words
 
 HAZARD, CUT_AGE, CUT_DAYS, RATE = range(4)
+CUT, RUN, FACTOR = range(3)
 # The guide finds the bin of any hazard below 4, which 98 % of leads do not reach, in about one look.
 GUIDES = 1024
 GUIDES_PER_UNIT = 256.0
@@ -37,6 +39,10 @@ class Rules(NamedTuple):
         group: (kinds,) group number.
         booked: (places,) share of the value booked on entering a place.
         amounts: (groups, atoms) equally likely values of a lead.
+        pace: (cuts, 3) the pace of winning: day from which it holds, days passed at it until then, and its
+            factor; empty where leads win at their rates.
+        by_exit: (rows, bins, exits) rate of each exit per day of age.
+        wins: (kinds, exits) 1 where an exit wins, else 0.
     """
 
     seed: W64
@@ -51,15 +57,21 @@ class Rules(NamedTuple):
     group: Integers
     booked: Floats
     amounts: Floats
+    pace: Floats
+    by_exit: Floats
+    wins: Integers
 
 
-def rules_of(model: Model, seed: int, replicate: int = 0, rate: Floats | None = None) -> Rules:
+def rules_of(
+    model: Model, seed: int, replicate: int = 0, rate: Floats | None = None, pace: Pace | None = None
+) -> Rules:
     """Return the rules of a model.
 
     Args:
         model: the model.
         seed, replicate: the key of all luck.
         rate: (eras, groups, stages, exits, bins) to use instead of the model's own, such as one draw.
+        pace: of winning; everywhere 1 by default.
     """
     table = model.table
     rate = table.rate if rate is None else rate
@@ -74,7 +86,16 @@ def rules_of(model: Model, seed: int, replicate: int = 0, rate: Floats | None = 
         W64(seed), W32(replicate), (groups, stages), cuts, _guide(cuts), _split(by_exit),
         np.append(table.starts, np.inf), both, np.tile(model.funnel.targets, (groups, 1)),
         np.repeat(np.arange(groups), stages), model.funnel.booked, np.ascontiguousarray(model.values.amounts),
+        _pace_table(pace), np.ascontiguousarray(by_exit.transpose(0, 2, 1)),
+        np.tile(winning_exits(model.funnel).astype(np.int64), (groups, 1)),
     )  # fmt: skip
+
+
+def _pace_table(pace: Pace | None) -> Floats:
+    """Return cuts, days run and factors as columns, the last factor being 1; no rows where all are 1."""
+    if pace is None or bool((pace.factor == 1.0).all()):
+        return np.zeros((0, 3))
+    return np.column_stack([pace.cuts, pace.run, np.append(pace.factor, 1.0)])
 
 
 def _cuts(edges: Floats, total: Floats) -> Floats:
@@ -184,8 +205,126 @@ def place_of(rules: Rules, kind: int, row: int, bin_: int, chance: float) -> int
 
 
 @inlined
+def stretch_of(rules: Rules, moment: float) -> int:
+    """Return the number of the last cut of the pace at or before a moment."""
+    low, high = 0, len(rules.pace)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if rules.pace[middle, CUT] <= moment:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+@inlined
+def run_at(rules: Rules, moment: float) -> float:
+    """Return the days that have passed at the pace of winning by a moment."""
+    now = rules.pace[stretch_of(rules, moment)]
+    return float(now[RUN] + (moment - now[CUT]) * now[FACTOR])
+
+
+@inlined
+def bin_at(rules: Rules, row: int, age: float) -> int:
+    """Return the bin of an age."""
+    bin_ = 0
+    while rules.cuts[row, bin_ + 1, HAZARD] < np.inf and rules.cuts[row, bin_ + 1, CUT_AGE] <= age:
+        bin_ += 1
+    return bin_
+
+
+@inlined
+def winning_rate(rules: Rules, kind: int, row: int, bin_: int) -> float:
+    """Return the rate per day of age of all winning exits together."""
+    rate = 0.0
+    for x in range(rules.by_exit.shape[2]):
+        rate += rules.by_exit[row, bin_, x] * rules.wins[kind, x]
+    return rate
+
+
+@bare
+def leave_at_pace(
+    rules: Rules, kind: int, age: float, now: float, luck: float
+) -> tuple[float, int, int, float]:
+    """Do `leave` where winning exits have a pace, and return its factor at that moment as well.
+
+    Within a bin the hazard gained from s to t is q (t - s) + w (R(t) - R(s)), with w the rate of winning
+    exits, q that of the others, and R the days run at the pace; the cut before the moment is searched for.
+    """
+    kinds = rules.shape[0] * rules.shape[1]
+    row, end = kind, rules.starts[1]
+    while now >= end:
+        row += kinds
+        end = rules.starts[row // kinds + 1]
+    bin_ = bin_at(rules, row, age)
+    while True:
+        speed = rules.speed[row, 0]
+        win = winning_rate(rules, kind, row, bin_) * speed
+        other = max(rules.cuts[row, bin_, RATE] * speed - win, 0.0)
+        edge = np.inf
+        if rules.cuts[row, bin_ + 1, HAZARD] < np.inf:
+            edge = max(now + (rules.cuts[row, bin_ + 1, CUT_AGE] - age) * rules.speed[row, 1], now)
+        stop, run = min(edge, end), run_at(rules, now)
+        if stop == np.inf:
+            gained = np.inf if win + other > 0.0 else 0.0
+        else:
+            gained = other * (stop - now) + win * (run_at(rules, stop) - run)
+        if luck < gained:
+            moment, factor = reach(rules, win, other, now, run, luck)
+            return max(on_grid(min(moment, stop)), now), row, bin_, factor
+        if stop == np.inf:
+            return np.inf, row, bin_, 1.0
+        luck -= gained
+        age += (stop - now) * speed
+        now = stop
+        if stop == edge:
+            bin_ += 1
+            age = rules.cuts[row, bin_, CUT_AGE]
+        if stop == end:
+            row += kinds
+            end = rules.starts[row // kinds + 1]
+
+
+@inlined
+def reach(rules: Rules, win: float, other: float, now: float, run: float, luck: float) -> tuple[float, float]:
+    """Return the moment at which a hazard is gained from `now` on, and the pace's factor then."""
+    low, high = stretch_of(rules, now), len(rules.pace)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if other * (rules.pace[middle, CUT] - now) + win * (rules.pace[middle, RUN] - run) <= luck:
+            low = middle
+        else:
+            high = middle
+    begin, factor = max(rules.pace[low, CUT], now), rules.pace[low, FACTOR]
+    spent = other * (begin - now) + win * (run_at(rules, begin) - run)
+    return begin + (luck - spent) / max(other + win * factor, 1.0 / NEVER), factor
+
+
+@inlined
+def place_at_pace(rules: Rules, kind: int, row: int, bin_: int, factor: float, chance: float) -> int:
+    """Return the place that a lead leaves to, winning exits being taken `factor` times as often."""
+    exits, total = rules.by_exit.shape[2], 0.0
+    for x in range(exits):
+        total += rules.by_exit[row, bin_, x] * (factor if rules.wins[kind, x] else 1.0)
+    left, last = chance * total, 0
+    for x in range(exits):
+        rate = rules.by_exit[row, bin_, x] * (factor if rules.wins[kind, x] else 1.0)
+        if rate > 0.0:
+            last = x
+            if left < rate:
+                break
+            left -= rate
+    return int(rules.targets[kind, last])
+
+
+@inlined
 def depart(rules: Rules, kind: int, age: float, now: float, luck: float, chance: float) -> tuple[float, int]:
     """Return when a lead leaves its stage and the place it goes to, given its luck (see `leave`)."""
+    if len(rules.pace):
+        moment, row, bin_, factor = leave_at_pace(rules, kind, age, now, luck)
+        if moment > NO_DAY:
+            return np.inf, 0
+        return moment, place_at_pace(rules, kind, row, bin_, factor, chance)
     moment, row, bin_ = leave(rules, kind, age, now, luck)
     if moment > NO_DAY:
         return np.inf, 0
@@ -245,6 +384,10 @@ def advance(
         first, second = words(rules.seed, rules.replicate, lead[i], visit, MOVE)
         luck[i] = unit_exponential(first)
         chance[i] = uniform(second)
+    if len(rules.pace):
+        for i in range(count):
+            moment[i], place[i] = depart(rules, kind[i], age[i], now[i], luck[i], chance[i])
+        return
     for i in range(count):
         moment[i], row, bin_ = leave(rules, kind[i], age[i], now[i], luck[i])
         place[i] = place_of(rules, kind[i], row, bin_, chance[i])
