@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 HORIZON = 90.0  # days: a conversion is read within a quarter, the span that plans are made for
 A_DAY = pd.Timestamp("2000-01-01")  # any day will do to see whether periods can be counted from it
 YEAR = 365  # days of a stated funnel's life that are looked at where it is to be checked
-DATES_IN_COMPARE = "Dates: set aside here: simulated lives do not know them, so all leads win by age."
 
 
 @dataclass(frozen=True)
@@ -221,7 +220,7 @@ def forecast(
     )  # fmt: skip
     reasons = too_thin(place.history, place.periods)
     if place.history is not None:
-        by_date = place.model.due is not None and made.engine == "exact"
+        by_date = place.model.due is not None
         due = pd.Series(place.deals.due, index=place.deals.name) if by_date else None
         made = replace(made, deals=with_names(made.deals, open_leads(place.history), due))
     made = silenced(made, reasons) if reasons else made
@@ -275,8 +274,7 @@ def compare(
         target=target, progress=progress,
     )  # fmt: skip
     parts = lever_parts(place, files, draws=draws, seed=seed)
-    notes = () if place.model.due is None else (DATES_IN_COMPARE,)
-    return Comparison(table, parts, place.model.currency, notes)
+    return Comparison(table, parts, place.model.currency)
 
 
 def simulate(

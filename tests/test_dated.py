@@ -10,15 +10,23 @@ from numpy.testing import assert_allclose
 from scipy.linalg import expm
 
 from funnelsim.calibration.calibrate import fit_model, open_pipeline
-from funnelsim.forecasting.by_date import by_dates, leads_without_dates, matrix_exponential, with_dates
-from funnelsim.forecasting.forecast import LEVELS, NAMES, forecast_periods, intensities
+from funnelsim.errors import FunnelError
+from funnelsim.forecasting.by_date import (
+    by_dates,
+    draw_dates,
+    leads_without_dates,
+    matrix_exponential,
+    with_dates,
+)
+from funnelsim.forecasting.forecast import LEVELS, NAMES, choose_engine, forecast_periods, intensities
 from funnelsim.forecasting.periods import periods_from
 from funnelsim.forecasting.scores import crps_quantiles
 from funnelsim.forecasting.situation import situation
 from funnelsim.history.log import bookings
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import REACH, Cell, Draws, Due, Entries, Model, OpenDeals, Values, expected
-from funnelsim.model.rates import Counts, constant_table
+from funnelsim.model.rates import Counts, RateChange, constant_table, table_under
+from funnelsim.simulation.run import period_sums
 from funnelsim.verbs import forecast
 
 DAY_0 = pd.Timestamp("2026-01-01")
@@ -57,9 +65,15 @@ def deals(*rows: tuple[int, float]) -> OpenDeals:
     return OpenDeals(names, stage.astype(np.int64), none, np.ones(len(rows)), np.full(len(rows), 50.0), due)
 
 
+def drawn_of(model: Model, draws: int) -> Draws:
+    dates = draw_dates(model, draws, np.random.default_rng(1)) or (None, None)
+    rates = np.broadcast_to(model.table.rate, (draws, *model.table.rate.shape))
+    return Draws(rates, np.ones((draws, 1)), *dates)
+
+
 def found(model: Model, some: OpenDeals, edges: list[float], draws: int = 3) -> tuple[np.ndarray, np.ndarray]:
     limits = np.array(edges)
-    made = by_dates(model, some, expected(model.entries, int(limits[-1])), limits, draws=draws, seed=1)
+    made = by_dates(model, some, expected(model.entries, int(limits[-1])), limits, drawn_of(model, draws))
     assert made is not None
     return made.chance.mean(axis=0), made.born.mean(axis=0)[0]
 
@@ -115,8 +129,7 @@ def test_leads_without_a_date_keep_their_age() -> None:
     model = hotel(np.full((2, 3), 0.02), 0.0, (0.9, 0.9), per_day=2.0)
     assert model.due is not None
     half = replace(model, due=replace(model.due, stated=np.array([[0.25, 0.0]])))
-    rates, edges = np.broadcast_to(model.table.rate, (5, *model.table.rate.shape)), np.array([0.0, 30.0])
-    drawn = Draws(rates, np.ones((5, 1)))
+    edges, drawn = np.array([0.0, 30.0]), drawn_of(model, 5)
     some = deals((1, 10.0), (1, np.nan))
     by_age = intensities(replace(model, due=None), some, edges, drawn)
     by_date, mixed = intensities(model, some, edges, drawn), intensities(half, some, edges, drawn)
@@ -127,11 +140,11 @@ def test_leads_without_a_date_keep_their_age() -> None:
 
 def test_the_common_factor_on_winning_leaves_dates_alone() -> None:
     model = hotel(np.full((2, 3), 0.02), 0.0, (0.9, 0.9), per_day=2.0)
-    rates = np.broadcast_to(model.table.rate, (8, *model.table.rate.shape))
+    drawn = drawn_of(model, 8)
     some = deals((1, 10.0), (1, np.nan))
     edges, common = np.array([0.0, 30.0]), np.linspace(0.5, 1.5, 8)[:, None]
-    plain = intensities(model, some, edges, Draws(rates, np.ones((8, 1))))
-    moved = intensities(model, some, edges, Draws(rates, common))
+    plain = intensities(model, some, edges, drawn)
+    moved = intensities(model, some, edges, replace(drawn, common=common))
     assert (moved.chance[:, 0] == plain.chance[:, 0]).all()
     assert moved.chance[:, 1].std() > 0.01
     assert_allclose(moved.born, plain.born, err_msg="all new leads state a date")
@@ -141,7 +154,7 @@ def test_a_spread_of_dropping_out_widens_but_hardly_moves() -> None:
     model = hotel(np.full((2, 3), 0.02), 0.0, (1.0, 1.0))
     assert model.due is not None
     model = replace(model, due=replace(model.due, spread=0.3))
-    made = by_dates(model, deals((1, 10.0)), np.zeros((1, 30)), np.array([0.0, 30.0]), draws=4000, seed=1)
+    made = by_dates(model, deals((1, 10.0)), np.zeros((1, 30)), np.array([0.0, 30.0]), drawn_of(model, 4000))
     assert made is not None
     chance = made.chance[:, 0, 0]
     shape = 1 / 0.3**2
@@ -154,7 +167,7 @@ def test_a_spread_of_dropping_out_widens_but_hardly_moves() -> None:
 def test_without_a_clock_nothing_is_changed() -> None:
     model = replace(hotel(np.zeros((2, 3)), 0.0, (1.0, 1.0)), due=None)
     per_day, chance = np.ones((1, 3)), np.ones((1, 2, 1))
-    assert by_dates(model, deals((1, 1.0)), per_day, np.array([0.0, 3.0]), draws=1, seed=1) is None
+    assert by_dates(model, deals((1, 1.0)), per_day, np.array([0.0, 3.0]), drawn_of(model, 1)) is None
     assert leads_without_dates(model, per_day) is per_day
     assert with_dates(chance, per_day, None) == (chance, per_day)
 
@@ -254,3 +267,52 @@ def test_the_table_of_deals_flags_the_overdue_and_not_the_old() -> None:
     assert ((made["flag"] == "overdue") == (due < 0)).all()
     by_age = forecast(replace(place, model=replace(place.model, due=None)), draws=5).deals
     assert (by_age["flag"] == "slower than 90 % of winners").any()
+
+
+def some_hotel() -> tuple[Model, OpenDeals]:
+    """Return a hotel whose leads drop out, confirm, come late and early, and partly state no date."""
+    model = hotel(np.array([[0.03, 0.02, 0.01], [0.02, 0.01, 0.005]]), 0.05, (0.5, 0.9), per_day=4.0)
+    late = np.zeros(2 * REACH + 1)
+    late[[REACH - 6, REACH, REACH + 2, REACH + 12]] = 0.1, 0.6, 0.2, 0.1
+    assert model.due is not None
+    due = replace(model.due, late=late, stated=np.array([[0.7, 0.0]]), ahead=np.full((1, 40), 1 / 40))
+    rng = np.random.default_rng(4)
+    rows = [(int(rng.integers(2)), float(day)) for day in [*range(-12, 70, 2), *[np.nan] * 6]]
+    rate = model.table.rate * (model.funnel.targets >= 0)[None, None, :, :, None]
+    return replace(model, due=due, table=model.table.with_rate(rate)), deals(*rows)
+
+
+LEVERS = {
+    "none": (),
+    "odds of winning, from a date": (RateChange("odds", 1, 0, 2.0, (0,), 20.0, 45.0),),
+    "rate of winning": (RateChange("rate", 1, 0, 0.5, (0,)),),
+    "losses and days": (RateChange("rate", 0, 2, 2.0, (0,)), RateChange("days", 0, -1, 0.5, (0,))),
+}
+
+
+@pytest.mark.parametrize("name", list(LEVERS))
+def test_lives_keep_their_dates_as_the_formula_says(name: str) -> None:
+    model, some = some_hotel()
+    levers = LEVERS[name]
+    model = replace(model, levers=levers, table=table_under(levers, model.table))
+    draws, edges = 400, np.array([0.0, 25.0, 60.0])
+    drawn = drawn_of(model, draws)
+    drawn = replace(drawn, common=np.ones((draws, 2)))
+    exact = intensities(model, some, edges, drawn)
+    sums = period_sums(model, edges, open_deals=some, replications=draws, drawn=drawn)
+    for column, mean in ((0, exact.chance.mean(axis=0).sum(axis=0)), (1, exact.born.mean(axis=0)[0])):
+        lived = sums.wins[:, :, column]
+        assert (np.abs(lived.mean(axis=0) - mean) < 4 * lived.std(axis=0) / np.sqrt(draws)).all()
+    again = period_sums(
+        model, edges, open_deals=some, replications=3, drawn=drawn.some(np.arange(3)), engine="simpy"
+    )
+    assert (again.wins == sums.wins[:3]).all()
+
+
+def test_a_lever_on_losses_from_a_date_is_lived() -> None:
+    model, _ = some_hotel()
+    levers = (RateChange("rate", 0, 2, 3.0, (0,), 30.0),)
+    later = replace(model, levers=levers, table=table_under(levers, model.table))
+    assert choose_engine(later, None) == "compiled"
+    with pytest.raises(FunnelError, match="from a date"):
+        choose_engine(later, "exact")

@@ -29,7 +29,7 @@ def one_stage(table: RateTable | None = None) -> Model:
 
 def moves(model: Model, leads: int = 4000, age: float = 0.0, now: float = 0.0):
     ready = step.rules_of(model, 5)
-    found = [step.move(ready, W64(lead), 0, 0, age, now) for lead in range(leads)]
+    found = [step.move(ready, W64(lead), lead, 0, 0, age, now) for lead in range(leads)]
     return np.array([moment for moment, _ in found]), np.array([place for _, place in found])
 
 
@@ -110,10 +110,10 @@ def test_a_block_moves_as_single_leads_do_bit_for_bit():
     block.lead[:] = np.arange(BLOCK_SIZE, dtype=np.uint64)
     block.age[: BLOCK_SIZE // 2] = np.linspace(0, 500, BLOCK_SIZE // 2)
     step.advance(
-        ready, 4, BLOCK_SIZE, block.lead, block.kind, block.age, block.now,
+        ready, 4, BLOCK_SIZE, block.lead, block.who, block.kind, block.age, block.now,
         block.luck, block.chance, block.moment, block.place,
     )  # fmt: skip
-    single = [step.move(ready, block.lead[i], 4, 0, block.age[i], 0.0) for i in range(BLOCK_SIZE)]
+    single = [step.move(ready, block.lead[i], i, 4, 0, block.age[i], 0.0) for i in range(BLOCK_SIZE)]
     assert [(m, p) for m, p in zip(block.moment, block.place, strict=True)] == single
 
 

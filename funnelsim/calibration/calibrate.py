@@ -29,13 +29,14 @@ from funnelsim.calibration.shocks import (
     win_calendar,
     win_level,
     wins_before_the_first,
+    wins_by_day,
     won_visits,
 )
 from funnelsim.calibration.values import fit_values
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.history.log import DAY, History, bookings, days_since, open_leads, shows_amounts, spells
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import Entries, Model, OpenDeals
+from funnelsim.model.model import Calendar, Entries, Model, OpenDeals
 from funnelsim.model.rates import DEFAULT_BINS, Counts
 
 ALL = "all"
@@ -138,9 +139,7 @@ def model_of(
         basis.spells, basis.bookings, known.until, basis.funnel.stages, basis.groups,
         grouped_by=basis.grouped_by, half_life=half_life,
     )  # fmt: skip
-    calendar, calendar_notes = win_calendar(
-        basis.wins, max(known.began, basis.wins.min()), known.until, known.period_start
-    )
+    calendar, calendar_notes = _calendar(basis)
     window = float(np.clip(period, SHORTEST_WINDOW, LONGEST_WINDOW))
     ahead = int(np.clip(horizon // window, 1, MOST_AHEAD))
     level = win_level(basis.visits, basis.funnel, basis.counts, window=window, ahead=ahead, began=basis.began)
@@ -158,6 +157,18 @@ def model_of(
         win_spread=level.spread, win_window=window, win_level=level.factor, calendar=calendar, notes=notes,
         grouped_by=basis.grouped_by if len(basis.groups) > 1 else "",
     )  # fmt: skip
+
+
+def _calendar(basis: Basis) -> tuple[Calendar, tuple[str, ...]]:
+    """Return the calendar of wins since the first one, and what it says in words."""
+    known, first = basis.history, max(basis.history.began, basis.wins.min())
+    if pd.isna(first):
+        return win_calendar(basis.wins, known.began, known.until, known.period_start)
+    days = len(pd.date_range(first.normalize(), known.until - pd.Timedelta(1, "ns")))
+    until_midnight = (known.until.ceil("D") - known.until) / DAY
+    moved = replace(basis.visits, start=basis.visits.start - until_midnight)
+    fair = wins_by_day(moved, basis.funnel, basis.counts, days)
+    return win_calendar(basis.wins, first, known.until, known.period_start, fair)
 
 
 def _basis(history: History, grouped_by: str, bins: Sequence[float] | Floats, half_life: float) -> Basis:

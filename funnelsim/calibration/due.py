@@ -112,10 +112,7 @@ def date_words(record: Punctuality) -> tuple[str, ...]:
         f"of it and {overdue:.1%} of {record.open:,} open deals are overdue; leads with a date drop out by "
         "days to it, and new ones are picked up by days ahead."
     )
-    second = (
-        f"{DATES} compare, budget and the simulations do not know this clock; there all leads win by age."
-    )
-    sentences = [first, second]
+    sentences = [first]
     if not record.followed:
         sentences.append(
             f"{DATES} the export shows them as they are now; earlier forecasts use the same ones."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -164,6 +165,31 @@ def wins_before_the_first(visits: Visits, funnel: Funnel, bins: Floats, groups: 
     return float((rate * before.exposure).sum()), first
 
 
+def wins_by_day(visits: Visits, funnel: Funnel, counts: Counts, days: int) -> Floats:
+    """Return the wins that the rates expect of the leads at risk on each of the last days, (days,).
+
+    Args:
+        visits: the visits that the rates were fitted to.
+        counts: the counts of the fit.
+        days: calendar days of the record, the last of which is not over before the as-of moment.
+    """
+    rate = win_rates(posterior_table(counts, funnel), funnel)
+    whole, after = np.zeros(days + 1), np.zeros(days + 2)
+    lefts = np.append(counts.edges, np.inf)
+    for bin_, (left, right) in enumerate(itertools.pairwise(lefts)):
+        begin = visits.start + np.maximum(visits.since, left)
+        end = visits.start + np.minimum(visits.dwell, right)
+        rows = np.flatnonzero(end > begin)
+        weight = rate[visits.group[rows], visits.stage[rows], bin_]
+        for moment, sign in ((begin[rows], weight), (end[rows], -weight)):
+            place = np.clip(moment + days, 0.0, days)
+            day = place.astype(np.int64)
+            whole += np.bincount(day, sign * (day + 1 - place), days + 1)
+            after += np.bincount(day + 1, sign, days + 2)
+    expected: Floats = np.maximum(whole + np.cumsum(after)[:-1], 0.0)[:-1]
+    return expected
+
+
 def win_rates(rate: Floats, funnel: Funnel) -> Floats:
     """Return the rate of winning per day, (groups, stages, bins), of rates (groups, stages, exits, bins)."""
     wins: Floats = (rate * winning_exits(funnel)[:, :, None]).sum(axis=2)
@@ -182,9 +208,16 @@ def _in_window(
 
 
 def win_calendar(
-    won: pd.Series, began: pd.Timestamp, until: pd.Timestamp, first_month: int = 1
+    won: pd.Series,
+    began: pd.Timestamp,
+    until: pd.Timestamp,
+    first_month: int = 1,
+    fair: Floats | None = None,
 ) -> tuple[Calendar, tuple[str, ...]]:
     """Return the calendar of wins, and what it says in words; what is not clear is left out.
+
+    Wins of each kind of day are held against those that the rates expect of the leads at risk on it: after a
+    quiet weekend more are waiting on Monday, and they are younger or older than on other days.
 
     Weekdays count when a chi-squared test finds them at p < .01, each shrunk by ten wins to an
     average day. The rush of a quarter's last ten days counts when, over four whole quarters or more,
@@ -194,25 +227,25 @@ def win_calendar(
         won: moments of the wins.
         began, until: first and last moment of the record.
         first_month: month in which the fiscal year starts.
+        fair: (days,) wins expected on each day of the record; by default as many on each.
     """
-    week, week_note = _week(won, began, until)
-    rush, rush_note = _rush(won, began, until, first_month)
+    days = pd.date_range(began.normalize(), until - pd.Timedelta(1, "ns"))
+    at_risk = pd.Series(np.ones(len(days)) if fair is None else fair, index=days)
+    week, week_note = _week(won, at_risk)
+    rush, rush_note = _rush(won, at_risk, first_month)
     return Calendar(week, rush, first_month), (*week_note, *rush_note)
 
 
-def _week(
-    won: pd.Series, began: pd.Timestamp, until: pd.Timestamp
-) -> tuple[tuple[float, ...], tuple[str, ...]]:
-    days = pd.date_range(began.normalize(), until - pd.Timedelta(1, "ns")).day_of_week
-    exposed = np.bincount(days, minlength=7)
+def _week(won: pd.Series, at_risk: pd.Series) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    exposed = np.bincount(pd.DatetimeIndex(at_risk.index).day_of_week, at_risk.to_numpy(), minlength=7)
     wins = np.bincount(pd.DatetimeIndex(won).day_of_week, minlength=7)
-    if wins.sum() < FEWEST_WINS or (exposed == 0).any():
+    if wins.sum() < FEWEST_WINS or (exposed <= 0).any():
         return (1.0,) * 7, ()
     fair = wins.sum() * exposed / exposed.sum()
     if chdtrc(6, ((wins - fair) ** 2 / fair).sum()) >= CLEAR:
         return (1.0,) * 7, ()
     factor = (wins + PRIOR_WINS * exposed / exposed.sum()) / (fair + PRIOR_WINS * exposed / exposed.sum())
-    factor /= factor.mean()
+    factor /= factor @ exposed / exposed.sum()
     quiet = [name for name, f in zip(WEEKDAYS, factor, strict=True) if f < QUIET]
     words = f"hardly any on {' and '.join(quiet)}" if quiet else f"most on {WEEKDAYS[int(factor.argmax())]}"
     return tuple(factor.tolist()), (
@@ -220,10 +253,8 @@ def _week(
     )
 
 
-def _rush(
-    won: pd.Series, began: pd.Timestamp, until: pd.Timestamp, first_month: int
-) -> tuple[float, tuple[str, ...]]:
-    ratios = _quarter_ratios(won, began, until, first_month)
+def _rush(won: pd.Series, at_risk: pd.Series, first_month: int) -> tuple[float, tuple[str, ...]]:
+    ratios = _quarter_ratios(won, at_risk, first_month)
     if len(ratios) < FEWEST_QUARTERS or _chance_of_no_rush(ratios) >= CLEAR:
         return 1.0, ()
     rush = float(np.exp(ratios.mean() * len(ratios) / (len(ratios) + 1)))
@@ -238,18 +269,25 @@ def _chance_of_no_rush(ratios: Floats) -> float:
     return float(2 * stdtr(ratios.size - 1, -np.abs(t)))
 
 
-def _quarter_ratios(won: pd.Series, began: pd.Timestamp, until: pd.Timestamp, first_month: int) -> Floats:
-    """Return the log of wins per day in the last ten days over the other days, for each whole quarter."""
-    days = pd.date_range(began.normalize(), until - pd.Timedelta(1, "ns"))
+def _quarter_ratios(won: pd.Series, at_risk: pd.Series, first_month: int) -> Floats:
+    """Return the log of wins over those expected in the last ten days, over the same of the other days, for
+    each whole quarter."""
+    days, fair = pd.DatetimeIndex(at_risk.index), at_risk.to_numpy()
     number = pd.DatetimeIndex(won).normalize().value_counts().reindex(days, fill_value=0).to_numpy()
     quarter = (days.year * 12 + days.month - first_month) // 3
     rush = in_rush(days, first_month)
     ratios = []
     for one in np.unique(quarter):
         mine = quarter == one
-        if mine.sum() >= 90 and number[mine].sum() >= FEWEST_WINS / 2:
-            last, rest = mine & rush, mine & ~rush
+        last, rest = mine & rush, mine & ~rush
+        enough = mine.sum() >= 90 and number[mine].sum() >= FEWEST_WINS / 2
+        if enough and min(fair[last].sum(), fair[rest].sum()) > 0:
             ratios.append(
-                np.log((number[last].sum() + 0.5) / last.sum() / ((number[rest].sum() + 0.5) / rest.sum()))
+                np.log(
+                    (number[last].sum() + 0.5)
+                    / (number[rest].sum() + 0.5)
+                    * fair[rest].sum()
+                    / fair[last].sum()
+                )
             )
     return np.array(ratios)

@@ -16,11 +16,12 @@ from funnelsim.calibration.posterior import draw_rates, stream, strength
 from funnelsim.calibration.response import PRIOR_ERROR
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError, check_word
+from funnelsim.forecasting.by_date import by_dates, draw_dates, leads_without_dates
 from funnelsim.forecasting.exact import chances, from_entries
 from funnelsim.forecasting.forecast import check_luck
 from funnelsim.forecasting.situation import Situation
 from funnelsim.history.log import spells
-from funnelsim.model.model import Model, Spend, expected, pace_of
+from funnelsim.model.model import Draws, Model, Spend, expected, nobody, pace_of
 from funnelsim.model.units import days_in
 from funnelsim.show import words
 
@@ -395,12 +396,14 @@ def worth_of_channels(
     edges = np.array([0.0, until])
     pace = pace_of(model, edges)
 
+    undated = leads_without_dates(model, leads)
+
     def one(rate: Floats) -> Floats:
         found = chances(model.funnel, model.table.with_rate(rate), edges, pace=pace)
         earned = np.zeros(len(channels))
         for row, cell in enumerate(model.entries.cells):
             if cell.channel in channels:
-                wins = from_entries(found, cell.group, cell.stage, leads[row])[0]
+                wins = from_entries(found, cell.group, cell.stage, undated[row])[0]
                 earned[channels.index(cell.channel)] += wins * model.values.mean[cell.group]
         return earned
 
@@ -408,12 +411,30 @@ def worth_of_channels(
     one(rates[0])
     with ThreadPoolExecutor(2) as pool:
         revenue = np.array(list(pool.map(one, rates)))
+    revenue += _earned_by_date(model, channels, leads, edges, rates, seed)
     quality, drawn = channel_quality(place, channels, draws, stream(seed, "quality"))
     came = [
         sum(leads[r].sum() for r, c in enumerate(model.entries.cells) if c.channel == name)
         for name in channels
     ]
     return Worth(channels, np.array(came), revenue * drawn, quality)
+
+
+def _earned_by_date(
+    model: Model, channels: tuple[str, ...], leads: Floats, edges: Floats, rates: Floats, seed: int
+) -> Floats:
+    """Return what the leads of each channel that will state a date earn, (draws, channels)."""
+    earned = np.zeros((len(rates), len(channels)))
+    dates = draw_dates(model, len(rates), stream(seed, "dates"))
+    if dates is None:
+        return earned
+    drawn = Draws(rates, np.ones((len(rates), 1)), *dates)
+    for column, name in enumerate(channels):
+        own = np.array([cell.channel == name for cell in model.entries.cells])
+        found = by_dates(model, nobody(), leads * own[:, None], edges, drawn)
+        if found is not None:
+            earned[:, column] = found.born[:, :, 0] @ model.values.mean
+    return earned
 
 
 def channel_quality(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from funnelsim.arrays import Floats
-from funnelsim.calibration.posterior import draw_counts, stream
+from funnelsim.calibration.posterior import draw_counts
 from funnelsim.model.funnel import Funnel, winning_exits
-from funnelsim.model.model import REACH, Due, Model, OpenDeals
+from funnelsim.model.model import REACH, Draws, Due, Model, OpenDeals
+from funnelsim.model.rates import era_hits, era_leaving
 
 PRIOR_LEADS = 20.0  # leads that a group's hit rate is shrunk by to its stage's: a month of a small hotel
 LEAST = 1e-9  # a Beta needs both of its counts above 0
@@ -31,41 +33,77 @@ class ByDate:
     born: Floats
 
 
-def by_dates(
-    model: Model, deals: OpenDeals, per_day: Floats, edges: Floats, *, draws: int, seed: int
-) -> ByDate | None:
+def draw_dates(model: Model, draws: int, rng: np.random.Generator) -> tuple[Floats, Floats] | None:
+    """Return posterior draws of how leads with a date leave and win, under the model's levers.
+
+    Returns:
+        leaving and hits as in `Draws`; None without a clock of expected dates.
+    """
+    due, funnel = model.due, model.funnel
+    if due is None:
+        return None
+    wins = winning_exits(funnel)
+    leaving = draw_counts(due.counts, draws, rng, funnel) * ~wins[:, :, None]
+    if due.spread > 0:
+        shape = 1 / due.spread**2
+        lost = (funnel.targets >= len(funnel.stages))[:, :, None]
+        common = rng.gamma(shape, 1 / shape, draws)[:, None, None, None, None]
+        leaving = leaving * np.where(lost, common, 1.0)
+    hits = _hit_chance(due, draws, rng)
+    return era_leaving(model.levers, leaving, wins), era_hits(model.levers, hits, wins)
+
+
+def steady(model: Model) -> bool:
+    """Return whether leads with a date leave alike at all times to come, so that one path holds for all.
+
+    Levers on their winning may begin and end when they like.
+    """
+    wins = winning_exits(model.funnel)
+    others = (one for one in model.levers if one.exit < 0 or not wins[one.stage, one.exit])
+    return model.due is None or all(one.start <= 0 and np.isinf(one.end) for one in others)
+
+
+def by_dates(model: Model, deals: OpenDeals, per_day: Floats, edges: Floats, drawn: Draws) -> ByDate | None:
     """Return the chances of open deals with a date, and the wins of leads to come that will state one.
 
-    With P the chance that a lead is still there when its day begins and then wins, and w the share of
-    wins that come so many days late, a deal wins in period k with P W_k / (P W + 1 - P), where W sums w over
-    the days that are left and W_k over those in the period.
+    With S_r the chance that a lead is in stage r when its day begins, p_r that it then wins, and w the share
+    of wins that come so many days late, a deal wins in period k with sum_r S_r p_r W_k / (p_r W + 1 - p_r),
+    where W sums w over the days that are left and W_k over those in the period.
 
     Args:
         model: without a clock of expected dates there is nothing to return.
         deals: open deals.
         per_day: (cells, days) expected leads of each way in on each coming day.
         edges: (periods + 1,) days since the as-of date.
-        draws: posterior draws.
-        seed: of the draws.
+        drawn: rates of leaving and chances to win, see `draw_dates`.
     """
     due = model.due
-    if due is None:
+    if due is None or drawn.leaving is None or drawn.hits is None:
         return None
     days = per_day.shape[1] + REACH + 1
-    there = survival(due, model.funnel, days, draws=draws, rng=stream(seed, "dates"))
+    starts = model.table.starts
+    now = int(np.searchsorted(starts, 0.0, side="right")) - 1
+    there = paths(drawn.leaving[:, now], due.counts.edges, model.funnel, days)
     given = np.full(len(deals), np.nan) if deals.due is None else deals.due
     rows = np.isfinite(given)
-    chance = np.zeros((draws, len(deals), len(edges) - 1))
     left, inside = on_time(due.late, given[rows], edges)
     at = np.clip(given[rows], 0.0, days)
     low = np.minimum(at.astype(np.int64), days - 1)
     group, stage = deals.group[rows], deals.stage[rows]
-    alive = there[:, group, stage, low] * (1 - (at - low)) + there[:, group, stage, low + 1] * (at - low)
-    chance[:, rows] = (alive / np.maximum(alive * left + 1 - alive, 1e-12))[:, :, None] * inside
+    era = np.searchsorted(starts, np.maximum(given[rows], 0.0), side="right") - 1
+    wins = np.zeros((len(drawn), int(rows.sum())))
+    for last in range(len(model.funnel.stages)):
+        path = there[:, group, stage, last]
+        alive = path[:, np.arange(len(low)), low] * (1 - (at - low))
+        alive += path[:, np.arange(len(low)), low + 1] * (at - low)
+        hit = drawn.hits[:, era, group, last]
+        wins += alive * hit / np.maximum(hit * left + 1 - hit, 1e-12)
+    chance = np.zeros((len(drawn), len(deals), len(edges) - 1))
+    chance[:, rows] = wins[:, :, None] * inside
     leads = np.zeros((*due.stated.shape, per_day.shape[1]))
     for cell, row in zip(model.entries.cells, per_day, strict=True):
         leads[cell.group, cell.stage] += row * due.stated[cell.group, cell.stage]
-    return ByDate(rows, chance, picked_up(due, there, leads, edges))
+    return ByDate(rows, chance, picked_up(due, there, drawn.hits, starts, leads, edges))
 
 
 def leads_without_dates(model: Model, per_day: Floats) -> Floats:
@@ -84,33 +122,32 @@ def with_dates(chance: Floats, born: Floats, found: ByDate | None) -> tuple[Floa
     return np.where(found.rows[:, None], found.chance, chance), born + found.born
 
 
-def survival(due: Due, funnel: Funnel, days: int, *, draws: int, rng: np.random.Generator) -> Floats:
-    """Return the chance to be there when the date's day begins and then to win, by days before that.
+def paths(leaving: Floats, edges: Floats, funnel: Funnel, days: int) -> Floats:
+    """Return the chance to be in each stage when the date's day begins, by stage and days before that.
 
-    P(0) is the stage's chance to win; one day earlier P(u + 1) = exp(Q) P(u), with Q the rates between
-    stages in the bin of u and, on the diagonal, less all rates of leaving.
+    S(0) is the identity; one day earlier S(u + 1) = exp(Q) S(u), with Q the rates between stages in the bin
+    of u and, on the diagonal, less all rates of leaving.
+
+    Args:
+        leaving: (draws, groups, stages, exits, bins) per day.
+        edges: (bins,) left edges of the bins of days to the date.
 
     Returns:
-        (draws, groups, stages, days + 1), for 0, 1 ... days.
+        (draws, groups, stages, stages then, days + 1), for 0, 1 ... days.
     """
-    rate = draw_counts(due.counts, draws, rng, funnel) * ~winning_exits(funnel)[:, :, None]
     stages = len(funnel.stages)
-    if due.spread > 0:
-        shape = 1 / due.spread**2
-        lost = (funnel.targets >= stages)[:, :, None]
-        rate = rate * np.where(lost, rng.gamma(shape, 1 / shape, draws)[:, None, None, None, None], 1.0)
-    flow = np.zeros((*rate.shape[:2], rate.shape[-1], stages, stages))
+    flow = np.zeros((*leaving.shape[:2], leaving.shape[-1], stages, stages))
     for r, targets in enumerate(funnel.targets):
-        flow[..., r, r] -= rate[:, :, r, targets >= 0].sum(axis=2)
+        flow[..., r, r] -= leaving[:, :, r, targets >= 0].sum(axis=2)
         for x in np.flatnonzero((targets >= 0) & (targets < stages)):
-            flow[..., r, targets[x]] += rate[:, :, r, x]
+            flow[..., r, targets[x]] += leaving[:, :, r, x]
     a_day = matrix_exponential(flow)
-    path = np.empty((*rate.shape[:2], stages, days + 1))
-    path[..., 0] = _hit_chance(due, draws, rng)
+    path = np.empty((days + 1, *leaving.shape[:2], stages, stages))
+    path[0] = np.eye(stages)
     for day in range(days):
-        place = int(np.searchsorted(due.counts.edges, day, side="right")) - 1
-        path[..., day + 1] = (a_day[:, :, place] @ path[..., day, None])[..., 0]
-    return path
+        place = int(np.searchsorted(edges, day, side="right")) - 1
+        path[day + 1] = a_day[:, :, place] @ path[day]
+    return np.moveaxis(path, 0, -1)
 
 
 def matrix_exponential(matrices: Floats) -> Floats:
@@ -153,31 +190,60 @@ def on_time(late: Floats, due: Floats, edges: Floats) -> tuple[Floats, Floats]:
     return share.sum(axis=1), inside
 
 
-def picked_up(due: Due, there: Floats, leads: Floats, edges: Floats) -> Floats:
+def picked_up(due: Due, there: Floats, hits: Floats, starts: Floats, leads: Floats, edges: Floats) -> Floats:
     """Return expected wins of leads to come, (draws, groups, periods): an additive pick-up.
 
     sum over days c of coming in and days ahead x of leads(c) ahead(x) P(x) times the share of wins that,
-    being so many days late, come in the period; a lead comes in at noon, so P is taken between x - 1 and x.
+    being so many days late, come in the period; a lead comes in at noon, so the way to its date is taken
+    between x - 1 and x days. The chance to win there is that of the date's era.
 
     Args:
-        there: (draws, groups, stages, days) see `survival`.
+        there: (draws, groups, stages, stages then, days) see `paths`.
+        hits: (draws, eras, groups, stages) see `Draws`.
+        starts: (eras,) day on which each era begins.
         leads: (groups, stages, days) that come in each day and state a date.
     """
     days = leads.shape[-1]
     far = min(due.ahead.shape[1], days)
+    way = there[..., :far].copy()
+    way[..., 1:] = (way[..., 1:] + way[..., :-1]) / 2
+    born = np.zeros((len(there), leads.shape[0], len(edges) - 1))
+    for era in range(len(starts)):
+        reaching = _reaching(due, starts, era, leads, edges, far)
+        if reaching.any():
+            alive = np.einsum("dgsrx,dgr->dgsx", way, hits[:, era]) * due.ahead[:, None, :far]
+            born += np.einsum("dgsx,xgsk->dgk", alive, reaching, optimize=True)
+    return born
+
+
+def _reaching(due: Due, starts: Floats, era: int, leads: Floats, edges: Floats, far: int) -> Floats:
+    """Return leads to come, whose date lies in an era, times the share of their wins that each period sees.
+
+    Returns:
+        (days ahead, groups, stages, periods).
+    """
+    days = leads.shape[-1]
     noon = np.searchsorted(edges, np.arange(days) + 0.5, side="right") - 1
     period = (noon[:, None] == np.arange(len(edges) - 1)).astype(np.float64)
-    delayed = np.stack([leads[..., : days - wait] @ period[wait:] for wait in range(days)])
-    reaching = np.zeros((far, *delayed.shape[1:]))
+    in_era = np.searchsorted(starts, np.arange(days + far), side="right") - 1 == era
+    late = np.arange(-REACH, REACH + 1)
+    every = _delayed(leads, period, range(days)) if in_era.all() else None
+    reaching = np.zeros((far, *leads.shape[:2], period.shape[1]))
     for ahead in range(far):
-        wait = np.maximum(ahead + np.arange(-REACH, REACH + 1), 0)
+        wait = np.maximum(ahead + late, 0)
         known = wait < days
-        reaching[ahead] = np.tensordot(due.late[known], delayed[wait[known]], axes=1)
-    alive = there[..., :far].copy()
-    alive[..., 1:] = (alive[..., 1:] + alive[..., :-1]) / 2
-    weighted = alive * due.ahead[:, None, :far]
-    born: Floats = np.einsum("dgsx,xgsk->dgk", weighted, reaching, optimize=True)
-    return born
+        came = in_era[ahead : ahead + days]
+        if not came.any():
+            continue
+        delayed = every[wait[known]] if every is not None else _delayed(leads * came, period, wait[known])
+        reaching[ahead] = np.tensordot(due.late[known], delayed, axes=1)
+    return reaching
+
+
+def _delayed(leads: Floats, period: Floats, waits: Iterable[int]) -> Floats:
+    """Return the leads that, so many days after coming in, are in each period: (waits, ..., periods)."""
+    days = leads.shape[-1]
+    return np.stack([leads[..., : days - wait] @ period[wait:] for wait in waits])
 
 
 def _hit_chance(due: Due, draws: int, rng: np.random.Generator) -> Floats:

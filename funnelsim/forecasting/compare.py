@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from math import factorial
 from pathlib import Path
@@ -109,7 +109,6 @@ def compare_models(
     in each replication; the interval and the chance to be better are over these pairs. Where the
     exact engine fits, expected revenue and its quantiles come from it. How leads answer to spend is taken
     at its estimate: the interval does not hold the error of an elasticity (that of `best_budget` does).
-    The simulated lives do not know expected dates, so these are set aside: all leads win by age.
 
     Args:
         models: name -> model under that scenario; the first is what the others are compared with.
@@ -126,7 +125,6 @@ def compare_models(
     if len(models) < 2:
         raise FunnelError("compare: name at least one scenario to compare with the present plan")
     check_luck(draws, seed)
-    models = {name: replace(model, due=None) for name, model in models.items()}
     edges = days_of(periods, next(iter(models.values())).as_of)
     paired = {
         name: shared_luck(model, open_deals, edges, draws=draws, seed=seed, progress=progress)
@@ -197,8 +195,7 @@ def shapley(
     """Split a scenario's gain in expected revenue among its levers, fairly.
 
     A lever's part is its mean gain over all orders in which the levers could be pulled
-    (Shapley 1953, doi:10.1515/9781400881970-018); the parts add up to the whole gap. Expected dates are
-    set aside, as in `compare_models`.
+    (Shapley 1953, doi:10.1515/9781400881970-018); the parts add up to the whole gap.
 
     Returns:
         Columns lever (in words) and part (money over all periods).
@@ -209,7 +206,6 @@ def shapley(
     count = len(scenario.changes)
     if count > 8:
         raise FunnelError(f"shapley: {count} levers; at most 8 can be split")
-    model = replace(model, due=None)
     worth = {
         chosen: expected_revenue(
             apply_scenario(model, scenario.only(chosen)), open_deals, edges, draws=draws, seed=seed

@@ -15,7 +15,7 @@ from funnelsim.arrays import Floats, Integers
 from funnelsim.calibration.posterior import draw_rates, stream
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError, check_word
-from funnelsim.forecasting.by_date import by_dates, leads_without_dates, with_dates
+from funnelsim.forecasting.by_date import by_dates, draw_dates, leads_without_dates, steady, with_dates
 from funnelsim.forecasting.distribution import Distribution, Lump, at_least, distributions, quantiles
 from funnelsim.forecasting.exact import Chances, at_ages, chances, from_all_entries, from_entries
 from funnelsim.forecasting.periods import Period, days_of, within
@@ -141,7 +141,7 @@ def forecast_periods(
         chosen = "compiled"
     drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed)
     if chosen == "exact":
-        found = intensities(model, open_deals, edges, drawn, progress=progress, seed=seed)
+        found = intensities(model, open_deals, edges, drawn, progress=progress)
         parts = _by_formula(model, open_deals, found)
         further = 0.0 if found.more is None else found.more.mean(axis=0)
         deals = deal_table(model, open_deals, found.chance.mean(axis=0), periods, further)
@@ -207,10 +207,12 @@ def choose_engine(model: Model, wanted: str | None) -> str:
         check_word("engine", wanted, ENGINES)
     whole = all(share == 1.0 for share in model.funnel.earns.values())
     alone = not model.work and not model.referrals
-    if wanted == "exact" and not (whole and alone):
+    if wanted == "exact" and not (whole and alone and steady(model)):
         why = "a place earns a part of the value" if alone else "leads queue for reps or refer others"
+        if whole and alone:
+            why = "a lever changes from a date on how leads with an expected date leave"
         raise FunnelError(f"engine 'exact' does not fit: {why}; leave --engine out or use 'compiled'")
-    return wanted or ("exact" if whole and alone else "compiled")
+    return wanted or ("exact" if whole and alone and steady(model) else "compiled")
 
 
 def _by_formula(model: Model, deals: OpenDeals, found: Intensity) -> list[dict[str, dict[str, Distribution]]]:
@@ -336,21 +338,19 @@ def intensities(
     drawn: Draws,
     *,
     progress: bool = False,
-    seed: int = 1,
     step: float | None = None,
 ) -> Intensity:
     """Return chances of open deals and expected wins of leads to come, for every draw.
 
     Args:
         edges: (periods + 1,) days since the as-of date.
-        drawn: rates and common factors.
-        seed: of the draws of the clock of expected dates.
+        drawn: rates, common factors, and how leads with a date leave and win.
         step: width of the lattice in days; the funnel's own by default.
     """
     oldest = float(open_deals.age.max(initial=0.0))
     days = int(np.ceil(edges[-1]))
     per_day = expected(model.entries, days)
-    clock = by_dates(model, open_deals, per_day, edges, draws=len(drawn), seed=seed)
+    clock = by_dates(model, open_deals, per_day, edges, drawn)
     per_day = leads_without_dates(model, per_day)
     calm = pace_of(model, edges)
 
@@ -399,7 +399,8 @@ def draws_of(model: Model, open_deals: OpenDeals, edges: Floats, *, draws: int, 
         even = gammaincinv(shape, (np.arange(draws) + 0.5) / draws) / shape
         money = _rough_money(model, open_deals, edges[:2], Draws(rates, common))
         common = (even / even.mean())[even_pairs(money, periods, stream(seed, "wins"))]
-    return Draws(rates, common)
+    dates = draw_dates(model, draws, stream(seed, "dates"))
+    return Draws(rates, common) if dates is None else Draws(rates, common, *dates)
 
 
 def _rough_money(model: Model, open_deals: OpenDeals, edges: Floats, drawn: Draws) -> Floats:

@@ -28,7 +28,6 @@ from funnelsim.model.stated import read_funnel, scenario_path, shipped_funnels
 # From three wins the rate of winning is known within a factor of 4.8, from five within 3.3 (95 % interval).
 FEWEST_WINS = 5
 PAST_PERIODS = 8  # beside a forecast: two years of quarters, as many as an eye compares
-DATES_ASIDE = "Dates: set aside, as the scenario changes rates and these act by age; all leads win by age."
 WAYS = ("last period", "same period last year", "ETS")
 INSTANT = pd.Timedelta(microseconds=1)
 
@@ -177,16 +176,11 @@ def stated_model(what: Anything, **reading: Unpack[ReadOptions]) -> Model | None
 
 
 def under(place: Situation, scenario: str | Path | None) -> Situation:
-    """Return the same situation with a scenario's levers pulled; none changes nothing.
-
-    Levers on rates act on leads that win by age: with them, expected dates are set aside.
-    """
+    """Return the same situation with a scenario's levers pulled; none changes nothing."""
     if scenario is None:
         return place
     plan = read_scenario(scenario_file(scenario), place.model)
     model, notes = apply_scenario(place.model, plan), plan.notes
-    if model.due is not None and model.levers != place.model.levers:
-        model, notes = replace(model, due=None), (*notes, DATES_ASIDE)
     return replace(place, model=replace(model, notes=(*model.notes, *notes)) if notes else model)
 
 

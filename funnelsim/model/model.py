@@ -268,6 +268,19 @@ class Due:
     spread: float = 0.0
 
 
+def typical_due(due: Due) -> tuple[Floats, Floats]:
+    """Return what a clock of dates says without luck: rates of leaving, and chances to win on the date.
+
+    A stage is shrunk to all by one lead, so that one nobody was in has a chance as well.
+
+    Returns:
+        leaving (groups, stages, exits, bins) per day, hits (groups, stages).
+    """
+    leaving = due.counts.events / np.maximum(due.counts.exposure, 1e-9)[:, :, None, :]
+    every = (due.hits.sum() + 1.0) / (due.reached.sum() + 2.0)
+    return leaving, np.minimum((due.hits + every) / (due.reached + 1.0), 1.0)
+
+
 @dataclass(frozen=True)
 class Model:
     """A funnel with numbers: stated by a person, or fitted to a history.
@@ -292,8 +305,7 @@ class Model:
         max_days: (stages,) days in a stage after which a lead is to be looked at, inf where none.
         grouped_by: the column of the history that the groups come from; "" when there is one group.
         notes: what calibration chose and why, and what it warns of, one sentence each.
-        due: how leads with an expected date live, where that date means something; the exact forecast
-            knows it, simulations do not.
+        due: how leads with an expected date live, where that date means something.
     """
 
     funnel: Funnel
@@ -339,13 +351,24 @@ class Draws:
     Args:
         rates: (draws, eras, groups, stages, exits, bins) per day of age, levers applied.
         common: (draws, periods) factor on the rates of winning in each period.
+        leaving: (draws, eras, groups, stages, exits, bins) rates of leaving by days to an expected date, none
+            of winning; None without a clock of dates.
+        hits: (draws, eras, groups, stages) chance to win of a lead that is there on its date; None likewise.
     """
 
     rates: Floats
     common: Floats
+    leaving: Floats | None = None
+    hits: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.rates)
+
+    def some(self, rows: Integers) -> Draws:
+        """Return some of the draws."""
+        leaving = None if self.leaving is None else self.leaving[rows]
+        hits = None if self.hits is None else self.hits[rows]
+        return Draws(self.rates[rows], self.common[rows], leaving, hits)
 
 
 @dataclass(frozen=True)

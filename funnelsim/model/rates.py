@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from funnelsim.arrays import Floats
+from funnelsim.arrays import Flags, Floats
 
 DEFAULT_BINS = (0.0, 1.0, 3.0, 7.0, 14.0, 30.0, 60.0, 90.0, 150.0, 240.0, 400.0)
 
@@ -147,6 +147,56 @@ def era_speed(levers: Sequence[RateChange], groups: int, stages: int) -> Floats:
         if lever.kind == "days":
             speed[_active(lever, starts)[:, None], list(lever.groups), lever.stage] /= lever.multiply
     return speed
+
+
+def era_leaving(levers: Sequence[RateChange], leaving: Floats, wins: Flags) -> Floats:
+    """Return rates of leaving by days to an expected date as they are in every era under the levers.
+
+    Levers on exits that do not win act as in `era_rates`; a shorter stage is left sooner, by all of them.
+
+    Args:
+        levers: what changes.
+        leaving: (..., groups, stages, exits, bins) per day, 0 at winning exits.
+        wins: (stages, exits) which exits win.
+
+    Returns:
+        (..., eras, groups, stages, exits, bins) per day.
+    """
+    starts, groups, stages = era_starts(levers), leaving.shape[-4], leaving.shape[-3]
+    others = [lever for lever in levers if lever.exit < 0 or not wins[lever.stage, lever.exit]]
+    own = era_rates(others, leaving)
+    eras = own[..., np.searchsorted(era_starts(others), starts, side="right") - 1, :, :, :, :]
+    return np.asarray(eras * era_speed(levers, groups, stages)[..., None, None])
+
+
+def era_hits(levers: Sequence[RateChange], hits: Floats, wins: Flags) -> Floats:
+    """Return the chance to win on an expected date as it is in every era under the levers.
+
+    A lever on the odds of winning multiplies the odds; one on its rate m takes 1 - (1 - p)^m.
+
+    Args:
+        levers: what changes.
+        hits: (..., groups, stages) chances.
+        wins: (stages, exits) which exits win.
+
+    Returns:
+        (..., eras, groups, stages).
+
+    >>> double = RateChange("odds", 0, 0, 2.0, (0,), 10.0)
+    >>> era_hits([double], np.array([[0.5]]), np.array([[True]])).round(3).tolist()
+    [[[0.5]], [[0.667]]]
+    """
+    starts = era_starts(levers)
+    eras: Floats = np.repeat(hits[..., None, :, :], starts.size, axis=-3)
+    for lever in levers:
+        if lever.exit < 0 or not wins[lever.stage, lever.exit]:
+            continue
+        for era in _active(lever, starts):
+            for group in lever.groups:
+                p, m = eras[..., era, group, lever.stage], lever.multiply
+                changed = m * p / (1 + (m - 1) * p) if lever.kind == "odds" else 1 - (1 - p) ** m
+                eras[..., era, group, lever.stage] = changed
+    return eras
 
 
 def table_under(levers: Sequence[RateChange], base: RateTable) -> RateTable:

@@ -127,7 +127,7 @@ def follow_once(
 ) -> tuple[int, int]:  # fmt: skip
     """Move a block's leads out of their stages, and return how many go on and how many rows there are."""
     advance(
-        rules, visit, count, block.lead, block.kind, block.age, block.now,
+        rules, visit, count, block.lead, block.who, block.kind, block.age, block.now,
         block.luck, block.chance, block.moment, block.place,
     )  # fmt: skip
     stages, places, kept = rules.shape[1], rules.booked.size, 0

@@ -19,7 +19,7 @@ from funnelsim.simulation.jit import inlined, kernel
 W32 = np.uint32
 W64 = np.uint64
 HALF = W64(32)
-MOVE, BIRTH, WORK, REFER, INTAKE, SHOCK = range(6)
+MOVE, BIRTH, WORK, REFER, INTAKE, SHOCK, DATE = range(7)
 # As many as the bits of a counter, a key and a lead's identity have room for: `words`, `born_lead`,
 # `referred_lead`.
 MOST_SEED = 2**64

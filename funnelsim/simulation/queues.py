@@ -294,9 +294,9 @@ def walk(
     known = luck >= 0.0 and visit == desk.number[item, VISIT]
     while now < scene.scope.horizon and used < rows.moment.size:
         if known:
-            now, place = depart(rules, kind, 0.0, now, luck, chance)
+            now, place = depart(rules, lead, who, kind, 0.0, now, luck, chance)
         else:
-            now, place = move(rules, lead, visit, kind, 0.0, now)
+            now, place = move(rules, lead, who, visit, kind, 0.0, now)
         known = False
         if now >= scene.scope.horizon:
             return used

@@ -10,16 +10,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from funnelsim.arrays import Floats, Integers
+from funnelsim.arrays import Floats
 from funnelsim.errors import FunnelError, nearest
-from funnelsim.model.model import Draws, Model, OpenDeals, Pace, nobody, pace_of, with_common
+from funnelsim.model.funnel import winning_exits
+from funnelsim.model.model import Draws, Model, OpenDeals, Pace, nobody, pace_of, typical_due, with_common
+from funnelsim.model.rates import era_hits, era_leaving
 from funnelsim.simulation.births import Start, families_of, start_of
 from funnelsim.simulation.compiled import Lives, Scope, live
 from funnelsim.simulation.crew import crew_of
 from funnelsim.simulation.luck import MOST_REPLICATES, MOST_SEED, shock
 from funnelsim.simulation.queues import live_with_reps
 from funnelsim.simulation.record import Run, Sums, run_of
-from funnelsim.simulation.step import Rules, rules_of
+from funnelsim.simulation.step import Dates, Rules, dates_of, rules_of
 
 SIMULATORS = ("compiled", "simpy")
 TASK_SIZE = 8  # replications of a worker's task: long beside its way there, short beside a person's patience
@@ -90,10 +92,10 @@ def sums_of(
     revenue, wins = (np.zeros((len(numbers), ends.size - 1, 2)) for _ in range(2))
     calm = pace_of(model, ends)
     for row, number in enumerate(numbers):
-        rate = None if drawn is None else drawn.rates[row]
+        draw = None if drawn is None else drawn.some(np.array([row]))
         common = common_factors(model, seed, number, ends.size - 1) if drawn is None else drawn.common[row]
         pace = with_common(calm, ends, common)
-        _, _, lives = lives_of(model, ends, deals, seed, number, engine, rate, pace, log=False)
+        _, _, lives = lives_of(model, ends, deals, seed, number, engine, draw, pace, log=False)
         revenue[row], wins[row] = lives.revenue, lives.wins
     return Sums(revenue, wins)
 
@@ -128,10 +130,16 @@ def period_ends(
 
 def lives_of(
     model: Model, edges: Floats, deals: OpenDeals, seed: int, replicate: int, engine: str,
-    rate: Floats | None, pace: Pace | None, *, log: bool,
+    draw: Draws | None, pace: Pace | None, *, log: bool,
 ) -> tuple[Start, Rules, Lives]:  # fmt: skip
-    """Return the lives of one replicate by an engine, and the leads and rules that it began with."""
-    rules = rules_of(model, seed, replicate, rate, pace)
+    """Return the lives of one replicate by an engine, and the leads and rules that it began with.
+
+    Args:
+        draw: a single one; by default the model's own rates.
+        pace: of winning.
+    """
+    rate = None if draw is None else draw.rates[0]
+    rules = rules_of(model, seed, replicate, rate, pace, _dates(model, deals, draw))
     start = start_of(model, rules, float(edges[-1]), deals)
     scope = Scope(float(edges[-1]), edges, log)
     families, crew = families_of(model), crew_of(model, float(edges[-1]))
@@ -142,6 +150,19 @@ def lives_of(
     if model.work:
         return start, rules, live_with_reps(rules, start, families, crew, scope)
     return start, rules, live(rules, start, families, scope)
+
+
+def _dates(model: Model, deals: OpenDeals, draw: Draws | None) -> Dates | None:
+    """Return the clock of expected dates by a draw, or at its mean rates; None where the model has none."""
+    if model.due is None:
+        return None
+    if draw is not None and draw.leaving is not None and draw.hits is not None:
+        return dates_of(model, model.due, deals, draw.leaving[0], draw.hits[0])
+    (leaving, hits), wins = typical_due(model.due), winning_exits(model.funnel)
+    leaving = np.where(wins[:, :, None], 0.0, leaving)
+    return dates_of(
+        model, model.due, deals, era_leaving(model.levers, leaving, wins), era_hits(model.levers, hits, wins)
+    )
 
 
 def _check(days: float, seed: int, engine: str) -> None:
@@ -263,7 +284,7 @@ def half_width(sums: Sums, quantiles: Sequence[float]) -> float:
 def _in_chunks(task: Chunk, numbers: range, drawn: Draws | None, workers: int, client: Any) -> Iterator[Sums]:
     """Make replications in chunks and give the chunks back in order."""
     chunks = [numbers[i : i + TASK_SIZE] for i in range(0, len(numbers), TASK_SIZE)]
-    draws = [None if drawn is None else _some(drawn, np.array(chunk) % len(drawn)) for chunk in chunks]
+    draws = [None if drawn is None else drawn.some(np.array(chunk) % len(drawn)) for chunk in chunks]
     if client is not None:
         shared = client.scatter(task, broadcast=True)
         futures = client.map(chunk_sums, [shared] * len(chunks), chunks, draws, pure=False)
@@ -278,10 +299,6 @@ def _in_chunks(task: Chunk, numbers: range, drawn: Draws | None, workers: int, c
 
         jobs = (delayed(chunk_sums)(task, chunk, rate) for chunk, rate in zip(chunks, draws, strict=True))
         yield from Parallel(n_jobs=workers, return_as="generator")(jobs)
-
-
-def _some(drawn: Draws, rows: Integers) -> Draws:
-    return Draws(drawn.rates[rows], drawn.common[rows])
 
 
 def chunk_sums(task: Chunk, numbers: range, drawn: Draws | None) -> Sums:

@@ -35,13 +35,13 @@ from funnelsim.simulation.crew import (
 )
 from funnelsim.simulation.jit import bare, inlined
 from funnelsim.simulation.luck import W32, W64
-from funnelsim.simulation.step import Rules
+from funnelsim.simulation.step import Dates, Rules
 
 Row = tuple[W64, int, int, int, int, float]
 NOWHERE = ENTRY = -1
 AFTER_ALL_ELSE = 2
 Happenings = Generator[simpy.Event, object, None]
-HEADER = 48  # room for the numbers, beginnings and shapes of all arrays, 40 at present
+HEADER = 64  # room for the numbers, beginnings and shapes of all arrays, 61 at present
 
 
 class RepTeam:
@@ -219,7 +219,9 @@ def life(world: World, lead: Lead, age: float | None = None) -> Happenings:
         if age is None and world.task[lead.kind] >= 0:
             place = yield from be_served(world, lead, world.task[lead.kind])
         if place == NOWHERE:
-            moment, place = packed_move(packed, lead.name, lead.visit, lead.kind, age or 0.0, clock.now)
+            moment, place = packed_move(
+                packed, lead.name, lead.who, lead.visit, lead.kind, age or 0.0, clock.now
+            )
             if moment >= world.horizon:
                 return
             yield clock.timeout(moment - clock.now)
@@ -318,6 +320,7 @@ def of_rules(rules: Rules) -> Integers:
     arrays = (
         rules.cuts, rules.guide.astype(np.int64), rules.split, rules.starts, rules.speed, rules.targets,
         rules.group, rules.booked, rules.amounts, rules.pace, rules.by_exit, rules.wins,
+        *rules.dates,
     )  # fmt: skip
     seed = int(np.array(rules.seed, dtype=np.uint64).astype(np.int64))
     return pack(arrays, [seed, int(rules.replicate), *rules.shape])
@@ -345,7 +348,18 @@ def rules_in(packed: Integers) -> Rules:
         real[h[27] : h[30]].reshape((h[28], h[29])),
         real[h[30] : h[33]].reshape((h[31], h[32])),
         real[h[33] : h[37]].reshape((h[34], h[35], h[36])),
-        packed[h[37] :].reshape((h[38], h[39])),
+        packed[h[37] : h[40]].reshape((h[38], h[39])),
+        Dates(
+            real[h[40] : h[42]],
+            real[h[42] : h[46]].reshape((h[43], h[44], h[45])),
+            real[h[46] : h[48]],
+            real[h[48] : h[50]],
+            real[h[50] : h[52]],
+            real[h[52] : h[55]].reshape((h[53], h[54])),
+            real[h[55] : h[57]],
+            packed[h[57] : h[59]],
+            packed[h[59] :],
+        ),
     )  # fmt: skip
 
 
@@ -366,10 +380,10 @@ def crew_in(packed: Integers) -> Crew:
 
 @bare
 def packed_move(
-    rules: Integers, lead: W64, visit: int, kind: int, age: float, now: float
+    rules: Integers, lead: W64, who: int, visit: int, kind: int, age: float, now: float
 ) -> tuple[float, int]:
     """Do `step.move`."""
-    return step.move(rules_in(rules), lead, visit, kind, age, now)
+    return step.move(rules_in(rules), lead, who, visit, kind, age, now)
 
 
 @bare

@@ -9,9 +9,20 @@ from numpy.typing import NDArray
 
 from funnelsim.arrays import Floats, Integers
 from funnelsim.model.funnel import winning_exits
-from funnelsim.model.model import Model, Pace
+from funnelsim.model.model import REACH, Due, Model, OpenDeals, Pace
 from funnelsim.simulation.jit import bare, inlined
-from funnelsim.simulation.luck import BIRTH, MOVE, TICK, W32, W64, on_grid, uniform, unit_exponential, words
+from funnelsim.simulation.luck import (
+    BIRTH,
+    DATE,
+    MOVE,
+    TICK,
+    W32,
+    W64,
+    on_grid,
+    uniform,
+    unit_exponential,
+    words,
+)
 
 HAZARD, CUT_AGE, CUT_DAYS, RATE = range(4)
 CUT, RUN, FACTOR = range(3)
@@ -21,6 +32,32 @@ GUIDES_PER_UNIT = 256.0
 # Stands for an infinite wait where an infinity times 0 would be no number; later than NO_DAY is never.
 NEVER = 1e300
 NO_DAY = 1e15
+
+
+class Dates(NamedTuple):
+    """The clock of expected dates as arrays; no rows in `rate` where leads know none. Row as in Rules.
+
+    Args:
+        edges: (bins,) left edges of the bins of days to the date.
+        rate: (rows, bins, exits) rates of leaving, other than by winning.
+        hits: (rows,) chance to win of a lead that is there on its date.
+        late: (2 REACH + 1,) cumulative shares of wins by days after the date.
+        stated: (kinds,) share of the leads entering there that state a date.
+        ahead: (groups, days) cumulative shares of them by days ahead.
+        open: (open deals,) days to the date that an open deal states, nan without one.
+        way: (cells,) kind of lead that each way in brings.
+        won: (kinds,) place entered by winning.
+    """
+
+    edges: Floats
+    rate: Floats
+    hits: Floats
+    late: Floats
+    stated: Floats
+    ahead: Floats
+    open: Floats
+    way: Integers
+    won: Integers
 
 
 class Rules(NamedTuple):
@@ -43,6 +80,7 @@ class Rules(NamedTuple):
             factor; empty where leads win at their rates.
         by_exit: (rows, bins, exits) rate of each exit per day of age.
         wins: (kinds, exits) 1 where an exit wins, else 0.
+        dates: the clock of expected dates.
     """
 
     seed: W64
@@ -60,10 +98,16 @@ class Rules(NamedTuple):
     pace: Floats
     by_exit: Floats
     wins: Integers
+    dates: Dates
 
 
 def rules_of(
-    model: Model, seed: int, replicate: int = 0, rate: Floats | None = None, pace: Pace | None = None
+    model: Model,
+    seed: int,
+    replicate: int = 0,
+    rate: Floats | None = None,
+    pace: Pace | None = None,
+    dates: Dates | None = None,
 ) -> Rules:
     """Return the rules of a model.
 
@@ -72,6 +116,7 @@ def rules_of(
         seed, replicate: the key of all luck.
         rate: (eras, groups, stages, exits, bins) to use instead of the model's own, such as one draw.
         pace: of winning; everywhere 1 by default.
+        dates: the clock of expected dates; none by default.
     """
     table = model.table
     rate = table.rate if rate is None else rate
@@ -88,6 +133,37 @@ def rules_of(
         np.repeat(np.arange(groups), stages), model.funnel.booked, np.ascontiguousarray(model.values.amounts),
         _pace_table(pace), np.ascontiguousarray(by_exit.transpose(0, 2, 1)),
         np.tile(winning_exits(model.funnel).astype(np.int64), (groups, 1)),
+        no_dates() if dates is None else dates,
+    )  # fmt: skip
+
+
+def no_dates() -> Dates:
+    """Return that no lead knows a date."""
+    nothing, none = np.zeros(0), np.zeros(0, dtype=np.int64)
+    return Dates(
+        nothing, np.zeros((0, 0, 0)), nothing, nothing, nothing, np.zeros((0, 0)), nothing, none, none
+    )
+
+
+def dates_of(model: Model, due: Due, deals: OpenDeals, leaving: Floats, hits: Floats) -> Dates:
+    """Return the clock of expected dates by which a model's leads live.
+
+    Args:
+        model, due: the model, and its clock.
+        deals: the pipeline.
+        leaving, hits: one draw, by era; see `Draws`.
+    """
+    groups, exits, bins = leaving.shape[1], *leaving.shape[3:]
+    funnel = model.funnel
+    rate = np.ascontiguousarray(leaving.reshape(-1, exits, bins).transpose(0, 2, 1))
+    given = np.full(len(deals), np.nan) if deals.due is None else deals.due.astype(np.float64)
+    way = [cell.group * len(funnel.stages) + cell.stage for cell in model.entries.cells]
+    won = int(np.flatnonzero(funnel.booked > 0)[0])
+    own = [next((int(to) for to in row if to >= 0 and funnel.booked[to] > 0), won) for row in funnel.targets]
+    return Dates(
+        due.counts.edges.astype(np.float64), rate, hits.reshape(-1).copy(), np.cumsum(due.late),
+        due.stated.reshape(-1).astype(np.float64), np.cumsum(due.ahead, axis=1), given,
+        np.array(way, dtype=np.int64), np.tile(np.array(own, dtype=np.int64), groups),
     )  # fmt: skip
 
 
@@ -317,9 +393,87 @@ def place_at_pace(rules: Rules, kind: int, row: int, bin_: int, factor: float, c
     return int(rules.targets[kind, last])
 
 
+@bare
+def date_of(rules: Rules, lead: W64, who: int) -> float:
+    """Return the days from the as-of moment to the day of a lead's expected close, nan if it states none."""
+    dates = rules.dates
+    if who < dates.open.size:
+        return float(dates.open[who])
+    if not lead >> W64(63):
+        return np.nan
+    cell, day = int(np.int64((lead >> W64(32)) & W64(0xFFFF))), int(np.int64((lead >> W64(48)) & W64(0x7FFF)))
+    first, second = words(rules.seed, rules.replicate, lead, 0, DATE)
+    if uniform(first) >= dates.stated[dates.way[cell]]:
+        return np.nan
+    ahead = dates.ahead[rules.group[dates.way[cell]]]
+    return float(day + min(np.searchsorted(ahead, uniform(second), side="right"), ahead.size - 1))
+
+
+@bare
+def leave_by_date(
+    rules: Rules, who: int, kind: int, now: float, due: float, luck: float, chance: float
+) -> tuple[float, int]:
+    """Return when a lead with an expected date leaves its stage and the place it goes to.
+
+    Until its day begins it leaves at the rates of the days to go, none of winning. If it is there then it
+    wins with the stage's chance p, so many days late or early; of an open deal it is known that it has not
+    won yet: p W / (p W + 1 - p), where W are the shares of wins on the days that are left. One whose date
+    brings no win stays: nobody knows when it is given up.
+    """
+    dates, kinds = rules.dates, rules.shape[0] * rules.shape[1]
+    row, end, left, since = kind, rules.starts[1], due - now, now
+    while now >= end:
+        row += kinds
+        end = rules.starts[row // kinds + 1]
+    while left > 0.0:
+        bin_ = np.searchsorted(dates.edges, left) - 1
+        total = dates.rate[row, bin_].sum()
+        whole = now + (left - dates.edges[bin_])
+        stop = min(whole, end)
+        if luck < total * (stop - now):
+            moment = max(on_grid(now + luck / total), now)
+            below = chance * total
+            for x in range(dates.rate.shape[2]):
+                below -= dates.rate[row, bin_, x]
+                if below < 0.0:
+                    break
+            return moment, int(rules.targets[kind, x])
+        luck -= total * (stop - now)
+        left = dates.edges[bin_] if stop == whole else due - stop
+        now = stop
+        if stop == end:
+            row += kinds
+            end = rules.starts[row // kinds + 1]
+    return win_by_date(rules, who, kind, row, since, due, chance)
+
+
 @inlined
-def depart(rules: Rules, kind: int, age: float, now: float, luck: float, chance: float) -> tuple[float, int]:
+def win_by_date(
+    rules: Rules, who: int, kind: int, row: int, since: float, due: float, chance: float
+) -> tuple[float, int]:
+    """Return when a lead wins that is there on its date, not before it entered its stage, if at all."""
+    late = rules.dates.late
+    past = 0
+    if who < rules.dates.open.size:
+        past = int(min(max(np.floor(REACH - due), 0.0), float(late.size)))
+    gone = late[past - 1] if past else 0.0
+    left, p = max(1.0 - gone, 0.0), rules.dates.hits[row]
+    likely = p * left / max(p * left + 1.0 - p, 1e-300)
+    if chance >= likely:
+        return np.inf, 0
+    days = min(np.searchsorted(late, gone + left * chance / likely, side="right"), late.size - 1) - REACH
+    return max(on_grid(max(due + days + 0.5, since)), since), int(rules.dates.won[kind])
+
+
+@inlined
+def depart(
+    rules: Rules, lead: W64, who: int, kind: int, age: float, now: float, luck: float, chance: float
+) -> tuple[float, int]:
     """Return when a lead leaves its stage and the place it goes to, given its luck (see `leave`)."""
+    if len(rules.dates.rate):
+        due = date_of(rules, lead, who)
+        if not np.isnan(due):
+            return leave_by_date(rules, who, kind, now, due, luck, chance)
     if len(rules.pace):
         moment, row, bin_, factor = leave_at_pace(rules, kind, age, now, luck)
         if moment > NO_DAY:
@@ -332,19 +486,21 @@ def depart(rules: Rules, kind: int, age: float, now: float, luck: float, chance:
 
 
 @bare
-def move(rules: Rules, lead: W64, visit: int, kind: int, age: float, now: float) -> tuple[float, int]:
+def move(
+    rules: Rules, lead: W64, who: int, visit: int, kind: int, age: float, now: float
+) -> tuple[float, int]:
     """Return the moment at which a lead leaves its stage and the place it goes to.
 
     Args:
         rules: the model.
-        lead: identity.
+        lead, who: identity, and number in the run.
         visit: number of stages that the lead has been in before.
         kind: group * stages + stage.
         age: days of age in the stage at `now`.
         now: moment in days.
     """
     first, second = words(rules.seed, rules.replicate, lead, visit, MOVE)
-    return depart(rules, kind, age, now, unit_exponential(first), uniform(second))
+    return depart(rules, lead, who, kind, age, now, unit_exponential(first), uniform(second))
 
 
 @inlined
@@ -373,8 +529,8 @@ def duration_at(quantiles: Floats, chance: float) -> float:
 
 @bare
 def advance(
-    rules: Rules, visit: int, count: int, lead: NDArray[np.uint64], kind: Integers, age: Floats, now: Floats,
-    luck: Floats, chance: Floats, moment: Floats, place: Integers,
+    rules: Rules, visit: int, count: int, lead: NDArray[np.uint64], who: Integers, kind: Integers,
+    age: Floats, now: Floats, luck: Floats, chance: Floats, moment: Floats, place: Integers,
 ) -> None:  # fmt: skip
     """Do `move` for the first `count` leads of a block, all at the same visit, into `moment` and `place`.
 
@@ -384,9 +540,9 @@ def advance(
         first, second = words(rules.seed, rules.replicate, lead[i], visit, MOVE)
         luck[i] = unit_exponential(first)
         chance[i] = uniform(second)
-    if len(rules.pace):
+    if len(rules.pace) or len(rules.dates.rate):
         for i in range(count):
-            moment[i], place[i] = depart(rules, kind[i], age[i], now[i], luck[i], chance[i])
+            moment[i], place[i] = depart(rules, lead[i], who[i], kind[i], age[i], now[i], luck[i], chance[i])
         return
     for i in range(count):
         moment[i], row, bin_ = leave(rules, kind[i], age[i], now[i], luck[i])
