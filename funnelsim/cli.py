@@ -346,7 +346,7 @@ def simulate(
     write_frame(output, run.log)
     if str(output) == "-":
         return
-    write_text(guide, mapping_text(run.model.funnel, output.name))
+    write_text(guide, mapping_text(run.model.funnel, output.name, run.model.currency))
     typer.echo(f"{len(run.log):,} rows written to {output}")
     typer.echo(f"read it back with: funnelsim check {output} --mapping {guide}")
 
@@ -416,12 +416,13 @@ def _print_forecast(place: Situation, result: Forecast, by: str | None) -> None:
             typer.echo(f"- {note}")
         typer.echo("")
     if result.silent:
-        typer.echo("No forecast, as the history is too thin.")
+        typer.echo("No forecast:")
         for reason in result.silent:
             typer.echo(f"- {reason}")
         typer.echo("")
     target = None if result.target != result.target else result.target
-    print_forecast(result.periods, result.widths, target=target, currency=result.currency)
+    if place.model.funnel.earns:
+        print_forecast(result.periods, result.widths, target=target, currency=result.currency)
     if not result.silent and len(place.ways):
         kinds = dict.fromkeys(map(str, place.ways.columns[1:]), "money")
         show_table(place.ways, titled("What simpler ways would say", result.currency), kinds=kinds)

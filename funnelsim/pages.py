@@ -53,7 +53,7 @@ def forecast_page(path: Path, place: Situation, result: Forecast) -> None:
         path,
         "Forecast",
         sections,
-        headline="No forecast: the history is too thin" if result.silent else str(result),
+        headline="No forecast: there is no number to give" if result.silent else str(result),
         facts=() if result.silent else _facts(result),
         how_to_read=HOW_TO_READ,
         limits=limits,

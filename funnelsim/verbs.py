@@ -29,7 +29,7 @@ from funnelsim.forecasting.situation import (
     situation,
     spend_table,
     stated_model,
-    too_thin,
+    unanswerable,
     under,
 )
 from funnelsim.history.log import History, open_leads, quality_table
@@ -183,7 +183,8 @@ def forecast(
 ) -> Forecast:
     """Forecast revenue and wins from open deals and from leads that do not exist yet.
 
-    Of a history that is too thin, `silent` says why, and the numbers are nan (see `too_thin`).
+    Of a history that is too thin, or where nothing is won, `silent` says why, and the numbers are nan (see
+    `unanswerable`).
 
     Args:
         what: a path, URL, table, history, situation, or a stated funnel.
@@ -206,7 +207,7 @@ def forecast(
     >>> str(forecast("ecommerce", period="month", periods=1, draws=20)).split(":")[0]
     '2026-01'
     """
-    from funnelsim.forecasting.forecast import forecast_periods, silenced, with_names
+    from funnelsim.forecasting.forecast import forecast_periods, handover_words, silenced, with_names
     from funnelsim.forecasting.split import revenue_by
 
     refuse_words(
@@ -218,7 +219,9 @@ def forecast(
         place.model, place.deals, place.periods, booked=place.booked, draws=draws, seed=seed, engine=engine,
         target=target, progress=progress,
     )  # fmt: skip
-    reasons = too_thin(place.history, place.periods)
+    reasons = unanswerable(place)
+    if reasons and not place.model.funnel.earns:
+        reasons += handover_words(place.model, place.deals, place.periods)
     if place.history is not None:
         by_date = place.model.due is not None
         due = pd.Series(place.deals.due, index=place.deals.name) if by_date else None

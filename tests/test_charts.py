@@ -106,7 +106,7 @@ WEIGHTS = pd.DataFrame({"method": ["flat", "season"], "weight": [0.25, 0.75]})
 
 MADE = {
     "fan": (
-        lambda: fan_chart(periods(), target=1.1e6),
+        lambda: fan_chart(periods(), target=1.1e6, currency="EUR"),
         "2026 Q3: 1 M EUR expected, 25 % chance to reach 1.1 M EUR",
     ),
     "fan of wins": (
@@ -117,7 +117,7 @@ MADE = {
         lambda: split_chart(periods()),
         "20 % is booked, 60 % should come from open deals, 20 % from leads",
     ),
-    "differences": (lambda: difference_chart(compared()), "+120 k EUR in 2026 Q4"),
+    "differences": (lambda: difference_chart(compared(), "EUR"), "+120 k EUR in 2026 Q4"),
     "spread": (
         lambda: spread_chart(
             pd.DataFrame({"period": ["2026 Q3"], "chance": [3.0], "parameter": [4.0], "total": [5.0]})
@@ -257,7 +257,7 @@ def test_the_finding_speaks_of_the_last_period_though_it_is_the_first_that_chang
     rows["scenario"], rows["period"] = ["late", "late", "soon", "soon"], ["2026 Q3", "2026 Q4"] * 2
     rows.loc[0, ["difference", "low", "high"]] = 0.0
     rows.loc[1, "difference"] = 9e5
-    assert "late: +900 k EUR in 2026 Q4" in heading(difference_chart(rows).to_dict())
+    assert "late: +900 k EUR in 2026 Q4" in heading(difference_chart(rows, "EUR").to_dict())
 
 
 @pytest.mark.parametrize("column", ["start", "origin", "mean", "0.50"])
@@ -296,8 +296,8 @@ def test_importing_the_package_does_not_import_altair():
 UNKNOWN = float("nan")
 EDGES = {
     "nothing expected": (lambda: split_chart(periods().assign(mean=0.0)), "nothing is in sight"),
-    "too thin": (lambda: fan_chart(periods().assign(mean=UNKNOWN), target=1.0), "too thin to say a number"),
-    "thin split": (lambda: split_chart(periods().assign(mean=UNKNOWN)), "too thin to say a number"),
+    "too thin": (lambda: fan_chart(periods().assign(mean=UNKNOWN), target=1.0), "no number can be said"),
+    "thin split": (lambda: split_chart(periods().assign(mean=UNKNOWN)), "no number can be said"),
     "nobody entered": (
         lambda: funnel_chart(CONVERSION.assign(entered=0, reached=0, share=UNKNOWN)),
         "nothing to compare yet",

@@ -53,7 +53,7 @@ def test_forecast_keeps_its_contract(log, tmp_path, capsys):
     )  # fmt: skip
     assert code == 0
     said = json.loads(out["f.json"].read_text(encoding="utf-8"))
-    assert [said["as_of"], said["period"], said["currency"]] == ["2025-12-31", "month", ""]
+    assert [said["as_of"], said["period"], said["currency"]] == ["2025-12-31", "month", None]
     assert [p["start"] for p in said["periods"]] == ["2026-01-01", "2026-02-01", "2026-03-01"]
     assert [p["end"] for p in said["periods"]] == ["2026-02-01", "2026-03-01", "2026-04-01"]
     for period in said["periods"]:

@@ -66,5 +66,32 @@ def test_the_mapping_and_the_scenario_shown_are_read(tmp_path):
     (tmp_path / "map.yaml").write_text(block("yaml", 0), encoding="utf-8")
     said, file, _ = read_said(tmp_path / "map.yaml")
     assert stated(said, file).period_start == 4
-    (tmp_path / "scenario.yaml").write_text(block("yaml", 1), encoding="utf-8")
+    (tmp_path / "scenario.yaml").write_text(block("yaml", 4), encoding="utf-8")
     assert len(read_scenario(tmp_path / "scenario.yaml", company()).changes) == 2
+
+
+def test_leads_and_deals_become_one_way_as_shown(tmp_path):
+    from funnelsim.history.read import read_history
+
+    (tmp_path / "leads.csv").write_text(
+        "id,stage,at,opportunity\nm1,New,2025-01-01,\nm1,To sales,2025-01-05,d1\n", encoding="utf-8"
+    )
+    deals = "lead,stage,at\nd1,Proposal,2025-01-05\nd1,Won,2025-02-01\n"
+    (tmp_path / "deals.csv").write_text(deals, encoding="utf-8")
+    (tmp_path / "deals.yaml").write_text(block("yaml", 1), encoding="utf-8")
+    (tmp_path / "leads.yaml").write_text(block("yaml", 2), encoding="utf-8")
+    made = read_history(tmp_path / "deals.csv", tmp_path / "deals.yaml")
+    assert made.events["stage"].tolist() == ["New", "Proposal", "Won"]
+    assert set(made.events["lead"]) == {"d1"}
+
+
+def test_a_row_per_lead_is_read_as_shown(tmp_path):
+    from funnelsim.history.log import bookings
+    from funnelsim.history.read import read_history
+
+    rows = "customer,amount,offered_on,state,closed_on\n"
+    rows += "Ada,10,2025-01-01,Accepted,2025-01-05\nAda,20,2025-02-01,Accepted,2025-02-07\n"
+    (tmp_path / "offers.csv").write_text(rows, encoding="utf-8")
+    (tmp_path / "offers.yaml").write_text(block("yaml", 3), encoding="utf-8")
+    made = read_history(tmp_path / "offers.csv", tmp_path / "offers.yaml")
+    assert bookings(made)["value"].tolist() == [10.0, 20.0]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+import funnelsim as fs
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting import exact
+from funnelsim.forecasting.outputs import mapping_text
+from funnelsim.history.log import bookings
+from funnelsim.history.metrics import metrics
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Model, expected
 from funnelsim.model.stated import read_funnel, scenario_path, shipped_funnels
@@ -108,7 +114,7 @@ def test_shipped_funnel_loads_and_lives(name: str) -> None:
     assert_allclose(model.entries.share.sum(), 1)
     assert expected(model.entries, 400).min() > 0
     assert all(cell.channel for cell in model.entries.cells)
-    assert model.values.mean.min() > 0
+    assert (model.values.mean.min() > 0) == bool(model.funnel.earns)
     assert_reaches_an_end(model.funnel)
 
 
@@ -128,6 +134,66 @@ def test_lead_funnel_takes_leads_at_every_stage_and_wakes_the_dormant() -> None:
     assert entered(model) == set(model.funnel.stages)
     assert "Consideration" in model.funnel.exits[model.funnel.numbers["Dormant"]]
     assert_allclose(chances(model, 0, "Dormant")["Consideration"], 0.2, atol=1e-6)
+
+
+def test_what_is_handed_over_to_sales_is_neither_won_nor_revenue() -> None:
+    for name, end in (("lead_funnel", "To sales"), ("inbound_tofu_mofu_bofu", "Handed to sales")):
+        made = fs.simulate(name, days=300)
+        told = made.history
+        assert (told.won, told.handed_over, bookings(told).empty) == ((), (end,), True)
+        assert " 0 wins of " in str(made)
+        table = metrics(told).set_index(["metric", "scope"])["value"]
+        assert table["hand-overs", end] == (made.log["stage"] == end).sum() > 100
+        assert (table["wins", "all"], table["total revenue", "all"]) == (0, 0)
+        found = fs.forecast(name, draws=4)
+        assert found.silent[0].startswith("Nothing is won here: leads are handed over")
+        assert found.periods.query("origin == 'total'")["mean"].isna().all()
+        with pytest.raises(FunnelError, match="Nothing is won here"):
+            fs.budget(name, draws=4)
+
+
+def test_expected_hand_overs_are_those_of_simulated_lives() -> None:
+    said = fs.forecast("lead_funnel", draws=2, period="quarter", periods=1).silent[1]
+    assert (got := re.fullmatch(r"Expected to be handed over: (\d+) in 2026 Q1\.", said))
+    lives = [fs.simulate("lead_funnel", days=90, replicate=one).log["stage"] for one in range(40)]
+    counts = [(stages == "To sales").sum() for stages in lives]
+    assert abs(np.mean(counts) - int(got[1])) < 4 * np.std(counts) / np.sqrt(40) + 0.5
+
+
+def test_a_fitted_model_hands_over_as_its_history_does() -> None:
+    made = fs.simulate("lead_funnel", days=200).history
+    funnel = fs.calibrate(made).funnel
+    assert (funnel.handed_over, dict(funnel.earns), funnel.roles["lost"]) == (("To sales",), {}, ["Gone"])
+    assert fs.simulate(fs.calibrate(made), days=20).history.handed_over == ("To sales",)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("handed_over", "Won", "'Won' is named under both `earns` and `handed_over`"),
+        ("handed_over", ["Offer"], "hand-over 'Offer' is a stage, expected an end"),
+        ("handed_over", ["Lots"], "hand-over 'Lots' is unknown; did you mean 'Lost'"),
+        ("earns", {}, "the key 'earns' is missing"),
+    ],
+)
+def test_hand_overs_that_cannot_be(tmp_path: Path, key: str, value: object, sentence: str) -> None:
+    with pytest.raises(FunnelError, match=re.escape(sentence)):
+        read_funnel(tiny(tmp_path, lambda data: data.update({key: value})))
+
+
+def test_what_a_win_is_worth_needs_a_win(tmp_path: Path) -> None:
+    def change(data: dict[str, Any]) -> None:
+        data.update(earns={}, handed_over="Won")
+
+    with pytest.raises(FunnelError, match="'value' is what a win is worth, but no place earns"):
+        read_funnel(tiny(tmp_path, change))
+
+
+def test_a_currency_that_is_not_stated_stays_unknown(tmp_path: Path) -> None:
+    assert read_funnel(tiny(tmp_path)).currency == ""
+    made = fs.simulate(tiny(tmp_path), days=30)
+    assert made.history.currency == ""
+    assert mapping_text(made.model.funnel, "x.csv", "CHF").endswith("currency: CHF\n")
 
 
 def test_cyclical_funnels_lead_back() -> None:
@@ -418,7 +484,8 @@ def test_nothing_left_for_the_rest(tmp_path: Path) -> None:
 
 def test_nobody_notices_considers_and_buys_in_a_week() -> None:
     model = read_funnel("lead_funnel")
-    found = exact.chances(model.funnel, model.table, np.array([0.0, 7.0, 365.0])).at_entry[0, 0]
+    sold = replace(model.funnel, earns={"To sales": 1.0}, handed_over=())
+    found = exact.chances(sold, model.table, np.array([0.0, 7.0, 365.0])).at_entry[0, 0]
     awareness, conversion = (model.funnel.numbers[stage] for stage in ("Awareness", "Conversion"))
     assert found[awareness, 0] < 1e-3
     assert found[awareness].sum() > 0.05

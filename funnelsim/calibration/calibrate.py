@@ -178,7 +178,7 @@ def _basis(history: History, grouped_by: str, bins: Sequence[float] | Floats, ha
         raise FunnelError(f"no lead was in any stage before {history.until:%Y-%m-%d}: nothing to learn from")
     began = (history.began - history.until) / DAY
     names = group_names(every, grouped_by)
-    funnel = funnel_of(every, history.waits, history.won, history.lost + history.handed_over)
+    funnel = funnel_of(every, history.waits, history.won, history.lost, handed_over=history.handed_over)
     visits = visits_of(every, funnel, names, grouped_by=grouped_by, began=began)
     counts = count_visits(visits, (len(names), *funnel.targets.shape), bins, half_life)
     wins = bookings(history)

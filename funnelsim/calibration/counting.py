@@ -56,6 +56,7 @@ def funnel_of(
     won: Sequence[str],
     lost: Sequence[str],
     name: str = "history",
+    handed_over: Sequence[str] = (),
 ) -> Funnel:
     """Return the funnel that a history's visits draw: its stages, and the exits that were ever taken.
 
@@ -67,6 +68,7 @@ def funnel_of(
         stages: stage names in their usual order.
         won, lost: names of the ends; entering a won place books the lead's value. Where leads win again,
             the won places are among the stages.
+        handed_over: names of further ends, at which others take the lead on.
 
     >>> spells = pd.DataFrame({"stage": ["Lead", "Lead"], "exit": ["Lost", ""]})
     >>> funnel_of(spells, ["Lead"], ["Won"], ["Lost"]).exits
@@ -75,10 +77,10 @@ def funnel_of(
     taken = set(spells[["stage", "exit"]].drop_duplicates().itertuples(index=False, name=None))
     if stages and won and not any((stage, end) in taken for stage in stages for end in won):
         taken.add((next((stage for stage in reversed(stages) if stage not in won), stages[-1]), won[0]))
-    ends = tuple(place for place in won if place not in stages) + tuple(lost)
+    ends = tuple(place for place in won if place not in stages) + tuple(lost) + tuple(handed_over)
     places = tuple(stages) + ends
     exits = tuple(tuple(place for place in places if (stage, place) in taken) for stage in stages)
-    return Funnel(name, tuple(stages), ends, exits, dict.fromkeys(won, 1.0))
+    return Funnel(name, tuple(stages), ends, exits, dict.fromkeys(won, 1.0), handed_over=tuple(handed_over))
 
 
 def group_numbers(names: pd.Series | None, groups: Sequence[str], length: int) -> Integers:

@@ -157,7 +157,7 @@ def _join(
     pairs = pd.DataFrame(
         sorted(frozenset().union(*(part.moves for part in parts))), columns=["stage", "exit"]
     )
-    funnel = funnel_of(pairs, facts.waits, facts.won, facts.lost + facts.handed_over)
+    funnel = funnel_of(pairs, facts.waits, facts.won, facts.lost, handed_over=facts.handed_over)
     sizes = pd.concat([part.sizes for part in parts]).groupby(level=0).sum()
     kinds = large_groups(sizes.sort_values(ascending=False, kind="stable")) if grouped_by else (ALL,)
     known = group_numbers(pd.Series(list(names), dtype=object), kinds, len(names))

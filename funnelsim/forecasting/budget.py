@@ -46,7 +46,7 @@ class Plan:
         gain, low, high: revenue above that of the same total split as now: mean and 80 % interval.
         p_better: share of the draws in which the best split earns more.
         multiplier: revenue that one more euro of the total would bring, well spent.
-        currency: three letters.
+        currency: three letters, "" where none is stated.
         notes: what to mind, one sentence each.
     """
 

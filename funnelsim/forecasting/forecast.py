@@ -55,7 +55,7 @@ class Forecast:
 
     Args:
         as_of: the moment up to which everything is known.
-        currency: three letters.
+        currency: three letters, "" where none is stated.
         engine: exact, compiled or simpy.
         target: money wanted in each period, nan if none was given.
         periods: one row per period, origin (booked, open, new, total) and measure (revenue, wins):
@@ -89,7 +89,7 @@ class Forecast:
 
     def __str__(self) -> str:
         if self.silent:
-            return f"No forecast: the history is too thin. {' '.join(self.silent)}"
+            return f"No forecast. {' '.join(self.silent)}"
         first = totals(self, self.measure).iloc[0]
         if first["mean"] == 0:
             return f"{first['period']}: nothing is expected, from open leads or from leads to come"
@@ -303,17 +303,29 @@ def further_share(model: Model, deals: OpenDeals, edges: Floats) -> float:
     """
     if not model.funnel.wins_again:
         return 0.0
-    wins, first = (_wins(model, deals, edges, once) for once in (False, True))
+    wins, first = (float(_wins(model, deals, edges, once).sum()) for once in (False, True))
     return 1 - first / wins if wins > 0 else 0.0
 
 
-def _wins(model: Model, deals: OpenDeals, edges: Floats, once: bool) -> float:
-    """Return all expected wins at the model's own rates, at most one of a lead in a period if `once`."""
+def handover_words(model: Model, deals: OpenDeals, periods: tuple[Period, ...]) -> tuple[str, ...]:
+    """Return how many leads are expected to be handed over, in a sentence; nothing where reps queue."""
+    ends = model.funnel.handed_over
+    if not ends or model.work or model.referrals:
+        return ()
+    funnel = replace(model.funnel, earns=dict.fromkeys(ends, 1.0), handed_over=())
+    counts = _wins(replace(model, funnel=funnel), deals, days_of(periods, model.as_of), once=False)
+    told = [f"{count:,.0f} in {period.label}" for count, period in zip(counts, periods, strict=True)]
+    return (f"Expected to be handed over: {', '.join(told)}.",)
+
+
+def _wins(model: Model, deals: OpenDeals, edges: Floats, once: bool) -> Floats:
+    """Return expected wins of each period at the model's own rates, at most one of a lead if `once`."""
     oldest = float(deals.age.max(initial=0.0))
     found = chances(model.funnel, model.table, edges, oldest=oldest, once=once)
     per_day = expected(model.entries, int(np.ceil(edges[-1])))
-    born = _births(found, model, per_day).sum()
-    return float(at_ages(found, deals.group, deals.stage, deals.age).sum() + born)
+    born = _births(found, model, per_day).sum(axis=0)
+    wins: Floats = at_ages(found, deals.group, deals.stage, deals.age).sum(axis=0) + born
+    return wins
 
 
 def by_way(found: Chances, model: Model, per_day: Floats) -> Floats:
@@ -442,7 +454,7 @@ def silenced(forecast: Forecast, reasons: tuple[str, ...]) -> Forecast:
 
     Args:
         forecast: what would be said of a longer history.
-        reasons: why it is not, as `too_thin` says.
+        reasons: why it is not, as `unanswerable` says.
     """
     sure = (forecast.periods["origin"] == "booked").to_numpy()
     periods, widths, deals = forecast.periods.copy(), forecast.widths.copy(), forecast.deals.copy()

@@ -45,10 +45,10 @@ def as_json(found: Forecast, *, as_of: str, period: str, split: pd.DataFrame | N
         if np.isfinite(found.target):
             more |= {"target": found.target, "p_target": _number(width["p_target"])}
         body.append(dates | _measure(rows, "revenue") | {"wins": _measure(rows, "wins")} | more)
-    top = {
+    top: dict[str, object] = {
         "as_of": as_of,
         "period": period,
-        "currency": found.currency,
+        "currency": found.currency or None,
         "engine": found.engine,
         "no_forecast": list(found.silent),
         "notes": list(found.notes),
@@ -91,7 +91,7 @@ def record_json(found: Record) -> str:
     record = found.record
     top: dict[str, object] = {
         "period": found.kind,
-        "currency": found.currency,
+        "currency": found.currency or None,
         "summary": _rows(summary(record)),
     }
     for measure in ("revenue", "wins"):
@@ -108,8 +108,8 @@ def _rows(frame: pd.DataFrame) -> list[dict[str, object]]:
     return rows
 
 
-def mapping_text(funnel: Funnel, name: str) -> str:
-    """Return a mapping file for a simulated log: the order of its stages, and which places are wins.
+def mapping_text(funnel: Funnel, name: str, currency: str = "") -> str:
+    """Return a mapping file for a simulated log: its stages in order, which places are wins, the currency.
 
     >>> tiny = Funnel("tiny", ("Lead",), ("Sold", "Gone"), (("Sold", "Gone"),), {"Sold": 1.0})
     >>> print(mapping_text(tiny, "log.csv"))
@@ -120,4 +120,5 @@ def mapping_text(funnel: Funnel, name: str) -> str:
     <BLANKLINE>
     """
     lines = [f"{key}: {json.dumps(names, ensure_ascii=False)}" for key, names in funnel.roles.items()]
+    lines += [f"currency: {currency}"] if currency else []
     return "\n".join([f"{GUIDE} {name}, simulated from the funnel '{funnel.name}'.", *lines, ""])

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias, TypedDict, Unpack
 
+import numpy as np
 import pandas as pd
 
 from funnelsim.calibration.calibrate import fit_model, open_pipeline
@@ -27,6 +28,9 @@ from funnelsim.model.stated import read_funnel, scenario_path, shipped_funnels
 
 # From three wins the rate of winning is known within a factor of 4.8, from five within 3.3 (95 % interval).
 FEWEST_WINS = 5
+# So many leads of one day were written down together, as when a CRM is filled; fewer may be all there are.
+FEWEST_LEADS = 5
+LONGEST_SILENCE = 10
 PAST_PERIODS = 8  # beside a forecast: two years of quarters, as many as an eye compares
 WAYS = ("last period", "same period last year", "ETS")
 INSTANT = pd.Timedelta(microseconds=1)
@@ -215,13 +219,27 @@ def booked_by(wins: pd.DataFrame, periods: Sequence[Period]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["period", "start", "revenue", "wins"])
 
 
+def unanswerable(place: Situation) -> tuple[str, ...]:
+    """Return why nothing can be forecast, in sentences: nothing is won here, or the history is too thin."""
+    funnel = place.model.funnel
+    if funnel.earns or not funnel.handed_over:
+        return too_thin(place.history, place.periods)
+    ends = ", ".join(f"'{end}'" for end in funnel.handed_over)
+    sentence = (
+        f"Nothing is won here: leads are handed over ({ends}), which is no win and no revenue; what becomes "
+        "of them is in the record of those who take them on."
+    )
+    return (sentence,)
+
+
 def too_thin(history: History | None, periods: Sequence[Period]) -> tuple[str, ...]:
     """Return why a history is too thin to forecast from, in sentences; nothing where it is not.
 
     Five wins: from fewer, the two ends of the 95 % interval lie a factor of 22 apart with one win, 4.8 with
     three and 3.3 with five. One span as long as the longest period to be forecast: else nothing is known of
-    how many leads such a period brings. A wide interval is no reason: a small company's is wide by luck,
-    however long its history. A stated funnel is never too thin.
+    how many leads such a period brings; days in which leads could be seen to come in count, not those before
+    and after (see `intake_days`). A wide interval is no reason: a small company's is wide by luck, however
+    long its history. A stated funnel is never too thin.
 
     Args:
         history: what is known.
@@ -229,7 +247,7 @@ def too_thin(history: History | None, periods: Sequence[Period]) -> tuple[str, .
     """
     if history is None:
         return ()
-    wins, days = len(bookings(history)), (history.until - history.began) / DAY
+    wins, days = len(bookings(history)), intake_days(history)
     longest = max((period.end - period.start) / DAY for period in periods)
     reasons = []
     if wins < FEWEST_WINS:
@@ -239,10 +257,28 @@ def too_thin(history: History | None, periods: Sequence[Period]) -> tuple[str, .
         )
     if days < longest:
         reasons.append(
-            f"Days on record: {days:.0f}; at least {longest:.0f} are needed, as long as a period to be "
-            "forecast, or nobody can tell how many leads one brings. A shorter period may do."
+            f"Days of intake on record: {days:.0f}; at least {longest:.0f} are needed, as long as a period "
+            "to be forecast, or nobody can tell how many leads one brings. A shorter period may do."
         )
     return tuple(reasons)
+
+
+def intake_days(history: History) -> float:
+    """Return the days over which leads were seen to come in, a silence longer than usual counting as usual.
+
+    The days between one stray old deal and the others, or after the last lead of an export by date of
+    creation, tell nothing of how many leads a period brings. A silence counts for ten times the median one
+    between days with leads at most, which of silences by chance one in a thousand exceeds.
+    """
+    visits, began = history.visits, (history.began - history.until) / DAY
+    start = visits.loc[visits["entry"].to_numpy(), "start"].to_numpy(dtype=np.float64)
+    start = np.sort(start[start >= began])
+    first = start[np.unique(np.floor(start), return_index=True)[1]]
+    if len(first) < 2:
+        return 1.0 if len(start) >= FEWEST_LEADS else -began
+    silences = np.diff(first)
+    around = np.concatenate([[first[0] - began], silences, [-first[-1]]])
+    return float(np.minimum(around, LONGEST_SILENCE * np.median(silences)).sum())
 
 
 def refuse_thin(place: Situation) -> None:
@@ -251,9 +287,9 @@ def refuse_thin(place: Situation) -> None:
     Raises:
         FunnelError: it is.
     """
-    reasons = too_thin(place.history, place.periods)
+    reasons = unanswerable(place)
     if reasons:
-        raise FunnelError(f"the history is too thin. {' '.join(reasons)}")
+        raise FunnelError(f"no numbers can be given. {' '.join(reasons)}")
 
 
 def _of_history(

@@ -86,7 +86,7 @@ class Mapping:
         date_order: "day first" or "month first", for dates like 03/04/2026.
         decimal: "comma" or "point".
         zone: the time zone in which moments that carry one are shown; UTC when not given.
-        currency: three letters.
+        currency: three letters, "" where none is stated.
         rates: currency -> its worth in that currency, where the amounts are in several.
         refunds: "subtract" or "set aside", for negative amounts of wins.
         period_start: first month of the fiscal year.

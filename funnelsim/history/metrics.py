@@ -149,6 +149,7 @@ def _money(history: History, horizon: float, target: float | None) -> list[Line]
     order, valued = float(wins["value"].mean()), int(wins["value"].notna().sum())
     lines = [
         _count("wins", "all", len(wins), "wins", wins["lead"].nunique()),
+        *_handovers(history),
         _count("average order value", "all", order, unit, valued, "revenue / orders"),
         _count("total revenue", "all", _total(wins["value"]), unit, len(wins), "over the whole record"),
         _count("total revenue", "last 365 days", _total(year["value"]), unit, len(year)),
@@ -170,6 +171,16 @@ def _money(history: History, horizon: float, target: float | None) -> list[Line]
         gap = np.nan if target <= 0 else worth / target
         lines.append(_count("pipeline coverage", "all", gap, "times", len(waiting), "open value / target"))
     return lines
+
+
+def _handovers(history: History) -> list[Line]:
+    """Return how many leads others took on: no wins, and no revenue."""
+    events = history.events
+    came = {end: events.loc[(events["stage"] == end).to_numpy(), "lead"] for end in history.handed_over}
+    return [
+        _count("hand-overs", end, len(leads), "leads", leads.nunique(), "no wins, no revenue")
+        for end, leads in came.items()
+    ]
 
 
 def _by_channel(history: History, spend: pd.DataFrame | None) -> list[Line]:

@@ -25,9 +25,11 @@ class Funnel:
         exits: for each stage, the places that it can lead to (a stage may come again: loops).
         earns: place -> share of the lead's value booked on entering it (1.0 for a plain sale).
         step: the natural time step in days (1 for most funnels, 1/24 for one that lives by the hour).
+        handed_over: ends at which others take the lead on, such as sales: no win, no revenue, no loss.
 
     Raises:
-        FunnelError: an exit, or an earning place, is no place of the funnel.
+        FunnelError: an exit, or an earning place, is no place of the funnel; leads are handed over at a
+            place that is no end, or that earns.
 
     >>> funnel = Funnel("tiny", ("Lead", "Offer"), ("Won", "Lost"),
     ...                 (("Offer", "Lost"), ("Won", "Lost")), {"Won": 1.0})
@@ -43,6 +45,7 @@ class Funnel:
     exits: tuple[tuple[str, ...], ...]
     earns: Mapping[str, float]
     step: float = 1.0
+    handed_over: tuple[str, ...] = ()
     numbers: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -57,6 +60,8 @@ class Funnel:
                 self._check(place, f"exit of stage '{stage}'")
         for place in self.earns:
             self._check(place, "earning place")
+        for place in self.handed_over:
+            self._check_handover(place)
         object.__setattr__(self, "earns", MappingProxyType(dict(self.earns)))
         object.__setattr__(self, "numbers", MappingProxyType({p: i for i, p in enumerate(self.places)}))
 
@@ -64,6 +69,16 @@ class Funnel:
         if place not in self.places:
             hint = nearest(place, self.places)
             raise FunnelError(f"funnel '{self.name}': {role} '{place}' is unknown; {hint}")
+
+    def _check_handover(self, place: str) -> None:
+        self._check(place, "hand-over")
+        if place not in self.ends:
+            raise FunnelError(f"funnel '{self.name}': hand-over '{place}' is a stage, expected an end")
+        if place in self.earns:
+            raise FunnelError(
+                f"funnel '{self.name}': '{place}' is named under both `earns` and `handed_over`; a lead that "
+                "others take on has not bought anything yet"
+            )
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -86,12 +101,13 @@ class Funnel:
 
     @property
     def roles(self) -> dict[str, list[str]]:
-        """Its places by role, as a mapping file names them: stages that earn nothing, won, lost."""
+        """Its places by role, as a mapping file names them: stages that earn nothing, and ends."""
         won = [place for place in self.places if place in self.earns]
         return {
             "stages": [stage for stage in self.stages if stage not in won],
             "won": won,
-            "lost": [end for end in self.ends if end not in won],
+            "lost": [end for end in self.ends if end not in (*won, *self.handed_over)],
+            **({"handed_over": list(self.handed_over)} if self.handed_over else {}),
         }
 
     @property
@@ -100,7 +116,15 @@ class Funnel:
         return any(place in self.stages for place in self.earns)
 
     def __reduce__(self) -> tuple[type[Funnel], tuple[object, ...]]:
-        return Funnel, (self.name, self.stages, self.ends, self.exits, dict(self.earns), self.step)
+        return Funnel, (
+            self.name,
+            self.stages,
+            self.ends,
+            self.exits,
+            dict(self.earns),
+            self.step,
+            self.handed_over,
+        )
 
 
 def winning_exits(funnel: Funnel) -> NDArray[np.bool_]:

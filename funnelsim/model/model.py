@@ -292,7 +292,7 @@ class Model:
         entries: leads not yet born.
         values: what a win is worth.
         as_of: the moment that day 0 stands for.
-        currency: three letters.
+        currency: three letters, "" where none is stated.
         pools, work: reps, and the stages that need their time; empty when waits are in the rates.
         referrals: places whose entering starts new leads elsewhere.
         counts: what the rates were counted from; None when the model is stated.
@@ -314,7 +314,7 @@ class Model:
     entries: Entries
     values: Values
     as_of: pd.Timestamp
-    currency: str = "EUR"
+    currency: str = ""
     pools: tuple[Pool, ...] = ()
     work: tuple[Work, ...] = ()
     referrals: tuple[Referral, ...] = ()

@@ -95,6 +95,7 @@ def _model(statement: Statement, as_of: pd.Timestamp) -> Model:
         tuple(tuple(stage.exits) for stage in statement.stages.values()),
         statement.earns,
         min(1.0, UNIT_DAYS[statement.unit]),
+        statement.handed_over,
     )
     groups = tuple(statement.segments) or ("all",)
     unit = UNIT_DAYS[statement.unit]
@@ -224,6 +225,9 @@ def _values(statement: Statement, groups: tuple[str, ...]) -> Values:
     rows = []
     for group in groups:
         segment = statement.segments.get(group)
+        if not statement.earns:
+            rows.append(np.zeros(1))
+            continue
         amount = segment.value if segment is not None and segment.value is not None else statement.value
         if amount is None:
             where = f"segments.{group}.value" if segment is not None else "value"

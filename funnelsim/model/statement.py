@@ -144,6 +144,10 @@ def _amount(given: Any) -> Any:
     return {"fixed": given} if isinstance(given, float | int) else given
 
 
+def _names(given: Any) -> Any:
+    return [given] if isinstance(given, str) else given
+
+
 def _sizes(given: Any) -> Any:
     if isinstance(given, dict):
         return given
@@ -245,16 +249,18 @@ class Statement:
     """A whole file: times in `unit`, money in `currency`, day 0 the beginning of `start`.
 
     `leads_come` are the hours of the day between which leads enter, evenly; by day and night if not stated.
+    `handed_over` are ends at which others take the lead on: no win, no revenue, no loss.
     """
 
     name: Name
     about: str = ""
     unit: Literal["minute", "hour", "day", "week", "month"] = "day"
-    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "EUR"
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = ""
     start: Date
     stages: Annotated[dict[Name, Stage], Field(min_length=1)]
     ends: Annotated[tuple[Name, ...], Field(min_length=1)]
-    earns: dict[Name, Cash]
+    earns: dict[Name, Cash] = Field(default_factory=dict)
+    handed_over: Annotated[tuple[Name, ...], BeforeValidator(_names)] = ()
     value: Money | None = None
     segments: dict[Name, Segment] = Field(default_factory=dict)
     entries: tuple[Entry, ...] = ()
@@ -268,6 +274,12 @@ class Statement:
     referrals: tuple[Recommendation, ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.earns and not self.handed_over:
+            raise FunnelError("the key 'earns' is missing: which places book revenue; or 'handed_over'")
+        if not self.earns and (self.value or any(one.value for one in self.segments.values())):
+            raise FunnelError(
+                "'value' is what a win is worth, but no place earns: a lead handed over is no win"
+            )
         if self.leads_come is not None and self.leads_come[0] >= self.leads_come[1]:
             first, last = self.leads_come
             raise FunnelError(f"'leads_come' from {first:g} to {last:g}; expected the earlier hour first")

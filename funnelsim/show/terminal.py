@@ -75,7 +75,7 @@ def print_forecast(
     widths: pd.DataFrame,
     *,
     target: float | None = None,
-    currency: str = "EUR",
+    currency: str = "",
     file: TextIO | None = None,
 ) -> None:
     """Print what is expected in each period, how sure that is, and where it comes from.
@@ -138,7 +138,7 @@ def _at(frame: pd.DataFrame, row: Any, column: str) -> float:
     return float(str(frame.at[row, column])) if row in frame.index else float("nan")
 
 
-def print_comparison(compared: pd.DataFrame, currency: str = "EUR", *, file: TextIO | None = None) -> None:
+def print_comparison(compared: pd.DataFrame, currency: str = "", *, file: TextIO | None = None) -> None:
     """Print what each scenario changes and whether that could be luck.
 
     Args:

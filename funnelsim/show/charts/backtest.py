@@ -19,13 +19,13 @@ SIDES = ("better", "worse", "could be luck")
 CAUGHT = ("inside the 80 % band", "outside")
 
 
-def record_chart(record: pd.DataFrame, currency: str = "EUR", measure: str = "revenue") -> alt.LayerChart:
+def record_chart(record: pd.DataFrame, currency: str = "", measure: str = "revenue") -> alt.LayerChart:
     """Draw what each past forecast said, as bands, and what then happened, as a point.
 
     Args:
         record: period (named), start (date), actual, and quantiles "0.01".."0.99"; one row per origin, all
             of one horizon.
-        currency: three letters.
+        currency: three letters, "" where none is stated.
         measure: "revenue" or "wins".
     """
     theme.need(record, ("period", "start", "actual", "0.10", "0.50", "0.90"), "backtest_fan")

@@ -58,7 +58,7 @@ def fan_chart(
     target: float | None = None,
     past: pd.DataFrame | None = None,
     widths: pd.DataFrame | None = None,
-    currency: str = "EUR",
+    currency: str = "",
     measure: str = "revenue",
 ) -> alt.LayerChart:
     """Draw the forecast of each period as nested bands beside what happened before, with the target.
@@ -68,7 +68,7 @@ def fan_chart(
         target: what is wanted in each period, in the measure's unit.
         past: period, start, and a column named like the measure: what happened.
         widths: period, p_target; without it the chance is read off the quantiles.
-        currency: three letters.
+        currency: three letters, "" where none is stated.
         measure: "revenue" or "wins".
 
     Raises:
@@ -188,7 +188,7 @@ def _target_line(target: float, unit: str) -> Any:
 def _fan_finding(first: pd.Series[Any], target: float | None, chances: dict[str, float], unit: str) -> str:
     period = words.name(first["period"])
     if not np.isfinite(float(first["mean"])):
-        return f"{period}: the history is too thin to say a number"
+        return f"{period}: no number can be said"
     expected = f"{period}: {words.amount(float(first['mean']), unit)} expected"
     if target is not None:
         return f"{expected}, {words.percent(chances[period])} chance to reach {words.amount(target, unit)}"

@@ -17,12 +17,12 @@ SURE = ("better", "worse", "could be luck")
 NOW, BEST = "now", "best"
 
 
-def split_chart(periods: pd.DataFrame, currency: str = "EUR", measure: str = "revenue") -> alt.LayerChart:
+def split_chart(periods: pd.DataFrame, currency: str = "", measure: str = "revenue") -> alt.LayerChart:
     """Draw where each period's expected amount comes from: booked, open deals, leads not yet created.
 
     Args:
         periods: the forecast's periods frame, as for `fan`.
-        currency: three letters.
+        currency: three letters, "" where none is stated.
         measure: "revenue" or "wins".
     """
     theme.need(periods, ("period", "start", "origin", "measure", "mean", "0.10", "0.90"), "split")
@@ -112,20 +112,20 @@ def _split_finding(stacked: pd.DataFrame, total: pd.DataFrame, unit: str) -> str
         if shares.get(label, 0.0) > 0
     ]
     if not np.isfinite(float(first["mean"])):
-        return f"{period}: the history is too thin to say a number"
+        return f"{period}: no number can be said"
     expected = words.amount(float(first["mean"]), unit)
     return (
         f"{period}: of {expected} expected, {', '.join(parts)}" if parts else f"{period}: nothing is in sight"
     )
 
 
-def difference_chart(compared: pd.DataFrame, currency: str = "EUR") -> alt.LayerChart:
+def difference_chart(compared: pd.DataFrame, currency: str = "") -> alt.LayerChart:
     """Draw what each scenario changes, with its 80 % interval and the chance that it is better.
 
     Args:
         compared: scenario, period, difference, low, high, p_better (of revenue against the scenario
             without changes, whose own rows - difference and interval exactly zero - are left out).
-        currency: three letters.
+        currency: three letters, "" where none is stated.
     """
     theme.need(compared, ("scenario", "period", "difference", "low", "high", "p_better"), "differences")
     table = _difference_rows(compared)
@@ -234,13 +234,13 @@ def _spread_rows(widths: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def budget_chart(table: pd.DataFrame, currency: str = "EUR") -> alt.LayerChart:
+def budget_chart(table: pd.DataFrame, currency: str = "") -> alt.LayerChart:
     """Draw each channel's spend now and in the best split, and what one more unit of money brings there.
 
     Args:
         table: channel, spend_now, spend_best (money of one window), return_now (revenue per extra unit of
             money at the spend of now), flag (text).
-        currency: three letters.
+        currency: three letters, "" where none is stated.
     """
     theme.need(table, ("channel", "spend_now", "spend_best", "return_now", "flag"), "budget")
     ranked = table.sort_values("return_now", ascending=False, kind="stable").reset_index(drop=True)

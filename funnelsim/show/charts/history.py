@@ -193,7 +193,7 @@ def _dwell_finding(times: pd.DataFrame) -> str:
 
 
 def age_chart(
-    deals: pd.DataFrame, percentiles: pd.DataFrame | None = None, currency: str = "EUR"
+    deals: pd.DataFrame, percentiles: pd.DataFrame | None = None, currency: str = ""
 ) -> alt.LayerChart:
     """Draw every open deal at its age in its stage, with the ages at which winners had moved on.
 
@@ -203,7 +203,7 @@ def age_chart(
         deals: stage, age (days), zombie (bool), and optionally value.
         percentiles: stage, half (age in days at which half of the later winners had left the stage),
             and optionally ninety (nine in ten).
-        currency: three letters.
+        currency: three letters, "" where none is stated.
     """
     theme.need(deals, ("stage", "age", "zombie"), "open_ages")
     order = theme.in_order(deals["stage"] if percentiles is None else percentiles["stage"])
