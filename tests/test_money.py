@@ -155,3 +155,21 @@ def test_a_negative_amount_of_an_open_lead_is_no_refund() -> None:
 
 def test_an_open_amount_is_summed_as_it_is_shown() -> None:
     assert open_leads(read_history(log("5", "$6")[:3]))["value"].tolist() == [6.0]
+
+
+@pytest.mark.parametrize(
+    ("cells", "amounts", "currency"),
+    [
+        (["₹12,34,567.50", "₹7,000"], [1234567.5, 7000.0], "INR"),
+        (["1000円", "700円"], [1000.0, 700.0], "JPY"),
+        (["CHF 1'000.50", "CHF 700"], [1000.5, 700.0], "CHF"),
+    ],
+)
+def test_amounts_as_other_countries_write_them(cells: list[str], amounts: list[float], currency: str) -> None:
+    table = pd.DataFrame(
+        [(str(row), place, f"2025-01-0{day}", cell)
+         for row, cell in enumerate(cells) for day, place in ((1, "Offer"), (2, "Won"))],
+        columns=["lead", "stage", "at", "value"],
+    )  # fmt: skip
+    made = read_history(table)
+    assert (bookings(made)["value"].tolist(), made.currency) == (amounts, currency)

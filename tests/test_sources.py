@@ -394,6 +394,108 @@ def test_lists_that_are_recognised_without_a_mapping(tmp_path: Path, text: str, 
     assert made.quality.used == 3
 
 
+BITRIX_ITEMS = """
+id,title,stageId,opportunity,currencyId,createdTime,closedate,assignedById
+1,x,C2:WON,1000,EUR,2025-01-01T10:00:00+03:00,2025-02-01T03:00:00+03:00,7
+2,y,C2:LOSE,700,EUR,2025-01-02T10:00:00+03:00,2025-02-01T03:00:00+03:00,7
+3,z,C2:EXECUTING,500,EUR,2025-01-03T10:00:00+03:00,2025-02-20T03:00:00+03:00,8
+"""
+VIEW = """
+Topic,Status Reason,Est. Revenue,Actual Revenue,Created On,Actual Close Date
+a,Won,900,1000,1/2/2025 10:00 AM,2/14/2025
+b,Out-Sold,700,,1/2/2025 10:00 AM,2/14/2025
+c,On Hold,500,,1/3/2025 10:00 AM,
+"""
+HUBSPOT_EMPTY = """
+Record ID,Deal Stage,Amount,Create Date,Close Date,Is Closed Won,Is closed,Date entered 'Proposal (Sales)'
+1,Closed won,1000,2025-01-01 10:00,2025-02-01 10:00,,,
+2,Closed lost,700,2025-01-02 10:00,2025-02-02 10:00,,,
+3,Proposal,500,2025-01-03 10:00,,,,
+"""
+PIPEDRIVE_TABLE = """
+id,title,status,stage_id,value,currency,add_time,won_time,lost_time,close_time
+1,a,won,5,1000,EUR,2025-01-01 10:00:00,2025-02-01 10:00:00,,2025-02-01 10:00:00
+2,b,lost,5,700,EUR,2025-01-02 10:00:00,,2025-02-02 10:00:00,2025-02-02 10:00:00
+3,c,open,4,500,EUR,2025-01-03 10:00:00,,,
+"""
+ODOO_LABELS = """
+Opportunity,Stage,Created on,Closed Date,Expected Revenue,Salesperson,Expected Closing,Active
+a,Won,2025-01-01 10:00:00,2025-02-01 10:00:00,1000,Ann,2025-02-01,TRUE
+b,Qualified,2025-01-02 10:00:00,2025-02-01 10:00:00,700,Ann,2025-02-01,FALSE
+c,Proposition,2025-01-03 10:00:00,,500,Bob,2025-05-01,TRUE
+"""
+COPPER_PAGE = """
+Opportunity,Owned By,Value,Close Date,Stage,Status,Created At,Updated At
+a,Ann,"$1,000.00",2/14/2025,Contract,Won,1/2/2025,2/14/2025
+b,Ann,$700.00,2/14/2025,Contract,Lost,1/2/2025,2/14/2025
+c,Bob,$500.00,5/1/2025,Proposal,Open,1/3/2025,1/13/2025
+"""
+BY_HAND = """
+deal,created,closed,status,amount in EUR
+1,2025-01-01,2025-02-01,Won,1000
+2,2025-01-02,2025-02-02,Lost,700
+3,2025-01-03,,Open,500
+"""
+TWO_ENDS = """
+deal,created,won date,lost date,amount
+1,2025-01-01,2025-02-01,,1000
+2,2025-01-02,,2025-02-02,700
+3,2025-01-03,,,500
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (BITRIX_ITEMS, "a Bitrix24 list"), (VIEW, "Dynamics 365 opportunities"),
+        (HUBSPOT_EMPTY, "a HubSpot deal export, created and closed"),
+        (PIPEDRIVE_TABLE, "a Pipedrive list"), (ODOO_LABELS, "a list of deals"),
+        (COPPER_PAGE, "a list of deals"), (BY_HAND, "a list of deals"), (TWO_ENDS, "a list of deals"),
+    ],
+)  # fmt: skip
+def test_other_ways_in_which_lists_come(tmp_path: Path, text: str, words: str) -> None:
+    test_lists_that_are_recognised_without_a_mapping(tmp_path, text, words)
+
+
+def test_a_currency_may_stand_in_the_heading(tmp_path: Path) -> None:
+    assert read(tmp_path, BY_HAND).currency == "EUR"
+    with pytest.raises(FunnelError, match="the mapping says `currency: USD`, the amount is in EUR"):
+        read(tmp_path, BY_HAND, mapping={"currency": "USD"})
+    assert read(tmp_path, PIPEDRIVE_TABLE).currency == "EUR"
+
+
+def test_leads_of_bitrix_that_became_deals_are_handed_over(tmp_path: Path) -> None:
+    made = read(tmp_path, """
+ID,TITLE,STATUS_ID,STATUS_SEMANTIC_ID,OPPORTUNITY,CURRENCY_ID,DATE_CREATE,DATE_CLOSED
+1,x,CONVERTED,S,1000,EUR,2025-01-01T10:00:00+03:00,2025-02-01T03:00:00+03:00
+2,y,JUNK,F,700,EUR,2025-01-02T10:00:00+03:00,2025-02-01T03:00:00+03:00
+3,z,NEW,P,500,EUR,2025-01-03T10:00:00+03:00,
+""")  # fmt: skip
+    assert (len(bookings(made)), made.handed_over) == (0, ("Converted",))
+    assert made.events["stage"].isin(made.lost).sum() == 1
+    assert open_leads(made)["value"].tolist() == [500.0]
+    made = read(tmp_path, """
+ID,TYPE_ID,OWNER_ID,CREATED_TIME,STATUS_SEMANTIC_ID,STATUS_ID
+1,1,5,2025-01-01T10:00:00+03:00,P,NEW
+2,3,5,2025-01-05T10:00:00+03:00,S,CONVERTED
+3,1,6,2025-01-02T10:00:00+03:00,P,NEW
+4,3,6,2025-01-06T10:00:00+03:00,F,JUNK
+""")  # fmt: skip
+    assert (made.won, made.lost, made.handed_over) == ((), ("JUNK",), ("CONVERTED",))
+
+
+@pytest.mark.parametrize("at", ["Modified_Time", "Last Modified Time"])
+def test_zoho_names_the_moment_of_a_stage_in_two_ways(tmp_path: Path, at: str) -> None:
+    made = read(tmp_path, f"""
+id,Potential_Name,Stage,Moved_To__s,{at},Duration_Days,Amount
+1,77,Qualification,Closed Won,2025-01-01T10:00:00+00:00,4,100
+2,77,Closed Won,,2025-01-05T10:00:00+00:00,,120
+3,78,Qualification,,2025-01-02T10:00:00+00:00,,50
+""")  # fmt: skip
+    assert moves(made) == ["77 Qualification 01", "77 Closed Won 05", "78 Qualification 02"]
+    assert (bookings(made)["value"].tolist(), open_leads(made)["value"].tolist()) == ([120.0], [50.0])
+
+
 def test_a_list_takes_the_names_of_more_ends_from_a_mapping(tmp_path: Path) -> None:
     text = ZOHO.replace("Value Proposition,500,2025-05-01", "Signed,500,2025-01-20")
     assert len(open_leads(read(tmp_path, text))) == 1

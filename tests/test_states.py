@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -373,3 +374,11 @@ def test_a_list_without_a_date_of_creation_is_told_so() -> None:
         FunnelError, match="nothing is dated: no column with the day on which a lead was created"
     ):
         read_history(pipedrive([CERTAIN]).drop(columns="Deal - Deal created"))
+
+
+def test_a_year_mistyped_in_a_short_table_moves_no_as_of_date(tmp_path: Path) -> None:
+    rows = "1,2025-01-01,2025-02-01,Won\n2,2025-01-02,2025-02-02,Lost\n3,2025-01-03,,Open\n"
+    (tmp_path / "d.csv").write_text(f"deal,created,closed,status\n{rows}4,2025-01-05,2031-02-02,Won\n")
+    made = read_history(tmp_path / "d.csv")
+    assert made.until == pd.Timestamp("2025-02-03")
+    assert (len(bookings(made)), open_leads(made)["lead"].tolist()) == (2, ["3"])

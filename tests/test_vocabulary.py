@@ -162,3 +162,32 @@ def test_all_gone_or_an_unknown_word_is_refused() -> None:
         FunnelError, match="x.csv, row 3, column 'IsDeleted': 'perhaps' is neither yes nor no"
     ):
         without_gone(table("false", "perhaps"))
+
+
+@pytest.mark.parametrize(
+    ("column", "word"),
+    [
+        ("IsDelete", "True"), ("__deleted", "true"), ("_sdc_deleted_at", "2025-01-09T00:00:00Z"),
+        ("deleted_by", "Ann"), ("Gelöscht", "ja"), ("supprimé", "oui"), ("Record_Status__s", "Trash"),
+        ("merged_into_id", "77"), ("archiviert", "ja"), ("已删除", "是"),
+    ],
+)  # fmt: skip
+def test_what_connectors_and_other_languages_call_gone(tmp_path: Path, column: str, word: str) -> None:
+    there = {"Record_Status__s": "Available", "已删除": "否"}.get(column, "")
+    rows = [f"deal,created,closed,status,amount,{column}", f"1,2025-01-01,2025-02-01,Won,1000,{there}"]
+    rows += [f"2,2025-01-03,,Open,500,{there}", f"3,2025-01-03,,Open,900,{word}"]
+    (tmp_path / "d.csv").write_text("\n".join(rows), encoding="utf-8")
+    made = read_history(tmp_path / "d.csv")
+    assert open_leads(made)["value"].tolist() == [500.0]
+    assert sum(line.count for line in made.quality.findings if line.done.startswith("set aside")) == 1
+
+
+@pytest.mark.parametrize(
+    ("won", "lost"),
+    [
+        ("Megnyert", "Elveszett"), ("Κερδισμένη", "Χαμένη"), ("Câștigat", "Pierdut"), ("Виграно", "Програно"),
+        ("فوز", "خسارة"), ("贏單", "輸單"), ("Thắng", "Thua"), ("Menang", "Kalah"),
+    ],
+)  # fmt: skip
+def test_won_and_lost_in_further_languages(won: str, lost: str) -> None:
+    assert (outcome_of(won), outcome_of(lost)) == ("won", "lost")

@@ -60,6 +60,7 @@ FAR = np.timedelta64(180, "D")
 # there are days enough to know the usual pauses, and where few dates lie behind it. Chosen so that a table of
 # leads of a few weeks, followed until they closed, keeps all its dates; a wrong guess moves no state.
 QUIET = 30
+YEARS = 730  # however few the days: half of the dates come before such a pause, and no deal rests so long
 TWICE = 2
 MANY_DAYS = 20
 FEW = 0.2
@@ -573,9 +574,11 @@ def _before_a_gap(before: Moments, later: Moments, few: float) -> Moments:
     days = np.unique(np.concatenate([before, later]).astype("datetime64[D]").astype(np.int64))
     gaps = np.diff(days)
     known = int(np.searchsorted(days, before.max().astype("datetime64[D]").astype(np.int64)))
-    for place in range(max(known, MANY_DAYS), gaps.size):
+    for place in range(known, gaps.size):
         beyond = later.astype("datetime64[D]").astype(np.int64) >= days[place + 1]
-        if gaps[place] > max(QUIET, TWICE * gaps[:place].max()) and beyond.sum() <= few:
+        quiet = place >= MANY_DAYS and gaps[place] > max(QUIET, TWICE * gaps[:place].max())
+        years = gaps[place] > YEARS and beyond.sum() * 2 < beyond.size
+        if (quiet and beyond.sum() <= few) or years:
             return np.asarray(later[~beyond], dtype="datetime64[us]")
     return later
 

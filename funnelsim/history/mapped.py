@@ -33,6 +33,7 @@ from funnelsim.history.parse import (
     day_first,
     decimal_mark,
     has_local_dates,
+    heading,
     in_one_currency,
     to_amounts,
     to_instants,
@@ -478,11 +479,13 @@ def _in_one_currency(rows: pd.DataFrame, sheets: Sheets) -> tuple[pd.DataFrame, 
     named = blank if columns.currency is None else sheets.cells(columns.currency, "currency")
     signs = blank if columns.value is None else sheets.cells(columns.value, "sign")
     where = sheets.main.file if columns.value is None else f"{sheets.main.file}, column '{columns.value}'"
+    signs = signs.fillna("")
+    headed = heading(columns.value or "")[1]
     told = Currencies(
         where=where,
         column=columns.currency or "",
         named=_aligned(named.fillna("").map(currency_code).astype("str"), rows),
-        signs=_aligned(signs.fillna(""), rows),
+        signs=_aligned(signs.mask(signs == "", headed), rows),
         stated=(mapping.currency or "").upper(),
         rates={code.upper(): rate for code, rate in mapping.rates.items()},
     )

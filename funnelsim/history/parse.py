@@ -31,7 +31,8 @@ ZONED = r"\d\s?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
 SIGNS = {
     "US$": "USD", "A$": "AUD", "AU$": "AUD", "C$": "CAD", "CA$": "CAD", "NZ$": "NZD", "HK$": "HKD",
     "S$": "SGD", "R$": "BRL", "MX$": "MXN", "NT$": "TWD", "$": "USD", "€": "EUR", "£": "GBP", "¥": "CNY",
-    "￥": "CNY", "元": "CNY", "₹": "INR", "₽": "RUB", "₺": "TRY", "₩": "KRW", "₪": "ILS", "₴": "UAH",
+    "￥": "CNY", "元": "CNY", "円": "JPY", "원": "KRW",
+    "₹": "INR", "₽": "RUB", "₺": "TRY", "₩": "KRW", "₪": "ILS", "₴": "UAH",
     "₫": "VND", "₱": "PHP", "฿": "THB", "zł": "PLN", "Kč": "CZK", "Fr.": "CHF", "SFr.": "CHF", "Ft": "HUF",
     "kr": "", "kr.": "",
 }  # fmt: skip
@@ -42,6 +43,11 @@ NAMES = {
     "indian rupee": "INR", "swedish krona": "SEK", "norwegian krone": "NOK", "danish krone": "DKK",
 }  # fmt: skip
 SIGN = "(?:" + "|".join(map(re.escape, sorted(SIGNS, key=len, reverse=True))) + "|[A-Za-z]{3}|[A-Z]{2})"
+# As in "Amount (EUR)", "Value in USD" and "Umsatz €".
+HEADED = re.compile(
+    r"^(?P<name>.*?[^\s(\[])(?:\s*[(\[]\s*|\s+in\s+|\s+)(?P<sign>[^\s()\[\]]+)\s*[)\]]?$", re.IGNORECASE
+)
+INDIAN = r"-?\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d+)?"  # lakh and crore: 12,34,567.50
 MANY = 1e15
 # A bare sign may stand for any of these; a column or a mapping that names one of them is right.
 ALIKE = {
@@ -310,6 +316,19 @@ def currency_code(name: str) -> str:
     return NAMES.get(bare.casefold()) or SIGNS.get(bare) or bare.upper()
 
 
+def heading(name: str) -> tuple[str, str]:
+    """Return a column's name without the currency that it ends with, and that currency ("" for none).
+
+    >>> heading("Amount (EUR)"), heading("Value in usd"), heading("Umsatz €"), heading("Amount ARR")
+    (('Amount', 'EUR'), ('Value', 'USD'), ('Umsatz', 'EUR'), ('Amount ARR', ''))
+    """
+    found = HEADED.match(name.strip())
+    code = currency_code(found["sign"]) if found else ""
+    if found is None or code not in {*SIGNS.values(), *NAMES.values()} - {""}:
+        return name, ""
+    return found["name"], code
+
+
 def currencies_in(cells: pd.Series) -> pd.Series:
     """Return the currency whose sign or code stands with each amount, "" where there is none.
 
@@ -341,6 +360,7 @@ def _amount(text: pd.Series, decimal: str) -> pd.Series:
 def _numbers(text: pd.Series) -> pd.Series:
     """Return amounts without the signs of currencies and blanks, brackets as a minus sign."""
     bare = _bare(text).str.replace(rf"^(\(?-?){SIGN}|{SIGN}(\)?)$", r"\1\2", regex=True)
+    bare = bare.mask(bare.str.fullmatch(INDIAN), bare.str.replace(",", "", regex=False))
     return bare.str.replace(r"^\((.*)\)$", r"-\1", regex=True)
 
 
@@ -475,9 +495,10 @@ def in_one_currency(value: pd.Series, told: Currencies) -> Money:
 
 def _refuse(wrong: pd.Series, told: Currencies, words: str, first: pd.Series, second: pd.Series) -> None:
     if wrong.any():
-        row = wrong.index[wrong.to_numpy()][0]
-        one = told.stated if first is second else first[row]
-        raise FunnelError(f"{told.where}, row {row}: {words.format(one, second[row])}; {RATES}")
+        place = int(wrong.to_numpy().argmax())
+        one = told.stated if first is second else first.iloc[place]
+        sentence = words.format(one, second.iloc[place])
+        raise FunnelError(f"{told.where}, row {wrong.index[place]}: {sentence}; {RATES}")
 
 
 def _converted(value: pd.Series, named: pd.Series, told: Currencies) -> Money:
@@ -485,8 +506,9 @@ def _converted(value: pd.Series, named: pd.Series, told: Currencies) -> Money:
     rates = told.rates | {told.stated: told.rates.get(told.stated, 1.0)}
     unknown = ~named.isin(["", *rates])
     if unknown.any():
-        row = named.index[unknown.to_numpy()][0]
-        raise FunnelError(f"{told.where}, row {row}: no rate for {shown(named[row])}; give one under `rates`")
+        place = int(unknown.to_numpy().argmax())
+        row, code = named.index[place], shown(named.iloc[place])
+        raise FunnelError(f"{told.where}, row {row}: no rate for {code}; give one under `rates`")
     factor = named.replace("", told.stated).map(rates).astype(np.float64)
     findings: list[Finding] = []
     other = (named != told.stated) & (named != "") & value.notna()

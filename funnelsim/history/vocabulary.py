@@ -17,9 +17,23 @@ from funnelsim.history.tables import Table
 
 # Of these a cell that is not blank says so: a moment, or the row that took this one's place.
 GONE_IF_FILLED = {
-    "deleted rows": {"deleted_at", "deletedat", "deleted on", "deleted date", "_ab_cdc_deleted_at"},
-    "merged rows": {"masterrecordid", "master_record_id", "merged_into", "merged into"},
-    "archived rows": {"archived_at", "archivedat", "archived on"},
+    "deleted rows": {
+        "deleted_at",
+        "deletedat",
+        "deleted on",
+        "deleted date",
+        "deleted_date",
+        "deleted_on",
+        "date_deleted",
+        "deleted_by",
+        "deletedby",
+        "deleted by",
+        "_ab_cdc_deleted_at",
+        "_sdc_deleted_at",
+        "gelöscht am",
+    },
+    "merged rows": {"masterrecordid", "master_record_id", "merged_into", "merged into", "merged_into_id"},
+    "archived rows": {"archived_at", "archivedat", "archived on", "archived_on", "archiviert am"},
 }
 MOMENT = re.compile(r"\d{1,4}[-./]\d")
 APART = re.compile(r"\s[-\u2013\u2014]+|[-\u2013\u2014]+\s|[()\[\]{}:;,|/\\]")
@@ -66,12 +80,22 @@ def flags(table: Table, column: str) -> pd.Series:
 
 # Columns that say of a row that it is gone, as the CRMs and the connectors of warehouses name them.
 GONE = {
-    "deleted rows": _words("isdeleted is_deleted deleted hs_is_deleted _fivetran_deleted trashed"),
-    "merged rows": _words("merged is_merged ismerged"),
-    "archived rows": {"archived", "is_archived", "isarchived", "archive status", "deal - archive status"},
+    "deleted rows": _words("""
+        isdeleted is_deleted deleted hs_is_deleted _fivetran_deleted trashed isdelete is_delete __deleted
+        _deleted record_status__s gelöscht supprimé supprimée eliminado eliminata eliminato excluído
+        verwijderd удалено 已删除
+    """),
+    "merged rows": _words("merged is_merged ismerged zusammengeführt fusionné fusionado 已合并"),
+    "archived rows": _words("""
+        archived is_archived isarchived archiviert archivé archivée archivado arquivado archiviato
+        gearchiveerd 已归档
+    """)
+    | {"archive status", "deal - archive status"},
 }
-GONE_STATES = _words("deleted archived merged trashed gelöscht archiviert supprimé eliminado 已删除 已归档")
-STILL_THERE = _words("active notarchived unarchived current") | NO | set(BLANK)
+GONE_STATES = _words(
+    "deleted archived merged trash trashed gelöscht archiviert supprimé eliminado 已删除 已归档"
+)
+STILL_THERE = _words("active notarchived unarchived current available draft") | NO | set(BLANK)
 
 
 def without_gone(table: Table, stated: Collection[str] = ()) -> tuple[Table, tuple[Finding, ...]]:
@@ -120,13 +144,17 @@ def _is_gone(table: Table, name: str) -> pd.Series:
 WON = _words("""
     won closedwon win wins dealwon gewonnen gewonnene gagné gagnée gagne remporté ganado ganada ganados ganho
     ganha ganhou vinto vinta vunnen vunnet vundet voitettu wygrana wygrane vyhráno kazanıldı выиграна выиграно
-    赢单 已赢单 成交 已成交 赢得 签约成功 受注 成約 수주
+    megnyert nyert κερδισμένη κερδισμένο câștigat câștigată castigat виграно виграна спечелена
+    dobiveno dobijeno thắng menang ชนะ فوز مربوحة זכייה נצחון
+    赢单 已赢单 成交 已成交 赢得 签约成功 贏單 已贏單 贏得 簽約成功 受注 成約 수주
 """)
 LOST = _words("""
     lost closedlost loss losses lose deallost verloren verlorene perdu perdue perdido perdida perdidos perdeu
     perso persa förlorad tapt tabt hävitty przegrana przegrane prohráno kaybedildi проиграна проиграно
     disqualified unqualified disqualifiziert
-    输单 已输单 丢单 已丢单 流失 失败 未成交 战败 失注 실주
+    elveszett elvesztett χαμένη χαμένο pierdut pierdută програно програна загубена izgubljeno
+    thua kalah แพ้ خسارة خاسرة הפסד
+    输单 已输单 丢单 已丢单 流失 失败 未成交 战败 輸單 已輸單 丟單 失敗 戰敗 失注 실주
 """)
 # These name an end only where no lead ever goes on from there.
 WON_IF_LAST = _words("""

@@ -133,9 +133,10 @@ def entries(table: Table, _: tuple[Table, ...]) -> Recipe:
 
 def dynamics_opportunities(table: Table, _: tuple[Table, ...]) -> Recipe:
     """Opportunities as a view or the service gives them: created, and closed on an actual date."""
-    status = table.text(needed(table, "statecode", "Status"))
-    state = state_of_words(status.replace(STATES))
+    state = state_of_words(table.text(needed(table, "statecode", "Status", "Status Reason")).replace(STATES))
     closed = table.text(needed(table, "actualclosedate", "Actual Close Date"))
+    if first_of(table, "statecode", "Status") is None:
+        state = state.mask((state != "Won") & (closed != ""), "Lost")
     shaped = with_state(table, state, closed)
     worth = first_of(table, "estimatedvalue", "Est. Revenue", "Est. revenue", "Estimated Revenue")
     actual = first_of(table, "actualvalue", "Actual Revenue")
@@ -160,6 +161,7 @@ SOURCES = (
     Source("dynamics", having("activestageid", "activestagestartedon", "createdon"), process),
     Source("dynamics-opportunities", having("statecode", "actualclosedate"), dynamics_opportunities),
     Source("dynamics-view", having("status", "actual close date"), dynamics_opportunities),
+    Source("dynamics-view-reason", having("status reason", "actual close date"), dynamics_opportunities),
     Source(
         "business-central",
         having("opportunity no.", "sales cycle stage", "date of change", "action taken"),

@@ -22,6 +22,7 @@ from funnelsim.history.sources.recipe import (
     needed,
     one_stage,
     rows_of_changes,
+    small,
     state_of_flags,
     state_of_words,
     with_state,
@@ -41,7 +42,7 @@ INTERNAL = re.compile(
 )
 LAST_ENTRY = "HubSpot keeps one date per stage: a stage that was entered again shows its last entry only."
 NO_STAGES = (
-    "No 'Date entered' columns: one stage 'Open' from creation to close. Export the properties "
+    "No dates of entering stages: one stage 'Open' from creation to close. Export the properties "
     "'Date entered ...' of each stage for a forecast by stage."
 )
 TWENTY = "HubSpot keeps a deal property's last 20 changes (a contact's 45): long lives lose their start."
@@ -112,6 +113,8 @@ def stage_dates(table: Table, _: tuple[Table, ...]) -> Recipe:
     stamps = stage_columns([str(column) for column in table.frame.columns])
     entered = [stamp for stamp in stamps if stamp.kind == "date_entered"]
     filled = [stamp for stamp in entered if (table.text(stamp.column) != "").any()]
+    if not filled and small(table) >= {"createdate", "closedate"} and first_of(table, *STAGE, *IS_WON):
+        return bare_deals(table, ())
     if not filled:
         raise FunnelError(
             f"{table.file}: all {len(entered)} columns like '{entered[0].column[:80]}' are empty; export the "
@@ -145,7 +148,7 @@ def _with_present_stage(table: Table, dates: dict[str, str], said: Said) -> tupl
     stage, won, closed = (first_of(table, *names) for names in (STAGE, IS_WON, IS_CLOSED))
     if stage is None and won is None:
         return table, {}
-    end = state_of_words(table.text(str(stage))) if won is None else state_of_flags(table, won, closed)
+    end = state_of_words(table.text(str(stage))) if won is None else state_of_flags(table, won, closed, stage)
     names = {kind: (said.get(kind) or [kind.title()]) for kind in ("won", "lost")}
     first = {kind.title(): str(group[0]) for kind, group in names.items() if isinstance(group, list)}
     state = end.replace(first)
@@ -179,14 +182,19 @@ def _again(table: Table, stamps: list[Stamp]) -> tuple[Finding, ...]:
 
 def bare_deals(table: Table, _: tuple[Table, ...]) -> Recipe:
     """Deals without a date per stage: created on one day, closed on another."""
-    stage, close = needed(table, *STAGE), needed(table, *CLOSE)
+    stage, close = first_of(table, *STAGE), needed(table, *CLOSE)
     columns, created = columns_of(table, **ROLES), needed(table, "Create Date", "createdate")
     words = "a HubSpot deal export, created and closed"
     won = first_of(table, *IS_WON)
     if won is not None:
-        shaped = with_state(table, state_of_flags(table, won, first_of(table, *IS_CLOSED)), table.text(close))
+        state = state_of_flags(table, won, first_of(table, *IS_CLOSED), stage)
+        shaped = with_state(table, state, table.text(close))
         return Recipe(shaped, {"columns": columns, **one_stage(created)}, words, (NO_STAGES,))
-    said: Said = {"columns": columns, "dates": {"Open": created}, "outcome": {"stage": stage, "at": close}}
+    said: Said = {
+        "columns": columns,
+        "dates": {"Open": created},
+        "outcome": {"stage": needed(table, *STAGE), "at": close},
+    }
     return Recipe(table, said, words, (NO_STAGES,))
 
 

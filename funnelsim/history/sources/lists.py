@@ -27,25 +27,26 @@ from funnelsim.history.sources.recipe import (
     with_state,
 )
 from funnelsim.history.tables import Table
-from funnelsim.history.vocabulary import flags
+from funnelsim.history.vocabulary import NO, YES, flags, plain
 
 LEAD = (
     "Record Id", "Item ID", "Item ID (auto generated)", "Deal ID", "Opportunity ID", "External ID", "id",
-    "Deal Name", "Opportunity Name", "Opportunity", "lead_name", "Name", "Title",
+    "Deal Name", "Opportunity Name", "Opportunity", "lead_name", "Deal", "Lead ID", "Lead", "Name", "Title",
 )  # fmt: skip
 CREATED = (
     "Created Time", "DATE_CREATE", "create_date", "date_created", "Created At", "deal_created_at",
     "Created On", "Created Date", "Deal creation date", "Creation date", "Creation log", "Create Date",
-    "Created",
+    "Created", "createdTime",
 )  # fmt: skip
 STATE_NAMES = (
-    "STAGE_SEMANTIC_ID", "won_status", "status_type", "Deal Status", "Status", "Deal Stage",
-    "deal_stage_name", "deal_deal_stage_name", "Stage Name", "Stage", "STAGE_ID",
+    "STAGE_SEMANTIC_ID", "STATUS_SEMANTIC_ID", "won_status", "status_type", "Deal Status", "Status",
+    "Deal Stage", "deal_stage_name", "deal_deal_stage_name", "Stage Name", "Stage", "STAGE_ID", "STATUS_ID",
 )  # fmt: skip
 CLOSED_NAMES = (
     "date_closed", "Closed Date", "deal_closed_date", "Closed Time", "Actual Close Date", "Closed On",
-    "Deal close date", "Closing Date", "CLOSEDATE", "Close Date", "date_stage_changed",
+    "Deal close date", "Closing Date", "CLOSEDATE", "Close Date", "date_stage_changed", "Closed At", "Closed",
 )  # fmt: skip
+ZOHO_KEYS = ("Deal Id", "Potential Id", "Parent Id", "Related To", "Deal Name", "Potential Name")
 WON_ON, LOST_ON = ("date_won", "Won Date", "Won Time"), ("date_lost", "Lost Date", "Lost Time")
 ROLES = {
     "value": (
@@ -111,6 +112,10 @@ def _state(table: Table) -> pd.Series:
             coded = cells.str.casefold().map(CODES).fillna(cells)
             words = state_of_words(coded.astype("str"))
             state = state.where(state.isin(["Won", "Lost"]) | (words == ""), words)
+    if not any(first_of(table, name) for name in STATE_NAMES):
+        for end, names in (("Won", WON_ON), ("Lost", LOST_ON)):
+            column = first_of(table, *names)
+            state = state if column is None else state.mask(table.text(column) != "", end)
     active = first_of(table, "active")
     if active is not None:
         state = state.mask(~flags(table, active) & (table.text(active) != "") & (state != "Won"), "Lost")
@@ -124,8 +129,29 @@ def _closed_on(table: Table, state: pd.Series) -> pd.Series:
         column = first_of(table, *names)
         if column is not None:
             at = at.where(state != end, table.text(column))
-    column = first_of(table, *CLOSED_NAMES)
+    column = first_of(table, *(name for name in CLOSED_NAMES if _holds_dates(table, name)))
     return at if column is None else at.where(at != "", table.text(column))
+
+
+def _holds_dates(table: Table, name: str) -> bool:
+    """Return whether a column is no flag, such as "Closed" with yes and no."""
+    column = first_of(table, name)
+    return column is None or not table.text(column).str.casefold().isin(YES | NO | {""}).all()
+
+
+def bitrix_leads(table: Table, _: tuple[Table, ...]) -> Recipe:
+    """Bitrix24's leads: created, and converted (handed over to sales as a deal) or given up."""
+    stage = table.text(needed(table, "STATUS_ID"))
+    state = _state(table)
+    state = state.mask((state == "Won") | (stage.str.casefold() == "converted"), "Converted")
+    columns = columns_of(table, **{**ROLES, "lead": ("ID",), "value": ("OPPORTUNITY",)})
+    said: Said = {
+        **one_stage(creation(table, "DATE_CREATE", "createdTime")),
+        "columns": columns,
+        "won": [],
+        "handed_over": "Converted",
+    }
+    return Recipe(with_state(table, state, _closed_on(table, state)), said, "Bitrix24 leads", ())
 
 
 def bitrix_history(table: Table, _: tuple[Table, ...]) -> Recipe:
@@ -138,7 +164,9 @@ def bitrix_history(table: Table, _: tuple[Table, ...]) -> Recipe:
     end = state_of_words(bare.str.casefold().map(CODES).fillna(bare).astype("str"))
     if semantic is not None:
         end = table.text(semantic).str.casefold().map(CODES).fillna(end)
-    ends = {kind: sorted(place[end == kind.title()].unique()) for kind in ("won", "lost")}
+    end = end.mask(bare.str.casefold() == "converted", "Handed_over")
+    kinds = ("won", "lost", "handed_over")
+    ends = {kind: sorted(place[end == kind.capitalize()].unique()) for kind in kinds}
     said: Said = {
         "columns": {**columns, "stage": stage},
         **{kind: names for kind, names in ends.items() if names},
@@ -150,18 +178,20 @@ def zoho_history(table: Table, _: tuple[Table, ...]) -> Recipe:
     """Zoho's history of stages: one row per stage, with the moment at which the deal was moved there."""
     columns = columns_of(
         table,
-        lead=("Deal Id", "Potential Id", "Parent Id", "Related To", "Deal Name", "Potential Name"),
-        stage=("Stage",),
-        at=("Modified Time",),
+        lead=(*ZOHO_KEYS, "Full Name"),
+        stage=("Stage", "Lead Status"),
+        at=("Modified Time", "Last Modified Time"),
         value=("Amount",),
-        expected_close=("Closing Date",),
+        expected_close=("Closing Date", "Close Date"),
     )
     return Recipe(table, {"columns": columns}, "Zoho history of stages", ())
 
 
 def _is_zoho_history(columns: frozenset[str]) -> bool:
-    keys = {"dealid", "potentialid", "parentid", "relatedto", "dealname", "potentialname"}
-    return {"stage", "modifiedtime"} <= columns and bool(keys & columns) and "createdtime" not in columns
+    of_deals = "stage" in columns and any(plain(key) in columns for key in ZOHO_KEYS)
+    of_leads = {"leadstatus", "fullname"} <= columns
+    dated = bool(columns & {"modifiedtime", "lastmodifiedtime"}) and "createdtime" not in columns
+    return dated and (of_deals or of_leads)
 
 
 def _is_list(columns: frozenset[str]) -> bool:
@@ -173,7 +203,8 @@ def _is_list(columns: frozenset[str]) -> bool:
         )
 
     moves = {name for name in SYNONYMS["at"] if name in columns}
-    return any_of(CREATED) and any_of(STATE_NAMES) and any_of(CLOSED_NAMES, WON_ON, LOST_ON) and not moves
+    told = any_of(STATE_NAMES) and any_of(CLOSED_NAMES, WON_ON, LOST_ON)
+    return any_of(CREATED) and (told or (any_of(WON_ON) and any_of(LOST_ON))) and not moves
 
 
 BITRIX = Listing("a Bitrix24 list of deals", {"lead": ("ID",), "value": ("OPPORTUNITY",)})
@@ -181,6 +212,8 @@ SOURCES = (
     Source("bitrix-history", having("owner_id", "stage_id", "created_time"), bitrix_history),
     Source("bitrix-lead-history", having("owner_id", "status_id", "created_time"), bitrix_history),
     Source("bitrix", having("stage_id", "date_create", "closedate"), _listed(BITRIX)),
+    Source("bitrix-items", having("stageid", "createdtime", "closedate"), _listed(BITRIX)),
+    Source("bitrix-leads", having("status_id", "date_create", "date_closed"), bitrix_leads),
     Source("zoho-history", _is_zoho_history, zoho_history),
     Source(
         "zoho", having("stage", "createdtime", "closingdate"), _listed(Listing("a Zoho list of deals", {}))

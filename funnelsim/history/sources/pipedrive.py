@@ -39,7 +39,7 @@ def deals(table: Table, _: tuple[Table, ...]) -> Recipe:
         lead=names("ID", "id"),
         owner=names("Owner", "owner_id"),
         value=names("Value", "value"),
-        currency=names("Currency of Value", "currency"),
+        currency=names("Currency of Value", "Deal - Currency", "Currency", "currency"),
         channel=names("Source channel", "channel"),
         segment=names("Label", "label"),
         expected_close=names("Expected close date", "expected_close_date"),
@@ -114,6 +114,7 @@ def sell(table: Table, _: tuple[Table, ...]) -> Recipe:
 SOURCES = (
     Source("pipedrive", having("deal - id", "deal - status"), deals),
     Source("pipedrive-api", having("id", "add_time", "stage_change_time", "status"), deals),
+    Source("pipedrive-table", having("id", "add_time", "won_time", "lost_time", "status"), deals),
     Source("pipedrive-flow", having("item_id", "field_key", "new_value", "log_time"), flow),
     Source("zendesk-sell", having("id", "stage_id", "last_stage_change_at", "created_at"), sell),
 )

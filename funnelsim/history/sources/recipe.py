@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from funnelsim.errors import FunnelError, nearest
-from funnelsim.history.parse import day_first, to_moments
+from funnelsim.history.parse import day_first, heading, to_moments
 from funnelsim.history.quality import Finding
 from funnelsim.history.tables import Table
 from funnelsim.history.vocabulary import flags, outcome_of, plain
@@ -72,7 +72,8 @@ def spellings_of(column: object) -> frozenset[str]:
     """
     name = str(column).strip().casefold()
     bare = PREFIX.sub("", name)
-    return frozenset((name, plain(name) or name, bare, plain(bare) or bare))
+    worth = heading(bare)[0]
+    return frozenset((name, plain(name) or name, bare, plain(bare) or bare, plain(worth) or bare))
 
 
 def small(table: Table) -> frozenset[str]:
@@ -152,15 +153,27 @@ def with_state(table: Table, state: pd.Series, closed_on: pd.Series) -> Table:
     return replace(table, frame=table.frame.assign(**columns))
 
 
-def state_of_flags(table: Table, won: str, closed: str | None) -> pd.Series:
+def state_of_flags(table: Table, won: str, closed: str | None, stage: str | None = None) -> pd.Series:
     """Return "Won", "Lost" or "" for each row, told by a flag for won and one for closed.
+
+    A row whose flags are all blank is told by the words of its stage.
+
+    Args:
+        table: as it came.
+        won, closed: names of the flags' columns.
+        stage: name of the column with the stage, where there is one.
 
     Raises:
         FunnelError: a flag is neither yes nor no; names the row.
     """
     wins = flags(table, won)
     ended = wins if closed is None else flags(table, closed)
-    return pd.Series("", index=table.frame.index).mask(ended, "Lost").mask(wins, "Won")
+    state = pd.Series("", index=table.frame.index).mask(ended, "Lost").mask(wins, "Won")
+    if stage is None:
+        return state
+    blank = (table.text(won) == "") & (closed is None or table.text(str(closed)) == "")
+    words = state_of_words(table.text(stage))
+    return state.mask(blank & words.isin(["Won", "Lost"]), words)
 
 
 def state_of_words(words: pd.Series) -> pd.Series:

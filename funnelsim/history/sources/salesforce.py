@@ -183,7 +183,9 @@ def opportunities(table: Table, _: tuple[Table, ...]) -> Recipe:
     """Opportunities without history, of the object or a report: created on one day, closed on another."""
     won, stage = first_of(table, "IsWon", "Won"), first_of(table, "StageName", "Stage")
     if won is not None:
-        state = state_of_flags(table, won, first_of(table, "IsClosed", "Closed"))
+        state = state_of_flags(
+            table, won, first_of(table, "IsClosed", "Closed"), first_of(table, "StageName", "Stage")
+        )
     else:
         state = state_of_words(table.text(str(stage)))
     shaped = with_state(table, state, table.text(needed(table, "CloseDate")))
@@ -245,7 +247,7 @@ def _with_known_state(table: Table, dates: dict[str, str]) -> tuple[Table, Said]
     won, closed = first_of(table, "IsWon", "Won"), first_of(table, "IsClosed", "Closed")
     stage = first_of(table, "StageName", "Stage")
     if won is not None:
-        state = state_of_flags(table, won, closed)
+        state = state_of_flags(table, won, closed, stage)
     elif stage is not None:
         state = state_of_words(table.text(stage))
     else:
