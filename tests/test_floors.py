@@ -39,7 +39,7 @@ KNOWN_TO = {
     "vl_convert": ("show",),
     "yaml": ("files",),
     "statsmodels": ("calibration", "forecasting.baselines"),
-    "numba": ("simulation", "forecasting.exact", "forecasting.distribution"),
+    "numba": ("simulation",),
     "typer": ("cli",),
 }
 # Slow to import: not before they are used, so that `funnelsim --help` answers at once.
@@ -127,8 +127,7 @@ def test_a_wrong_import_is_found(module, source):
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("forecasting.exact", "import numba\nfrom funnelsim.model.rates import RateTable"),
-        ("forecasting.exact_pass", "from numba import njit"),
+        ("simulation.jit", "import numba\nfrom funnelsim.model.rates import RateTable"),
         ("calibration.counting", "import numpy as np\nfrom funnelsim.errors import FunnelError"),
         ("calibration.counting", "from funnelsim.calibration.intake import fit"),
     ],

@@ -1,13 +1,18 @@
 """Machine code: who waits for it at a terminal is told why, once; a file is not."""
 
 import io
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import numba
 import pytest
 from numba.core import event
 
-from funnelsim.simulation.jit import Notice
+from funnelsim.simulation.jit import Notice, strict
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class Terminal(io.StringIO):
@@ -42,3 +47,46 @@ def test_a_file_is_told_nothing(listening, monkeypatch):
     monkeypatch.setattr(sys, "stderr", file)
     compile_two()
     assert file.getvalue() == ""
+
+
+DOUBLE = """
+from funnelsim.simulation.jit import kernel
+
+@kernel
+def double(number):
+    return 2 * number
+
+print(double(4.0), sum(double.stats.cache_hits.values()))
+"""
+
+
+def doubled(folder: Path) -> str:
+    """Return what a new process says of a small kernel, with its machine code in a folder."""
+    (folder / "double.py").write_text(DOUBLE)
+    words = os.environ | {"NUMBA_CACHE_DIR": str(folder / "kept"), "PYTHONPATH": str(ROOT)}
+    made = subprocess.run([sys.executable, folder / "double.py"], capture_output=True, text=True, env=words)
+    assert (made.returncode, made.stderr) == (0, "")
+    return made.stdout.strip()
+
+
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+@pytest.mark.parametrize("damage", ["empty", "garbage", "cut"])
+def test_broken_machine_code_is_compiled_again(tmp_path, kind, damage):
+    assert [doubled(tmp_path) for _ in range(2)] == ["8.0 0", "8.0 1"], "kept from the first time on"
+    (file,) = (tmp_path / "kept").rglob(f"*.{kind}")
+    file.write_bytes({"empty": b"", "garbage": b"garbage", "cut": file.read_bytes()[:50]}[damage])
+    assert [doubled(tmp_path) for _ in range(2)] == ["8.0 0", "8.0 1"]
+
+
+def test_where_machine_code_cannot_be_kept_it_is_made_each_time(monkeypatch):
+    monkeypatch.setattr(numba.core.caching._CacheLocator, "ensure_cache_path", refuse)
+
+    def three() -> int:
+        return 3
+
+    assert strict(three)() == 3
+    assert getattr(strict(three), "_cache", None).__class__.__name__ == "NullCache"
+
+
+def refuse(_: object) -> None:
+    raise OSError("no space left")

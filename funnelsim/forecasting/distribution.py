@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
-from numba import njit
 
 from funnelsim.arrays import Complexes, Flags, Floats
+from funnelsim.simulation.jit import strict
 
 # A few thousand points hold means exactly and standard deviations of a hundred deals within a few per mille.
 POINTS = 4096
@@ -234,7 +234,7 @@ def _coins(lump: Lump, grid: tuple[float, int]) -> Complexes:
     return found
 
 
-@njit(cache=True, nogil=True)
+@strict
 def _logarithms(place: Floats, chance: Floats, points: int) -> Floats:
     """Return, on the grid, what the logarithm of 1 - q + q z is for all deals of small chance together.
 
@@ -262,7 +262,7 @@ def _logarithms(place: Floats, chance: Floats, points: int) -> Floats:
     return found
 
 
-@njit(cache=True, nogil=True)
+@strict
 def _product(place: Floats, chance: Floats, theta: Floats) -> Complexes:
     """Multiply 1 - q + q exp(-i theta place), an amount between two grid points being shared by both.
 

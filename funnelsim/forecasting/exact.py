@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from funnelsim.arrays import Flags, Floats, Integers
 from funnelsim.model.funnel import Funnel, winning_exits
 from funnelsim.model.model import Pace, run_until
 from funnelsim.model.rates import RateTable
+from funnelsim.simulation.jit import strict
 
 FACTOR_DIGITS = 12  # factors that differ by less are one: a mean over a cell leaves its last bits to chance
 
@@ -152,7 +152,7 @@ def _shares(edges: Floats, moments: Floats, pace: Pace | None) -> Floats:
     return share
 
 
-@njit(cache=True, nogil=True)
+@strict
 def _cell(edges: Floats, rate: Floats, left: float, right: float, leave: Floats, late: Floats) -> float:
     """Fill the chances to leave by each exit between two ages, and those times the time of leaving.
 
@@ -179,7 +179,7 @@ def _cell(edges: Floats, rate: Floats, left: float, right: float, leave: Floats,
     return stay
 
 
-@njit(cache=True, nogil=True)
+@strict
 def _runs(edges: Floats, wide: float, ages: int, ends: Integers) -> int:
     """Fill the ends of runs of ages whose cells are alike, and return how many there are.
 
@@ -201,7 +201,7 @@ def _runs(edges: Floats, wide: float, ages: int, ends: Integers) -> int:
     return count + 1
 
 
-@njit(cache=True, nogil=True)
+@strict
 def _cells(
     edges: Floats, rate: Floats, speed: Floats, step: float, ages: int, paces: Floats, wins: Flags
 ) -> tuple[Integers, Integers, Floats, Floats, Floats]:
@@ -231,7 +231,7 @@ def _cells(
     return count, ends, stay, leave, late
 
 
-@njit(cache=True, nogil=True)
+@strict
 def _at_once(leave: Floats, late: Floats, targets: Integers, stages: int, onward: Floats) -> Floats:
     """Return the inverse of I - M for leads of age 0, M[r, s] = P_s (1 - w_s) times what counts onward."""
     matrix = np.eye(stages)
@@ -243,7 +243,7 @@ def _at_once(leave: Floats, late: Floats, targets: Integers, stages: int, onward
     return inverse
 
 
-@njit(cache=True, nogil=True)
+@strict
 def _stretch(value: Floats, old: Floats, new: Floats) -> None:
     """Move values from an age lattice of width `old` to one of width `new`, in place."""
     ages = np.arange(value.shape[-1]).astype(np.float64)
@@ -253,7 +253,7 @@ def _stretch(value: Floats, old: Floats, new: Floats) -> None:
                 value[k, r] = np.interp(ages * new[r], ages * old[r], value[k, r])
 
 
-@njit(cache=True, nogil=True)
+@strict
 def _period(
     value: Floats,
     runs: tuple[Integers, Integers],
@@ -311,7 +311,7 @@ def _period(
         line[0] = now[r]
 
 
-@njit(cache=True, nogil=True)
+@strict
 def _backward(
     edges: Floats,
     rate: Floats,

@@ -33,8 +33,8 @@ from funnelsim.history.parse import (
     day_first,
     decimal_mark,
     has_local_dates,
-    heading,
     in_one_currency,
+    name_and_currency,
     to_amounts,
     to_instants,
     to_moments,
@@ -480,7 +480,7 @@ def _in_one_currency(rows: pd.DataFrame, sheets: Sheets) -> tuple[pd.DataFrame, 
     signs = blank if columns.value is None else sheets.cells(columns.value, "sign")
     where = sheets.main.file if columns.value is None else f"{sheets.main.file}, column '{columns.value}'"
     signs = signs.fillna("")
-    headed = heading(columns.value or "")[1]
+    headed = name_and_currency(columns.value or "")[1]
     told = Currencies(
         where=where,
         column=columns.currency or "",

@@ -316,11 +316,11 @@ def currency_code(name: str) -> str:
     return NAMES.get(bare.casefold()) or SIGNS.get(bare) or bare.upper()
 
 
-def heading(name: str) -> tuple[str, str]:
+def name_and_currency(name: str) -> tuple[str, str]:
     """Return a column's name without the currency that it ends with, and that currency ("" for none).
 
-    >>> heading("Amount (EUR)"), heading("Value in usd"), heading("Umsatz €"), heading("Amount ARR")
-    (('Amount', 'EUR'), ('Value', 'USD'), ('Umsatz', 'EUR'), ('Amount ARR', ''))
+    >>> [name_and_currency(name) for name in ("Amount (EUR)", "Value in usd", "Umsatz €", "Amount ARR")]
+    [('Amount', 'EUR'), ('Value', 'USD'), ('Umsatz', 'EUR'), ('Amount ARR', '')]
     """
     found = HEADED.match(name.strip())
     code = currency_code(found["sign"]) if found else ""

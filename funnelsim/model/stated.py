@@ -23,6 +23,8 @@ from funnelsim.model.units import UNIT_DAYS, check_name, day_number, moment, quo
 # A checkout has the scenarios beside the package, an installed wheel inside it.
 _INSIDE = Path(__file__).parents[1] / "scenarios"
 SHIPPED = (_INSIDE if _INSIDE.is_dir() else Path(__file__).parents[2] / "scenarios") / "funnels"
+# The years that histories may have, too; a simulation of ninety years from there still fits into a moment.
+EARLIEST, LATEST = pd.Timestamp("1970-01-01"), pd.Timestamp("2169-12-31")
 VALUE_ATOMS = 200  # as many as a fitted model has; the mean is exact whatever their number
 GROWTH_DAYS = 3 * 365  # as far as a constant growth may be believed; then the last year repeats
 DRAW_POINTS = 2001  # quantiles; the last one in two thousand is moved so that the mean is exact
@@ -48,9 +50,17 @@ def read_funnel(path_or_name: str | Path, as_of: str | pd.Timestamp | None = Non
     path = _file_of(path_or_name)
     statement = validated(Statement, parse_yaml(quote_ramps(read_text(path)), path), path)
     try:
-        return _model(statement, moment(as_of) if as_of is not None else pd.Timestamp(statement.start))
+        day_0 = moment(as_of) if as_of is not None else pd.Timestamp(statement.start)
+        _check_day(day_0, "start" if as_of is None else "as-of")
+        return _model(statement, day_0)
     except FunnelError as error:
         raise FunnelError(f"{path}: {error}") from None
+
+
+def _check_day(day_0: pd.Timestamp, key: str) -> None:
+    if not EARLIEST <= day_0 <= LATEST:
+        years = f"from {EARLIEST.year} to {LATEST.year}"
+        raise FunnelError(f"{key}: day 0 would lie in the year {day_0.year}; expected a year {years}")
 
 
 def shipped_funnels() -> list[str]:

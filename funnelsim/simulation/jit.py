@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
 from numba.core import event
@@ -18,7 +18,7 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 def kernel(function: Function) -> Function:
     """Compile a function that makes arrays, at its first call, and keep the machine code on disk."""
-    return cast(Function, _njit(cache=True, error_model="numpy", nogil=True)(function))
+    return _made(function, error_model="numpy")
 
 
 def bare(function: Function) -> Function:
@@ -27,7 +27,7 @@ def bare(function: Function) -> Function:
     Counting costs more than the work itself where a call is one event of one lead and hands on
     tuples of arrays.
     """
-    return cast(Function, _njit(cache=True, error_model="numpy", nogil=True, _nrt=False)(function))
+    return _made(function, error_model="numpy", _nrt=False)
 
 
 def inlined(function: Function) -> Function:
@@ -36,8 +36,46 @@ def inlined(function: Function) -> Function:
     Nowhere in this package may arithmetic be reordered or fused: a lead's moments must come out equal,
     bit for bit, in a vector loop and when Python calls the function for one lead.
     """
-    made = _njit(cache=True, error_model="numpy", nogil=True, forceinline=True, _nrt=False)(function)
+    return _made(function, error_model="numpy", forceinline=True, _nrt=False)
+
+
+def strict(function: Function) -> Function:
+    """Compile a function in which a division by zero is an error, as it is in Python."""
+    return _made(function)
+
+
+def _made(function: Function, **options: object) -> Function:
+    """Compile a function and keep its machine code on disk, where a folder for it can be written."""
+    try:
+        made = _njit(cache=True, nogil=True, **options)(function)
+    except (RuntimeError, OSError):
+        return cast(Function, _njit(nogil=True, **options)(function))
+    _forgive(getattr(made, "_cache", None))
     return cast(Function, made)
+
+
+def _forgive(cache: Any) -> None:
+    """Compile again where what lies on disk cannot be read, and go on where nothing can be written.
+
+    What a damaged file raises is anybody's guess: it is read by pickle, and says which functions to call.
+    """
+    if cache is None:
+        return
+    read, write = cache.load_overload, cache.save_overload
+
+    def load(signature: object, context: object) -> object:
+        try:
+            return read(signature, context)
+        except Exception:
+            with suppress(OSError):
+                cache.flush()
+            return None
+
+    def save(signature: object, data: object) -> None:
+        with suppress(Exception):
+            write(signature, data)
+
+    cache.load_overload, cache.save_overload = load, save
 
 
 def forget_outdated() -> None:
@@ -48,7 +86,7 @@ def forget_outdated() -> None:
     folder = Path(__file__).parent
     newest = max(source.stat().st_mtime for source in folder.glob("*.py"))
     for index in (folder / "__pycache__").glob("*.nbi"):
-        with suppress(FileNotFoundError):  # another process may have just removed it
+        with suppress(OSError):  # another process may have just removed it, or the folder cannot be written
             if index.stat().st_mtime < newest:
                 index.unlink()
 

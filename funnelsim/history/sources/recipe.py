@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from funnelsim.errors import FunnelError, nearest
-from funnelsim.history.parse import day_first, heading, to_moments
+from funnelsim.history.parse import day_first, name_and_currency, to_moments
 from funnelsim.history.quality import Finding
 from funnelsim.history.tables import Table
 from funnelsim.history.vocabulary import flags, outcome_of, plain
@@ -72,7 +72,7 @@ def spellings_of(column: object) -> frozenset[str]:
     """
     name = str(column).strip().casefold()
     bare = PREFIX.sub("", name)
-    worth = heading(bare)[0]
+    worth = name_and_currency(bare)[0]
     return frozenset((name, plain(name) or name, bare, plain(bare) or bare, plain(worth) or bare))
 
 
