@@ -492,6 +492,8 @@ def _data(option: str, path: Path | None) -> Output:
 def _page(option: str, path: Path | None) -> Output:
     from funnelsim.files import Output
 
+    if path is not None and sys.flags.optimize > 1:  # Altair copies docstrings, which are gone then
+        raise FunnelError(f"{option}: charts cannot be drawn with PYTHONOPTIMIZE=2 (-OO); 1 (-O) will do")
     return Output(option, path, (".html", ".htm"))
 
 

@@ -169,3 +169,12 @@ def test_the_key_comes_from_a_file_or_the_environment(log, tmp_path, monkeypatch
 @pytest.mark.parametrize("period", ["week", "quarter"])
 def test_a_day_long_after_everything_is_refused_at_once(log, day, period, capsys):
     assert "nobody knows" in refused(capsys, "forecast", log, "--as-of", day, "--period", period)
+
+
+def test_charts_without_docstrings_are_refused_before_any_work(tmp_path):
+    words = ["-OO", "-m", "funnelsim.cli", "forecast", "sales_funnel_5", "--html", str(tmp_path / "f.html")]
+    made = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=60)
+    assert (made.returncode, made.stdout) == (2, "")
+    assert made.stderr == (
+        "funnelsim: --html: charts cannot be drawn with PYTHONOPTIMIZE=2 (-OO); 1 (-O) will do\n"
+    )

@@ -482,6 +482,23 @@ def test_nothing_left_for_the_rest(tmp_path: Path) -> None:
         read_funnel(tiny(tmp_path, change))
 
 
+@pytest.mark.parametrize(("start", "as_of", "key"), [
+    ("1500-01-01", None, "start"), ("3000-01-01", None, "start"), ("2026-01-01", "9999-12-31", "as-of"),
+    ("2026-01-01", "1500-01-01", "as-of"),
+])  # fmt: skip
+def test_a_day_0_outside_the_years_of_histories_is_refused(
+    tmp_path: Path, start: str, as_of: str | None, key: str
+) -> None:
+    file = tiny(tmp_path, lambda data: data.update(start=start))
+    with pytest.raises(FunnelError, match=rf"{key}: day 0 would lie in the year .* from 1970 to 2169"):
+        read_funnel(file, as_of)
+
+
+def test_the_last_day_0_can_be_lived_for_ninety_years(tmp_path: Path) -> None:
+    file = tiny(tmp_path, lambda data: data.update(start="2169-12-31", entries=[]))
+    assert fs.simulate(file, days=32_700).log.empty
+
+
 def test_nobody_notices_considers_and_buys_in_a_week() -> None:
     model = read_funnel("lead_funnel")
     sold = replace(model.funnel, earns={"To sales": 1.0}, handed_over=())

@@ -42,3 +42,16 @@ def test_xes(tmp_path: Path) -> None:
         read(tmp_path, XES.replace("<log", '<!DOCTYPE x [<!ENTITY a "b">]><log', 1), "log.xes")
     with pytest.raises(FunnelError, match="not well-formed XML"):
         read(tmp_path, XES[:-20], "log.xes")
+
+
+def test_a_document_type_is_found_however_far_down(tmp_path: Path) -> None:
+    kind = '<!DOCTYPE log [<!ENTITY a "aaa"><!ENTITY b "&a;&a;&a;">]>'
+    text = XES.replace("<log", f"<!--{'x' * 200_000}-->{kind}<log", 1).replace('"Ann"', '"&b;"')
+    with pytest.raises(FunnelError, match="declares a document type"):
+        read(tmp_path, text, "log.xes")
+
+
+def test_an_entity_that_nobody_declares_is_no_xml(tmp_path: Path) -> None:
+    late = XES.replace("<trace>", f"<!--{'x' * 200_000}--><trace>").replace('"Ann"', '"&lol;"')
+    with pytest.raises(FunnelError, match="not well-formed XML: undefined entity"):
+        read(tmp_path, late, "log.xes")

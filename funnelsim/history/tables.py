@@ -12,9 +12,11 @@ import xml.etree.ElementTree as ElementTree
 import zipfile
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from xml.parsers import expat
 
 import pandas as pd
 
@@ -33,6 +35,7 @@ ENDINGS = (".csv", ".tsv", ".txt", ".parquet", ".xlsx", ".xes", ".gz", ".zip")
 LONGEST_LINE = 1 << 24
 LONGEST_NAME = 200
 MOST_XML = 1 << 29
+XML_BLOCK = 1 << 16
 MOMENT = re.compile(r"\s*(\d{4}-\d\d-\d\d|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{13}\s*$)")
 SEPARATORS = (",", ";", "\t", "|")
 # So many rows tell where the header is; reports have a handful of lines above it.
@@ -589,7 +592,7 @@ def xes_frame(data: bytes, name: str) -> pd.DataFrame:
     Raises:
         FunnelError: not well-formed, or without an event.
     """
-    if re.search(rb"<!(?:DOCTYPE|ENTITY)", data[:100_000], re.IGNORECASE):
+    if _declares_a_type(data):
         raise FunnelError(f"{name}: declares a document type, which an event log does not need")
     rows: list[dict[str, str]] = []
     try:
@@ -602,6 +605,20 @@ def xes_frame(data: bytes, name: str) -> pd.DataFrame:
     if not rows:
         raise FunnelError(f"{name}: an event log without an event")
     return pd.DataFrame(rows, index=range(1, len(rows) + 1), dtype="str").fillna("")
+
+
+def _declares_a_type(data: bytes) -> bool:
+    """Return whether a document type stands before the first element, however far down, in any encoding."""
+    met: list[bool] = []
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = lambda *_: met.append(True)
+    parser.StartElementHandler = lambda *_: met.append(False)
+    with suppress(expat.ExpatError):  # whoever reads it next says what is wrong
+        for start in range(0, len(data), XML_BLOCK):
+            parser.Parse(data[start : start + XML_BLOCK], False)
+            if met:
+                break
+    return bool(met) and met[0]
 
 
 def _tag(element: ElementTree.Element) -> str:
