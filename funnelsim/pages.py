@@ -96,11 +96,12 @@ def _numbers(place: Situation, result: Forecast, trust: Check | None) -> list[Se
 def _reasons(result: Forecast, trust: Check | None) -> list[Section]:
     """Return the sections on why there are no numbers, and on what is known all the same."""
     known = result.deals.dropna(axis="columns", how="all").head(MOST_DEALS)
-    return [
-        Section("What will we close?", text="\n\n".join(result.silent)),
-        Section("What has been booked so far?", table=result.past),
-        Section("Which deals are open?", chart=_pipeline(trust), table=known),
-    ]
+    sections = [Section("What will we close?", text="\n\n".join(result.silent))]
+    if len(result.past):
+        sections.append(Section("What has been booked so far?", table=result.past))
+    if len(known):
+        sections.append(Section("Which deals are open?", chart=_pipeline(trust), table=known))
+    return sections
 
 
 def _pipeline(trust: Check | None) -> object:

@@ -27,6 +27,7 @@ from funnelsim.history.metrics import metrics
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Model, expected
 from funnelsim.model.stated import read_funnel, scenario_path, shipped_funnels
+from funnelsim.pages import forecast_page
 from funnelsim.simulation.run import run_model
 
 TEN = {
@@ -150,6 +151,14 @@ def test_what_is_handed_over_to_sales_is_neither_won_nor_revenue() -> None:
         assert found.periods.query("origin == 'total'")["mean"].isna().all()
         with pytest.raises(FunnelError, match="Nothing is won here"):
             fs.budget(name, draws=4)
+
+
+def test_the_page_of_a_funnel_without_wins_says_so_and_has_no_empty_table(tmp_path: Path) -> None:
+    place = fs.situation("inbound_tofu_mofu_bofu", periods=1)
+    forecast_page(tmp_path / "f.html", place, fs.forecast(place, draws=2))
+    told = (tmp_path / "f.html").read_text(encoding="utf-8")
+    assert "Nothing is won here" in told and "Expected to be handed over: " in told
+    assert "<table" not in told and "booked so far" not in told
 
 
 def test_expected_hand_overs_are_those_of_simulated_lives() -> None:
