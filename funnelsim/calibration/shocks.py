@@ -69,8 +69,8 @@ def win_level(
     In each window wins are compared with those that the rates expect of the days that leads really spent
     at risk. The level is the log-average of forecasters with a memory d of .5, .8, .9 and of 1 (the rates
     alone), sum d^age observed / sum d^age expected with a prior of ten wins, weighted by 1 / MSE^1.5 of what
-    they gave `ahead` windows before. The spread is what then remains beyond Poisson luck: sum of
-    w ((observed - expected)^2 - expected) over sum of w expected^2, w falling by 0.8 a window, with a prior
+    they gave `ahead` windows before. The spread is what then remains beyond Poisson luck: the mean of
+    ((observed - expected)^2 - expected) / expected^2, weights falling by 0.8 a window, with a prior
     of four windows at 0.05^2 + 0.3^2 exp(-windows / 4): a young company's periods differ by more than its
     few windows can show.
 

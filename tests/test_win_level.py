@@ -1,0 +1,205 @@
+"""The level of wins and its spread, wins before the first one, and the calendar of wins: each by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+from funnelsim.calibration.counting import Visits
+from funnelsim.calibration.shocks import Level, excess_spread, past_windows, win_calendar, win_level
+from funnelsim.calibration.shocks import wins_before_the_first as before_the_first
+from funnelsim.model.funnel import Funnel
+from funnelsim.model.model import Calendar
+from funnelsim.model.rates import Counts
+
+ALONE = Funnel("alone", ("Open",), ("Won",), (("Won",),), {"Won": 1.0})
+# With half a pseudo-event at their own rate, n leavers in T days have the rate n / T: here a fifth per day.
+FIFTH = Counts(np.array([0.0]), np.array([[[[20.0]]]]), np.array([[[100.0]]]))
+
+
+def visits_to_one_stage(start: list[float], dwell: list[float], won: list[bool]) -> Visits:
+    zero = np.zeros(len(start), dtype=np.int64)
+    exits = np.where(won, 0, -1)
+    return Visits(zero, zero, exits, np.array(start), np.zeros(len(start)), np.array(dwell))
+
+
+def windows_with(observed: list[int], expected: list[float]) -> Visits:
+    """Visits that win in each window of 28 days, latest first, where a fifth a day would give `expected`."""
+    start, dwell = [], []
+    for back, (wins, mean) in enumerate(zip(observed, expected, strict=True)):
+        start += [-28.0 * (back + 1)] * wins
+        dwell += [5 * mean / wins] * wins
+    return visits_to_one_stage(start, dwell, [True] * len(start))
+
+
+def young(windows: int) -> float:
+    """The prior of the spread: 0.05 and 0.3 that fades with four windows, as variances."""
+    return float(np.sqrt(0.05**2 + 0.3**2 * np.exp(-windows / 4)))
+
+
+def test_wins_and_what_the_rates_expect_by_window() -> None:
+    visits = windows_with([20, 10, 12], [10.0, 10.0, 6.0])
+    observed, expected = past_windows(visits, ALONE, FIFTH, 28.0, -84.0)
+    assert observed.tolist() == [20, 10, 12]
+    assert_allclose(expected, [10, 10, 6])
+    observed, _ = past_windows(visits, ALONE, FIFTH, 28.0, -83.0)
+    assert observed.tolist() == [20, 10], "a window that began before the record is not whole"
+
+
+def test_the_level_of_two_windows() -> None:
+    """Before the last window every memory knew 10 of 10: level 1, so all err alike and weigh alike.
+
+    After it they know (10 + 20 + 10 d) / (10 + 10 + 10 d) for d of .5, .8, .9, and 1 for the rates alone.
+    The last window had 20 where 10 were expected: ((20 - 10)^2 - 10) / 10^2 = .9 beyond Poisson luck.
+    """
+    found = win_level(windows_with([20, 10], [10.0, 10.0]), ALONE, FIFTH, began=-56.0)
+    assert_allclose(found.factor, (35 / 25 * 38 / 28 * 39 / 29) ** (1 / 4))
+    assert_allclose(found.spread, np.sqrt((0.9 + 4 * young(2) ** 2) / 5))
+    assert found.windows == 2
+
+
+def level_by_hand(observed: list[int], expected: list[float], ahead: int) -> Level:
+    """The rules of `win_level`, one window and one memory after the other."""
+    number = len(observed)
+    rows, mse = [], []
+    for memory in (0.5, 0.8, 0.9, None):
+        known = []
+        for end in range(number):
+            wins = sum(memory ** (k - end) * observed[k] for k in range(end, number)) if memory else 0.0
+            mean = sum(memory ** (k - end) * expected[k] for k in range(end, number)) if memory else 0.0
+            known.append((10 + wins) / (10 + mean))
+        errors = [
+            np.clip(np.log((observed[k] + 0.5) / (known[k + ahead] * expected[k] + 0.5)), -0.7, 0.7)
+            for k in range(number - ahead)
+        ]
+        discount = [0.8 ** (k / 2) for k in range(number - ahead)]
+        squares = sum(d * e**2 for d, e in zip(discount, errors, strict=True))
+        mse.append((squares + 4 * 0.05) / (sum(discount) + 4))
+        rows.append(known)
+    weights = np.array(mse) ** -1.5 / (np.array(mse) ** -1.5).sum()
+    pooled = [
+        float(np.prod([row[k] ** w for row, w in zip(rows, weights, strict=True)])) for k in range(number)
+    ]
+    over, total = 4 * young(number) ** 2, 4.0
+    for k in range(number - ahead):
+        mean = pooled[k + ahead] * expected[k]
+        over += 0.8**k * ((observed[k] - mean) ** 2 - mean) / mean**2
+        total += 0.8**k
+    return Level(pooled[0], float(np.sqrt(np.clip(over / total, 0, 0.36))), number)
+
+
+@pytest.mark.parametrize("ahead", [1, 2])
+@pytest.mark.parametrize("observed", [[20, 10, 14, 9, 21], [60, 10, 11, 12, 10], [2, 30, 31, 29, 35]])
+def test_the_level_of_many_windows(observed: list[int], ahead: int) -> None:
+    expected = [10.0, 12.0, 15.0, 11.0, 13.0]
+    found = win_level(windows_with(observed, expected), ALONE, FIFTH, ahead=ahead, began=-140.0)
+    known = level_by_hand(observed, expected, ahead)
+    assert_allclose([found.factor, found.spread], [known.factor, known.spread])
+
+
+@pytest.mark.parametrize(("windows", "ahead"), [(1, 1), (2, 2), (2, 3)])
+def test_without_a_past_forecast_there_is_no_level(windows: int, ahead: int) -> None:
+    visits = windows_with([20] * windows, [10.0] * windows)
+    found = win_level(visits, ALONE, FIFTH, ahead=ahead, began=-28.0 * windows)
+    assert found.factor == 1.0 and found.windows == windows
+    assert_allclose(found.spread, young(windows))
+
+
+def test_the_spread_leaves_poisson_luck_out_and_fades() -> None:
+    """Four windows are given to the prior; a window in which less than one was expected says nothing."""
+    assert_allclose(excess_spread(np.array([14.0]), np.array([10.0]), 0.1), np.sqrt((0.06 + 0.04) / 5))
+    two = excess_spread(np.array([10.0, 18.0]), np.array([10.0, 10.0]), 0.2)
+    assert_allclose(two, np.sqrt((-0.1 + 0.8 * 0.54 + 4 * 0.04) / 5.8))
+    assert_allclose(excess_spread(np.array([9.0, 14.0]), np.array([0.9, 10.0]), 0.2), np.sqrt(0.208 / 4.8))
+    assert_allclose(excess_spread(np.array([4.0]), np.array([1.0]), 0.0), 0.6)
+    assert excess_spread(np.array([10.0]), np.array([10.0]), 0.0) == 0.0
+
+
+def test_wins_expected_before_the_first() -> None:
+    """From day -50 on five win in 250 days at risk; before, ten leads were there for 50 days each."""
+    visits = visits_to_one_stage([-100.0] * 10, [50.0] * 5 + [100.0] * 5, [True] * 5 + [False] * 5)
+    assert_allclose(before_the_first(visits, ALONE, np.array([0.0]), 1), (5 / 250 * 500, -50.0))
+    never = visits_to_one_stage([-9.0], [9.0], [False])
+    assert before_the_first(never, ALONE, np.array([0.0]), 1) == (0.0, 0.0)
+
+
+MONDAY = pd.Timestamp("2024-01-01")
+TEN_WEEKS = MONDAY + pd.Timedelta(weeks=10)
+
+
+def on_weekdays(numbers: list[int]) -> pd.Series:
+    days = [MONDAY + pd.Timedelta(days=7 * (i % 10) + day) for day, n in enumerate(numbers) for i in range(n)]
+    return pd.Series(days)
+
+
+def test_weekday_factors_are_shrunk_by_ten_wins() -> None:
+    """70 wins, all on Mondays: (70 + 10/7) / (10 + 10/7) = 6.25; the other days (10/7) / (80/7) = .125."""
+    found, notes = win_calendar(on_weekdays([70, 0, 0, 0, 0, 0, 0]), MONDAY, TEN_WEEKS)
+    assert_allclose(found.week, [6.25] + [0.125] * 6)
+    assert found.rush == 1.0 and "hardly any on Tuesday and Wednesday and" in notes[0]
+
+
+def test_weekdays_of_unequal_number_are_compared_by_the_day() -> None:
+    """Eight Mondays and seven of every other day: a win on each day is an even week."""
+    found, _ = win_calendar(
+        pd.Series(pd.date_range(MONDAY, periods=50)).repeat(3), MONDAY, MONDAY + pd.Timedelta(days=50)
+    )
+    assert found == Calendar()
+    busy = on_weekdays([30, 10, 10, 10, 10, 10, 10])
+    found, _ = win_calendar(busy, MONDAY, TEN_WEEKS + pd.Timedelta(days=1))
+    fair, prior = 90 * np.array([11, *[10] * 6]) / 71, 10 * np.array([11, *[10] * 6]) / 71
+    factor = (np.array([30, *[10] * 6]) + prior) / (fair + prior)
+    assert_allclose(found.week, factor / factor.mean())
+
+
+@pytest.mark.parametrize(
+    ("numbers", "told"),
+    [
+        ([21, 5, 5, 10, 9, 10, 10], "most on Monday"),  # chi-squared 17.2 of 6 degrees: p = .009
+        ([20, 5, 5, 10, 10, 10, 10], ""),  # 15.0: p = .02
+        ([50, 0, 0, 0, 0, 0, 0], "hardly any on Tuesday"),
+        ([49, 0, 0, 0, 0, 0, 0], ""),
+    ],
+)
+def test_weekdays_count_when_fifty_wins_say_so_clearly(numbers: list[int], told: str) -> None:
+    found, notes = win_calendar(on_weekdays(numbers), MONDAY, TEN_WEEKS)
+    assert (found == Calendar()) == (told == "")
+    assert told in "".join(notes)
+
+
+def quarters(last: list[int], rest: int = 1) -> pd.Series:
+    """So many wins in the last ten days of each quarter from 2024 on, and `rest` on every other day."""
+    days = []
+    for number, wins in enumerate(last):
+        begin = MONDAY + pd.DateOffset(months=3 * number)
+        late = begin + pd.DateOffset(months=3) - pd.Timedelta(days=10)
+        days += [*pd.date_range(begin, late, inclusive="left").repeat(rest)]
+        days += [late + pd.Timedelta(days=i % 10) for i in range(wins)]
+    return pd.Series(days)
+
+
+def test_the_rush_is_the_mean_log_ratio_shrunk_by_a_quarter() -> None:
+    """20 wins in ten days and one on each of the 81 or 82 others, four quarters: exp(4/5 of the mean log)."""
+    found, notes = win_calendar(quarters([20] * 4), MONDAY, MONDAY + pd.DateOffset(months=12))
+    logs = [np.log(2.05 / ((n + 0.5) / n)) for n in (81, 81, 82, 82)]
+    assert_allclose(found.rush, np.exp(0.8 * np.mean(logs)))
+    assert "1.8 times as many wins a day as the rest (4 quarters)" in notes[-1]
+
+
+@pytest.mark.parametrize(
+    ("last", "months"),
+    [([20] * 3, 9), ([20] * 4, 11), ([20, 20, 20, 8], 12)],
+    ids=["three quarters", "the fourth is not whole", "the fourth is like the rest"],
+)
+def test_a_rush_that_is_not_clear_does_not_count(last: list[int], months: int) -> None:
+    until = MONDAY + pd.DateOffset(months=months)
+    won = quarters(last)
+    assert win_calendar(won[won < until], MONDAY, until)[0].rush == 1.0
+
+
+def test_a_quarter_counts_from_twenty_five_wins_on() -> None:
+    """Every other day a win is 45 or 46 a quarter; every fourth day is 22 or 23."""
+    often = quarters([0] * 4)[::2]
+    found, _ = win_calendar(often, MONDAY, MONDAY + pd.DateOffset(months=12))
+    assert found.rush < 0.2
+    assert win_calendar(often[::2], MONDAY, MONDAY + pd.DateOffset(months=12))[0].rush == 1.0
