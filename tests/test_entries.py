@@ -78,3 +78,86 @@ def test_intake_is_fitted_in_a_blink() -> None:
     begin = time.perf_counter()
     fit_entries(frame, ("Lead",))
     assert time.perf_counter() - begin < 0.5
+
+
+def test_a_flat_record_by_weeks_and_by_months() -> None:
+    """A lead a day: blocks are four weeks from three months of record and a month of horizon on."""
+    for began, horizon, words in (
+        (-83.0, 91.0, "in the first week (the last one had 7)"),
+        (-84.0, 91.0, "in the first four weeks (the last one had 28)"),
+        (-84.0, 28.0, "in the first four weeks (the last one had 28)"),
+        (-84.0, 27.0, "in the first week (the last one had 7)"),
+    ):
+        path, _, notes = expected_path(-np.arange(0.5, -began), began, horizon)
+        assert_allclose(path, 1.0, rtol=1e-9)
+        assert words in notes[0] and len(path) == PATH_DAYS
+
+
+def test_the_horizon_in_whole_blocks_and_half_of_them_at_most() -> None:
+    """Ten weeks, judged over a horizon of 15 days (three blocks): origins 1 to 7; of 90 days: five blocks."""
+    days = -np.arange(0.5, 70)
+    for horizon, forecasts in ((14.0, 8), (15.0, 7), (90.0, 5)):
+        assert f"judged on {forecasts} past forecasts" in expected_path(days, -70.0, horizon)[2][0]
+
+
+def test_thirteen_days_are_too_short_and_fourteen_are_not() -> None:
+    assert "too short" in expected_path(-np.arange(0.5, 13), -13.0, 7.0)[2][0]
+    assert "too short" not in expected_path(-np.arange(0.5, 14), -14.0, 7.0)[2][0]
+    hours, _, _ = expected_path(np.full(3, -0.1), -0.25, 7.0)
+    assert_allclose(hours, 3.0), "less than a day counts as one"
+
+
+def weekdays(table: np.ndarray) -> np.ndarray:
+    """Days of leads that come in the numbers of a table (weeks, days), the last week last."""
+    weeks = len(table)
+    return np.repeat(np.arange(-7 * weeks, 0) + 0.5, table.ravel())
+
+
+def test_weekday_factors_by_hand() -> None:
+    """Every week 10, 4, 4, 4, 4, 4, 5: nothing varies within, which counts as 1; between, 1 a week."""
+    week = np.array([10, 4, 4, 4, 4, 4, 5])
+    factors, clear = weekday_pattern(weekdays(np.tile(week, (8, 1))), 8)
+    assert clear
+    assert_allclose(factors, week / 5)
+    # Four weeks: 4 (25 + 5) / 5 / 6 = 4 is just clear; 4 (16 + 4) / 5 / 6 = 2.7 is not.
+    assert weekday_pattern(weekdays(np.tile([10, 4, 4, 4, 4, 4, 5], (4, 1))), 4)[1]
+    assert not weekday_pattern(weekdays(np.tile([9, 4, 4, 4, 4, 5, 5], (4, 1))), 4)[1]
+
+
+def test_weekdays_need_seventy_leads_and_four_weeks() -> None:
+    busy = np.tile([10, 2, 2, 2, 1, 1, 0], (4, 1))
+    assert weekday_pattern(weekdays(busy), 4)[1]
+    assert not weekday_pattern(weekdays(busy[:3] * 3), 3)[1]
+    assert not weekday_pattern(weekdays(busy)[3:], 4)[1], "69 leads"
+
+
+def test_weekdays_that_vary_as_much_within_are_not_clear() -> None:
+    """Between weekdays 8.6 times what luck gives; but within them 6.2 times, a big day in every week."""
+    table = np.full((7, 7), 4) + 16 * np.eye(7, dtype=int)
+    table[:, 0] += 8
+    assert not weekday_pattern(weekdays(table), 7)[1]
+
+
+def test_only_the_last_year_tells_the_weekdays() -> None:
+    old, new = np.tile([30, 1, 1, 1, 1, 1, 0], (52, 1)), np.full((52, 7), 2)
+    assert not weekday_pattern(weekdays(np.concatenate([old, new])), 104)[1]
+    factors, clear = weekday_pattern(weekdays(np.concatenate([new, old])), 104)
+    assert clear
+    assert_allclose(factors, np.array([30, 1, 1, 1, 1, 1, 0]) / 5)
+
+
+def test_the_thirty_largest_channels_keep_their_names() -> None:
+    """Channel k has k leads; k = 1 and 2 of 32 go together under another name."""
+    names = [f"c{k:02d}" for k in range(1, 33) for _ in range(k)]
+    entries, _ = fit_entries(leads(np.full(len(names), -1.0), channel=names), ("Lead",))
+    share = dict(zip([cell.channel for cell in entries.cells], entries.share, strict=True))
+    assert set(share) == {"other", *(f"c{k:02d}" for k in range(3, 33))}
+    assert_allclose([share["other"], share["c32"]], np.array([3, 32]) / 528)
+
+
+def test_a_way_in_is_named_by_its_own_stage_group_and_channel() -> None:
+    frame = leads(np.full(6, -1.0), stage=["Lead", "Offer", "Offer"] * 2, channel=["b", "a", "b"] * 2)
+    frame["segment"] = ["small", "small", "big"] * 2
+    entries, _ = fit_entries(frame, ("Lead", "Offer"), ("small", "big"))
+    assert entries.cells == (Cell(0, 0, "b"), Cell(1, 0, "a"), Cell(1, 1, "b"))
+    assert_allclose(entries.share, 1 / 3)

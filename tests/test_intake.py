@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from funnelsim.calibration.intake import LARGEST_ERROR, outlook, seasonal_factors, smoothing
+from funnelsim.calibration.intake import LARGEST_ERROR, Outlook, outlook, seasonal_factors, smoothing
 
 
 def seasonal(blocks: int, season: int = 13) -> np.ndarray:
@@ -86,3 +86,114 @@ def test_short_and_empty_records_give_numbers() -> None:
         found = outlook(np.array(counts), 13, 1, 4)
         assert np.isfinite(found.expected).all() and (found.expected > 0).all()
         assert found.spread > 0
+
+
+def aged_mean(counts: list[float], keep: float) -> float:
+    """The mean with weights keep^age, one block after the other."""
+    total = weight = 0.0
+    for count in counts:
+        total, weight = keep * total + count, keep * weight + 1
+    return total / weight
+
+
+def test_a_jump_after_a_steady_record_by_hand() -> None:
+    """40, 40, 40, 40, 80: before the last nobody erred, so all weigh alike, and then all by log 80.5 / 40.5.
+
+    Poisson luck alone would give 1 / outcome; a past forecast weighs 5 % less than the next one; the
+    prior is a fifth, worth two forecasts.
+    """
+    found = outlook(np.array([40.0, 40, 40, 40, 80]), 13, 1, 2)
+    assert_allclose(list(found.weights.values()), 1 / 4)
+    levels = [80.0, *(aged_mean([40, 40, 40, 40, 80], keep) for keep in (0.4, 0.7, 0.9))]
+    assert_allclose(found.expected, [np.prod(levels) ** (1 / 4)] * 2)
+    weights = 0.95 ** np.arange(4)
+    excess = np.array([np.log(80.5 / 40.5) ** 2 - 1 / 80, -1 / 40, -1 / 40, -1 / 40])
+    spread = np.sqrt(((weights * excess).sum() + 2 * 0.2**2) / (weights.sum() + 2))
+    assert_allclose(found.spread, spread)
+    assert found.tried == 4
+
+
+def pool_by_hand(counts: list[float], horizon: int) -> Outlook:
+    """The pool of a record too short for smoothing and seasons, one origin and one forecaster at a time."""
+    origins = range(1, len(counts) - horizon + 1)
+
+    def says(origin: int) -> list[float]:
+        known = counts[:origin]
+        flat = np.mean(known[-horizon:])
+        return [
+            horizon * max(float(x), 0.02)
+            for x in (flat, *(aged_mean(known, keep) for keep in (0.4, 0.7, 0.9)))
+        ]
+
+    def error(origin: int, forecast: float) -> float:
+        outcome = sum(counts[origin : origin + horizon])
+        return float(np.clip(np.log((outcome + 0.5) / (forecast + 0.5)), -0.7, 0.7))
+
+    def weights(errors: list[list[float]]) -> np.ndarray:
+        discount = 0.95 ** np.arange(len(errors))[::-1]
+        squares = (discount[:, None] * np.array(errors).reshape(-1, 4) ** 2).sum(0)
+        typical = (squares.sum() + 0.2**2) / (4 * discount.sum() + 1)
+        raw = np.maximum((squares + 2 * typical) / (discount.sum() + 2), 1e-6) ** -1.5
+        return raw / raw.sum()
+
+    errors = [[error(origin, one) for one in says(origin)] for origin in origins]
+    over, total = 2 * 0.2**2, 2.0
+    for number, origin in enumerate(origins):
+        # What is known at an origin are the forecasts whose horizon is over by then.
+        known = weights(errors[: max(number - horizon + 1, 0)])
+        pooled = error(origin, float(np.prod(np.array(says(origin)) ** known)))
+        discount = 0.95 ** (len(errors) - 1 - number)
+        over += discount * (pooled**2 - 1 / max(sum(counts[origin : origin + horizon]), 1))
+        total += discount
+    last = weights(errors)
+    expected = float(np.prod(np.array(says(len(counts))) ** last)) / horizon
+    spread = float(np.sqrt(np.clip(over / total, 0.03**2, 0.7**2)))
+    return Outlook(np.array([expected]), spread, {str(k): w for k, w in enumerate(last)}, len(errors))
+
+
+@pytest.mark.parametrize("horizon", [1, 2])
+@pytest.mark.parametrize("counts", [[30.0, 60, 20, 90, 45, 30], [200.0, 20, 0, 0, 5, 40, 41], [9.0, 9, 9]])
+def test_the_pool_by_hand(counts: list[float], horizon: int) -> None:
+    found, known = outlook(np.array(counts), 13, horizon, 1), pool_by_hand(counts, horizon)
+    assert_allclose(found.expected, known.expected)
+    assert_allclose(list(found.weights.values()), list(known.weights.values()))
+    assert_allclose(found.spread, known.spread)
+    assert found.tried == known.tried
+
+
+def test_two_years_without_trend_or_noise_give_the_season_shrunk() -> None:
+    """A factor is the mean log ratio to the year around it, times years / (years + 1/2)."""
+    counts = np.tile([10.0, 20.0, 60.0], 3)
+    logs = np.log(np.array([10.5, 20.5, 60.5]) / 30.5) * np.array([2 / 2.5, 3 / 3.5, 2 / 2.5])
+    assert_allclose(seasonal_factors(counts, 3), np.exp(logs - logs.mean()))
+    even = np.tile([10.0, 30.0], 3)
+    logs = np.log(np.array([10.5, 30.5]) / 20.5) * 2 / 2.5
+    assert_allclose(seasonal_factors(even, 2), np.exp(logs - logs.mean()))
+
+
+def test_last_year_is_repeated_with_the_root_of_its_growth() -> None:
+    """All forecasters of a doubled year: weights are read, and the pool taken apart, at a season of two."""
+    counts = np.array([10.0, 30.0, 20.0, 60.0])
+    found = outlook(counts, 2, 1, 4)
+    assert set(found.weights) == {
+        "flat",
+        *(f"{head}level {keep}" for head in ("", "season x ") for keep in (0.4, 0.7, 0.9)),
+        "last year",
+    }
+    factors = np.tile(seasonal_factors(counts, 2), 2)
+    even = counts / factors
+    paths = {"flat": np.full(4, 60.0), "last year": np.tile([20.0, 60.0], 2) * np.sqrt(2)}
+    for keep in (0.4, 0.7, 0.9):
+        paths[f"level {keep}"] = np.full(4, aged_mean(counts.tolist(), keep))
+        paths[f"season x level {keep}"] = factors * aged_mean(even.tolist(), keep)
+    pooled = np.prod([paths[name] ** weight for name, weight in found.weights.items()], axis=0)
+    assert_allclose(found.expected, pooled)
+
+
+def test_smoothing_of_one_jump_by_hand() -> None:
+    """The level begins at the mean of four logs; without errors to choose by, the first alpha is kept."""
+    level = np.log(40.5)
+    assert_allclose(smoothing(np.full(9, 40.0))(9, 2), 40.0)
+    jump = np.append(np.full(9, 40.0), 80.0)
+    error = np.log(80.5) - level
+    assert_allclose(smoothing(jump)(10, 3), np.exp(level + 0.1 * error) - 0.5)
