@@ -103,3 +103,65 @@ def test_a_win_belongs_to_the_group_of_its_lead() -> None:
     amounts = [10.0, 12.0] * 25 + [1000.0, 1200.0] * 25
     values, _ = fit_values(frame, wins(amounts), UNTIL, ("Offer",), ("small", "big"))
     assert_allclose(values.mean, [11, 1100], rtol=0.05)
+
+
+def test_a_groups_level_leans_on_all_by_the_variance_between_groups() -> None:
+    """In units of log 2: means 0 and 3, within 1, between 1.5^2 - 1/4 = 2; so half a win's weight to all.
+
+    Levels lie 4 / 4.5 of 1.5 from the middle, 8/3 apart; 4 of 34 parts are a group's own wins.
+    """
+    value = np.array([5.0, 20, 5, 20, 40, 160, 40, 160])
+    atoms = won_amounts(value, np.ones(8), np.repeat([0, 1], 4), 2)
+    moved = np.array([(12.5 + 100 * 2 ** (-8 / 3)) / 2, (12.5 * 2 ** (8 / 3) + 100) / 2])
+    assert_allclose(atoms.mean(axis=1), 4 / 34 * np.array([12.5, 100]) + 30 / 34 * moved)
+
+
+def test_amounts_are_the_quantiles_of_wins() -> None:
+    """Of 600 amounts the middle one of every three, and of two amounts each for its half."""
+    value = np.arange(1.0, 601)
+    atoms = won_amounts(value[::-1].copy(), np.ones(600), np.zeros(600, dtype=np.int64), 1)[0]
+    assert_allclose(atoms, np.arange(2.0, 600, 3))
+    halves = won_amounts(np.array([1.0, 3.0]), np.ones(2), np.zeros(2, dtype=np.int64), 1)[0]
+    assert_allclose(halves, np.repeat([1.0, 3.0], 100))
+
+
+def test_won_over_shown_of_a_group_is_shrunk_to_that_of_all() -> None:
+    """Shown 100 and 20, 60 on average; five such wins at the ratio of all, and those of all at 1."""
+    ratio = won_to_shown(
+        np.array([80.0, 30, 7]), np.array([100.0, 20, np.nan]), np.array([1.0, 1, 9]), np.array([0, 1, 1]), 3
+    )
+    pooled = (110 + 300) / (120 + 300)
+    expected = [(80 + 300 * pooled) / (100 + 300), (30 + 300 * pooled) / (20 + 300), pooled]
+    assert_allclose(ratio, expected)
+
+
+def test_a_tilt_is_a_half_at_least_and_two_at_most_and_one_where_nobody_won() -> None:
+    """300 leads of 1 or 100 each; only the small ones win, or only the large ones."""
+    names = [f"w{i}" for i in range(600)]
+    values = [1.0] * 300 + [100.0] * 300
+    for winner, bound in ((1.0, 0.5), (100.0, 2.0)):
+        won = [value == winner for value in values]
+        frame = visits(names, values, ["Won" if win else "Lost" for win in won])
+        tilt = size_tilt(frame, frame["lead"][won], ("Offer", "Elsewhere"))
+        assert tilt is not None
+        assert_allclose(tilt, [max(min((300 * winner + 1010) / (300 * 50.5 + 1010), 2.0), 0.5), 1.0])
+        assert abs(tilt[0] - bound) < 0.1
+
+
+def test_losers_must_show_amounts_four_fifths_as_often_as_winners() -> None:
+    names, exits = [f"w{i}" for i in range(20)], ["Won"] * 10 + ["Lost"] * 10
+    for shown, tells in ((8, True), (7, False)):
+        frame = visits(names, [5.0] * (10 + shown) + [np.nan] * (10 - shown), exits)
+        assert (size_tilt(frame, frame["lead"][:10], ("Offer",)) is not None) == tells
+
+
+def test_what_is_said_of_amounts() -> None:
+    frame = visits(["w0", "w1", "w2"], [100.0, 100.0, np.nan], ["Won"] * 3)
+    _, notes = fit_values(frame, wins([80.0, 80.0, np.nan]), UNTIL, ("Offer",))
+    assert notes == (
+        "Values: amounts of 2 wins, mean 80.",
+        "Values: of 3 wins 1 show no amount and count as those that do.",
+        "Values: deals close at 94% of the amount they show.",
+    )
+    _, notes = fit_values(frame[:1], wins([99.0]), UNTIL, ("Offer",))
+    assert notes == ("Values: amounts of 1 win, mean 99.",)
