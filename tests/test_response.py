@@ -96,6 +96,105 @@ def test_errors_are_honest():
     assert 0.6 < np.std(scores) < 1.4
 
 
+def poisson_fit(leads, design):
+    """Coefficients, deviance, dispersion and standard errors of the first coefficient, by Newton's steps."""
+    found = np.zeros(design.shape[1])
+    found[1] = np.log(leads.mean())
+    for _ in range(50):
+        mean = np.exp(design @ found)
+        information = np.linalg.inv(design.T @ (design * mean[:, None]))
+        found = found + information @ design.T @ (leads - mean)
+    mean = np.exp(design @ found)
+    ratio = np.log(np.where(leads > 0, leads, 1) / mean) * leads
+    deviance = 2 * (ratio - leads + mean).sum()
+    scale = ((leads - mean) ** 2 / mean).sum() / (leads.size - design.shape[1])
+    score = design * (leads - mean)[:, None]
+    meat = score.T @ score
+    for lag in range(1, 5):
+        part = score[lag:].T @ score[:-lag]
+        meat += (1 - lag / 5) * (part + part.T)
+    alike = (information @ meat @ information)[0, 0]
+    return found[0], deviance, scale, np.sqrt(scale * information[0, 0]), np.sqrt(alike)
+
+
+@pytest.mark.parametrize(("seed", "season"), [(3, False), (4, True), (11, False)])
+def test_an_answer_by_newtons_steps(seed, season):
+    """Lags weigh exp(-deviance / 2 / dispersion); the error holds theirs and the doubt between them."""
+    leads, shifted, years = made(0.15, 2, seed, weeks=110, per_week=8.0)
+    leads[40:60] *= 2  # weeks in a row are alike
+    months = np.arange(110) // 9 % 12 + 1 if season else None
+    seasons = [months == month for month in range(2, 13)] if season else []
+    rest = np.column_stack([np.ones(110), years - years.mean(), *seasons]).astype(float)
+    fits = np.array([poisson_fit(leads, np.column_stack([np.log(row), rest])) for row in shifted])
+    slope, deviance, scale, error, alike = fits.T
+    weight = np.exp(-(deviance - deviance.min()) / 2 / scale.min())
+    weight /= weight.sum()
+    best = deviance.argmin()
+    wider = error * max(1.0, alike[best] / error[best])
+    mean = weight @ slope
+    got = answer(leads, shifted, years, months)
+    assert_allclose(got.elasticity, mean, rtol=1e-5)
+    assert_allclose(got.error, np.sqrt(weight @ (wider**2 + (slope - mean) ** 2)), rtol=1e-5)
+    assert_allclose(got.dispersion, scale.min(), rtol=1e-5)
+    assert got.lag == best
+
+
+def test_twenty_weeks_and_thirty_leads_are_needed():
+    _, shifted, years = made(0.3, 0, 2, weeks=40)
+    two_a_week = np.full(40, 2.0)
+    assert answer(two_a_week[:20], shifted[:, :20], years[:20]) != NOTHING
+    assert answer(two_a_week[:19], shifted[:, :19], years[:19]) == NOTHING
+    few = (np.arange(40) < 30).astype(float)
+    assert answer(few, shifted, years) != NOTHING
+    assert answer(few[1:], shifted[:, 1:], years[1:]) == NOTHING
+
+
+def test_leads_as_by_a_timetable_have_an_answer():
+    """Two every week: nothing answers, with a tenth of the error that Poisson luck would leave."""
+    _, shifted, years = made(0.3, 0, 2, weeks=60)
+    got = answer(np.full(60, 2.0), shifted, years)
+    assert_allclose(got.elasticity, 0.0, atol=1e-9)
+    rest = np.column_stack([np.ones(60), years - years.mean()])
+    moved = [row - rest @ np.linalg.lstsq(rest, row, rcond=None)[0] for row in np.log(shifted)]
+    poisson = np.sqrt(np.mean([1 / (2 * (row**2).sum()) for row in moved]))
+    assert_allclose(got.error, poisson / 10, rtol=0.2)
+    assert got.dispersion == 1.0
+
+
+def test_a_channel_by_hand(history):
+    """Thirty weeks of 10, 20, 10 ... and thrice as many leads in the dear ones, two weeks later.
+
+    The record begins in the middle of a week of the spend table, so that this week is not whole; the year's
+    mean is that of the days on record; the prior has the precision 1 / .2 ** 2.
+    """
+    until, weeks = pd.Timestamp("2026-01-05"), 32
+    start = pd.Timestamp("2026-01-01") - pd.Timedelta(weeks=weeks)
+    money = np.where(np.arange(weeks) % 3 == 0, 140.0, 70.0)
+    spend = pd.DataFrame({
+        "channel": "Ads", "start": start + pd.to_timedelta(7 * np.arange(weeks + 1), "D"),
+        "spend": np.append(money, 70.0),
+    })  # fmt: skip
+    numbers = np.where((np.arange(weeks) - 2) % 3 == 0, 30, 10)
+    days = [
+        (start - until) / pd.Timedelta(days=1) + 7 * w + 3.3 for w, n in enumerate(numbers) for _ in range(n)
+    ]
+    visits = pd.DataFrame({"start": days, "entry": True, "reopened": False, "channel": "ads"})
+    known = replace(history, until=until, began=start + pd.Timedelta(days=3))
+    (one,) = fit_response(known, spend, visits=visits)
+    leads = numbers[1:].astype(float)
+    daily = np.append([np.nan] * 4, money) / 7
+    shifted = np.array([daily[4 + 1 - lag : 4 + weeks - lag] for lag in range(5)])
+    usable = np.isfinite(shifted).all(axis=0)
+    raw = answer(leads[usable], shifted[:, usable], 7 / 365.25 * np.arange(weeks - 1)[usable])
+    assert usable.sum() == 28 and raw.lag == 2
+    weight = raw.error**-2
+    assert_allclose(one.elasticity, (weight * raw.elasticity + 25 * 0.3) / (weight + 25))
+    assert_allclose(one.error, (weight + 25) ** -0.5)
+    assert one.lag_days == 14.0 and one.channel == "ads"
+    known_days = np.append(np.repeat(money / 7, 7), np.full(4, 10.0))
+    assert_allclose(one.per_day, known_days.mean())
+
+
 def test_more_luck_in_common_gives_a_larger_error():
     leads, shifted, years = made(0.4, 1, 7)
     rng = np.random.default_rng(8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ WEEK, YEAR = 7, 364
 # Conventions: money that acts after more than a month cannot be told from trend; a season needs two years;
 # under twenty weeks, thirty leads or two percent of movement there is nothing to regress on.
 MOST_LAG, SEASON_WEEKS, LEAST_WEEKS, LEAST_LEADS, LEAST_MOVE = 4, 100, 20, 30, 0.02
+# Leads that come as by a timetable would have no error at all, and the prior no weight.
+LEAST_DISPERSION = 0.01
 # A week without spend counts as one with a twentieth of the usual: the power law has no leads without any.
 LEAST_SPEND = 0.05
 DAY = pd.Timedelta(days=1)
@@ -121,15 +124,17 @@ def answer(leads: Floats, spend: Floats, years: Floats, months: NDArray[np.int64
     if moves.std(axis=1).min() < LEAST_MOVE:
         return NOTHING
     fits = [_glm(leads, np.column_stack([row, rest])) for row in logs]
-    dispersion = max(1.0, min(fit.scale for fit in fits))
+    scale = np.array([fit.pearson_chi2 / fit.df_resid for fit in fits])
+    dispersion = max(1.0, float(scale.min()))
     deviance = np.array([fit.deviance for fit in fits])
     weight = np.exp(-(deviance - deviance.min()) / 2 / dispersion)
     weight /= weight.sum()
     slope = np.array([fit.params[0] for fit in fits])
     mean = float(weight @ slope)
     best = int(np.argmin(deviance))
-    wider = _newey_west(leads, np.column_stack([logs[best], rest])) / fits[best].bse[0]
-    errors = np.array([fit.bse[0] for fit in fits]) * max(1.0, wider)
+    errors = np.array([fit.bse[0] for fit in fits]) * np.sqrt(np.maximum(scale, LEAST_DISPERSION))
+    alike = _glm(leads, np.column_stack([logs[best], rest]), cov_type="HAC", cov_kwds={"maxlags": 4}).bse[0]
+    errors *= max(1.0, float(alike / errors[best]))
     return Answer(mean, float(np.sqrt(weight @ (errors**2 + (slope - mean) ** 2))), best, dispersion)
 
 
@@ -228,17 +233,12 @@ def _trend_and_season(leads: Floats, years: Floats, months: NDArray[np.int64] | 
     return np.column_stack(columns)
 
 
-def _glm(leads: Floats, design: Floats) -> Any:
+def _glm(leads: Floats, design: Floats, **covariance: Any) -> Any:
+    """Return a Poisson regression; errors of its coefficients are Poisson's unless a covariance is asked."""
     from statsmodels.genmod.families import Poisson
     from statsmodels.genmod.generalized_linear_model import GLM
+    from statsmodels.tools.sm_exceptions import PerfectSeparationWarning
 
-    return GLM(leads, design, family=Poisson()).fit(scale="X2")
-
-
-def _newey_west(leads: Floats, design: Floats) -> float:
-    """Return the standard error of the first coefficient under autocorrelation of up to four periods."""
-    from statsmodels.genmod.families import Poisson
-    from statsmodels.genmod.generalized_linear_model import GLM
-
-    fit = GLM(leads, design, family=Poisson()).fit(cov_type="HAC", cov_kwds={"maxlags": 4})
-    return float(fit.bse[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PerfectSeparationWarning)  # leads as by a timetable are no mistake
+        return GLM(leads, design, family=Poisson()).fit(**covariance)
