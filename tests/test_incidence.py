@@ -74,6 +74,18 @@ def test_intervals_at_the_borders() -> None:
     assert 0 < low < share < high < 1
 
 
+def test_an_interval_on_the_log_log_scale() -> None:
+    """30 of 100 with a binomial error: .3 ** exp(+-1.96 error / (.3 log .3))."""
+    found = aalen_johansen(Cohort(np.arange(100) + 1.0, np.array([1] * 30 + [2] * 70), np.zeros(100)), 1)
+    share, low, high = found.at(200.0)
+    width = 1.959964 * np.sqrt(0.3 * 0.7 / 100) / (0.3 * np.log(0.3))
+    assert_allclose([share, low, high], [0.3, 0.3 ** np.exp(-width), 0.3 ** np.exp(width)])
+    assert found.at(0.5) == (0.0, 0.0, 1 - 0.025 ** (1 / 100)), "before the first day"
+    assert found.at(1.0)[0] == 0.01, "a day counts itself"
+    share, low, high = aalen_johansen(Cohort(np.ones(9), np.ones(9, dtype=np.int64), np.zeros(9)), 1).at(1.0)
+    assert (share, low, high) == (1.0, 0.025 ** (1 / 9), 1.0)
+
+
 ROWS = [
     ("a", "Lead", 0), ("a", "Offer", 4), ("a", "Won", 9),
     ("b", "Lead", 0), ("b", "Lost", 3), ("b", "Offer", 5), ("b", "Won", 8),

@@ -73,6 +73,42 @@ def test_money_spent() -> None:
     assert found["pipeline coverage", "all"] == 0.5
 
 
+def test_how_fast_money_comes() -> None:
+    """Open 70 and 10, a win rate of 4/15, 19 days from entry to win; five leads in 40 days."""
+    found = table()
+    assert_allclose(found.loc[("pipeline velocity", "all"), "value"], 80 * 4 / 15 / 19)
+    assert found.loc[("entrances", "all"), "note"] == f"{30 * 5 / 40:.1f} in 30 days"
+    assert found.loc[("cycle length", "all"), "leads"] == 2
+    assert ("pipeline coverage", "all") not in found.index
+
+
+def test_a_lead_that_ends_or_waits_is_no_follow_up() -> None:
+    """Within 6 days of entering: a went on at 4, b was lost at 5, e is open at 5, c goes on at 7, d at 28."""
+    assert_allclose(table(6.0)["value"]["follow-ups", "all"], 1 / 5)
+    assert_allclose(table(7.0)["value"]["follow-ups", "all"], 1 / 5 + 3 / 5 * 1 / 2)
+
+
+def test_revenue_of_the_last_year_and_of_all() -> None:
+    days = [("old", 0, 7.0), ("edge", 35, 11.0), ("new", 36, 13.0)]
+    rows = [(lead, stage, day, value) for lead, day, value in days for stage in ("Lead", "Won")]
+    frame = pd.DataFrame(rows, columns=["lead", "stage", "day", "value"])
+    frame["at"] = pd.Timestamp("2026-01-01") + pd.to_timedelta(frame["day"], unit="D")
+    found = metrics(read_history(frame, as_of="2027-02-04"), 30.0).set_index(["metric", "scope"])["value"]
+    assert found["total revenue", "all"] == 31
+    assert found["total revenue", "last 365 days"] == 24
+    assert np.isnan(found["cycle length", "all"]), "wins on the day of coming tell no cycle"
+    assert np.isnan(found["pipeline velocity", "all"])
+
+
+def test_channels_without_leads_or_money_have_no_price() -> None:
+    spend = pd.DataFrame({"channel": ["radio", "web"], "spend": [5.0, 0.0]})
+    found = table(spend=spend)["value"]
+    assert np.isnan(found["cost per lead", "radio"]) and np.isnan(found["cost per customer", "radio"])
+    assert found["ROI", "radio"] == -1
+    assert found["cost per lead", "web"] == 0 and np.isnan(found["ROI", "web"])
+    assert np.isnan(table(target=0.0)["value"]["pipeline coverage", "all"])
+
+
 def test_wrong_questions_are_refused() -> None:
     with pytest.raises(FunnelError, match="horizon_days: 0 given"):
         table(0)
