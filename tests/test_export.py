@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.export import harmless, process_log, tidy_log, write_table
+from funnelsim.history.export import crm_shape, harmless, process_log, tidy_log, write_table
 from funnelsim.history.log import History, bookings, open_leads, spells
 from funnelsim.history.read import read_history
 
@@ -76,3 +76,32 @@ def test_a_wrong_ending_or_folder_is_refused_and_nothing_is_left(tmp_path: Path)
     with pytest.raises(FunnelError, match="there is no folder"):
         write_table(tidy_log(history()), tmp_path / "absent" / "log.csv")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_hubspot_export_has_the_last_entry_into_each_stage() -> None:
+    found = crm_shape(history(), "hubspot").set_index("Record ID")
+    stages = ("Lead", "Offer", "Won", "Lost")
+    assert list(found.columns) == ["Amount", *(f'Date entered "{name} (Sales Pipeline)"' for name in stages)]
+    lead, _, won, lost = found.columns[1:]
+    assert found.loc["b", [lead, lost]].tolist() == [
+        "2026-01-04 00:00:00.000000",
+        "2026-01-03 00:00:00.000000",
+    ]
+    assert found.loc["a", lead] == "2026-01-01 10:00:00.250000" and found[won].isna().tolist() == [
+        False,
+        True,
+    ]
+    assert found["Amount"].tolist() == [90.0, 70.0]
+
+
+def test_cells_of_a_workbook_are_shown_as_what_they_are(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {"lead": ["a" * 90], "at": pd.to_datetime(["2026-01-01"]), "share": [0.5], "P(win)": [0.25],
+         "worth": [1234.5], "n": [3]}
+    )  # fmt: skip
+    write_table(frame, tmp_path / "table.xlsx")
+    sheet = openpyxl.load_workbook(tmp_path / "table.xlsx").active
+    shapes = [cell.number_format for cell in sheet[2]]
+    assert shapes == ["General", "yyyy-mm-dd hh:mm", "0.0%", "0.0%", "#,##0.00", "General"]
+    assert sheet.freeze_panes == "A2" and sheet.auto_filter.ref == "A1:F2"
+    assert sheet.column_dimensions["F"].width == 3 and sheet.column_dimensions["A"].width == 48

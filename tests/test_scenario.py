@@ -167,6 +167,32 @@ def test_far_spend_and_past_dates_are_noted(tmp_path: Path) -> None:
     assert apply_scenario(company(), made).levers[0].start == 0
 
 
+@pytest.mark.parametrize(
+    ("change", "noted"),
+    [
+        ("multiply: 2.0", False),
+        ("multiply: 2.01", True),
+        ("multiply: 0.5", False),
+        ("multiply: 0.49", True),
+        ("add: 800 per day", False),
+        ("add: 801 per day", True),
+        ("multiply: 0, add: 400 per day", False),
+    ],
+)
+def test_twice_and_half_of_todays_spend_are_within_what_is_believed(
+    tmp_path: Path, change: str, noted: bool
+) -> None:
+    """Of 800 per day."""
+    made = scenario(tmp_path, f"changes: [{{spend: events, {change}}}]")
+    assert any("extrapolation" in note for note in made.notes) == noted
+
+
+def test_what_is_said_of_all_acts_on_each(tmp_path: Path) -> None:
+    model = under(tmp_path, "{work: all, multiply: 3}", "{referrals: all, multiply: 2}")
+    assert_allclose(model.work[0].time.quantiles, [0, 3.0])
+    assert_allclose(model.referrals[0].mean, 1.0)
+
+
 def test_value_and_work_and_referrals(tmp_path: Path) -> None:
     model = under(
         tmp_path,

@@ -28,6 +28,7 @@ from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Model, expected
 from funnelsim.model.stated import read_funnel, scenario_path, shipped_funnels
 from funnelsim.pages import forecast_page
+from funnelsim.model.units import per_day
 from funnelsim.simulation.run import run_model
 
 TEN = {
@@ -287,6 +288,24 @@ def test_units_scale_and_never_round(tmp_path: Path) -> None:
     hours = read_funnel(tiny(tmp_path, lambda data: data.update(unit="hour"))).table
     assert_allclose(hours.rate[0, 0, 1, :2, 0], days.rate[0, 0, 1, :2, 0] * 24)
     assert read_funnel(tiny(tmp_path, lambda data: data.update(unit="week"))).max_days[1] == 420
+
+
+@pytest.mark.parametrize(
+    ("text", "a_year"),
+    [
+        ("1 per minute", 525_960.0), ("1 per hour", 8766.0), ("1 per day", 365.25), ("7 per week", 365.25),
+        ("1 per month", 12.0), ("1 per quarter", 4.0), ("1 per year", 1.0), ("-2 per years", -2.0),
+        ("1_000 per year", 1000.0),
+    ],
+)  # fmt: skip
+def test_an_amount_per_time_in_every_unit(text: str, a_year: float) -> None:
+    assert_allclose(per_day(text) * 365.25, a_year)
+
+
+@pytest.mark.parametrize("text", ["many per day", "inf per day", "3 a day", "3 per", 3, "3 per fortnight"])
+def test_no_amount_per_time(text: object) -> None:
+    with pytest.raises(FunnelError, match="given, expected|unknown unit of time 'fortnight'"):
+        per_day(text)
 
 
 def test_season_has_mean_one_and_growth_starts_at_one(tmp_path: Path) -> None:
