@@ -96,3 +96,10 @@ def test_what_is_no_date_is_refused_with_its_row(text: str) -> None:
 def test_cells_of_a_spreadsheet_without_a_zone_are_not_moved() -> None:
     cells = pd.Series([AFTERNOON.to_pydatetime(), None], dtype=object)
     assert to_moments(cells, "x", zone="Europe/Berlin")[0] == AFTERNOON
+
+
+def test_a_column_of_dates_and_texts_is_read_cell_by_cell() -> None:
+    mixed = pd.Series([AFTERNOON.to_pydatetime(), "2026-03-31", None], index=[1, 2, 3], dtype=object)
+    assert to_moments(mixed, "x").tolist()[:2] == [AFTERNOON, MARCH]
+    with pytest.raises(FunnelError, match="row 2: 'soon'"):
+        to_moments(mixed.replace("2026-03-31", "soon"), "x")

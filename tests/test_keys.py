@@ -9,6 +9,7 @@ from funnelsim.errors import FunnelError
 from funnelsim.history.by_lead import lost_digits
 from funnelsim.history.log import History, bookings, open_leads
 from funnelsim.history.read import read_history
+from funnelsim.history.tables import Table
 
 DEALS = pd.DataFrame(
     [("Renewal", f"2025-01-{n:02d}", "Won", f"2025-03-{n:02d}", 1000) for n in range(1, 13)]
@@ -131,3 +132,10 @@ def test_deleted_rows_of_a_second_file_are_no_match(tmp_path: Path) -> None:
         "Id,Amount,IsDeleted\n006A00000010000,100,true\n006A00000010001,70,false\n", encoding="utf-8"
     )
     assert bookings(read_history(tmp_path / "log.csv", tmp_path / "map.yaml"))["value"].sum() == 70.0
+
+
+def test_whole_numbers_are_the_same_keys_with_and_without_a_decimal_point() -> None:
+    """A column of numbers with a blank cell is one of floats to pandas; 7.5 stays as it is."""
+    table = Table(pd.DataFrame({"id": [7.0, 1e6, None], "part": [7.5, 8.0, None]}), "x.csv", "in memory")
+    assert table.text("id").tolist() == ["7", "1000000", ""]
+    assert table.text("part").tolist() == ["7.5", "8.0", ""]

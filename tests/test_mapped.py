@@ -110,3 +110,11 @@ def test_an_attributes_file_with_two_rows_for_a_lead_uses_the_first(tmp_path: Pa
     (tmp_path / "more.csv").write_text("id,size\n1,small\n1,large\n2,huge\n", encoding="utf-8")
     said = {"columns": {"segment": "size"}, "attributes": {"file": "more.csv", "lead": "id"}}
     assert read_history(tmp_path / "log.csv", said).leads["segment"].tolist() == ["small"]
+
+
+@pytest.mark.parametrize(("order", "came"), [("day first", "2026-04-03"), ("month first", "2026-03-04")])
+def test_the_stated_order_of_day_and_month_is_kept(order: str, came: str) -> None:
+    rows = pd.DataFrame({"lead": ["a", "a"], "stage": ["Talks", "Won"], "at": ["03/04/2026", "05/06/2026"]})
+    columns = {name: name for name in rows.columns}
+    made = read_history(rows, {"columns": columns, "won": "Won", "date_order": order})
+    assert made.events["at"].iloc[0] == pd.Timestamp(came)

@@ -74,3 +74,23 @@ def test_amounts_that_are_all_zero_are_no_amounts(walk_ins) -> None:
     assert unit == "wins" and set(won["value"]) == {1.0}
     deals = open_pipeline(known, fit_model(known))
     assert len(deals) > 0 and np.isnan(deals.value).all()
+
+
+def through_a_stage(wins: int, without: int = 0) -> str:
+    """What is said of leads that are won nine days after they came, and of wins without a stage before."""
+    day = pd.Timestamp("2025-01-01")
+    rows = [(f"L{n}", place, day + pd.Timedelta(days=n + late)) for n in range(wins)
+            for place, late in (("Lead", 0), ("Won", 9))]  # fmt: skip
+    rows += [(f"W{n}", "Won", day + pd.Timedelta(days=n % wins + 1)) for n in range(without)]
+    return words(fit_model(read_history(pd.DataFrame(rows, columns=["lead", "stage", "at"]))))
+
+
+def test_thirty_wins_are_not_few() -> None:
+    assert "Warning: only 29 wins by way of a stage in the history" in through_a_stage(29)
+    assert "Warning: only" not in through_a_stage(30)
+    assert "Warning: only 1 win by way of a stage" in through_a_stage(1)
+
+
+def test_two_percent_of_wins_may_come_from_nowhere() -> None:
+    assert "came without a visit" not in through_a_stage(49, without=1)
+    assert "2 of 51 wins came without a visit" in through_a_stage(49, without=2)
