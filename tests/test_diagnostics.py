@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytest
 from companies import random_company
 from numpy.testing import assert_allclose
 from test_evidence import beside, two_stages
@@ -100,6 +101,24 @@ def test_findings_say_what_was_planted() -> None:
     assert "Never closed: 40 of " in text, text
     assert "Only what was asked for is here." in said
     assert "Not in the export: channel, segment, owner, expected close." in said
+
+
+def test_memory_must_be_clearer_the_more_stages_are_tested(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At p = .008 one stage alone is clear at .01; of two tested, .005 is asked of each."""
+    head = ["stage", "exit", "previous", "leavers", "expected", "ratio", "p"]
+    rows = [
+        (stage, "Won", pace, 9.0, 9.0, ratio, p)
+        for stage, p in (("B", 0.008), ("C", 0.5))
+        for pace, ratio in (("fast", 1.5), ("middling", 1.0), ("slow", 0.5))
+    ]
+    history = two_stages(7, 200)
+    record = beside(history)
+    for kept, clear in ((rows, False), (rows[:3], True)):
+        table = pd.DataFrame(kept, columns=head)
+        monkeypatch.setattr("funnelsim.calibration.trust.previous_dwell", lambda trust, table=table: table)
+        said = "\n".join(findings(record))
+        assert ("at B, leads that came fast leave to Won 1.50 times" in said) == clear
+        assert ("tells nothing clear about the next one (2 stages tested)" in said) != clear
 
 
 def test_a_history_without_losses_says_so() -> None:

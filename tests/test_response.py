@@ -280,6 +280,15 @@ def test_leads_without_channels_are_said_so(history, spend):
         fit_response(replace(history, leads=history.leads.drop(columns="channel")), spend)
 
 
+def test_the_unit_of_money_does_not_matter(history, spend):
+    """Also where weeks cost nothing: they count as a twentieth of the usual."""
+    some = spend.assign(spend=spend["spend"].where(np.arange(len(spend)) % 7 > 0, 0.0))
+    plain, small = (fit_response(history, some.assign(spend=some["spend"] * unit)) for unit in (1.0, 1e-6))
+    for one, other in zip(plain, small, strict=True):
+        assert_allclose([other.elasticity, other.error], [one.elasticity, one.error], rtol=1e-6)
+        assert_allclose(other.per_day, one.per_day * 1e-6)
+
+
 def test_spend_that_ended_long_ago_is_none_today(history, spend):
     old = spend[spend["start"] < "2025-01-01"]
     assert {one.per_day for one in fit_response(history, old)} == {0.0}

@@ -50,6 +50,9 @@ def test_won_over_shown_is_shrunk_to_one() -> None:
     ratio = won_to_shown(np.array([80.0, 80]), np.array([100.0, 100]), np.ones(2), zero, 1)
     assert_allclose(ratio, (160 + 500) / (200 + 500))
     assert_allclose(won_to_shown(np.array([80.0, 80]), np.full(2, np.nan), np.ones(2), zero, 2), [1, 1])
+    given_away, unasked = np.array([80.0, 0.0]), np.array([100.0, 0.0])
+    for value, shown in ((given_away, np.full(2, 100.0)), (np.full(2, 80.0), unasked)):
+        assert_allclose(won_to_shown(value, shown, np.ones(2), zero, 1), (80 + 500) / (100 + 500))
 
 
 def test_large_leads_that_win_less_often_are_tilted_down() -> None:
@@ -165,3 +168,20 @@ def test_what_is_said_of_amounts() -> None:
     )
     _, notes = fit_values(frame[:1], wins([99.0]), UNTIL, ("Offer",))
     assert notes == ("Values: amounts of 1 win, mean 99.",)
+
+
+def test_the_stage_where_size_tells_most_is_named() -> None:
+    """In both stages 40 small and 40 large leads; in Offer all small ones win, in Talks half of each.
+
+    Winners in Offer have 10 of 50, shrunk to .47; a half is the least.
+    """
+    values, won = [10.0] * 40 + [90.0] * 40, [n % 2 == 0 for n in range(80)]
+    talks = visits([f"t{n}" for n in range(80)], values, ["Won" if win else "Lost" for win in won])
+    offer = visits([f"o{n}" for n in range(80)], values, ["Won"] * 40 + ["Lost"] * 40)
+    frame = pd.concat([talks.assign(stage="Talks"), offer], ignore_index=True)
+    winners = frame[(frame["exit"] == "Won").to_numpy()]
+    booked = wins(winners["value"].tolist()).assign(lead=winners["lead"].to_numpy())
+    fitted, notes = fit_values(frame, booked, UNTIL, ("Talks", "Offer"))
+    assert fitted.tilt is not None
+    assert_allclose(fitted.tilt, [1.0, 0.5])
+    assert notes[-1] == "Values: winners in 'Offer' are worth 50% of all leads there."
