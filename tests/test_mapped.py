@@ -105,11 +105,13 @@ def test_recording_began_later_than_the_first_event() -> None:
         read(began="4.2.2026")
 
 
-def test_an_attributes_file_with_two_rows_for_a_lead_uses_the_first(tmp_path: Path) -> None:
+def test_an_attributes_file_with_two_rows_for_a_lead_uses_the_first_by_its_cells(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("lead,stage,at\n1,A,2026-01-01\n1,Won,2026-01-02\n", encoding="utf-8")
-    (tmp_path / "more.csv").write_text("id,size\n1,small\n1,large\n2,huge\n", encoding="utf-8")
+    rows = ["1,small", "1,large", "1,", "2,huge"]
     said = {"columns": {"segment": "size"}, "attributes": {"file": "more.csv", "lead": "id"}}
-    assert read_history(tmp_path / "log.csv", said).leads["segment"].tolist() == ["small"]
+    for order in (rows, rows[::-1]):
+        (tmp_path / "more.csv").write_text("\n".join(["id,size", *order]), encoding="utf-8")
+        assert read_history(tmp_path / "log.csv", said).leads["segment"].tolist() == ["large"]
 
 
 @pytest.mark.parametrize(("order", "came"), [("day first", "2026-04-03"), ("month first", "2026-03-04")])

@@ -35,6 +35,7 @@ from funnelsim.calibration.shocks import (
 from funnelsim.calibration.values import fit_values
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.history.log import DAY, History, bookings, days_since, open_leads, shows_amounts, spells
+from funnelsim.history.quality import most_first
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Calendar, Entries, Model, OpenDeals
 from funnelsim.model.rates import DEFAULT_BINS, Counts
@@ -235,7 +236,9 @@ def group_names(spells: pd.DataFrame, column: str) -> tuple[str, ...]:
 
 def group_sizes(spells: pd.DataFrame, column: str) -> pd.Series:
     """Return the number of leads of each value of a column, most leads first."""
-    return spells.drop_duplicates("lead")[column].astype(object).replace("", np.nan).value_counts()
+    return most_first(
+        spells.drop_duplicates("lead")[column].astype(object).replace("", np.nan).value_counts()
+    )
 
 
 def large_groups(sizes: pd.Series) -> tuple[str, ...]:

@@ -140,7 +140,8 @@ def _channels(rows: pd.DataFrame) -> tuple[Integers, list[str]]:
     codes, kinds = pd.factorize(rows["channel"])
     given = [*map(str, kinds), ""]
     sizes = np.bincount(codes % len(given), minlength=len(given))
-    largest = {given[place] for place in np.argsort(-sizes, kind="stable")[:MOST_CHANNELS]}
+    ranked = sorted(range(len(given)), key=lambda place: (-sizes[place], given[place]))
+    largest = {given[place] for place in ranked[:MOST_CHANNELS]}
     shown = [name if name in largest else OTHER for name in given]
     names = sorted({shown[place] for place in np.flatnonzero(sizes)})
     known = np.array([names.index(name) if name in names else 0 for name in shown], dtype=np.int64)

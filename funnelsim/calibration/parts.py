@@ -17,7 +17,7 @@ from funnelsim.calibration.counting import Visits, count_visits, funnel_of, grou
 from funnelsim.errors import FunnelError
 from funnelsim.history.large_file import ROWS, read_in_parts
 from funnelsim.history.log import DAY, History, bookings, spells
-from funnelsim.history.quality import Quality
+from funnelsim.history.quality import Quality, most_first
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Model, OpenDeals
 from funnelsim.model.rates import DEFAULT_BINS
@@ -159,7 +159,7 @@ def _join(
     )
     funnel = funnel_of(pairs, facts.waits, facts.won, facts.lost, handed_over=facts.handed_over)
     sizes = pd.concat([part.sizes for part in parts]).groupby(level=0).sum()
-    kinds = large_groups(sizes.sort_values(ascending=False, kind="stable")) if grouped_by else (ALL,)
+    kinds = large_groups(most_first(sizes)) if grouped_by else (ALL,)
     known = group_numbers(pd.Series(list(names), dtype=object), kinds, len(names))
     entries = pd.concat([part.entries for part in parts], ignore_index=True)
     still = pd.concat([part.open for part in parts], ignore_index=True)

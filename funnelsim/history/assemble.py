@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import hmac
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,25 +32,16 @@ from funnelsim.history.quality import (
     Quality,
     example,
     found,
+    most_first,
     move_findings,
     tally,
 )
-from funnelsim.history.vocabulary import (
-    LOST,
-    LOST_IF_LAST,
-    WON,
-    WON_IF_LAST,
-    last_word,
-    outcome_of,
-    plain,
-    says_closed,
-)
+from funnelsim.history.vocabulary import guess_ends, lookalikes, outcome_of, plain, sounds_last
 
 COPIES = "kept: each is a win of its own; if the file repeats its rows, take them out"
 UNDONE = "the lead was lost later, so it is no revenue; if that is the churn of a customer, say `wins: each`"
 MOST_PLACES = 200
 MOST_CELLS = 20_000_000
-Ends = tuple[tuple[str, ...], tuple[str, ...]]
 PERSONAL = r"^(?:[^@\s]+@[^@\s]+\.[^@\s]+|\+[\d\s()/-]{7,})$"
 DIGITS = 16
 Moments = NDArray[np.datetime64]
@@ -65,6 +57,10 @@ TWICE = 2
 MANY_DAYS = 20
 FEW = 0.2
 FEWEST = 3
+NO_TIMES = (
+    "Dates have no time of day: moves on one day are taken in the order in which leads usually pass the "
+    "stages, and waits are whole days."
+)
 FUTURE = "kept: at the as-of date, as the row says that the lead is closed"
 
 
@@ -75,7 +71,8 @@ class Raw:
     Args:
         file: its name, for sentences.
         rows: columns lead, stage (text, "" where blank), at (moments, NaT where blank), and any of
-            the attributes as that row shows them; the index is the row number in the file.
+            the attributes as that row shows them, and turn where the source knows which of several rows of
+            one moment came first; the index is the row number in the file.
         source: how the file was understood, in words.
         stages: their order; () to find it from the moves.
         won, lost: names of the ends; () for both to guess them.
@@ -91,6 +88,7 @@ class Raw:
         read: rows of the file at the door, before any was set aside; None to count those here.
         stamped: the latest moment that the source itself stamped; None where it stamps none.
         reading: how moments and amounts were understood.
+        met: see `met_first`, where more rows than these are known; None to count these.
     """
 
     file: str
@@ -111,6 +109,7 @@ class Raw:
     read: int | None = None
     stamped: pd.Timestamp | None = None
     reading: CellReading = NOTHING_READ
+    met: pd.DataFrame | None = None
 
 
 def assemble(
@@ -132,10 +131,10 @@ def assemble(
     events, findings = moves.events, moves.findings
     if events.empty:
         raise FunnelError(f"{raw.file}: no row can be used: {_reasons(findings)}")
-    tables = (events,) if as_of is None else (events, _sorted(moves.every))
+    tables = (events,) if as_of is None else (events, by_moment(moves.every, moves.turns))
     won, lost = guess_ends(tables, raw.file, raw.stages, (raw.won, raw.lost), raw.handed_over)
     ends = won + lost + raw.handed_over
-    stages = tuple(name for name in raw.stages if name not in ends) or guess_order(events, ends)
+    stages = tuple(name for name in raw.stages if name not in ends) or guess_order(moves.met, ends, events)
     churns = raw.again or goes_on_after(events, won, lost)
     gone = undone_wins(events, () if churns else won, lost)
     kept, undone = apart(_record(events, won, raw.again), gone)
@@ -159,7 +158,7 @@ def assemble(
         updates=updates,
         again=raw.again,
     )
-    findings += unmade + _lookalikes(events, won, lost, raw.handed_over)
+    findings += unmade + lookalikes(events, won, lost, raw.handed_over)
     findings += move_findings(events, history.waits, history.ends) + _zombies(history)
     return with_quality(history, _tally(raw, events, findings, moves.last if as_of is None else ""))
 
@@ -178,11 +177,16 @@ def _limits(raw: Raw, events: pd.DataFrame, ends: tuple[str, ...]) -> tuple[str,
 
 @dataclass(frozen=True)
 class _Moves:
-    """Rows in order, those that are moves, those of any date, the last one that is known, what was found."""
+    """Rows in order, those that are moves, those of any date, the last one that is known, what was found.
+
+    Beside them how leads passed the places, and the turn of each place among rows of one moment.
+    """
 
     rows: pd.DataFrame
     events: pd.DataFrame
     every: pd.DataFrame
+    met: pd.DataFrame
+    turns: dict[str, int]
     until: pd.Timestamp
     last: str
     findings: tuple[Finding, ...]
@@ -213,7 +217,9 @@ def _moves(raw: Raw, as_of: str | datetime.date | pd.Timestamp | None, known: pd
     every, early = happened_ends(rows, max(known, until))
     late = (every["at"] >= until).to_numpy()
     rows, future = _set_aside(every, late, "after the as-of date", "future dates")
-    rows, old = _only_since(_sorted(rows), raw.since)
+    met = met_first(rows, bool(raw.stages)) if raw.met is None else raw.met
+    turns = turns_of(met, raw.stages, raw.won + raw.lost + raw.handed_over)
+    rows, old = _only_since(by_moment(rows, turns), raw.since)
     each = raw.won if raw.again else ()
     same = rows["lead"].eq(rows["lead"].shift()) & rows["stage"].eq(rows["stage"].shift())
     same &= ~rows["stage"].isin(each)
@@ -222,7 +228,7 @@ def _moves(raw: Raw, as_of: str | datetime.date | pd.Timestamp | None, known: pd
     events, loops = _set_aside(events, later.to_numpy(), "only first visits count here", "later visits")
     copies = _copies(events, each)
     findings = (*raw.findings, *aside, *spelling, *early, *future, *old, *repeats, *loops, *copies)
-    return _Moves(rows, events, every, until, last, findings)
+    return _Moves(rows, events, every, met, turns, until, last, findings)
 
 
 def _copies(events: pd.DataFrame, each: tuple[str, ...]) -> tuple[Finding, ...]:
@@ -280,7 +286,7 @@ def complete(rows: pd.DataFrame) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
 
 def _one_spelling(rows: pd.DataFrame, stated: tuple[str, ...]) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
     """Return rows where stages that differ by case and marks only are spelled as stated, or as most are."""
-    spelled = rows["stage"].map(spellings(rows["stage"].value_counts(), stated)).astype("str")
+    spelled = rows["stage"].map(spellings(most_first(rows["stage"].value_counts()), stated)).astype("str")
     other = rows[(spelled != rows["stage"]).to_numpy()]
     return rows.assign(stage=spelled), found(
         "other spellings of a stage", other, "kept: under the usual spelling"
@@ -302,20 +308,36 @@ def spellings(often: pd.Series, stated: tuple[str, ...]) -> dict[str, str]:
     return {name: usual[plain(name) or name] for name in map(str, often.index)}
 
 
-def _sorted(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows by lead and instant, ties in the order of the file (reversed if it has the newest first).
+def by_moment(rows: pd.DataFrame, turns: dict[str, int]) -> pd.DataFrame:
+    """Return rows by lead and instant, those of one moment as the source tells, else by the place's turn.
 
-    Where the clock was put back, a lead's later row never shows an earlier time than the row before it.
+    The file's own order tells nothing here, so that the same rows in any order make the same history; two
+    rows of one place and moment stand by their other cells. Where the clock was put back, a lead's later
+    row never shows an earlier time than the row before it.
+
+    Args:
+        rows: columns lead, stage, at, and any of instant, turn and the attributes.
+        turns: place -> its turn, see `turns_of`.
     """
     key = "instant" if "instant" in rows.columns else "at"
-    follows = rows["lead"].eq(rows["lead"].shift()).to_numpy()
-    step = np.diff(rows[key].to_numpy(dtype="datetime64[us]").astype(np.int64), prepend=0)[follows]
-    if (step < 0).sum() > (step > 0).sum():
-        rows = rows.iloc[::-1]
     rows = rows.sort_values(["lead", key], kind="stable")
+    tied = rows.duplicated(["lead", key], keep=False).to_numpy()
+    if tied.any():
+        some = rows[tied].assign(place=rows.loc[tied, "stage"].map(turns).to_numpy())
+        known = ["lead", key, *(["turn"] if "turn" in rows.columns else []), "place", "stage"]
+        more = [name for name in (*ATTRIBUTES, "deal") if name in rows.columns]
+        order = np.arange(len(rows))
+        order[tied] = order[tied][_sorted_positions(some, [*known, *more])]
+        rows = rows.iloc[order]
     if key == "instant":
         rows = rows.assign(at=rows["at"].groupby(rows["lead"].to_numpy()).cummax())
     return rows
+
+
+def _sorted_positions(rows: pd.DataFrame, columns: list[str]) -> NDArray[np.int64]:
+    """Return the positions of rows sorted by some columns, blank cells last."""
+    frame = rows[columns].set_axis(pd.RangeIndex(len(rows)), axis=0)
+    return frame.sort_values(columns, kind="stable").index.to_numpy(dtype=np.int64)
 
 
 def _attributes(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -354,9 +376,7 @@ def _guess_limit(ends: tuple[str, ...], stated: tuple[str, ...]) -> tuple[str, .
 
 def _clock_limit(events: pd.DataFrame) -> tuple[str, ...]:
     if (events["at"] == events["at"].dt.normalize()).all():
-        return (
-            "Dates have no time of day: moves on one day keep the file's order, and waits are whole days.",
-        )
+        return (NO_TIMES,)
     return ()
 
 
@@ -379,109 +399,86 @@ def _reasons(findings: tuple[Finding, ...]) -> str:
     )
 
 
-def guess_ends(
-    tables: tuple[pd.DataFrame, ...],
-    file: str,
-    stages: tuple[str, ...],
-    stated: Ends = ((), ()),
-    handed_over: tuple[str, ...] = (),
-) -> Ends:
-    """Return the names of the wins and of the losses: stated, or guessed from names and from where they lead.
+def met_first(rows: pd.DataFrame, stated: bool = False) -> pd.DataFrame:
+    """Return how many leads first came to one place (row) strictly before another (column).
+
+    On the diagonal stand the leads that came to the place at all. Of large histories evenly chosen leads
+    are counted. Tables of the parts of a history add up.
 
     Args:
-        tables: columns lead, stage, sorted by lead and time; the first in which something looks like a
-            win decides (what is known on the as-of date, then the whole file).
-        file: its name, for the sentence.
-        stages: places that are known to be stages, unless they are called like an end.
-        stated: won and lost, where they are known.
-        handed_over: ends that are neither; where there are some, nothing need look like a win.
+        rows: columns lead, stage, at or instant, in any order.
+        stated: whether the places are known, however many they are.
 
     Raises:
-        FunnelError: no place looks like a win.
+        FunnelError: too many places to be stages.
     """
-    won, lost = stated
-    for events in tables:
-        won = won or _alike(events, "won", WON_IF_LAST, stages, lost + handed_over)
-        if won or (handed_over and events is tables[-1]):
-            return won, lost or _alike(events, "lost", LOST_IF_LAST, stages, won + handed_over)
-    names = tables[-1]["stage"].value_counts().index
-    shown = ", ".join(f"'{str(name)[:40]}'" for name in names[:12])
-    raise FunnelError(
-        f"{file}: no stage looks like a win; name it under `won` in a mapping file (stages: {shown})"
-    )
-
-
-def _alike(
-    events: pd.DataFrame, end: str, if_last: frozenset[str], stages: tuple[str, ...], taken: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Return the places that are called like an end, or whose last word is like one and that lead nowhere."""
-    goes_on = events["lead"].eq(events["lead"].shift(-1)).to_numpy()
-    no_end = {*stages, *events.loc[goes_on, "stage"]}
-    plainly = WON if end == "won" else LOST
-    return tuple(
-        name
-        for name in map(str, events["stage"].unique())
-        if name not in taken
-        and (
-            plain(name) in plainly
-            or (name not in stages and outcome_of(name) == end)
-            or (name not in no_end and last_word(name) in plainly | if_last)
+    names = sorted(map(str, rows["stage"].unique()))
+    if len(names) > MOST_PLACES and not stated:
+        raise FunnelError(
+            f"{len(names):,} different stages ('{names[0][:40]}', ...); is it the right column?"
         )
-    )
+    key = "instant" if "instant" in rows.columns else "at"
+    lead, kinds = pd.factorize(rows["lead"], sort=True)
+    every = max(1, len(kinds) * len(names) // MOST_CELLS)
+    some = np.flatnonzero(lead % every == 0)
+    place = pd.Index(names).get_indexer(pd.Index(rows["stage"].iloc[some]))
+    moment = rows[key].iloc[some].to_numpy(dtype="datetime64[us]").astype(np.float64)
+    first = np.full((len(kinds) // every + 1, len(names)), np.nan)
+    latest = np.argsort(-moment, kind="stable")
+    first[lead[some][latest] // every, place[latest]] = moment[latest]
+    met = [(first[:, [number]] < first).sum(axis=0) for number in range(len(names))]
+    table = np.array(met, dtype=np.int64).reshape(len(names), len(names))
+    np.fill_diagonal(table, (~np.isnan(first)).sum(axis=0))
+    return pd.DataFrame(table, index=pd.Index(names, dtype=object), columns=pd.Index(names, dtype=object))
 
 
-def _lookalikes(
-    events: pd.DataFrame, won: tuple[str, ...], lost: tuple[str, ...], handed_over: tuple[str, ...]
-) -> tuple[Finding, ...]:
-    """Return the stages that nobody leaves and that are called like an end, with what to write for them."""
-    goes_on = events["lead"].eq(events["lead"].shift(-1)).to_numpy()
-    left = {*events.loc[goes_on, "stage"], *won, *lost, *handed_over}
-    there = events["stage"].value_counts()
-    names = [str(name) for name in there.index if name not in left and says_closed(str(name))]
-    findings = []
-    for key, group in (("won", won), ("lost", lost), ("won` or `lost", ())):
-        alike = [name for name in names if (outcome_of(name) or "won` or `lost") == key]
-        if alike:
-            listed = ", ".join(f"'{name[:40]}' ({there[name]:,} leads)" for name in alike[:4])
-            said = ", ".join(f'"{name[:40]}"' for name in (*group, *alike)[:8])
-            done = f"kept as stages, their leads open: if they are ends, the mapping needs `{key}: [{said}]`"
-            kind = f"leads in places that look {key}".replace("`", "")
-            findings.append(Finding(kind, int(there[alike].sum()), listed, done))
-    return tuple(findings)
-
-
-def guess_order(events: pd.DataFrame, ends: tuple[str, ...]) -> tuple[str, ...]:
+def guess_order(
+    met: pd.DataFrame, ends: tuple[str, ...], events: pd.DataFrame | None = None
+) -> tuple[str, ...]:
     """Return the stages in the order in which leads usually pass them.
 
     A stage stands before another when more leads see it first; a stage's place is its mean share of
     such leads over all stages that occur together with it. So leads that enter late do not disturb it.
+    Where moments tell nothing, a stage that more leads saw stands first.
 
     Args:
-        events: columns lead, stage, sorted by lead and time.
+        met: see `met_first`.
         ends: places that are no stages.
+        events: with a column stage: only places that are there; all when not given.
     """
-    visits = events[~events["stage"].isin(ends).to_numpy()]
-    names = [str(name) for name in visits["stage"].unique()]
-    if len(names) > MOST_PLACES:
-        raise FunnelError(
-            f"{len(names):,} different stages ('{names[0][:40]}', ...); is it the right column?"
-        )
-    every = max(1, visits["lead"].nunique() * len(names) // MOST_CELLS)
-    some = visits[(pd.factorize(visits["lead"])[0] % every == 0)]
-    first = some.assign(turn=np.arange(len(some))).drop_duplicates(["lead", "stage"])
-    turn = (
-        first.pivot(index="lead", columns="stage", values="turn")
-        .reindex(columns=names)
-        .to_numpy(dtype=np.float64)
-    )
-    score = np.full(len(names), 0.5)
-    for number in range(len(names)):
-        before = (turn[:, [number]] < turn).sum(axis=0)
-        after = (turn[:, [number]] > turn).sum(axis=0)
-        met = before + after > 0
-        if met.any():
-            score[number] = float(np.mean(before[met] / (before + after)[met]))
-    return tuple(names[number] for number in np.argsort(-score, kind="stable"))
+    there = set(met.index) if events is None else set(events["stage"].unique())
+    stages = [name for name in met.index if name in there and name not in ends]
+    return tuple(_by_score(met.loc[stages, stages], last=()))
+
+
+def turns_of(met: pd.DataFrame, stages: tuple[str, ...], ends: tuple[str, ...]) -> dict[str, int]:
+    """Return the turn of each place among rows of one moment: stages as stated, all else as usually passed.
+
+    Ends come last, but for those from which leads usually go on, as from a win to onboarding.
+
+    Args:
+        met: see `met_first`.
+        stages: in their order, where it is stated.
+        ends: names of the ends, where they are stated.
+    """
+    ordered = _by_score(met, last=[name for name in met.index if name in ends or sounds_last(name)])
+    stated = [name for name in stages if name in met.index and name not in ends]
+    coming = iter(stated)
+    return {next(coming) if name in stated else name: turn for turn, name in enumerate(ordered)}
+
+
+def _by_score(met: pd.DataFrame, last: Collection[str]) -> list[str]:
+    """Return the places by the mean share of leads that see them first; `last` come last where none tell."""
+    table = met.to_numpy(dtype=np.float64)
+    leads = np.diag(table)
+    before = table - np.diag(leads)
+    both = before + before.T
+    share = np.divide(before, both, out=np.zeros_like(both), where=both > 0)
+    others = (both > 0).sum(axis=1)
+    score = np.where(others > 0, share.sum(axis=1) / np.maximum(others, 1), 0.5)
+    score[(others == 0) & met.index.isin(list(last))] = -1.0
+    order = sorted(range(len(met)), key=lambda one: (-score[one], -leads[one], met.index[one]))
+    return [str(met.index[one]) for one in order]
 
 
 def protected(raw: Raw, personal: bool, anonymise: str | None) -> Raw:

@@ -14,7 +14,7 @@ from funnelsim.files import shown
 from funnelsim.history.quality import Finding, found
 from funnelsim.history.tables import Table
 
-COLUMNS = ["lead", "stage", "at", "typed"]
+COLUMNS = ["lead", "stage", "at", "typed", "turn"]
 NO_TIME = "kept: a stay of no time, the end at the creation"
 LEFT_OUT = "set aside: closed, but not known when"
 EARLY = (
@@ -61,7 +61,10 @@ class LeadRows:
 
 @dataclass(frozen=True)
 class Moves:
-    """Places entered (columns lead, stage, at, typed; the index is the row number), and what was odd."""
+    """Places entered (columns lead, stage, at, typed, turn; the index is the row number), and what was odd.
+
+    Turn: stages come before other ends, and these before the present end, where moments tie.
+    """
 
     rows: pd.DataFrame
     findings: tuple[Finding, ...]
@@ -87,7 +90,8 @@ def moves_of(table: LeadRows) -> Moves:
     rows = rows[~rows.index.isin(table.lead.index[undated])]
     empty = _without_any(table, rows, undated)
     rows = _in_order(pd.concat([rows, empty]), table.lead.index)
-    rows["typed"] = table.typed & rows["rank"].gt(0)
+    rows = rows.rename(columns={"rank": "turn"})
+    rows["typed"] = table.typed & rows["turn"].gt(0)
     findings = (
         *_undated(present[undated], table.kinds),
         *found("ends before the creation", present[early], NO_TIME),
@@ -301,9 +305,25 @@ def matches(main: Table, lead: pd.Series, second: Second) -> tuple[Finding, ...]
     if len(twice):
         cells = extra.frame.loc[twice.index, second.used].astype("str").assign(key=twice).drop_duplicates()
         differ = cells["key"][cells["key"].duplicated()].nunique()
-        done = f"kept: the first row of each counts; {differ:,} of them differ in the columns that are used"
+        done = f"kept: the first by its cells counts; {differ:,} of them differ in the columns that are used"
         findings += _line(f"leads with several rows in {extra.file}", twice.drop_duplicates(), done)
     return findings
+
+
+def first_by_cells(table: Table, key: str) -> Table:
+    """Return a table whose rows of one lead stand by their cells, blank ones last, whatever the file's order.
+
+    Args:
+        table: a second file; where no lead has two rows it is given back as it is.
+        key: its column that names the lead.
+    """
+    if key not in table.frame.columns or not table.text(key).duplicated().any():
+        return table
+    names = sorted(map(str, table.frame.columns))
+    cells = table.frame[names].astype("str")
+    cells = cells.mask(cells == "", "\uffff")
+    order = np.lexsort([pd.factorize(cells[name], sort=True)[0] for name in reversed(names)])
+    return replace(table, frame=table.frame.iloc[order])
 
 
 def _salesforce_hint(leads: pd.Series, keys: pd.Series) -> str:

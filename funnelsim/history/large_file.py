@@ -15,11 +15,20 @@ from pathlib import Path
 import pandas as pd
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.assemble import Raw, assemble, complete, last_day, protected, spellings
+from funnelsim.history.assemble import (
+    Raw,
+    assemble,
+    complete,
+    guess_order,
+    last_day,
+    met_first,
+    protected,
+    spellings,
+)
 from funnelsim.history.log import History, as_of_moment, with_quality
 from funnelsim.history.mapping_file import read_said, stated
 from funnelsim.history.parse import RATES
-from funnelsim.history.quality import CellReading
+from funnelsim.history.quality import CellReading, most_first
 from funnelsim.history.read import by_mapping, part_of, recognised, understood
 from funnelsim.history.sources.recipe import Said
 from funnelsim.history.tables import Door, Table, parquet_frame, text_frame, to_text
@@ -174,8 +183,8 @@ def read_in_parts(
     """Yield the parts of a history that is too large to be held; each lead is whole in one of them.
 
     Leads are dealt to parts by a hash of their names. All parts have the same stages, ends, currency, as-of
-    moment and beginning, so that what is counted in them adds up. The order of the stages, and names of
-    ends that are not stated, are told by the first part. The parts lie in a temporary folder (`TMPDIR`)
+    moment and beginning, so that what is counted in them adds up. Names of ends that are not stated are told
+    by the first part. The parts lie in a temporary folder (`TMPDIR`)
     until the last one is read; it takes about the room of the file itself.
 
     Args:
@@ -197,7 +206,8 @@ def read_in_parts(
             words = f"{whole.head.words}, in {len(places)} parts"
             table = replace(whole.head, frame=cells_of(part, whole), words=words)
             raw = understood((table,), said, file, folders, source, whole=number == 0)
-            raws.append(_stored(protected(raw, personal, anonymise), part, number))
+            before = None if as_of is None else as_of_moment(as_of)
+            raws.append(_stored(protected(raw, personal, anonymise), part, number, before))
         yield from _assembled(raws, places, as_of)
 
 
@@ -210,6 +220,7 @@ class _Stored:
     latest: pd.DataFrame
     first: pd.Timestamp
     size: int
+    met: pd.DataFrame
 
 
 def _lead_column(head: Table, said: Said, file: str, source: str | None) -> str:
@@ -223,7 +234,7 @@ def _lead_column(head: Table, said: Said, file: str, source: str | None) -> str:
     return name
 
 
-def _stored(raw: Raw, part: Path, number: int) -> _Stored:
+def _stored(raw: Raw, part: Path, number: int, before: pd.Timestamp | None) -> _Stored:
     """Put a part's rows into its folder, and keep what all parts have to agree on."""
     rows = raw.rows
     if any("numbered instead" in limit for limit in raw.limits):
@@ -235,7 +246,9 @@ def _stored(raw: Raw, part: Path, number: int) -> _Stored:
     late = good["at"].nlargest(max(1000, len(good) // 20)).index
     latest = good.loc[good.index.isin(late), [name for name in ("at", "typed") if name in good.columns]]
     kept = replace(raw, rows=rows.iloc[[]])  # a slice would keep all rows alive
-    return _Stored(kept, good["stage"].value_counts(), latest, good["at"].min(), len(good))
+    known = good if before is None else good[(good["at"] < before).to_numpy()]
+    met = met_first(known, bool(raw.stages))
+    return _Stored(kept, good["stage"].value_counts(), latest, good["at"].min(), len(good), met)
 
 
 def _assembled(
@@ -256,15 +269,17 @@ def _assembled(
     if as_of is None:
         reading = replace(reading, until=_last_row(latest, until))
     began = raw.began or min(part.first for part in stored if part.size).normalize()
-    often = pd.concat([part.often for part in stored]).groupby(level=0).sum().sort_values(ascending=False)
-    spelled = spellings(often, raw.stages + raw.won + raw.lost)
+    often = pd.concat([part.often for part in stored]).groupby(level=0).sum()
+    spelled = spellings(most_first(often), raw.stages + raw.won + raw.lost)
     names = tuple(dict.fromkeys(spelled.values()))
+    met = pd.concat([part.met for part in stored]).rename(index=spelled, columns=spelled).fillna(0.0)
+    met = met.groupby(level=0).sum().T.groupby(level=0).sum().T
     first: History | None = None
     for place, part in zip(places, stored, strict=True):
         rows = pd.read_parquet(place / "rows.parquet")
         rows["stage"] = rows["stage"].map(lambda name: spelled.get(name, name)).astype("str")
-        made = assemble(replace(part.raw, rows=rows, currency="".join(currencies)), until, known)
-        first = first or _with_all(made, names)
+        made = assemble(replace(part.raw, rows=rows, currency="".join(currencies), met=met), until, known)
+        first = first or _with_all(made, names, met, bool(part.raw.stages))
         made = with_quality(made, replace(made.quality, reading=reading))
         yield replace(
             made, began=began, stages=first.stages, won=first.won, lost=first.lost, limits=first.limits
@@ -296,10 +311,13 @@ def _one_reading(readings: list[CellReading], file: str) -> CellReading:
     )
 
 
-def _with_all(first: History, names: tuple[str, ...]) -> History:
-    """Return the first part with the places that only other parts show, after its own."""
+def _with_all(first: History, names: tuple[str, ...], met: pd.DataFrame, stated: bool) -> History:
+    """Return the first part with the places that only other parts show; see `met_first` for their order."""
     more = [name for name in names if name not in first.waits + first.ends]
     won = tuple(name for name in more if outcome_of(name) == "won")
     lost = tuple(name for name in more if outcome_of(name) == "lost")
-    stages = tuple(name for name in more if name not in won + lost)
-    return replace(first, stages=first.stages + stages, won=first.won + won, lost=first.lost + lost)
+    stages = first.stages + tuple(name for name in more if name not in won + lost)
+    ends = first.won + won + first.lost + lost + first.handed_over
+    if not stated:
+        stages = tuple(name for name in guess_order(met, ends) if name in stages)
+    return replace(first, stages=stages, won=first.won + won, lost=first.lost + lost)

@@ -15,6 +15,7 @@ from funnelsim.history.by_lead import (
     LeadRows,
     Moves,
     Second,
+    first_by_cells,
     matches,
     moves_of,
     names_of_events,
@@ -176,6 +177,8 @@ def _sheets(
     table, other = _where(table, mapping, whole)
     table, gone = _without_gone_states(table, mapping)
     extra = _attributes_file(mapping, folders) if extra is None else extra
+    if extra is not None and mapping.attributes is not None:
+        extra = first_by_cells(extra, mapping.attributes.lead)
     order = {"day first": True, "month first": False}.get(mapping.date_order or "")
     first = _order(table, extra, mapping) if order is None else order
     return Sheets(table, extra, mapping, first), other + gone

@@ -572,11 +572,13 @@ def _taken_off(
 ) -> tuple[pd.Series, dict[object, float]]:
     """Return the amounts less the refunds, and what is left of each refund that exceeds what was paid."""
     order = rest.assign(turn=np.arange(len(rest)))
-    paid = order[rest["stage"].isin(wins).to_numpy()].sort_values(["at", "turn"], kind="stable")
+    paid = order[rest["stage"].isin(wins).to_numpy()].sort_values(["at", "value", "turn"], kind="stable")
     turns = {lead: part["turn"].to_list() for lead, part in paid.groupby("lead", sort=False)}
     value, at = rest["value"].to_numpy(copy=True), rest["at"].to_numpy()
     unpaid = {}
-    for row, lead, moment, amount in refunds[["lead", "at", "value"]].sort_values("at").itertuples():
+    for row, lead, moment, amount in (
+        refunds[["lead", "at", "value"]].sort_values(["at", "value"]).itertuples()
+    ):
         left = -float(amount)
         for turn in reversed(turns.get(lead, [])):
             if at[turn] <= np.datetime64(moment) and value[turn] > 0 and left > 0:

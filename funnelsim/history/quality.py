@@ -87,6 +87,15 @@ def found(kind: str, rows: pd.DataFrame, done: str) -> tuple[Finding, ...]:
     return (Finding(kind, len(rows), example(rows), done),) if len(rows) else ()
 
 
+def most_first(often: pd.Series) -> pd.Series:
+    """Return counts by name with the largest first, and by name where they are alike.
+
+    >>> most_first(pd.Series({"b": 2, "a": 2, "c": 5})).index.tolist()
+    ['c', 'a', 'b']
+    """
+    return often.sort_index().sort_values(ascending=False, kind="stable")
+
+
 def move_findings(
     events: pd.DataFrame, stages: tuple[str, ...], ends: tuple[str, ...]
 ) -> tuple[Finding, ...]:

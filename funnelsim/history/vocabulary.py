@@ -38,6 +38,7 @@ GONE_IF_FILLED = {
 MOMENT = re.compile(r"\d{1,4}[-./]\d")
 APART = re.compile(r"\s[-\u2013\u2014]+|[-\u2013\u2014]+\s|[()\[\]{}:;,|/\\]")
 TOKEN = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+Ends = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 def _words(text: str) -> frozenset[str]:
@@ -255,3 +256,83 @@ def says_closed(name: str) -> bool:
     (True, True, False)
     """
     return any(word in CLOSED | WON | LOST | REFUSAL for part in _parts(name) for word in part)
+
+
+def sounds_last(name: str) -> bool:
+    """Return whether a place is called like an end, or like one from where no lead goes on.
+
+    >>> sounds_last("Closed lost"), sounds_last("A_APPROVED"), sounds_last("Offer")
+    (True, True, False)
+    """
+    return bool(outcome_of(name)) or last_word(name) in WON_IF_LAST | LOST_IF_LAST
+
+
+def guess_ends(
+    tables: tuple[pd.DataFrame, ...],
+    file: str,
+    stages: tuple[str, ...],
+    stated: Ends = ((), ()),
+    handed_over: tuple[str, ...] = (),
+) -> Ends:
+    """Return the names of the wins and of the losses: stated, or guessed from names and from where they lead.
+
+    Args:
+        tables: columns lead, stage, sorted by lead and time; the first in which something looks like a
+            win decides (what is known on the as-of date, then the whole file).
+        file: its name, for the sentence.
+        stages: places that are known to be stages, unless they are called like an end.
+        stated: won and lost, where they are known.
+        handed_over: ends that are neither; where there are some, nothing need look like a win.
+
+    Raises:
+        FunnelError: no place looks like a win.
+    """
+    won, lost = stated
+    for events in tables:
+        won = won or _alike(events, "won", WON_IF_LAST, stages, lost + handed_over)
+        if won or (handed_over and events is tables[-1]):
+            return won, lost or _alike(events, "lost", LOST_IF_LAST, stages, won + handed_over)
+    names = tables[-1]["stage"].value_counts().index
+    listed = ", ".join(f"'{str(name)[:40]}'" for name in names[:12])
+    raise FunnelError(
+        f"{file}: no stage looks like a win; name it under `won` in a mapping file (stages: {listed})"
+    )
+
+
+def _alike(
+    events: pd.DataFrame, end: str, if_last: frozenset[str], stages: tuple[str, ...], taken: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the places that are called like an end, or whose last word is like one and that lead nowhere."""
+    goes_on = events["lead"].eq(events["lead"].shift(-1)).to_numpy()
+    no_end = {*stages, *events.loc[goes_on, "stage"]}
+    plainly = WON if end == "won" else LOST
+    return tuple(
+        name
+        for name in sorted(map(str, events["stage"].unique()))
+        if name not in taken
+        and (
+            plain(name) in plainly
+            or (name not in stages and outcome_of(name) == end)
+            or (name not in no_end and last_word(name) in plainly | if_last)
+        )
+    )
+
+
+def lookalikes(
+    events: pd.DataFrame, won: tuple[str, ...], lost: tuple[str, ...], handed_over: tuple[str, ...]
+) -> tuple[Finding, ...]:
+    """Return the stages that nobody leaves and that are called like an end, with what to write for them."""
+    goes_on = events["lead"].eq(events["lead"].shift(-1)).to_numpy()
+    left = {*events.loc[goes_on, "stage"], *won, *lost, *handed_over}
+    there = events["stage"].value_counts()
+    names = [str(name) for name in there.index if name not in left and says_closed(str(name))]
+    findings = []
+    for key, group in (("won", won), ("lost", lost), ("won` or `lost", ())):
+        alike = [name for name in names if (outcome_of(name) or "won` or `lost") == key]
+        if alike:
+            listed = ", ".join(f"'{name[:40]}' ({there[name]:,} leads)" for name in alike[:4])
+            said = ", ".join(f'"{name[:40]}"' for name in (*group, *alike)[:8])
+            done = f"kept as stages, their leads open: if they are ends, the mapping needs `{key}: [{said}]`"
+            kind = f"leads in places that look {key}".replace("`", "")
+            findings.append(Finding(kind, int(there[alike].sum()), listed, done))
+    return tuple(findings)

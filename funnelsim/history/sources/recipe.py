@@ -10,7 +10,7 @@ import pandas as pd
 
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.history.parse import day_first, name_and_currency, to_moments
-from funnelsim.history.quality import Finding
+from funnelsim.history.quality import Finding, most_first
 from funnelsim.history.tables import Table
 from funnelsim.history.vocabulary import flags, outcome_of, plain
 
@@ -238,7 +238,8 @@ def rows_of_changes(
     )
     other = rows[rows["role"].isna().to_numpy()]
     rows = rows[rows["role"].notna().to_numpy()]
-    rows, limits = _with_births(rows.sort_values(["lead", "moment", "later"], kind="stable"), names)
+    rows = rows.sort_values(["lead", "moment", "later", "role", *names], kind="stable")
+    rows, limits = _with_births(rows, names)
     rows[names] = rows.groupby("lead", sort=False)[names].ffill()
     early = rows["stage"].isna().to_numpy()
     findings = (
@@ -282,7 +283,7 @@ def _with_births(rows: pd.DataFrame, names: list[str]) -> tuple[pd.DataFrame, tu
         began = rows["lead"].map(first)
         if name == "stage" and len(first):
             alone = born & ~rows["lead"].isin(rows.loc[(rows["role"] == name).to_numpy(), "lead"]).to_numpy()
-            usual = str(first.value_counts().index[0])
+            usual = str(most_first(first.value_counts()).index[0])
             began = began.mask(alone, usual)
             limits += [USUAL.format(alone.sum(), usual[:40])] if alone.any() else []
         rows[name] = rows[name].where(~born, began)
