@@ -116,7 +116,7 @@ def main() -> int:
     asked = words.parse_args()
     history = company(asked.leads)
     first = UNTIL - pd.DateOffset(months=asked.origins)
-    model = fit_model(history, horizon=182.0, period=91.0)
+    model = fit_model(history, period=91.0)
     deals = first_of(open_pipeline(history, model), asked.deals)
     periods = periods_from(UNTIL, "quarter", 2)
     forecast_periods(model, deals, periods, draws=2)

@@ -63,6 +63,10 @@ Engine = Annotated[str | None, typer.Option(help="exact, compiled or simpy [defa
 Target = Annotated[float | None, typer.Option(help="money wanted in each period")]
 Scenario = Annotated[str | None, typer.Option(help="levers to pull: a YAML file, or a name in scenarios/")]
 By = Annotated[str | None, typer.Option(help="expected revenue also by segment, channel, owner or stage")]
+Known = Annotated[
+    Path | None,
+    typer.Option("--model", help="a model that calibrate wrote: nothing is fitted, only open leads are read"),
+]
 OwnRecord = Annotated[
     bool,
     typer.Option("--own-record", help="intervals as wide as the last 8 forecasts needed; seconds more"),
@@ -193,6 +197,7 @@ def forecast(
     ] = None,
     own_record: OwnRecord = False,
     by: By = None,
+    model: Known = None,
 ) -> None:
     """Forecast revenue and wins from open deals and from leads that do not exist yet.
 
@@ -205,14 +210,14 @@ def forecast(
     from funnelsim.verbs import refuse_words
 
     outputs = [_data("--json", json), _table("--deals", deals), _page("--html", html)]
-    _refuse_outputs(outputs, (what, mapping, spend, scenario))
+    _refuse_outputs(outputs, (what, mapping, spend, scenario, model))
     refuse_words(
         period=period, periods=periods, engine=engine, by=by, target=target, draws=draws, seed=seed,
         scenarios=() if scenario is None else (scenario,),
     )  # fmt: skip
     place = situation(
-        what, period=period, periods=periods, spend=spend, scenario=scenario, mapping=mapping, as_of=as_of,
-        source=source, query=query, anonymise=anonymise,
+        what, period=period, periods=periods, spend=spend, scenario=scenario, model=model, mapping=mapping,
+        as_of=as_of, source=source, query=query, anonymise=anonymise,
     )  # fmt: skip
     result = expect(
         place, target=target, draws=draws, seed=seed, engine=engine, by=by, own_record=own_record,
@@ -248,15 +253,16 @@ def compare(
     seed: Seed = 1,
     engine: Engine = None,
     html: Html = None,
+    model: Known = None,
 ) -> None:
     """Compare scenarios from the same state, with the same luck and the same draws."""
     from funnelsim.verbs import compare as pair
 
-    _refuse_outputs([_page("--html", html)], (what, mapping, spend, *scenarios))
+    _refuse_outputs([_page("--html", html)], (what, mapping, spend, model, *scenarios))
     result = pair(
         what, scenarios, period=period, periods=periods, spend=spend, target=target, draws=draws, seed=seed,
-        engine=engine, progress=at_terminal(), mapping=mapping, as_of=as_of, source=source, query=query,
-        anonymise=anonymise,
+        engine=engine, progress=at_terminal(), model=model, mapping=mapping, as_of=as_of, source=source,
+        query=query, anonymise=anonymise,
     )  # fmt: skip
     _print_comparison(result)
     write_all((html, lambda path: _compare_page(path, result)))
@@ -370,6 +376,7 @@ def backtest(
     workers: Annotated[int, typer.Option(help="processes")] = 2,
     json: Json = None,
     html: Html = None,
+    model: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Forecast from past dates with what was known then, and score what was said."""
     from funnelsim.forecasting.outputs import record_json
@@ -379,8 +386,8 @@ def backtest(
     _refuse_outputs(outputs, (what, mapping))
     record = replay(
         what, period=period, periods=periods, start=start, every=every, draws=draws, seed=seed,
-        workers=workers, progress=at_terminal(), mapping=mapping, as_of=as_of, source=source, query=query,
-        anonymise=anonymise,
+        workers=workers, progress=at_terminal(), model=model, mapping=mapping, as_of=as_of, source=source,
+        query=query, anonymise=anonymise,
     )  # fmt: skip
     with aside(outputs):
         if record.note:

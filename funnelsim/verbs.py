@@ -179,6 +179,7 @@ def forecast(
     by: str | None = None,
     own_record: bool = False,
     progress: bool = False,
+    model: str | Path | Model | None = None,
     **reading: Unpack[ReadOptions],
 ) -> Forecast:
     """Forecast revenue and wins from open deals and from leads that do not exist yet.
@@ -199,6 +200,7 @@ def forecast(
         by: "segment", "channel", "owner" or "stage": expected revenue also by these, in `parts`.
         own_record: whether intervals are as wide as the last eight forecasts needed; seconds more.
         progress: whether to show a bar.
+        model: fitted before, as `calibrate` returns or the terminal writes it; only open leads are read then.
         **reading: mapping, as_of, source, query, anonymise.
 
     Raises:
@@ -214,7 +216,9 @@ def forecast(
         period=period, periods=periods, engine=engine, by=by, target=target, draws=draws, seed=seed,
         scenarios=() if scenario is None else (scenario,),
     )  # fmt: skip
-    place = situation(what, period=period, periods=periods, spend=spend, scenario=scenario, **reading)
+    place = situation(
+        what, period=period, periods=periods, spend=spend, scenario=scenario, model=model, **reading
+    )
     made = forecast_periods(
         place.model, place.deals, place.periods, booked=place.booked, draws=draws, seed=seed, engine=engine,
         target=target, progress=progress,
@@ -247,6 +251,7 @@ def compare(
     seed: int = 1,
     engine: str | None = None,
     progress: bool = False,
+    model: str | Path | Model | None = None,
     **reading: Unpack[ReadOptions],
 ) -> Comparison:
     """Compare scenarios with the present plan: same state, same luck, same posterior draws.
@@ -254,7 +259,7 @@ def compare(
     Args:
         what: a path, URL, table, history, situation, or a stated funnel.
         scenarios: files with levers, or names in `scenarios/`.
-        period, periods, spend, target, draws, seed, engine, progress: as in `forecast`.
+        period, periods, spend, target, draws, seed, engine, progress, model: as in `forecast`.
         **reading: mapping, as_of, source, query, anonymise.
 
     Raises:
@@ -268,7 +273,7 @@ def compare(
         period=period, periods=periods, engine=engine, target=target, draws=draws, seed=seed,
         scenarios=scenarios,
     )  # fmt: skip
-    place = situation(what, period=period, periods=periods, spend=spend, **reading)
+    place = situation(what, period=period, periods=periods, spend=spend, model=model, **reading)
     refuse_thin(place)
     files = scenario_names([scenario_file(one) for one in scenarios])
     models = {BASE: place.model} | {name: under(place, file).model for name, file in files.items()}
@@ -330,6 +335,7 @@ def backtest(
     seed: int = 1,
     workers: int = 2,
     progress: bool = False,
+    model: str | Path | Model | None = None,
     **reading: Unpack[ReadOptions],
 ) -> Record:
     """Forecast from past dates with what was known then, and score what was said.
@@ -344,19 +350,25 @@ def backtest(
         seed: same seed, same numbers.
         workers: processes.
         progress: whether to show a bar.
+        model: refused, whatever it is: it would know the future of every past date.
         **reading: mapping, as_of, source, query, anonymise.
 
     Raises:
-        FunnelError: a stated funnel, or a history with too few whole periods or wins.
+        FunnelError: a model, a stated funnel, or a history with too few whole periods or wins.
     """
     from funnelsim.forecasting.backtest import check_pace, replay
 
     refuse_words(period=period, periods=periods, draws=draws, seed=seed)
     check_pace(every, workers)
-    model = _stated(what, reading)
     if model is not None:
         raise FunnelError(
-            f"{model.funnel.name} is a stated funnel: it has no past that forecasts could be held against"
+            "model: fitted to the whole history it knows the future of every past date; leave it out, and "
+            "backtest counts again at each"
+        )
+    stated = _stated(what, reading)
+    if stated is not None:
+        raise FunnelError(
+            f"{stated.funnel.name} is a stated funnel: it has no past that forecasts could be held against"
         )
     return replay(
         history_of(what, **reading), period=period, count=periods, start=start, every=every, draws=draws,

@@ -98,7 +98,7 @@ def test_wins_recorded_late_are_noticed_and_stating_it_helps() -> None:
 def test_wrong_wishes_are_refused() -> None:
     with pytest.raises(FunnelError, match="groups 'segmnt' is no column to group by; did you mean 'segment'"):
         fit_model(history(50), groups="segmnt")
-    with pytest.raises(FunnelError, match="half-life -3 and horizon 91: both must be positive"):
+    with pytest.raises(FunnelError, match="half-life -3 and period 91: both must be positive"):
         fit_model(history(50), half_life=-3.0)
     empty = history(50)
     nothing = History(empty.events[:0], empty.leads[:0], UNTIL, ("Lead",), ("Won",), ("Lost",), UNTIL)

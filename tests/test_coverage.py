@@ -30,7 +30,7 @@ def record() -> pd.DataFrame:
     rows = []
     for seed in range(COMPANIES):
         company = random_company(seed)
-        model = fit_model(company.history, horizon=company.horizon, period=company.horizon)
+        model = fit_model(company.history, period=company.horizon)
         deals = open_pipeline(company.history, model)
         sure = replace(model, win_spread=0.0, entries=replace(model.entries, spread=0.0))
         for kind, fit, draws in (("whole", model, DRAWS), ("luck alone", sure, 1)):

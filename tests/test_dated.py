@@ -236,7 +236,7 @@ def test_dates_beat_ages_where_deals_win_at_their_date() -> None:
         (period,) = periods_from(known.until, "month", 1)
         actual = float(((won >= period.start) & (won < period.end)).sum())
         for name, seen in (("date", known), ("age", without_dates(known))):
-            model = fit_model(seen, horizon=31.0)
+            model = fit_model(seen, period=31.0)
             assert (model.due is not None) == (name == "date")
             rows = forecast_periods(model, open_pipeline(seen, model), (period,), draws=20).periods
             rows = rows[(rows["origin"] == "total") & (rows["measure"] == "wins")]

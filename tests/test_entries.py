@@ -75,9 +75,9 @@ def test_intake_is_fitted_in_a_blink() -> None:
 
     rng = np.random.default_rng(1)
     frame = leads(-rng.uniform(0, 1100, 20_000), channel=rng.choice(["a", "b", "c"], 20_000))
-    begin = time.perf_counter()
+    begin = time.process_time()
     fit_entries(frame, ("Lead",))
-    assert time.perf_counter() - begin < 0.5
+    assert time.process_time() - begin < 0.5
 
 
 def test_a_flat_record_by_weeks_and_by_months() -> None:

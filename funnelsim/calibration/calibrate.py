@@ -48,7 +48,7 @@ MOST_GROUPS, LEADS_OF_A_GROUP = 12, 30
 # The level of wins is judged in windows as long as the period to be forecast, so that both differ alike, but
 # of whole weeks, as weekdays differ, and of four at most, or young companies would have none.
 SHORTEST_WINDOW, LONGEST_WINDOW = 7.0, 28.0
-# A level is judged as far ahead as the forecast reaches; half a year of windows is what short records bear.
+# A level is judged a period ahead, however many are forecast; half a year is what short records bear.
 MOST_AHEAD = 6
 # Conventions of what is warned of. A rate counted from under thirty wins is uncertain by more than 18 %; two
 # percent of wins that no rate can foresee are less than any forecast errs; a quiet week is usual anywhere.
@@ -61,8 +61,7 @@ def fit_model(
     groups: str = "segment",
     bins: Sequence[float] | Floats = DEFAULT_BINS,
     half_life: float = 365.0,
-    horizon: float = 91.0,
-    period: float = 28.0,
+    period: float = 91.0,
     spend: pd.DataFrame | None = None,
 ) -> Model:
     """Fit a model to a history: exits, intake, values and common shocks.
@@ -73,22 +72,21 @@ def fit_model(
             or "" for one group. Values with under thirty leads, and beyond the twelve largest, form "other".
         bins: left edges of the age bins in days, first 0.
         half_life: days after which an observation weighs half; inf: all weigh alike.
-        horizon: days over which the forecast of new leads is to be good.
         period: days of one period to be forecast; how much periods differ is judged on such windows, of
-            7 days at least and 28 at most.
+            7 days at least and 28 at most. How many periods are forecast changes nothing.
         spend: channel, start, spend as `read_spend` returns: the model then knows how leads answer to it.
 
     Raises:
-        FunnelError: an unknown grouping, a half-life or horizon that is not positive, or no visit at all.
+        FunnelError: an unknown grouping, a half-life or period that is not positive, or no visit at all.
     """
-    check_request(groups, half_life, horizon)
+    check_request(groups, half_life, period)
     basis = _basis(history, groups, bins, half_life)
-    model = model_of(basis, half_life, horizon, period, spend)
+    model = model_of(basis, half_life, period, spend)
     due, words = fit_due(history, basis.funnel, basis.groups, grouped_by=groups, half_life=half_life)
     return replace(model, due=due, notes=(*model.notes, *words))
 
 
-def check_request(groups: str, half_life: float, horizon: float) -> None:
+def check_request(groups: str, half_life: float, period: float) -> None:
     """Look at what calibration is asked, before any work.
 
     Raises:
@@ -96,8 +94,8 @@ def check_request(groups: str, half_life: float, horizon: float) -> None:
     """
     if groups not in GROUPINGS:
         raise FunnelError(f"groups '{groups}' is no column to group by; {nearest(groups, GROUPINGS[:3])}")
-    if not (half_life > 0 and horizon > 0):
-        raise FunnelError(f"half-life {half_life:g} and horizon {horizon:g}: both must be positive days")
+    if not (half_life > 0 and period > 0):
+        raise FunnelError(f"half-life {half_life:g} and period {period:g}: both must be positive days")
 
 
 @dataclass(frozen=True)
@@ -130,19 +128,17 @@ class Basis:
         return float((self.history.began - self.history.until) / DAY)
 
 
-def model_of(
-    basis: Basis, half_life: float, horizon: float, period: float, spend: pd.DataFrame | None = None
-) -> Model:
+def model_of(basis: Basis, half_life: float, period: float, spend: pd.DataFrame | None = None) -> Model:
     """Return the model that rests on a basis; `fit_model` says what the arguments mean."""
     known = basis.history
-    entries, intake_notes = _intake(basis, horizon, spend)
+    entries, intake_notes = _intake(basis, period, spend)
     values, value_notes = fit_values(
         basis.spells, basis.bookings, known.until, basis.funnel.stages, basis.groups,
         grouped_by=basis.grouped_by, half_life=half_life,
     )  # fmt: skip
     calendar, calendar_notes = _calendar(basis)
     window = float(np.clip(period, SHORTEST_WINDOW, LONGEST_WINDOW))
-    ahead = int(np.clip(horizon // window, 1, MOST_AHEAD))
+    ahead = int(np.clip(period // window, 1, MOST_AHEAD))
     level = win_level(basis.visits, basis.funnel, basis.counts, window=window, ahead=ahead, began=basis.began)
     notes = (
         *_rate_words(basis, half_life),
@@ -187,11 +183,11 @@ def _basis(history: History, grouped_by: str, bins: Sequence[float] | Floats, ha
     return Basis(history, funnel, names, grouped_by, visits, counts, every, before, wins, wins["at"])
 
 
-def _intake(basis: Basis, horizon: float, spend: pd.DataFrame | None) -> tuple[Entries, tuple[str, ...]]:
+def _intake(basis: Basis, period: float, spend: pd.DataFrame | None) -> tuple[Entries, tuple[str, ...]]:
     """Return the leads to come, with how they answer to spend where that is known, and words."""
     entries, notes = fit_entries(
         basis.entries, basis.funnel.stages, basis.groups, grouped_by=basis.grouped_by, began=basis.began,
-        horizon=horizon,
+        period=period,
     )  # fmt: skip
     if spend is None:
         return entries, notes

@@ -23,6 +23,8 @@ SHARE_HALF_LIFE, MOST_CHANNELS, CLEAR_PATTERN = 180.0, 30, 4.0
 # spread are weak: a fifth, worth two past forecasts.
 DISCOUNT, SHARPNESS, LARGEST_ERROR, ENOUGH_FOR_SMOOTHING = 0.95, 1.5, 0.7, 8
 PRIOR_SPREAD, PRIOR_WEIGHT, LEAST_SPREAD = 0.2, 2.0, 0.03
+# Convention: so many blocks ahead are judged apart; a quarter has three blocks and a bit.
+MOST_STEPS = 4
 
 
 def fit_entries(
@@ -32,12 +34,12 @@ def fit_entries(
     *,
     grouped_by: str = "segment",
     began: float = -np.inf,
-    horizon: float = 91.0,
+    period: float = 91.0,
 ) -> tuple[Entries, tuple[str, ...]]:
     """Return the intake from the as-of date on, and what was chosen in words.
 
-    Leads are counted in blocks of four weeks (of one week when the history is shorter than a year, or the
-    horizon than four weeks), back from the as-of date, so that no block is cut and every weekday weighs
+    Leads are counted in blocks of four weeks (of one week when the history is shorter than three months, or a
+    period than four weeks), back from the as-of date, so that no block is cut and every weekday weighs
     alike. A lead that comes back after an end counts as a new one.
 
     Args:
@@ -46,7 +48,7 @@ def fit_entries(
         stages: stage names in the funnel's order.
         groups: group names.
         began: day on which recording began; earlier leads are not counted.
-        horizon: days over which the forecast is to be good.
+        period: days of one period to be forecast.
     """
     enters = spells["entry"].astype(bool)
     if "reopened" in spells:
@@ -57,31 +59,57 @@ def fit_entries(
         return nothing, ("No lead ever came in, so no new leads are expected.",)
     day = np.asarray(rows["start"], dtype=np.float64)
     cells, share = _cells(rows, day, stages, groups, grouped_by)
-    path, spread, notes = expected_path(day, max(began, float(day.min())), horizon)
+    path, spread, notes = expected_path(day, max(began, float(day.min())), period)
     return Entries(cells, share, path, spread), notes
 
 
-def expected_path(day: Floats, began: float, horizon: float) -> tuple[Floats, float, tuple[str, ...]]:
-    """Return expected leads per coming day, the spread of their sum over the horizon, and words.
+def expected_path(day: Floats, began: float, period: float) -> tuple[Floats, float, tuple[str, ...]]:
+    """Return expected leads per coming day, the spread of their sum over a period, and words.
+
+    What is expected of a day does not depend on how many days after it are asked for (see `_by_steps`). Where
+    periods are shorter than four weeks, the first four weeks are forecast by weeks, what follows by blocks of
+    four weeks.
 
     Args:
         day: (leads,) day on which each lead came, negative.
         began: first day on which leads were counted.
+        period: days of one period to be forecast.
     """
     # Weeks in the first year let two Christmas weeks set the level of a January (error of arrivals on fifteen
     # sets x horizons .384, with months .336), so they serve near horizons and records of under three months.
-    block = WEEK if -began < 3 * MONTH or horizon < MONTH else MONTH
-    blocks = int(-began // block)
-    if blocks < 2:
+    block = WEEK if -began < 3 * MONTH else MONTH
+    if int(-began // block) < 2:
         per_day = len(day) / max(-began, 1.0)
         sentence = f"Intake: {per_day:.3g} leads a day; the history is too short to say more."
         return np.full(PATH_DAYS, per_day), 2 * PRIOR_SPREAD, (sentence,)
-    counts = block_counts(day, began, block)
-    span = int(np.clip(np.ceil(horizon / block - 1e-9), 1, max(blocks // 2, 1)))
-    coming = outlook(counts, YEAR // block, span, PATH_DAYS // block)
-    pattern, weekdays = weekday_pattern(day, blocks * block // WEEK)
-    path = np.repeat(coming.expected / block, block) * np.resize(pattern, PATH_DAYS)
-    return path, coming.spread, _words(coming, counts, block, weekdays)
+    near = WEEK if period < MONTH else block
+    counts = block_counts(day, began, near)
+    span = int(np.clip(np.ceil(period / near - 1e-9), 1, max(len(counts) // 2, 1)))
+    looks = _looks(counts, near)
+    coming = looks[span - 1] if span <= len(looks) else outlook(counts, YEAR // near, span, span)
+    daily = _by_steps(looks, near)
+    if near != block:
+        daily[MONTH:] = _by_steps(_looks(block_counts(day, began, block), block), block)[MONTH:]
+    pattern, weekdays = weekday_pattern(day, int(-began // block) * block // WEEK)
+    path = daily * np.resize(pattern, PATH_DAYS)
+    return path, coming.spread, _words(coming, counts, near, weekdays)
+
+
+def _looks(counts: Floats, block: int) -> list[Outlook]:
+    """Return what pools expect that are judged on one block ahead, on two, and so on.
+
+    Up to `MOST_STEPS` of them, and half of the record.
+    """
+    steps = min(max(len(counts) // 2, 1), MOST_STEPS)
+    return [outlook(counts, YEAR // block, step, PATH_DAYS // block) for step in range(1, steps + 1)]
+
+
+def _by_steps(looks: Sequence[Outlook], block: int) -> Floats:
+    """Return expected leads per coming day, (days,): each block from the pool judged so many blocks ahead."""
+    found = looks[-1].expected.copy()
+    found[: len(looks)] = [look.expected[step] for step, look in enumerate(looks)]
+    daily: Floats = np.repeat(found / block, block)
+    return daily
 
 
 def block_counts(day: Floats, began: float, block: int) -> Floats:

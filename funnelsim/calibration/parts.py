@@ -63,8 +63,7 @@ def calibrate_large(
     groups: str = "segment",
     bins: Sequence[float] | Floats = DEFAULT_BINS,
     half_life: float = 365.0,
-    horizon: float = 91.0,
-    period: float = 28.0,
+    period: float = 91.0,
     spend: pd.DataFrame | None = None,
     rows: int = ROWS,
 ) -> tuple[Model, OpenDeals]:
@@ -77,12 +76,12 @@ def calibrate_large(
 
     Args:
         path, mapping, as_of, source, anonymise, rows: as `read_in_parts` takes them.
-        groups, bins, half_life, horizon, period, spend: as `fit_model` takes them.
+        groups, bins, half_life, period, spend: as `fit_model` takes them.
 
     Raises:
         FunnelError: as `read_in_parts` and `fit_model`.
     """
-    check_request(groups, half_life, horizon)
+    check_request(groups, half_life, period)
     names: dict[str, int] = {}
     parts: list[Part] = []
     for history in read_in_parts(path, mapping, as_of, source, anonymise=anonymise, rows=rows):
@@ -92,7 +91,7 @@ def calibrate_large(
         raise FunnelError(f"{path}: no lead was in any stage: nothing to learn from")
     notes = _notes(parts)
     basis, deals = _join(parts, groups, names, bins, half_life)
-    model = model_of(basis, half_life, horizon, period, spend)
+    model = model_of(basis, half_life, period, spend)
     return replace(model, notes=(*notes, *model.notes)), deals
 
 

@@ -218,11 +218,7 @@ def snapshot(known: History, period: str, count: int, *, draws: int, seed: int) 
     view = view_of(known, period, periods)
     if draws == 0:
         return Snapshot(periods, None, None, points(view))
-    model = fit_model(
-        known,
-        horizon=(periods[-1].end - known.until) / DAY,
-        period=(periods[0].end - periods[0].start) / DAY,
-    )
+    model = fit_model(known, period=(periods[0].end - periods[0].start) / DAY)
     said = forecast_periods(model, open_pipeline(known, model), periods, draws=draws, seed=seed)
     by_measure = [totals(said, measure) for measure in MEASURES]
     quantiles = np.stack([rows[NAMES].to_numpy(dtype=np.float64) for rows in by_measure])

@@ -18,13 +18,14 @@ from funnelsim.errors import FunnelError
 from funnelsim.forecasting.baselines import points, view_of
 from funnelsim.forecasting.periods import Period, past_periods, periods_from, within
 from funnelsim.history.databases import is_address
-from funnelsim.history.log import DAY, History, bookings, valued
+from funnelsim.history.log import DAY, History, bookings, shows_amounts, valued
 from funnelsim.history.read import read_history
 from funnelsim.history.spend import read_spend
 from funnelsim.model.levers import apply_scenario
 from funnelsim.model.model import Model, OpenDeals, nobody
 from funnelsim.model.scenario import read_scenario
 from funnelsim.model.stated import read_funnel, scenario_path, shipped_funnels
+from funnelsim.model.store import load_model
 
 # From three wins the rate of winning is known within a factor of 4.8, from five within 3.3 (95 % interval).
 FEWEST_WINS = 5
@@ -65,6 +66,7 @@ class Situation:
         booked: past wins (lead, at, stage, value).
         periods: the periods to forecast; the first holds the as-of date.
         kind: what a period is: week, month or quarter.
+        given: the model that somebody gave; None where it was fitted to the history, or the funnel is stated.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Situation:
     booked: pd.DataFrame
     periods: tuple[Period, ...]
     kind: str
+    given: Model | None = None
 
     def __str__(self) -> str:
         first, last = self.periods[0].label, self.periods[-1].label
@@ -109,6 +112,7 @@ def situation(
     periods: int | None = None,
     spend: str | Path | pd.DataFrame | None = None,
     scenario: str | Path | None = None,
+    model: str | Path | Model | None = None,
     **reading: Unpack[ReadOptions],
 ) -> Situation:
     """Return where somebody stands, whatever he has: read, fitted, and ready for every other verb.
@@ -120,6 +124,7 @@ def situation(
         periods: how many periods to look ahead, 2 by default; the first holds the as-of date.
         spend: channel, start, spend: a file or a table, for questions that move money.
         scenario: levers to pull at once: a file, or the name of one that comes with the package.
+        model: fitted before (see `calibrate`): nothing is fitted, only open leads are read.
         **reading: mapping, as_of, source, query, anonymise; see `ReadOptions`.
 
     Raises:
@@ -130,13 +135,16 @@ def situation(
     """
     if isinstance(what, Situation):
         _refuse_options("a situation", reading)
+        _refuse_model("a situation", model)
         place = _moved(what, period, periods, spend)
     else:
         kind, count = period or "quarter", 2 if periods is None else periods
         stated = stated_model(what, **reading)
         if stated is None:
-            place = _of_history(_name(what), history_of(what, **reading), kind, count, spend)
+            given = load_model(model) if isinstance(model, str | Path) else model
+            place = _of_history(_name(what), history_of(what, **reading), kind, count, spend, given)
         else:
+            _refuse_model("a stated funnel", model)
             place = _of_model(stated, kind, count)
     return place if scenario is None else under(place, scenario)
 
@@ -223,13 +231,18 @@ def unanswerable(place: Situation) -> tuple[str, ...]:
     """Return why nothing can be forecast, in sentences: nothing is won here, or the history is too thin."""
     funnel = place.model.funnel
     if funnel.earns or not funnel.handed_over:
-        return too_thin(place.history, place.periods)
+        return () if place.given is not None else too_thin(place.history, place.periods)
     ends = ", ".join(f"'{end}'" for end in funnel.handed_over)
     sentence = (
         f"Nothing is won here: leads are handed over ({ends}), which is no win and no revenue; what becomes "
         "of them is in the record of those who take them on."
     )
     return (sentence,)
+
+
+def _refuse_model(what: str, model: str | Path | Model | None) -> None:
+    if model is not None:
+        raise FunnelError(f"model: {what} was given, which has one already")
 
 
 def too_thin(history: History | None, periods: Sequence[Period]) -> tuple[str, ...]:
@@ -292,17 +305,64 @@ def refuse_thin(place: Situation) -> None:
         raise FunnelError(f"no numbers can be given. {' '.join(reasons)}")
 
 
+def _carried_on(model: Model, history: History) -> Model:
+    """Return a model that was fitted before, moved to the as-of date of a history of the same company.
+
+    Day 0 becomes the history's as-of date, so that leads to come are those of the days that are left.
+
+    Args:
+        model: its rates, amounts and common factors stay as they are.
+        history: known until the model's as-of date, or later.
+
+    Raises:
+        FunnelError: the model knows more than the history, holds a scenario's levers, or counts other money.
+    """
+    if history.until < model.as_of:
+        raise FunnelError(
+            f"model: fitted to what was known until {model.as_of - INSTANT:%Y-%m-%d}, the history ends on "
+            f"{history.until - INSTANT:%Y-%m-%d}: it would know the future; calibrate again"
+        )
+    if model.levers or model.entries.changes:
+        raise FunnelError("model: a scenario's levers are pulled in it; give the plain one, and the scenario")
+    _refuse_other_money(model, history)
+    days = int((history.until - model.as_of) / DAY)
+    path = model.entries.path
+    longer = np.append(path, np.resize(path[-min(365, path.size) :], days))[days:]
+    note = f"Model: fitted before, to what was known until {model.as_of - INSTANT:%Y-%m-%d}."
+    return replace(
+        model, entries=replace(model.entries, path=longer), as_of=history.until, notes=(note, *model.notes)
+    )
+
+
+def _refuse_other_money(model: Model, history: History) -> None:
+    known = not bool((model.values.amounts == 1.0).all())
+    if known != shows_amounts(history):
+        other = ("knows amounts", "shows none") if known else ("knows no amounts", "shows some")
+        raise FunnelError(f"model: it {other[0]}, the history {other[1]}; calibrate again")
+    if known and history.currency and model.currency and history.currency != model.currency:
+        raise FunnelError(f"model: it counts in {model.currency}, the history in {history.currency}")
+
+
 def _of_history(
-    name: str, history: History, kind: str, count: int, spend: str | Path | pd.DataFrame | None
+    name: str,
+    history: History,
+    kind: str,
+    count: int,
+    spend: str | Path | pd.DataFrame | None,
+    given: Model | None = None,
 ) -> Situation:
     """Return where a company stands; without any amount, revenue is counted in wins."""
     ahead = periods_from(history.until, kind, count, history.period_start)
-    horizon = (ahead[-1].end - history.until) / DAY
     length = (ahead[0].end - ahead[0].start) / DAY
     booked, currency = valued(history)
-    fitted = fit_model(history, horizon=horizon, period=length, spend=spend_table(spend))
+    if given is None:
+        fitted = fit_model(history, period=length, spend=spend_table(spend))
+    elif spend is not None:
+        raise FunnelError("spend: the model is fitted already; give the spend to `calibrate`")
+    else:
+        fitted = _carried_on(given, history)
     model = replace(fitted, currency=currency)
-    return Situation(name, history, model, open_pipeline(history, model), booked, ahead, kind)
+    return Situation(name, history, model, open_pipeline(history, model), booked, ahead, kind, given)
 
 
 def spend_table(spend: str | Path | pd.DataFrame | None) -> pd.DataFrame | None:
@@ -327,13 +387,14 @@ def _of_model(model: Model, kind: str, count: int) -> Situation:
 def _moved(
     place: Situation, kind: str | None, count: int | None, spend: str | Path | pd.DataFrame | None
 ) -> Situation:
-    """Return a situation that looks at other periods; it is fitted anew, as intake looks so far ahead."""
-    wanted = kind or place.kind, len(place.periods) if count is None else count
-    if spend is None and wanted == (place.kind, len(place.periods)):
-        return place
+    """Return a situation that looks at other periods; of another kind, or with spend, it is fitted anew."""
+    wanted, number = kind or place.kind, len(place.periods) if count is None else count
     if place.history is None:
-        return _of_model(place.model, *wanted)
-    return _of_history(place.name, place.history, *wanted, spend)
+        return _of_model(place.model, wanted, number)
+    if spend is not None or wanted != place.kind:
+        return _of_history(place.name, place.history, wanted, number, spend, place.given)
+    ahead = periods_from(place.model.as_of, wanted, number, place.history.period_start)
+    return replace(place, periods=ahead) if ahead != place.periods else place
 
 
 def _refuse_options(what: str, reading: Mapping[str, object]) -> None:
