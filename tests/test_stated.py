@@ -27,8 +27,8 @@ from funnelsim.history.metrics import metrics
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Model, expected
 from funnelsim.model.stated import read_funnel, scenario_path, shipped_funnels
-from funnelsim.pages import forecast_page
 from funnelsim.model.units import per_day
+from funnelsim.pages import forecast_page
 from funnelsim.simulation.run import run_model
 
 TEN = {
