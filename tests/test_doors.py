@@ -13,6 +13,7 @@ import pytest
 
 from funnelsim.errors import FunnelError
 from funnelsim.history import tables as doors
+from funnelsim.history.log import bookings, open_leads
 from funnelsim.history.read import read_history
 from funnelsim.history.tables import Door, read_table, read_tables
 
@@ -255,3 +256,41 @@ def test_stamps_of_postgresql(tmp_path: Path) -> None:
     rows = [f"L{n},Won,{at}" for n, at in enumerate(stamps)]
     made = read_history(put(tmp_path, "\n".join(["lead,stage,at", *rows]).encode()))
     assert [f"{at:%d %H:%M}" for at in made.events["at"]] == ["01 10:00", "02 08:00", "03 15:30"]
+
+
+DEALS = [
+    ("deal", "created", "closed", "status", "amount"),
+    (1, "2025-01-01", "2025-02-01", "Won", 1000.125),
+    (2, "2025-01-02", "2025-02-02", "Lost", 700),
+    (3, "2025-01-03", None, "Open", 500),
+]
+
+
+def workbook(path: Path, formats: list[str]) -> Path:
+    """Write deals as a workbook, their amounts in these number formats."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in DEALS:
+        sheet.append(row)
+    for row, kind in enumerate(formats, start=2):
+        sheet.cell(row, 5).number_format = kind
+    book.save(path)
+    return path
+
+
+def test_currencies_that_number_formats_show_are_currencies(tmp_path: Path) -> None:
+    euros = ["#,##0.00\\ [$€-407]", "[$EUR]\\ 0", '#,##0.00 "€"']
+    made = read_history(workbook(tmp_path / "euros.xlsx", euros))
+    assert (made.currency, bookings(made)["value"].tolist()) == ("EUR", [1000.125])
+    assert open_leads(made)["value"].tolist() == [500.0]
+    with pytest.raises(FunnelError, match="amounts in USD, EUR cannot be added up"):
+        read_history(workbook(tmp_path / "mixed.xlsx", ['"$"#,##0', *euros[1:]]))
+    assert read_history(workbook(tmp_path / "plain.xlsx", ["0.00", '0 "kg"'])).currency == ""
+
+
+def test_formulas_that_nobody_has_worked_out_are_refused(tmp_path: Path) -> None:
+    book = openpyxl.load_workbook(workbook(tmp_path / "d.xlsx", []))
+    book.active["E2"] = "=500*2"
+    book.save(tmp_path / "d.xlsx")
+    with pytest.raises(FunnelError, match=r"d\.xlsx, sheet 'Sheet': the formula in cell E2 has no value yet"):
+        read_history(tmp_path / "d.xlsx")

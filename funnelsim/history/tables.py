@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.parsers import expat
 
 import pandas as pd
@@ -35,6 +35,9 @@ ENDINGS = (".csv", ".tsv", ".txt", ".parquet", ".xlsx", ".xes", ".gz", ".zip")
 LONGEST_LINE = 1 << 24
 LONGEST_NAME = 200
 MOST_XML = 1 << 29
+# How number formats name a currency: [$€-407], [$USD], "CHF", or a bare sign.
+SHOWN_SIGN = re.compile(r'\[\$([^\]-]+)[^\]]*\]|"\s*([^"\d\s]{1,4})\s*"|\\?([€£¥₹$])')
+UNCOUNTED = re.compile(rb"<c([^>]*)>\s*<f[^>]*(?:/>|>[^<]*</f>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>")
 XML_BLOCK = 1 << 16
 MOMENT = re.compile(r"\s*(\d{4}-\d\d-\d\d|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{13}\s*$)")
 SEPARATORS = (",", ";", "\t", "|")
@@ -336,6 +339,7 @@ def excel_frame(data: bytes, name: str, door: Door = AS_FOUND) -> tuple[pd.DataF
         if door.sheet is not None and door.sheet not in book.sheetnames:
             raise FunnelError(f"{name}: no sheet {shown(door.sheet)}; {nearest(door.sheet, book.sheetnames)}")
         sheet, rows = _first_table(book, book.sheetnames if door.sheet is None else [door.sheet])
+        _refuse_uncounted(data, book[sheet], name)
     except FunnelError:
         raise
     except Exception as error:  # openpyxl raises many kinds for damaged files
@@ -355,11 +359,59 @@ def _first_table(book: openpyxl.Workbook, sheets: list[str]) -> tuple[str, list[
     for sheet in sheets:
         page = book[sheet]
         page.reset_dimensions()  # a file may claim a million columns
-        rows = [list(row) for row in page.iter_rows(values_only=True)]
+        rows = _sheet_rows(page, any(map(_sign_of, book._number_formats)))
         first = first or (sheet, rows)
         if sum(sum(cell is not None for cell in row) > 1 for row in rows[:HEADER_ROWS]) > 1:
             return sheet, rows
     return first or (sheets[0], [])
+
+
+def _sheet_rows(page: Any, signed: bool) -> list[list[object]]:
+    """Return the cells of a sheet; where formats name currencies, numbers have the sign that is shown."""
+    if not signed:
+        return [list(row) for row in page.iter_rows(values_only=True)]
+    signs: dict[str, str] = {}
+
+    def shown_as(cell: Any) -> object:
+        if not isinstance(cell.value, int | float) or isinstance(cell.value, bool):
+            return cell.value
+        kind = cell.number_format
+        if kind not in signs:
+            signs[kind] = _sign_of(kind)
+        sign = signs[kind]
+        return f"{_digits(cell.value)} {sign}" if sign else cell.value
+
+    return [[shown_as(cell) for cell in row] for row in page.iter_rows()]
+
+
+def _sign_of(kind: str) -> str:
+    """Return the currency that a number format shows, "" where it shows none.
+
+    >>> _sign_of('#,##0.00 [$€-407]'), _sign_of('"$"#,##0'), _sign_of("[$CHF] 0"), _sign_of('0.0 "kg"')
+    ('€', '$', 'CHF', '')
+    """
+    found = SHOWN_SIGN.search(kind)
+    sign = "" if found is None else next(part for part in found.groups() if part)
+    return sign if re.fullmatch(r"[A-Z]{3}", sign) or not sign.isascii() or "$" in sign else ""
+
+
+def _digits(value: float) -> str:
+    """Return a number as text that cannot be taken for thousands: 3.125 has four decimals."""
+    text = f"{value:.10f}".rstrip("0")
+    return text.rstrip(".") if text.endswith(".") else text + "0" * (len(text.partition(".")[2]) == 3)
+
+
+def _refuse_uncounted(data: bytes, page: Any, name: str) -> None:
+    """Refuse a sheet with formulas whose values nobody has worked out yet: their cells would be blank."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        text = archive.read(page._worksheet_path)
+    for cell in UNCOUNTED.finditer(text):
+        if b't="str"' not in cell[1]:
+            place = (re.search(rb'r="([A-Z0-9]+)"', cell[1]) or [b"", b"?"])[1].decode()
+            raise FunnelError(
+                f"{name}, sheet {shown(page.title)}: the formula in cell {place} has no value yet, as "
+                "programs write them; open the file in a spreadsheet, save it, and give that"
+            )
 
 
 def _boxed(rows: list[list[object]], top: int, name: str) -> pd.DataFrame:
