@@ -486,8 +486,12 @@ def _compare_page(path: Path, result: Comparison) -> None:
 def _refuse_outputs(outputs: Sequence[Output], inputs: Sequence[str | Path | None]) -> None:
     """Refuse, before any work, outputs that cannot be written or would replace what is read."""
     from funnelsim import files
+    from funnelsim.history.mapping_file import files_named
 
-    files.refuse_outputs(outputs, inputs)
+    what, mapping, *_ = inputs
+    written = any(output.path is not None and str(output.path) != "-" for output in outputs)
+    named = files_named(mapping, str(what)) if written and mapping is not None else []
+    files.refuse_outputs(outputs, (*inputs, *named))
 
 
 def _data(option: str, path: Path | None) -> Output:

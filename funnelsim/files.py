@@ -275,7 +275,7 @@ def refuse_outputs(outputs: Sequence[Output], inputs: Iterable[str | Path | None
         for given in read:
             if _is_same(path, given):
                 raise FunnelError(f"{output.option} {path}: is what is read; name another file to write to")
-            if given.is_dir() and given.resolve() in path.resolve().parents:
+            if given.is_dir() and _real(given) in _real(path).parents:
                 raise FunnelError(f"{output.option} {path}: lies in the folder that is read; write elsewhere")
         for other in wanted[:number]:
             if other.path is not None and _is_same(path, other.path):
@@ -289,15 +289,23 @@ def _refuse_path(output: Output, path: Path) -> None:
         raise FunnelError(f"{output.option} {path}: is written as {known}; '{ending}' is none of these")
     if ending == ".xlsx" and find_spec("openpyxl") is None:
         raise FunnelError(f"{path}: Excel files need openpyxl: pip install 'funnelsim[formats]'")
-    if not path.resolve().parent.is_dir():
-        raise FunnelError(f"{path}: the folder {path.resolve().parent} does not exist")
+    if not _real(path).parent.is_dir():
+        raise FunnelError(f"{path}: the folder {_real(path).parent} does not exist")
     if path.is_dir():
         raise FunnelError(f"{path}: is a folder; name a file in it")
 
 
+def _real(path: Path) -> Path:
+    """Return where a path leads, through all links."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        raise FunnelError(f"{path}: a link that leads to itself") from None
+
+
 def _is_same(one: Path, other: Path) -> bool:
     """Return whether two paths are one file, also through links, or would be once written."""
-    if one.resolve() == other.resolve():
+    if _real(one) == _real(other):
         return True
     return one.exists() and other.exists() and one.samefile(other)
 

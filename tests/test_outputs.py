@@ -178,3 +178,22 @@ def test_charts_without_docstrings_are_refused_before_any_work(tmp_path):
     assert made.stderr == (
         "funnelsim: --html: charts cannot be drawn with PYTHONOPTIMIZE=2 (-OO); 1 (-O) will do\n"
     )
+
+
+@pytest.mark.parametrize(
+    "says", ["attributes: {file: more.csv, lead: lead}", "before: {file: more.csv, mapping: {won: x}}"]
+)
+def test_files_that_a_mapping_names_are_inputs_too(says, log, tmp_path, capsys):
+    (tmp_path / "map.yaml").write_text(says + "\n")
+    (tmp_path / "more.csv").write_text("lead,channel\n1,web\n")
+    told = refused(capsys, "forecast", log, "--map", tmp_path / "map.yaml", "--deals", tmp_path / "more.csv")
+    assert "more.csv: is what is read; name another file to write to" in told
+    assert (tmp_path / "more.csv").read_text() == "lead,channel\n1,web\n"
+
+
+def test_a_link_that_leads_to_itself_is_refused(log, tmp_path, capsys):
+    (tmp_path / "a.json").symlink_to(tmp_path / "b.json")
+    (tmp_path / "b.json").symlink_to(tmp_path / "a.json")
+    assert "a.json: a link that leads to itself" in refused(
+        capsys, "check", log, "--json", tmp_path / "a.json"
+    )

@@ -53,7 +53,7 @@ expected wins                   25         25
   80 % interval           20 to 30   20 to 30
 
 """
-    assert printed(print_forecast, periods(), widths(), target=1.2e6) == expected
+    assert printed(print_forecast, periods(), widths(), target=1.2e6, currency="EUR") == expected
 
 
 def test_many_periods_stand_below_each_other():

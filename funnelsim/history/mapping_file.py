@@ -170,6 +170,23 @@ def read_said(
     return content, str(mapping), Path(mapping).parent
 
 
+def files_named(mapping: str | Path, history: str | Path) -> list[Path]:
+    """Return the files that a mapping file says to read beside the history, where they may lie.
+
+    Args:
+        mapping: the mapping file.
+        history: what it maps; files are looked for beside both.
+
+    Raises:
+        FunnelError: the mapping file cannot be read.
+    """
+    said, _, _ = read_said(mapping)
+    parts = {key: said[key] for key in ("attributes", "before") if isinstance(said.get(key), dict)}
+    names = [part.get(key) for part in parts.values() for key in ("file", "mapping")]  # type: ignore[attr-defined]
+    folders = (Path(mapping).parent, Path(history).parent)
+    return [folder / name for name in names if isinstance(name, str) for folder in folders]
+
+
 def stated(said: dict[str, object], file: str) -> Mapping:
     """Return the mapping that a file's content makes.
 
