@@ -155,10 +155,20 @@ def forecast_periods(
             for k in range(len(periods))
         ]
         deals = deal_table(model, open_deals, np.full((len(open_deals), len(periods)), np.nan), periods)
+    notes = () if chosen == "exact" else (_luck_words(parts[0]["revenue"]["total"], draws, periods[0].label),)
     goal = np.nan if target is None else float(target)
     sure = (0.0, 0.0) if booked is None else within(booked, periods[0].start, model.as_of)
     rows, widths = _frames(periods, parts, sure, goal)
-    return Forecast(model.as_of, model.currency, chosen, goal, rows, widths, deals)
+    return Forecast(model.as_of, model.currency, chosen, goal, rows, widths, deals, notes=notes)
+
+
+def _luck_words(total: Distribution, draws: int, period: str) -> str:
+    """Say how far the mean of simulated lives may be from that of endlessly many."""
+    share = total.sd / np.sqrt(draws) / total.mean if total.mean > 0 else 0.0
+    return (
+        f"Simulated: {draws:,} replications, by which the mean of {period} is known to within "
+        f"{2 * share:.1%} of it (two standard errors); more of them, by --draws, narrow it."
+    )
 
 
 def check_luck(draws: int, seed: int) -> None:
