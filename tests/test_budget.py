@@ -155,6 +155,14 @@ def test_wide_bounds_are_flagged_as_extrapolation(place):
     assert wide["flag"].str.contains("extrapolation").any()
 
 
+def test_the_bound_that_holds_a_channel_is_named(place):
+    table = best_budget(place, bounds=(0.9, 1.1), draws=5).table
+    ratio = table["spend_best"] / table["spend_now"]
+    assert (table["flag"].str.contains("at its lower bound") == (ratio < 0.9001)).all()
+    assert (table["flag"].str.contains("at its upper bound") == (ratio > 1.0999)).all()
+    assert (ratio < 0.9001).any() and (ratio > 1.0999).any()
+
+
 def test_a_late_lead_is_worth_what_it_can_still_earn(place):
     """The same leads, counted from the start or from 200 days later, until the same last day."""
     names = ("events", "search")

@@ -223,3 +223,10 @@ def test_totals_are_picked_by_name() -> None:
     ):
         with pytest.raises(FunnelError, match=words):
             totals(found, *wrong)
+
+
+@pytest.mark.parametrize("engine", ["exact", "compiled"])
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_bar_is_shown_to_who_asks_for_it(engine: str, asked: bool, capsys: pytest.CaptureFixture) -> None:
+    forecast_periods(serial(), THREE, QUARTERS[:1], draws=3, engine=engine, progress=asked)
+    assert bool(capsys.readouterr().err) == asked

@@ -95,9 +95,9 @@ def test_narrow_tests_run_first_and_a_dear_fixture_is_paid_once(mutants: ModuleT
         "one": told(0.5, [5, 6], {"shared": 4.0}),
         "two": told(0.75, [4, 5, 6], {"shared": 4.0}),
     }
-    line = mutants.Mutant("f.py", 5, (0, 1), "a", "b", traced=True)
+    line = mutants.Mutant("f.py", 5, (0, 1), "a", "a", "b", traced=True)
     assert mutants.concerned(line, tests, 7.0) == (["one", "two", "broad"], 6.25, 4)
-    outside = mutants.Mutant("f.py", 99, (0, 1), "a", "b", traced=False)
+    outside = mutants.Mutant("f.py", 99, (0, 1), "a", "a", "b", traced=False)
     assert mutants.concerned(outside, tests, 0.5) == (["elsewhere"], 0.5, 5)
     edited = {name: {**one, "edited": ["f.py"]} for name, one in tests.items()}
     assert mutants.concerned(line, edited, 0.5) == (["elsewhere"], 0.5, 5)
@@ -112,9 +112,9 @@ def test_the_interval_is_wilsons(mutants: ModuleType, dead: int, number: int) ->
 
 def test_what_was_read_and_left_out_is_still_in_the_code(mutants: ModuleType) -> None:
     """A reason is given for a mutant of the code as it is, not as it was."""
-    for file, old, new in mutants.EQUIVALENT:
+    for file, text, new in mutants.EQUIVALENT:
         every = mutants.mutants_of(f"funnelsim/{file}", (mutants.ROOT / "funnelsim" / file).read_bytes())
-        assert any((one.old, one.new) == (old, new) for one in every), f"{file}: {old} -> {new}"
+        assert any((one.text, one.new) == (text, new) for one in every), f"{file}: {text} -> {new}"
 
 
 def test_a_mutant_dies_by_a_test_that_asks_and_lives_by_one_that_does_not(

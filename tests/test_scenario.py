@@ -177,6 +177,8 @@ def test_far_spend_and_past_dates_are_noted(tmp_path: Path) -> None:
         ("add: 800 per day", False),
         ("add: 801 per day", True),
         ("multiply: 0, add: 400 per day", False),
+        ("multiply: 0", True),
+        ("add: -800 per day", True),
     ],
 )
 def test_twice_and_half_of_todays_spend_are_within_what_is_believed(
