@@ -17,6 +17,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from scipy import stats
 
 import funnelsim as fs
 from funnelsim.errors import FunnelError
@@ -26,6 +27,7 @@ from funnelsim.history.log import bookings
 from funnelsim.history.metrics import metrics
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Model, expected
+from funnelsim.model.rates import model_incidence
 from funnelsim.model.stated import read_funnel, scenario_path, shipped_funnels
 from funnelsim.model.units import per_day
 from funnelsim.pages import forecast_page
@@ -306,6 +308,34 @@ def test_an_amount_per_time_in_every_unit(text: str, a_year: float) -> None:
 def test_no_amount_per_time(text: object) -> None:
     with pytest.raises(FunnelError, match="given, expected|unknown unit of time 'fortnight'"):
         per_day(text)
+
+
+@pytest.mark.parametrize(
+    ("time", "law"),
+    [
+        ({"weibull": {"shape": 0.8, "scale": 10}}, stats.weibull_min(0.8, scale=70)),
+        ({"gamma": {"shape": 2, "scale": 5}}, stats.gamma(2, scale=35)),
+        ({"median": 4, "p90": 9}, stats.lognorm(np.log(9 / 4) / stats.norm.ppf(0.9), scale=28)),
+        ({"mean": 3}, stats.expon(scale=21)),
+        ({"fixed": 2}, stats.expon(loc=14 * 0.999, scale=0.014)),
+    ],
+    ids=lambda given: "".join(given) if isinstance(given, dict) else "",
+)
+def test_every_way_to_say_how_long_a_stage_takes(tmp_path: Path, time: dict[str, Any], law: Any) -> None:
+    """In weeks of seven days; won by half and lost by half, at the same pace."""
+
+    def change(data: dict[str, Any]) -> None:
+        data["unit"] = "week"
+        data["stages"]["Offer"] = {
+            "exits": {end: {"chance": 0.5, **copy.deepcopy(time)} for end in ("Won", "Lost")}
+        }
+
+    model = read_funnel(tiny(tmp_path, change))
+    row = model.funnel.numbers["Offer"]
+    days = law.ppf([0.1, 0.3, 0.5, 0.7, 0.9, 0.99])
+    edges, rate = model.table.edges[0, row], model.table.rate[0, 0, row]
+    left = model_incidence(edges, rate, np.array(days))
+    assert_allclose(left[:2], 0.5 * np.tile([0.1, 0.3, 0.5, 0.7, 0.9, 0.99], (2, 1)), atol=2e-4)
 
 
 def test_season_has_mean_one_and_growth_starts_at_one(tmp_path: Path) -> None:
