@@ -244,6 +244,17 @@ def _at_once(leave: Floats, late: Floats, targets: Integers, stages: int, onward
 
 
 @strict
+def _inverses(leave: Floats, late: Floats, targets: Integers, stages: int, onward: Floats) -> Floats:
+    """Do `_at_once` for every pace and group, (paces, groups, stages, stages)."""
+    paces, groups = leave.shape[:2]
+    inverse = np.zeros((paces, groups, stages, stages))
+    for f in range(paces):
+        for g in range(groups):
+            inverse[f, g] = _at_once(leave[f, g], late[f, g], targets, stages, onward)
+    return inverse
+
+
+@strict
 def _stretch(value: Floats, old: Floats, new: Floats) -> None:
     """Move values from an age lattice of width `old` to one of width `new`, in place."""
     ages = np.arange(value.shape[-1]).astype(np.float64)
@@ -251,6 +262,34 @@ def _stretch(value: Floats, old: Floats, new: Floats) -> None:
         for r in range(value.shape[1]):
             if old[r] != new[r]:
                 value[k, r] = np.interp(ages * new[r], ages * old[r], value[k, r])
+
+
+@strict
+def _entering(
+    value: Floats,
+    cell: tuple[Floats, Floats, Floats],
+    inverse: Floats,
+    targets: Integers,
+    earns: Floats,
+    booked: float,
+    onward: Floats,
+) -> Floats:
+    """Return the value of entering each stage one cell of time back, (stages,); see `_period`."""
+    stay, leave, late = cell
+    stages = len(value)
+    known, now = np.zeros(stages), np.zeros(stages)
+    for r in range(stages):
+        known[r] = stay[r, 0] * value[r, 1]
+        for x in range(targets.shape[1]):
+            s = targets[r, x]
+            if s >= 0:
+                known[r] += leave[r, x, 0] * earns[s] * booked
+                if s < stages:
+                    known[r] += late[r, x, 0] * onward[s] * value[s, 0]
+    for r in range(stages):
+        for s in range(stages):
+            now[r] += inverse[r, s] * known[s]
+    return now
 
 
 @strict
@@ -263,7 +302,6 @@ def _period(
     earns: Floats,
     booked: float,
     onward: Floats,
-    before: Floats,
 ) -> None:
     """Step one group's value of one period, (stages, ages), one cell of time back, in place.
 
@@ -274,24 +312,10 @@ def _period(
     count, ends = runs
     stay, leave, late = cell
     stages, ages = value.shape
-    known, now = np.zeros(stages), np.zeros(stages)
+    before = value[:, 0].copy()
+    now = _entering(value, cell, inverse, targets, earns, booked, onward)
     for r in range(stages):
-        before[r] = value[r, 0]
-    for r in range(stages):
-        known[r] = stay[r, 0] * value[r, 1]
-        for x in range(targets.shape[1]):
-            s = targets[r, x]
-            if s >= 0:
-                known[r] += leave[r, x, 0] * earns[s] * booked
-                if s < stages:
-                    known[r] += late[r, x, 0] * onward[s] * before[s]
-    for r in range(stages):
-        now[r] = 0.0
-        for s in range(stages):
-            now[r] += inverse[r, s] * known[s]
-    for r in range(stages):
-        line = value[r]
-        begin = 1
+        line, begin = value[r], 1
         for run in range(1, count[r]):
             gain = 0.0
             for x in range(targets.shape[1]):
@@ -332,7 +356,7 @@ def _backward(
     times, periods = overlap.shape
     value = np.zeros((groups, periods, stages, ages))
     entry = np.zeros((times + 1, groups, stages, periods))
-    before, onward = np.zeros(stages), np.ones(earns.size)
+    onward = np.ones(earns.size)
     era = -1
     for t in range(times - 1, -1, -1):
         if eras[t] != era:
@@ -341,10 +365,7 @@ def _backward(
                     _stretch(value[g], speed[era, g], speed[eras[t], g])
             era = eras[t]
             count, ends, stay, leave, late = _cells(edges, rate[era], speed[era], step, ages, paces, wins)
-            inverse = np.zeros((paces.size, groups, stages, stages))
-            for f in range(paces.size):
-                for g in range(groups):
-                    inverse[f, g] = _at_once(leave[f, g], late[f, g], targets, stages, onward)
+            inverse = _inverses(leave, late, targets, stages, onward)
         f = which[t]
         for g in range(groups):
             runs, cell = (count[g], ends[g]), (stay[f, g], leave[f, g], late[f, g])
@@ -354,7 +375,7 @@ def _backward(
                     if once:
                         onward[:] = 1.0 - earns * min(overlap[t, k], 1.0)
                         solve = _at_once(leave[f, g], late[f, g], targets, stages, onward)
-                    _period(value[g, k], runs, cell, solve, targets, earns, overlap[t, k], onward, before)
+                    _period(value[g, k], runs, cell, solve, targets, earns, overlap[t, k], onward)
                     for s in range(stages):
                         entry[t, g, s, k] = value[g, k, s, 0]
         if once:
