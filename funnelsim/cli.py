@@ -67,6 +67,10 @@ Known = Annotated[
     Path | None,
     typer.Option("--model", help="a model that calibrate wrote: nothing is fitted, only open leads are read"),
 ]
+Large = Annotated[
+    bool, typer.Option("--large", help="read in parts, as is done from 128 MiB or 3 million rows on")
+]
+Dask = Annotated[str | None, typer.Option(help="address of a cluster whose workers read the parts")]
 OwnRecord = Annotated[
     bool,
     typer.Option("--own-record", help="intervals as wide as the last 8 forecasts needed; seconds more"),
@@ -146,26 +150,18 @@ def calibrate(
     query: Query = None,
     anonymise: Anonymise = None,
     spend: Spend = None,
-    large: Annotated[
-        bool, typer.Option("--large", help="read in parts, as is done from 128 MiB or 3 million rows on")
-    ] = False,
+    large: Large = False,
+    dask: Dask = None,
 ) -> None:
     """Fit the funnel to a history, also to one larger than memory, and write the model as JSON."""
-    from funnelsim.calibration.parts import calibrate_large
-    from funnelsim.forecasting.situation import spend_table
-    from funnelsim.history.large_file import is_large
     from funnelsim.model.store import save_model
     from funnelsim.verbs import calibrate as fit
 
     _refuse_outputs([_data("--output", output)], (what, mapping, spend))
-    if large or is_large(what):
-        model, _ = calibrate_large(
-            what, mapping, as_of, source, anonymise=anonymise, spend=spend_table(spend)
-        )
-    else:
-        model = fit(
-            what, spend=spend, mapping=mapping, as_of=as_of, source=source, query=query, anonymise=anonymise
-        )
+    model = fit(
+        what, spend=spend, large=large, dask=dask, mapping=mapping, as_of=as_of, source=source, query=query,
+        anonymise=anonymise,
+    )  # fmt: skip
     save_model(model, output)
     for note in model.notes:
         typer.echo(f"- {note}")
@@ -198,6 +194,8 @@ def forecast(
     own_record: OwnRecord = False,
     by: By = None,
     model: Known = None,
+    large: Large = False,
+    dask: Dask = None,
 ) -> None:
     """Forecast revenue and wins from open deals and from leads that do not exist yet.
 
@@ -216,8 +214,8 @@ def forecast(
         scenarios=() if scenario is None else (scenario,),
     )  # fmt: skip
     place = situation(
-        what, period=period, periods=periods, spend=spend, scenario=scenario, model=model, mapping=mapping,
-        as_of=as_of, source=source, query=query, anonymise=anonymise,
+        what, period=period, periods=periods, spend=spend, scenario=scenario, model=model, large=large,
+        dask=dask, mapping=mapping, as_of=as_of, source=source, query=query, anonymise=anonymise,
     )  # fmt: skip
     result = expect(
         place, target=target, draws=draws, seed=seed, engine=engine, by=by, own_record=own_record,
@@ -254,6 +252,8 @@ def compare(
     engine: Engine = None,
     html: Html = None,
     model: Known = None,
+    large: Large = False,
+    dask: Dask = None,
 ) -> None:
     """Compare scenarios from the same state, with the same luck and the same draws."""
     from funnelsim.verbs import compare as pair
@@ -261,8 +261,8 @@ def compare(
     _refuse_outputs([_page("--html", html)], (what, mapping, spend, model, *scenarios))
     result = pair(
         what, scenarios, period=period, periods=periods, spend=spend, target=target, draws=draws, seed=seed,
-        engine=engine, progress=at_terminal(), model=model, mapping=mapping, as_of=as_of, source=source,
-        query=query, anonymise=anonymise,
+        engine=engine, progress=at_terminal(), model=model, large=large, dask=dask, mapping=mapping,
+        as_of=as_of, source=source, query=query, anonymise=anonymise,
     )  # fmt: skip
     _print_comparison(result)
     write_all((html, lambda path: _compare_page(path, result)))
@@ -418,8 +418,9 @@ def _print_forecast(place: Situation, result: Forecast, by: str | None) -> None:
     from funnelsim.show.terminal import print_forecast, show_table
     from funnelsim.show.words import titled
 
-    if place.history is not None:
-        for note in reading_notes(place.history):
+    known = place.history or place.facts
+    if known is not None:
+        for note in reading_notes(known):
             typer.echo(f"- {note}")
         typer.echo("")
     if result.silent:

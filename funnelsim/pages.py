@@ -45,7 +45,7 @@ def forecast_page(path: Path, place: Situation, result: Forecast) -> None:
     """
     trust = None if place.history is None else Check(place.history, place.model, place.deals)
     sections = _reasons(result, trust) if result.silent else _numbers(place, result, trust)
-    limits = (*result.notes, *place.model.notes, *LIMITS)
+    limits = (*result.notes, *(place.facts.limits if place.facts else ()), *place.model.notes, *LIMITS)
     if trust is not None:
         sections += _record_sections(result, trust)
         limits = (*result.notes, *trust.history.limits, *place.model.notes, *LIMITS)

@@ -24,6 +24,7 @@ from funnelsim.forecasting.situation import (
     ReadOptions,
     Situation,
     history_of,
+    read_by_parts,
     refuse_thin,
     scenario_file,
     situation,
@@ -147,21 +148,29 @@ def check(what: Anything, **reading: Unpack[ReadOptions]) -> Check:
 
 
 def calibrate(
-    what: Anything, *, spend: str | Path | pd.DataFrame | None = None, **reading: Unpack[ReadOptions]
+    what: Anything,
+    *,
+    spend: str | Path | pd.DataFrame | None = None,
+    large: bool = False,
+    dask: str | None = None,
+    **reading: Unpack[ReadOptions],
 ) -> Model:
     """Return the model fitted to a history; a stated funnel is a model already.
 
     Args:
         what: a path, URL, table, history, situation, or a stated funnel.
         spend: channel, start, spend: a file or a table.
+        large, dask: as in `forecast`.
         **reading: mapping, as_of, source, query, anonymise.
 
     Raises:
         FunnelError: it cannot be read, or no lead ever visited a stage.
     """
-    model = _stated(what, reading)
+    model = what.model if isinstance(what, Situation) and what.facts else _stated(what, reading)
     if model is not None:
         return model
+    if not isinstance(what, Situation) and read_by_parts(what, large, dask):
+        return situation(what, spend=spend, large=large, dask=dask, **reading).model
     return fit_model(history_of(what, **reading), spend=spend_table(spend))
 
 
@@ -180,6 +189,8 @@ def forecast(
     own_record: bool = False,
     progress: bool = False,
     model: str | Path | Model | None = None,
+    large: bool = False,
+    dask: str | None = None,
     **reading: Unpack[ReadOptions],
 ) -> Forecast:
     """Forecast revenue and wins from open deals and from leads that do not exist yet.
@@ -201,6 +212,8 @@ def forecast(
         own_record: whether intervals are as wide as the last eight forecasts needed; seconds more.
         progress: whether to show a bar.
         model: fitted before, as `calibrate` returns or the terminal writes it; only open leads are read then.
+        large: whether a file is read in parts; so it is where it is too large to be held.
+        dask: address of a Dask cluster whose workers read and count the parts.
         **reading: mapping, as_of, source, query, anonymise.
 
     Raises:
@@ -217,8 +230,11 @@ def forecast(
         scenarios=() if scenario is None else (scenario,),
     )  # fmt: skip
     place = situation(
-        what, period=period, periods=periods, spend=spend, scenario=scenario, model=model, **reading
-    )
+        what, period=period, periods=periods, spend=spend, scenario=scenario, model=model, large=large,
+        dask=dask, **reading,
+    )  # fmt: skip
+    if by is not None and place.facts is not None:
+        raise FunnelError(f"by {by}: of a history that was read in parts only the sums are known")
     made = forecast_periods(
         place.model, place.deals, place.periods, booked=place.booked, draws=draws, seed=seed, engine=engine,
         target=target, progress=progress,
@@ -252,6 +268,8 @@ def compare(
     engine: str | None = None,
     progress: bool = False,
     model: str | Path | Model | None = None,
+    large: bool = False,
+    dask: str | None = None,
     **reading: Unpack[ReadOptions],
 ) -> Comparison:
     """Compare scenarios with the present plan: same state, same luck, same posterior draws.
@@ -259,7 +277,7 @@ def compare(
     Args:
         what: a path, URL, table, history, situation, or a stated funnel.
         scenarios: files with levers, or names in `scenarios/`.
-        period, periods, spend, target, draws, seed, engine, progress, model: as in `forecast`.
+        period, periods, spend, target, draws, seed, engine, progress, model, large, dask: as in `forecast`.
         **reading: mapping, as_of, source, query, anonymise.
 
     Raises:
@@ -273,7 +291,9 @@ def compare(
         period=period, periods=periods, engine=engine, target=target, draws=draws, seed=seed,
         scenarios=scenarios,
     )  # fmt: skip
-    place = situation(what, period=period, periods=periods, spend=spend, model=model, **reading)
+    place = situation(
+        what, period=period, periods=periods, spend=spend, model=model, large=large, dask=dask, **reading
+    )
     refuse_thin(place)
     files = scenario_names([scenario_file(one) for one in scenarios])
     models = {BASE: place.model} | {name: under(place, file).model for name, file in files.items()}
@@ -474,5 +494,5 @@ def refuse_words(
 def _stated(what: Anything, reading: ReadOptions) -> Model | None:
     """Return the model of a stated funnel, whether given by name, as a model, or as a situation."""
     if isinstance(what, Situation):
-        return what.model if what.history is None else None
+        return what.model if what.history is None and what.facts is None else None
     return stated_model(what, **reading)

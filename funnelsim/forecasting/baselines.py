@@ -61,9 +61,20 @@ class View:
 
 def points(view: View) -> dict[str, Floats]:
     """Return each baseline's point forecast of revenue and wins, (2, periods), nan where it has none."""
+    found = simple_points(view)
+    worth = float(view.amounts.mean()) if len(view.amounts) else 0.0
+    found["stage-weighted pipeline"] = stage_weighted(view)
+    for name, rule in (("cohort win rates", cohort_rates), ("pipeline conversion", conversion)):
+        number = rule(view)
+        found[name] = np.stack([number * worth, number])
+    return found
+
+
+def simple_points(view: View) -> dict[str, Floats]:
+    """Return the point forecasts of those baselines that look at past revenue and wins only, (2, periods)."""
     revenue, wins = view.series
     steps = len(view.ahead) - 1
-    found = {
+    return {
         name: np.stack([rule(series, steps, view.season) for series in (revenue, wins)])
         for name, rule in (
             ("last period", last_period),
@@ -71,12 +82,6 @@ def points(view: View) -> dict[str, Floats]:
             ("ETS", exponential_smoothing),
         )
     }
-    worth = float(view.amounts.mean()) if len(view.amounts) else 0.0
-    found["stage-weighted pipeline"] = stage_weighted(view)
-    for name, rule in (("cohort win rates", cohort_rates), ("pipeline conversion", conversion)):
-        number = rule(view)
-        found[name] = np.stack([number * worth, number])
-    return found
 
 
 def last_period(series: Floats, steps: int, season: int) -> Floats:  # noqa: ARG001
@@ -239,8 +244,14 @@ def _won_on(view: View) -> pd.Series:
     return winning.drop_duplicates("lead").set_index("lead")["stop"].astype(np.float64)
 
 
-def view_of(known: History, period: str, periods: Sequence[Period]) -> View:
-    """Return what the baselines may look at."""
+def view_of(known: History, period: str, periods: Sequence[Period], won: pd.DataFrame | None = None) -> View:
+    """Return what the baselines may look at.
+
+    Args:
+        known: the history, or facts of one that is not held.
+        period, periods: what is to be forecast.
+        won: past wins (at, value), where the history does not hold them.
+    """
     longest = int((known.until - known.began) / DAY) // 7 + 2
     past = past_periods(known.until, period, longest, known.period_start)
     inside = [one for one in past if one.start >= known.began]
@@ -248,7 +259,7 @@ def view_of(known: History, period: str, periods: Sequence[Period]) -> View:
         [(one.start - known.until) / DAY for one in inside] + [(periods[0].start - known.until) / DAY]
     )
     ahead = np.array([0.0] + [(one.end - known.until) / DAY for one in periods])
-    won, _ = valued(known)
+    won = valued(known)[0] if won is None else won
     day = np.asarray((won["at"] - known.until) / DAY, dtype=np.float64)
     amounts = np.nan_to_num(np.asarray(won["value"], dtype=np.float64))
     return View(spells(known), day, amounts, known.won, edges, ahead, PER_YEAR[period])

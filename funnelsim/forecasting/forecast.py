@@ -43,6 +43,8 @@ NAMES = [f"{level:.2f}" if level == round(level, 2) else f"{level}" for level in
 # Where more than one win in twenty follows another of the same lead in the same period, the distribution,
 # which takes them for independent, would be too narrow: then lives are simulated.
 MOST_FURTHER, NEGLIGIBLE = 0.05, 1e-9
+# Two hundred draws of twenty thousand deals and two periods take 64 MB; more deals are forecast in blocks.
+MOST_AT_ONCE = 20_000
 ENGINES = ("exact", "compiled", "simpy")
 SLOW = 0.9  # one winner in ten is slower: rare enough to ask about, common enough to be no verdict
 ROUGH_STEPS = 8  # of a period: draws are only ranked by it, and it takes a hundredth of a forecast's time
@@ -139,13 +141,18 @@ def forecast_periods(
     edges = days_of(periods, model.as_of)
     if engine is None and chosen == "exact" and further_share(model, open_deals, edges) > MOST_FURTHER:
         chosen = "compiled"
-    drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed)
-    if chosen == "exact":
+    if chosen == "exact" and len(open_deals) > MOST_AT_ONCE:
+        from funnelsim.forecasting.split import by_blocks
+
+        parts, deals = by_blocks(model, open_deals, periods, draws=draws, seed=seed, progress=progress)
+    elif chosen == "exact":
+        drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed)
         found = intensities(model, open_deals, edges, drawn, progress=progress)
         parts = _by_formula(model, open_deals, found)
         further = 0.0 if found.more is None else found.more.mean(axis=0)
         deals = deal_table(model, open_deals, found.chance.mean(axis=0), periods, further)
     else:
+        drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed)
         sums = period_sums(
             model, edges, open_deals=open_deals, replications=draws, seed=seed, engine=chosen, drawn=drawn,
             progress=progress,
@@ -399,7 +406,9 @@ def intensities(
     return Intensity(*with_dates(chance, births, clock), more)
 
 
-def draws_of(model: Model, open_deals: OpenDeals, edges: Floats, *, draws: int, seed: int) -> Draws:
+def draws_of(
+    model: Model, open_deals: OpenDeals, edges: Floats, *, draws: int, seed: int, worth: Floats | None = None
+) -> Draws:
     """Return posterior draws of the rates, each with a common factor for every period.
 
     The factors are evenly spaced quantiles of a Gamma variable of mean 1, so that few draws already have the
@@ -411,6 +420,7 @@ def draws_of(model: Model, open_deals: OpenDeals, edges: Floats, *, draws: int, 
         edges: (periods + 1,) days since the as-of date.
         draws: how many.
         seed: of all of them.
+        worth: (deals,) what each deal brings if it wins; its own amount by default.
     """
     from scipy.special import gammaincinv
 
@@ -419,20 +429,21 @@ def draws_of(model: Model, open_deals: OpenDeals, edges: Floats, *, draws: int, 
     if model.win_spread > 0 and draws > 1:
         shape = 1 / model.win_spread**2
         even = gammaincinv(shape, (np.arange(draws) + 0.5) / draws) / shape
-        money = _rough_money(model, open_deals, edges[:2], Draws(rates, common))
+        worth = amounts(model, open_deals) if worth is None else worth
+        money = _rough_money(model, open_deals, worth, edges[:2], Draws(rates, common))
         common = (even / even.mean())[even_pairs(money, periods, stream(seed, "wins"))]
     dates = draw_dates(model, draws, stream(seed, "dates"))
     return Draws(rates, common) if dates is None else Draws(rates, common, *dates)
 
 
-def _rough_money(model: Model, open_deals: OpenDeals, edges: Floats, drawn: Draws) -> Floats:
+def _rough_money(model: Model, open_deals: OpenDeals, worth: Floats, edges: Floats, drawn: Draws) -> Floats:
     """Return about the money that each draw expects in the first period, (draws,), on a coarse lattice.
 
     It only ranks the draws; more periods do not move it.
     """
     step = max(model.funnel.step, float(edges[1] - edges[0]) / ROUGH_STEPS)
     found = intensities(replace(model, due=None), open_deals, edges, drawn, step=step)
-    sold = found.chance[:, :, 0] @ amounts(model, open_deals)
+    sold = found.chance[:, :, 0] @ worth
     money: Floats = sold + found.born[:, :, 0] @ model.values.mean
     return money
 

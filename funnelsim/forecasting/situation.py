@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +16,10 @@ import pandas as pd
 from funnelsim.calibration.calibrate import fit_model, open_pipeline
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError
-from funnelsim.forecasting.baselines import points, view_of
+from funnelsim.forecasting.baselines import simple_points, view_of
 from funnelsim.forecasting.periods import Period, past_periods, periods_from, within
 from funnelsim.history.databases import is_address
+from funnelsim.history.large_file import is_large
 from funnelsim.history.log import DAY, History, bookings, shows_amounts, valued
 from funnelsim.history.read import read_history
 from funnelsim.history.spend import read_spend
@@ -34,6 +36,7 @@ FEWEST_LEADS = 5
 LONGEST_SILENCE = 10
 PAST_PERIODS = 8  # beside a forecast: two years of quarters, as many as an eye compares
 WAYS = ("last period", "same period last year", "ETS")
+SPENT = "spend: the model is fitted already; give the spend to `calibrate`"
 INSTANT = pd.Timedelta(microseconds=1)
 
 
@@ -67,6 +70,7 @@ class Situation:
         periods: the periods to forecast; the first holds the as-of date.
         kind: what a period is: week, month or quarter.
         given: the model that somebody gave; None where it was fitted to the history, or the funnel is stated.
+        facts: of a history too large to be held, what holds for all leads; `history` is None then.
     """
 
     name: str
@@ -77,11 +81,13 @@ class Situation:
     periods: tuple[Period, ...]
     kind: str
     given: Model | None = None
+    facts: History | None = None
 
     def __str__(self) -> str:
         first, last = self.periods[0].label, self.periods[-1].label
         span = first if first == last else f"{first} to {last}"
-        past = f"{len(self.deals):,} open leads" if self.history is not None else "a stated funnel"
+        stated = self.history is None and self.facts is None
+        past = "a stated funnel" if stated else f"{len(self.deals):,} open leads"
         return f"{self.name} as of {self.model.as_of - INSTANT:%Y-%m-%d}: {past}, {span}"
 
     def __repr__(self) -> str:
@@ -113,6 +119,8 @@ def situation(
     spend: str | Path | pd.DataFrame | None = None,
     scenario: str | Path | None = None,
     model: str | Path | Model | None = None,
+    large: bool = False,
+    dask: str | None = None,
     **reading: Unpack[ReadOptions],
 ) -> Situation:
     """Return where somebody stands, whatever he has: read, fitted, and ready for every other verb.
@@ -125,6 +133,8 @@ def situation(
         spend: channel, start, spend: a file or a table, for questions that move money.
         scenario: levers to pull at once: a file, or the name of one that comes with the package.
         model: fitted before (see `calibrate`): nothing is fitted, only open leads are read.
+        large: whether a file is read in parts; so it is where it is too large to be held (see `is_large`).
+        dask: address of a Dask cluster whose workers read and count the parts.
         **reading: mapping, as_of, source, query, anonymise; see `ReadOptions`.
 
     Raises:
@@ -142,7 +152,10 @@ def situation(
         stated = stated_model(what, **reading)
         if stated is None:
             given = load_model(model) if isinstance(model, str | Path) else model
-            place = _of_history(_name(what), history_of(what, **reading), kind, count, spend, given)
+            if read_by_parts(what, large, dask):
+                place = _of_parts(Path(what), kind, count, spend, given, dask, reading)  # type: ignore[arg-type]
+            else:
+                place = _of_history(_name(what), history_of(what, **reading), kind, count, spend, given)
         else:
             _refuse_model("a stated funnel", model)
             place = _of_model(stated, kind, count)
@@ -156,6 +169,10 @@ def history_of(what: Anything, **reading: Unpack[ReadOptions]) -> History:
         FunnelError: it cannot be read, or is a stated funnel, which has no past.
     """
     if isinstance(what, Situation):
+        if what.facts is not None:
+            raise FunnelError(
+                f"{what.name} was read in parts: its past is not held, and cannot be looked at again"
+            )
         if what.history is None:
             raise FunnelError(f"{what.name} is a stated funnel: it has no past to look at")
         return what.history
@@ -204,9 +221,10 @@ def scenario_file(name: str | Path) -> Path:
 
 def simpler_ways(place: Situation) -> pd.DataFrame:
     """Return what simpler forecasters say of revenue, nan where they cannot: way, a column per period."""
-    if place.history is None:
+    known = place.history or place.facts
+    if known is None:
         return pd.DataFrame({"way": []})
-    ways = points(view_of(place.history, place.kind, place.periods))
+    ways = simple_points(view_of(known, place.kind, place.periods, place.booked))
     rows = [
         {"way": way} | {p.label: x for p, x in zip(place.periods, ways[way][0], strict=True)} for way in WAYS
     ]
@@ -215,10 +233,11 @@ def simpler_ways(place: Situation) -> pd.DataFrame:
 
 def past_revenue(place: Situation, count: int = PAST_PERIODS) -> pd.DataFrame:
     """Return revenue and wins of the whole periods before the present one: period, start, revenue, wins."""
-    if place.history is None:
+    known = place.history or place.facts
+    if known is None:
         return booked_by(place.booked, ())
-    past = past_periods(place.history.until, place.kind, count, place.history.period_start)
-    return booked_by(place.booked, [one for one in past if one.end > place.history.began])
+    past = past_periods(known.until, place.kind, count, known.period_start)
+    return booked_by(place.booked, [one for one in past if one.end > known.began])
 
 
 def booked_by(wins: pd.DataFrame, periods: Sequence[Period]) -> pd.DataFrame:
@@ -231,7 +250,7 @@ def unanswerable(place: Situation) -> tuple[str, ...]:
     """Return why nothing can be forecast, in sentences: nothing is won here, or the history is too thin."""
     funnel = place.model.funnel
     if funnel.earns or not funnel.handed_over:
-        return () if place.given is not None else too_thin(place.history, place.periods)
+        return reasons_of(place)
     ends = ", ".join(f"'{end}'" for end in funnel.handed_over)
     sentence = (
         f"Nothing is won here: leads are handed over ({ends}), which is no win and no revenue; what becomes "
@@ -245,7 +264,18 @@ def _refuse_model(what: str, model: str | Path | Model | None) -> None:
         raise FunnelError(f"model: {what} was given, which has one already")
 
 
-def too_thin(history: History | None, periods: Sequence[Period]) -> tuple[str, ...]:
+def reasons_of(place: Situation) -> tuple[str, ...]:
+    """Return why what is known of somebody is too thin to forecast from; nothing where his model is given."""
+    if place.given is not None:
+        return ()
+    if place.history is not None:
+        return too_thin(place.history, place.periods)
+    return too_thin(place.facts, place.periods, len(place.booked))
+
+
+def too_thin(
+    history: History | None, periods: Sequence[Period], number: int | None = None
+) -> tuple[str, ...]:
     """Return why a history is too thin to forecast from, in sentences; nothing where it is not.
 
     Five wins: from fewer, the two ends of the 95 % interval lie a factor of 22 apart with one win, 4.8 with
@@ -257,10 +287,14 @@ def too_thin(history: History | None, periods: Sequence[Period]) -> tuple[str, .
     Args:
         history: what is known.
         periods: what is to be forecast.
+        number: of wins, where the history does not hold them.
     """
     if history is None:
         return ()
-    wins, days = len(bookings(history)), intake_days(history)
+    if number is None:
+        wins, days = len(bookings(history)), intake_days(history)
+    else:
+        wins, days = number, (history.until - history.began) / DAY
     longest = max((period.end - period.start) / DAY for period in periods)
     reasons = []
     if wins < FEWEST_WINS:
@@ -305,7 +339,7 @@ def refuse_thin(place: Situation) -> None:
         raise FunnelError(f"no numbers can be given. {' '.join(reasons)}")
 
 
-def _carried_on(model: Model, history: History) -> Model:
+def _carried_on(model: Model, history: History, amounts: bool) -> Model:
     """Return a model that was fitted before, moved to the as-of date of a history of the same company.
 
     Day 0 becomes the history's as-of date, so that leads to come are those of the days that are left.
@@ -313,6 +347,7 @@ def _carried_on(model: Model, history: History) -> Model:
     Args:
         model: its rates, amounts and common factors stay as they are.
         history: known until the model's as-of date, or later.
+        amounts: whether it shows any.
 
     Raises:
         FunnelError: the model knows more than the history, holds a scenario's levers, or counts other money.
@@ -324,7 +359,7 @@ def _carried_on(model: Model, history: History) -> Model:
         )
     if model.levers or model.entries.changes:
         raise FunnelError("model: a scenario's levers are pulled in it; give the plain one, and the scenario")
-    _refuse_other_money(model, history)
+    _refuse_other_money(model, history, amounts)
     days = int((history.until - model.as_of) / DAY)
     path = model.entries.path
     longer = np.append(path, np.resize(path[-min(365, path.size) :], days))[days:]
@@ -334,9 +369,9 @@ def _carried_on(model: Model, history: History) -> Model:
     )
 
 
-def _refuse_other_money(model: Model, history: History) -> None:
+def _refuse_other_money(model: Model, history: History, amounts: bool) -> None:
     known = not bool((model.values.amounts == 1.0).all())
-    if known != shows_amounts(history):
+    if known != amounts:
         other = ("knows amounts", "shows none") if known else ("knows no amounts", "shows some")
         raise FunnelError(f"model: it {other[0]}, the history {other[1]}; calibrate again")
     if known and history.currency and model.currency and history.currency != model.currency:
@@ -358,11 +393,62 @@ def _of_history(
     if given is None:
         fitted = fit_model(history, period=length, spend=spend_table(spend))
     elif spend is not None:
-        raise FunnelError("spend: the model is fitted already; give the spend to `calibrate`")
+        raise FunnelError(SPENT)
     else:
-        fitted = _carried_on(given, history)
+        fitted = _carried_on(given, history, shows_amounts(history))
     model = replace(fitted, currency=currency)
     return Situation(name, history, model, open_pipeline(history, model), booked, ahead, kind, given)
+
+
+def read_by_parts(what: Anything, large: bool, dask: str | None) -> bool:
+    """Return whether something is a file that is read in parts, because it is large or was asked for.
+
+    Raises:
+        FunnelError: that was asked of what is no file.
+    """
+    file = isinstance(what, str | Path) and not is_address(str(what))
+    if (large or dask is not None) and not file:
+        raise FunnelError(f"{_name(what)}: only a file can be read in parts; leave `large` and `dask` out")
+    return file and (large or dask is not None or is_large(str(what)))
+
+
+def _of_parts(
+    path: Path,
+    kind: str,
+    count: int,
+    spend: str | Path | pd.DataFrame | None,
+    given: Model | None,
+    dask: str | None,
+    reading: ReadOptions,
+) -> Situation:
+    """Return where a company stands whose history is too large to be held: its open leads and its wins."""
+    from funnelsim.calibration.parts import calibrate_large, dask_client, remains_of
+
+    if reading.get("query") is not None:
+        raise FunnelError("query: says what is read of a data base, but a file was given")
+    where, when = reading.get("mapping"), reading.get("as_of")
+    how, key = reading.get("source"), reading.get("anonymise")
+
+    def ahead(facts: History) -> tuple[Period, ...]:
+        return periods_from(facts.until, kind, count, facts.period_start)
+
+    def length(facts: History) -> float:
+        return float((ahead(facts)[0].end - ahead(facts)[0].start) / DAY)
+
+    with nullcontext() if dask is None else dask_client(dask) as client:
+        if given is None:
+            money = spend_table(spend)
+            model, rest = calibrate_large(
+                path, where, when, how, anonymise=key, period=length, spend=money, client=client
+            )
+        elif spend is not None:
+            raise FunnelError(SPENT)
+        else:
+            rest = remains_of(path, given, where, when, how, anonymise=key, client=client)
+            model = _carried_on(given, rest.facts, rest.amounts)
+    booked, currency = rest.booked
+    model = replace(model, currency=currency)
+    return Situation(_name(path), None, model, rest.deals, booked, ahead(rest.facts), kind, given, rest.facts)
 
 
 def spend_table(spend: str | Path | pd.DataFrame | None) -> pd.DataFrame | None:
@@ -389,11 +475,12 @@ def _moved(
 ) -> Situation:
     """Return a situation that looks at other periods; of another kind, or with spend, it is fitted anew."""
     wanted, number = kind or place.kind, len(place.periods) if count is None else count
-    if place.history is None:
+    known = place.history or place.facts
+    if known is None:
         return _of_model(place.model, wanted, number)
     if spend is not None or wanted != place.kind:
-        return _of_history(place.name, place.history, wanted, number, spend, place.given)
-    ahead = periods_from(place.model.as_of, wanted, number, place.history.period_start)
+        return _of_history(place.name, history_of(place), wanted, number, spend, place.given)
+    ahead = periods_from(place.model.as_of, wanted, number, known.period_start)
     return replace(place, periods=ahead) if ahead != place.periods else place
 
 

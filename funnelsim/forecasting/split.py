@@ -1,16 +1,37 @@
-"""Where the expected revenue comes from: a forecast's means by segment, channel, owner or stage."""
+"""A forecast split: its means by segment, channel, owner or stage; very many open deals, block by block."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pandas as pd
+from tqdm.auto import tqdm
 
+from funnelsim.arrays import Flags, Floats, Integers
 from funnelsim.errors import FunnelError, nearest
+from funnelsim.forecasting.distribution import (
+    ORDERS,
+    Crowd,
+    Distribution,
+    coin_cumulants,
+    crowd_distributions,
+    too_large,
+)
 from funnelsim.forecasting.exact import chances
-from funnelsim.forecasting.forecast import Forecast, by_way
-from funnelsim.forecasting.periods import days_of
+from funnelsim.forecasting.forecast import (
+    MOST_AT_ONCE,
+    Forecast,
+    Intensity,
+    by_way,
+    deal_table,
+    draws_of,
+    intensities,
+)
+from funnelsim.forecasting.periods import Period, days_of
 from funnelsim.forecasting.situation import Situation
-from funnelsim.model.model import Cell, Model, amounts, expected
+from funnelsim.model.model import Cell, Model, OpenDeals, amounts, expected
 
 COLUMNS = ("segment", "channel", "owner", "stage")
 UNBORN = "not yet created"
@@ -131,3 +152,125 @@ def _to_means(table: pd.DataFrame, found: Forecast) -> pd.DataFrame:
         goal = mean[origin].reindex(table.index.get_level_values("period")).to_numpy(dtype=np.float64)
         scaled[origin] = table[origin] * np.divide(goal, total, out=np.zeros(len(table)), where=total > 0)
     return scaled
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Ages between which the chances of many deals are interpolated, as the exact pass has them.
+
+    Args:
+        deals: one for each stage, group and age of the lattice that is needed, without an amount.
+        low, part: (deals,) number of the node below each open deal, and how far it is to the next.
+    """
+
+    deals: OpenDeals
+    low: Integers
+    part: Floats
+
+
+def nodes_of(model: Model, deals: OpenDeals) -> Nodes:
+    """Return the nodes of a pipeline: chances there tell those of every deal, as `at_ages` interpolates them.
+
+    Args:
+        model: without expected dates, which are a clock of single deals.
+        deals: however many.
+    """
+    funnel, table = model.funnel, model.table
+    era = int(np.searchsorted(table.starts, funnel.step / 2, side="right")) - 1
+    width = funnel.step * table.speed[era]
+    oldest = float(table.edges[np.isfinite(table.edges)].max())
+    place = np.minimum(deals.age, oldest + 2 * width.max()) / width[deals.group, deals.stage]
+    below = place.astype(np.int64)
+    most = int(below.max(initial=0)) + 2
+    kind = deals.group * len(funnel.stages) + deals.stage
+    cell, low = np.unique(kind * most + below, return_inverse=True)
+    every = np.unique(np.concatenate([cell, cell + 1]))
+    group, stage = np.divmod(every // most, len(funnel.stages))
+    age = (every % most) * width[group, stage]
+    blank = np.full(len(every), np.nan)
+    nodes = OpenDeals(np.arange(len(every)).astype(str).astype(object), stage, group, age, blank)
+    return Nodes(nodes, np.searchsorted(every, cell)[low], place - below)
+
+
+def by_blocks(
+    model: Model,
+    deals: OpenDeals,
+    periods: Sequence[Period],
+    *,
+    draws: int,
+    seed: int = 1,
+    progress: bool = False,
+) -> tuple[list[dict[str, dict[str, Distribution]]], pd.DataFrame]:
+    """Return the distributions of every period and the deal table of very many open deals, block by block.
+
+    Chances are worked out for the lattice of stage, group and age, so that memory does not grow by draws and
+    periods with the number of deals; of their money the cumulants are kept. All lose their expected dates.
+    """
+    model, edges = replace(model, due=None), days_of(tuple(periods), model.as_of)
+    nodes, worth = nodes_of(model, deals), amounts(model, deals)
+    shared = np.zeros(len(nodes.deals))
+    shared += np.bincount(nodes.low, worth * (1 - nodes.part), len(nodes.deals))
+    shared += np.bincount(nodes.low + 1, worth * nodes.part, len(nodes.deals))
+    drawn = draws_of(model, nodes.deals, edges, draws=draws, seed=seed, worth=shared)
+    found = intensities(model, nodes.deals, edges, drawn, progress=progress)
+    likely = found.chance.mean(axis=0)
+    large = np.zeros(len(deals), dtype=bool)
+    for k in range(len(periods)):
+        large |= too_large(worth, _between(likely[:, k], nodes, slice(None)))
+    gathered, tables = _Gathered.none(draws, len(periods)), []
+    blocks = range(0, len(deals), MOST_AT_ONCE)
+    for begin in tqdm(blocks, desc="blocks", disable=not progress, leave=False):
+        rows = slice(begin, begin + MOST_AT_ONCE)
+        more = None if found.more is None else _between(found.more, nodes, rows)
+        block = replace(found, chance=_between(found.chance, nodes, rows), more=more)
+        gathered.add(block, worth[rows], large[rows])
+        tables.append((block.chance.mean(axis=0), 0.0 if block.more is None else block.more.mean(axis=0)))
+    chance = np.concatenate([one for one, _ in tables])
+    further = 0.0 if found.more is None else np.concatenate([np.asarray(two) for _, two in tables])
+    return gathered.distributions(model, found.born), deal_table(model, deals, chance, periods, further)
+
+
+def _between(values: Floats, nodes: Nodes, rows: slice) -> Floats:
+    """Return values at the deals of a block from those at nodes, (nodes,) or (draws, nodes, periods)."""
+    axis = 0 if values.ndim == 1 else 1
+    part = nodes.part[rows] if values.ndim == 1 else nodes.part[rows, None]
+    low = np.take(values, nodes.low[rows], axis=axis)
+    mixed: Floats = low + (np.take(values, nodes.low[rows] + 1, axis=axis) - low) * part
+    return mixed
+
+
+@dataclass
+class _Gathered:
+    """What the blocks have brought so far: cumulants of wins and of money, and the chances of large deals."""
+
+    wins: Floats
+    money: Floats
+    amount: list[Floats]
+    chance: list[Floats]
+
+    @classmethod
+    def none(cls, draws: int, periods: int) -> _Gathered:
+        """Return nothing yet."""
+        shape = (periods, draws, ORDERS)
+        return cls(np.zeros(shape), np.zeros(shape), [], [np.zeros((draws, 0, periods))])
+
+    def add(self, block: Intensity, worth: Floats, large: Flags) -> None:
+        """Add a block of deals; a further win is one more coin."""
+        for chance in (block.chance, *(() if block.more is None else (block.more,))):
+            for k in range(chance.shape[2]):
+                self.wins[k] += coin_cumulants(np.ones(len(worth)), chance[:, :, k])
+                self.money[k] += coin_cumulants(worth[~large], chance[:, ~large, k])
+            self.amount.append(worth[large])
+            self.chance.append(chance[:, large])
+
+    def distributions(self, model: Model, born: Floats) -> list[dict[str, dict[str, Distribution]]]:
+        """Return the distributions of every period."""
+        amount, chance = np.concatenate(self.amount), np.concatenate(self.chance, axis=1)
+        counts, spread = np.ones((len(model.groups), 1)), model.entries.spread
+        found = []
+        for k, (wins, money) in enumerate(zip(self.wins, self.money, strict=True)):
+            new = born[:, :, k]
+            revenue = Crowd(money, amount, chance[:, :, k], new, model.values.amounts, spread)
+            number = Crowd(wins, amount[:0], chance[:, :0, k], new, counts, spread)
+            found.append({"revenue": crowd_distributions(revenue), "wins": crowd_distributions(number)})
+        return found

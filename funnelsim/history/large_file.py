@@ -6,9 +6,11 @@ import datetime
 import glob
 import gzip
 import importlib.util
+import io
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Dictionary
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -161,13 +163,70 @@ def cut(whole: Whole, lead: str, folder: Path, rows: int) -> tuple[Path, ...]:
     return tuple(sorted((folder / "parts").iterdir(), key=lambda place: int(place.name.split("=")[-1])))
 
 
-def cells_of(part: Path, whole: Whole) -> pd.DataFrame:
+def cells_of(part: Sequence[bytes], whole: Whole) -> pd.DataFrame:
     """Return the cells of a part in the order of the file, as reading the whole file would have them."""
-    files = [parquet_frame(file.read_bytes(), whole.path.name) for file in sorted(part.iterdir())]
+    files = [parquet_frame(data, whole.path.name) for data in part]
     frame = pd.concat(files).sort_values(ROW).set_index(ROW).rename_axis(None)
     frame.columns = whole.head.frame.columns
     text = [name for name in frame.columns if frame[name].dtype.kind not in "iufbM"]
     return frame.fillna(dict.fromkeys(text, "")) if whole.head.separator else frame
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How every part of a file is read.
+
+    Args:
+        whole: the file, as its first rows tell it.
+        said, file, folders, source: the mapping, its name, where other files may lie, and how to read it.
+        personal, anonymise: as `read_history` takes them.
+        as_of: the as-of moment, where one is asked for.
+        parts: how many there are.
+    """
+
+    whole: Whole
+    said: Said
+    file: str
+    folders: tuple[Path, ...]
+    source: str | None
+    personal: bool
+    anonymise: str | None
+    as_of: pd.Timestamp | None
+    parts: int
+
+
+@contextmanager
+def in_parts(
+    path: str | Path,
+    mapping: str | Path | Dictionary[str, object] | None = None,
+    as_of: str | datetime.date | pd.Timestamp | None = None,
+    source: str | None = None,
+    *,
+    personal: bool = False,
+    anonymise: str | None = None,
+    rows: int = ROWS,
+) -> Iterator[tuple[Reading, tuple[Path, ...]]]:
+    """Cut a file, and give how its parts are read and the folders in which they lie, until they are read.
+
+    Leads are dealt to parts by a hash of their names. The parts lie in a temporary folder (`TMPDIR`), which
+    takes about the room of the file itself.
+
+    Args:
+        path: text between separators in UTF-8 (also in a .gz), or Parquet.
+        mapping, as_of, source, personal, anonymise: as `read_history` takes them.
+        rows: rows of a part, roughly.
+
+    Raises:
+        FunnelError: as `read_history`; or DuckDB is not installed.
+    """
+    said, file, folder = read_said(mapping) if mapping is not None else ({}, "mapping", None)
+    made = stated(said, file)
+    whole = large_table(Path(path), Door(made.encoding, header=made.header))
+    folders = tuple(place for place in (folder, Path(path).parent) if place is not None)
+    until = None if as_of is None else as_of_moment(as_of)
+    with tempfile.TemporaryDirectory(prefix="funnelsim") as temporary:
+        places = cut(whole, _lead_column(whole.head, said, file, source), Path(temporary), rows)
+        yield Reading(whole, said, file, folders, source, personal, anonymise, until, len(places)), places
 
 
 def read_in_parts(
@@ -182,45 +241,45 @@ def read_in_parts(
 ) -> Iterator[History]:
     """Yield the parts of a history that is too large to be held; each lead is whole in one of them.
 
-    Leads are dealt to parts by a hash of their names. All parts have the same stages, ends, currency, as-of
-    moment and beginning, so that what is counted in them adds up. Names of ends that are not stated are told
-    by the first part. The parts lie in a temporary folder (`TMPDIR`)
-    until the last one is read; it takes about the room of the file itself.
+    All parts have the same stages, ends, currency, as-of moment and beginning, so that what is counted in
+    them adds up. Names of ends that are not stated are told by the first part.
 
     Args:
-        path: text between separators in UTF-8 (also in a .gz), or Parquet.
-        mapping, as_of, source, personal, anonymise: as `read_history` takes them.
-        rows: rows of a part, roughly.
+        path, mapping, as_of, source, personal, anonymise, rows: as `in_parts` takes them.
 
     Raises:
         FunnelError: as `read_history`; or DuckDB is not installed.
     """
-    said, file, folder = read_said(mapping) if mapping is not None else ({}, "mapping", None)
-    made = stated(said, file)
-    whole = large_table(Path(path), Door(made.encoding, header=made.header))
-    folders = tuple(place for place in (folder, Path(path).parent) if place is not None)
-    with tempfile.TemporaryDirectory(prefix="funnelsim") as temporary:
-        places = cut(whole, _lead_column(whole.head, said, file, source), Path(temporary), rows)
-        raws = []
-        for number, part in enumerate(places):
-            words = f"{whole.head.words}, in {len(places)} parts"
-            table = replace(whole.head, frame=cells_of(part, whole), words=words)
-            raw = understood((table,), said, file, folders, source, whole=number == 0)
-            before = None if as_of is None else as_of_moment(as_of)
-            raws.append(_stored(protected(raw, personal, anonymise), part, number, before))
-        yield from _assembled(raws, places, as_of)
+    cut_up = in_parts(path, mapping, as_of, source, personal=personal, anonymise=anonymise, rows=rows)
+    with cut_up as (task, places):
+        stored = [stored_part(task, number, place) for number, place in enumerate(places)]
+        common = with_places(agreed(stored, task), stored[0])
+        for part in stored:
+            yield history_of_part(part, common)
 
 
 @dataclass(frozen=True)
-class _Stored:
-    """What a part says of itself, while its rows lie in a file."""
+class Stored:
+    """What a part says of itself, while its rows lie in a file, or packed as Parquet in memory.
+
+    Args:
+        raw: what a reader understood, without rows.
+        often: rows of each stage.
+        latest: its latest rows.
+        first: its first moment.
+        size, leads: rows that are complete, and leads.
+        met: see `met_first`.
+        rows: where they are; nowhere (b"") where this is only told about them.
+    """
 
     raw: Raw
     often: pd.Series
     latest: pd.DataFrame
     first: pd.Timestamp
     size: int
+    leads: int
     met: pd.DataFrame
+    rows: Path | bytes = b""
 
 
 def _lead_column(head: Table, said: Said, file: str, source: str | None) -> str:
@@ -234,27 +293,57 @@ def _lead_column(head: Table, said: Said, file: str, source: str | None) -> str:
     return name
 
 
-def _stored(raw: Raw, part: Path, number: int, before: pd.Timestamp | None) -> _Stored:
-    """Put a part's rows into its folder, and keep what all parts have to agree on."""
+def stored_part(task: Reading, number: int, part: Path | Sequence[bytes]) -> Stored:
+    """Read a part, and keep its rows and what all parts have to agree on.
+
+    Args:
+        part: its folder, in which the rows are then put; or its files, so that the rows stay in memory.
+    """
+    files = [file.read_bytes() for file in sorted(part.iterdir())] if isinstance(part, Path) else part
+    words = f"{task.whole.head.words}, in {task.parts} part{'s' * (task.parts > 1)}"
+    table = replace(task.whole.head, frame=cells_of(files, task.whole), words=words)
+    raw = understood((table,), task.said, task.file, task.folders, task.source, whole=number == 0)
+    raw = protected(raw, task.personal, task.anonymise)
     rows = raw.rows
     if any("numbered instead" in limit for limit in raw.limits):
         rows = rows.assign(lead=f"{number}/" + rows["lead"])
-    for file in part.iterdir():
-        file.unlink()
-    rows.to_parquet(part / "rows.parquet")
     good, _ = complete(rows)
     late = good["at"].nlargest(max(1000, len(good) // 20)).index
     latest = good.loc[good.index.isin(late), [name for name in ("at", "typed") if name in good.columns]]
+    known = good if task.as_of is None else good[(good["at"] < task.as_of).to_numpy()]
     kept = replace(raw, rows=rows.iloc[[]])  # a slice would keep all rows alive
-    known = good if before is None else good[(good["at"] < before).to_numpy()]
-    met = met_first(known, bool(raw.stages))
-    return _Stored(kept, good["stage"].value_counts(), latest, good["at"].min(), len(good), met)
+    told = Stored(
+        kept, good["stage"].value_counts(), latest, good["at"].min(), len(good), good["lead"].nunique(),
+        met_first(known, bool(raw.stages)),
+    )  # fmt: skip
+    if not isinstance(part, Path):
+        return replace(told, rows=rows.to_parquet())
+    for file in part.iterdir():
+        file.unlink()
+    rows.to_parquet(part / "rows.parquet")
+    return replace(told, rows=part / "rows.parquet")
 
 
-def _assembled(
-    stored: list[_Stored], places: tuple[Path, ...], as_of: str | datetime.date | pd.Timestamp | None
-) -> Iterator[History]:
-    """Yield the histories of the parts, under facts that hold for all of them."""
+@dataclass(frozen=True)
+class Common:
+    """What holds for all parts: see `History`; `spelled` and `met` as in assembling."""
+
+    currency: str
+    until: pd.Timestamp
+    known: pd.Timestamp
+    began: pd.Timestamp
+    reading: CellReading
+    spelled: dict[str, str]
+    met: pd.DataFrame
+    places: History | None = None
+
+
+def agreed(stored: Sequence[Stored], task: Reading) -> Common:
+    """Return what all parts have to agree on, but for the names of the places.
+
+    Raises:
+        FunnelError: parts that differ in currency, or in how their cells are read.
+    """
     raw = stored[0].raw
     currencies = {part.raw.currency for part in stored} - {""}
     if len(currencies) > 1:
@@ -264,26 +353,39 @@ def _assembled(
     stamps = [part.raw.stamped for part in stored if part.raw.stamped is not None]
     latest = pd.concat([part.latest for part in stored])
     known = last_day(latest, raw.file, size, max(stamps) if stamps else None)
-    until = as_of_moment(as_of) if as_of is not None else known
+    until = known if task.as_of is None else task.as_of
     reading = _one_reading([part.raw.reading for part in stored], raw.file)
-    if as_of is None:
+    if task.as_of is None:
         reading = replace(reading, until=_last_row(latest, until))
     began = raw.began or min(part.first for part in stored if part.size).normalize()
     often = pd.concat([part.often for part in stored]).groupby(level=0).sum()
     spelled = spellings(most_first(often), raw.stages + raw.won + raw.lost)
-    names = tuple(dict.fromkeys(spelled.values()))
     met = pd.concat([part.met for part in stored]).rename(index=spelled, columns=spelled).fillna(0.0)
-    met = met.groupby(level=0).sum().T.groupby(level=0).sum().T
-    first: History | None = None
-    for place, part in zip(places, stored, strict=True):
-        rows = pd.read_parquet(place / "rows.parquet")
-        rows["stage"] = rows["stage"].map(lambda name: spelled.get(name, name)).astype("str")
-        made = assemble(replace(part.raw, rows=rows, currency="".join(currencies), met=met), until, known)
-        first = first or _with_all(made, names, met, bool(part.raw.stages))
-        made = with_quality(made, replace(made.quality, reading=reading))
-        yield replace(
-            made, began=began, stages=first.stages, won=first.won, lost=first.lost, limits=first.limits
-        )
+    met = met.T.groupby(level=0).sum().T.groupby(level=0).sum()
+    return Common("".join(currencies), until, known, began, reading, spelled, met)
+
+
+def history_of_part(part: Stored, common: Common) -> History:
+    """Return the history of a part, under facts that hold for all of them."""
+    source = io.BytesIO(part.rows) if isinstance(part.rows, bytes) else part.rows
+    rows = pd.read_parquet(source)
+    rows["stage"] = rows["stage"].map(lambda name: common.spelled.get(name, name)).astype("str")
+    raw = replace(part.raw, rows=rows, currency=common.currency, met=common.met)
+    made = assemble(raw, common.until, common.known)
+    made = with_quality(made, replace(made.quality, reading=common.reading))
+    if common.places is None:
+        return made
+    one = common.places
+    return replace(made, began=common.began, stages=one.stages, won=one.won, lost=one.lost, limits=one.limits)
+
+
+def with_places(common: Common, part: Stored) -> Common:
+    """Return what all parts agree on with the places, as a first part and the rows of all tell them."""
+    first = history_of_part(part, common)
+    none = {name: getattr(first, name).iloc[[]] for name in ("events", "leads", "updates", "undone")}
+    names = tuple(dict.fromkeys(common.spelled.values()))
+    whole = _with_all(replace(first, **none), names, common.met, bool(part.raw.stages))
+    return replace(common, places=whole)
 
 
 def _last_row(latest: pd.DataFrame, until: pd.Timestamp) -> str:
