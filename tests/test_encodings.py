@@ -3,7 +3,7 @@
 import pytest
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.tables import to_text
+from funnelsim.files import to_text
 
 SIMPLE = (
     "客户,阶段,日期,渠道\n甲公司,线索,2026-01-01,搜索\n乙公司,赢单,2026-01-02,展会\n丙公司,需求分析,,推荐\n"

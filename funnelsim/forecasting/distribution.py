@@ -390,7 +390,7 @@ def crowd_distributions(crowd: Crowd) -> dict[str, Distribution]:
 
 
 def _in_window(crowd: Crowd, moments: Floats, common: Floats, births: bool = False) -> Distribution:
-    """Return the distribution of the open deals, and of the leads to come if asked, on a grid around its mean.
+    """Return the distribution of the open deals, and of the leads to come if asked, around its mean.
 
     Args:
         moments: (draws, 2) mean and variance by chance.

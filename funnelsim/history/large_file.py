@@ -17,6 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from funnelsim.errors import FunnelError
+from funnelsim.files import to_text
 from funnelsim.history.assemble import (
     Raw,
     assemble,
@@ -33,7 +34,7 @@ from funnelsim.history.parse import RATES
 from funnelsim.history.quality import CellReading, most_first
 from funnelsim.history.read import by_mapping, part_of, recognised, understood
 from funnelsim.history.sources.recipe import Said
-from funnelsim.history.tables import Door, Table, parquet_frame, text_frame, to_text
+from funnelsim.history.tables import Door, Table, parquet_frame, text_frame
 from funnelsim.history.vocabulary import outcome_of
 
 LARGE_TEXT = 1 << 27
