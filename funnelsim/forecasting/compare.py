@@ -15,9 +15,11 @@ from funnelsim.arrays import Floats
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.forecast import (
+    ENGINES,
     check_luck,
     choose_engine,
     draws_of,
+    engine_for,
     forecast_periods,
     intensities,
     totals,
@@ -126,6 +128,8 @@ def compare_models(
         raise FunnelError("compare: name at least one scenario to compare with the present plan")
     check_luck(draws, seed)
     edges = days_of(periods, next(iter(models.values())).as_of)
+    if engine is None:  # one for all: two engines' noise would be taken for a difference of plans
+        engine = max((engine_for(model, edges) for model in models.values()), key=ENGINES.index)
     paired = {
         name: shared_luck(model, open_deals, edges, draws=draws, seed=seed, progress=progress)
         for name, model in models.items()

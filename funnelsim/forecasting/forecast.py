@@ -40,9 +40,10 @@ LEVELS = (
     0.01, 0.025, 0.05, 0.10, 0.20, 0.25, 0.30, 0.40, 0.50, 0.60, 0.70, 0.75, 0.80, 0.90, 0.95, 0.975, 0.99,
 )  # fmt: skip
 NAMES = [f"{level:.2f}" if level == round(level, 2) else f"{level}" for level in LEVELS]
-# Where more than one win in twenty follows another of the same lead in the same period, the distribution,
-# which takes them for independent, would be too narrow: then lives are simulated.
-MOST_FURTHER, NEGLIGIBLE = 0.05, 1e-9
+# Where from any stage more than seven wins in a hundred follow another of the same lead in the same period,
+# the distribution, which takes them for independent, would be more than 5 % too narrow (tried in
+# tests/test_forecast.py: at .06 it is not, at .10 it is): then lives are simulated.
+MOST_FURTHER, NEGLIGIBLE = 0.07, 1e-9
 # Two hundred draws of twenty thousand deals and two periods take 64 MB; more deals are forecast in blocks.
 MOST_AT_ONCE = 20_000
 ENGINES = ("exact", "compiled", "simpy")
@@ -135,12 +136,10 @@ def forecast_periods(
     Raises:
         FunnelError: an unknown engine, too few draws, or exact asked of a model with queues.
     """
-    chosen = choose_engine(model, engine)
+    edges = days_of(periods, model.as_of)
+    chosen = engine_for(model, edges, engine)
     check_luck(draws, seed)
     check_target(target)
-    edges = days_of(periods, model.as_of)
-    if engine is None and chosen == "exact" and further_share(model, open_deals, edges) > MOST_FURTHER:
-        chosen = "compiled"
     if chosen == "exact" and len(open_deals) > MOST_AT_ONCE:
         from funnelsim.forecasting.split import by_blocks
 
@@ -313,15 +312,42 @@ class Intensity:
     more: Floats | None = None
 
 
-def further_share(model: Model, deals: OpenDeals, edges: Floats) -> float:
-    """Return which share of expected wins follow another win of the same lead in the same period.
+def further_share(model: Model, days: float) -> float:
+    """Return the share of wins that follow another of the same lead within a period, in the stage with most.
 
-    The distribution takes these for independent of the win before, so it is right for few of them only.
+    The distribution takes these for independent of the win before, so it is right for few of them only. The
+    share is a matter of rates alone: neither today's pipeline nor the date moves it.
+
+    Args:
+        days: length of the period.
     """
     if not model.funnel.wins_again:
         return 0.0
-    wins, first = (float(_wins(model, deals, edges, once).sum()) for once in (False, True))
-    return 1 - first / wins if wins > 0 else 0.0
+    edges = np.array([0.0, days])
+    wins, first = (
+        chances(model.funnel, model.table, edges, once=once).at_start[:, :, 0, 0] for once in (False, True)
+    )
+    return float(np.max(1 - np.divide(first, wins, out=np.ones_like(wins), where=wins > NEGLIGIBLE)))
+
+
+def engine_for(model: Model, edges: Floats, wanted: str | None = None) -> str:
+    """Return the engine of a forecast: the wanted one, or the exact pass where it is right, else compiled.
+
+    Args:
+        edges: (periods + 1,) ends of the periods, days since the as-of date.
+        wanted: "exact", "compiled" or "simpy".
+
+    Raises:
+        FunnelError: an unknown engine, or exact asked of a model that it does not fit.
+    """
+    chosen = choose_engine(model, wanted)
+    if (
+        wanted is None
+        and chosen == "exact"
+        and further_share(model, float(np.diff(edges).max())) > MOST_FURTHER
+    ):
+        return "compiled"
+    return chosen
 
 
 def handover_words(model: Model, deals: OpenDeals, periods: tuple[Period, ...]) -> tuple[str, ...]:
@@ -330,15 +356,15 @@ def handover_words(model: Model, deals: OpenDeals, periods: tuple[Period, ...]) 
     if not ends or model.work or model.referrals:
         return ()
     funnel = replace(model.funnel, earns=dict.fromkeys(ends, 1.0), handed_over=())
-    counts = _wins(replace(model, funnel=funnel), deals, days_of(periods, model.as_of), once=False)
+    counts = _wins(replace(model, funnel=funnel), deals, days_of(periods, model.as_of))
     told = [f"{count:,.0f} in {period.label}" for count, period in zip(counts, periods, strict=True)]
     return (f"Expected to be handed over: {', '.join(told)}.",)
 
 
-def _wins(model: Model, deals: OpenDeals, edges: Floats, once: bool) -> Floats:
-    """Return expected wins of each period at the model's own rates, at most one of a lead if `once`."""
+def _wins(model: Model, deals: OpenDeals, edges: Floats) -> Floats:
+    """Return expected wins of each period at the model's own rates."""
     oldest = float(deals.age.max(initial=0.0))
-    found = chances(model.funnel, model.table, edges, oldest=oldest, once=once)
+    found = chances(model.funnel, model.table, edges, oldest=oldest)
     per_day = expected(model.entries, int(np.ceil(edges[-1])))
     born = _births(found, model, per_day).sum(axis=0)
     wins: Floats = at_ages(found, deals.group, deals.stage, deals.age).sum(axis=0) + born
