@@ -127,17 +127,19 @@ def compare_models(
     if len(models) < 2:
         raise FunnelError("compare: name at least one scenario to compare with the present plan")
     check_luck(draws, seed)
-    edges = days_of(periods, next(iter(models.values())).as_of)
+    first = next(iter(models.values()))
+    edges = days_of(periods, first.as_of)
     if engine is None:  # one for all: two engines' noise would be taken for a difference of plans
         engine = max((engine_for(model, edges) for model in models.values()), key=ENGINES.index)
+    common = draws_of(first, open_deals, edges, draws=draws, seed=seed).common
     paired = {
-        name: shared_luck(model, open_deals, edges, draws=draws, seed=seed, progress=progress)
+        name: shared_luck(model, open_deals, edges, draws=draws, seed=seed, common=common, progress=progress)
         for name, model in models.items()
     }
     levels = {
         name: forecast_periods(
             model, open_deals, periods, booked=booked, draws=draws, seed=seed, target=target,
-            engine=engine, progress=progress,
+            engine=engine, common=common, progress=progress,
         )
         for name, model in models.items()
     }  # fmt: skip
@@ -182,10 +184,11 @@ def _spread(gap: Floats, mean: float) -> dict[str, float]:
 
 
 def shared_luck(
-    model: Model, open_deals: OpenDeals, edges: Floats, *, draws: int, seed: int, progress: bool = False
-) -> Floats:
+    model: Model, open_deals: OpenDeals, edges: Floats, *, draws: int, seed: int,
+    common: Floats | None = None, progress: bool = False,
+) -> Floats:  # fmt: skip
     """Return simulated revenue of each period under the luck that all scenarios share, (draws, periods)."""
-    drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed)
+    drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed, common=common)
     sums = period_sums(
         model, edges, open_deals=open_deals, replications=draws, seed=seed, drawn=drawn, progress=progress
     )
@@ -210,9 +213,15 @@ def shapley(
     count = len(scenario.changes)
     if count > 8:
         raise FunnelError(f"shapley: {count} levers; at most 8 can be split")
+    common = draws_of(model, open_deals, edges, draws=draws, seed=seed).common
     worth = {
         chosen: expected_revenue(
-            apply_scenario(model, scenario.only(chosen)), open_deals, edges, draws=draws, seed=seed
+            apply_scenario(model, scenario.only(chosen)),
+            open_deals,
+            edges,
+            draws=draws,
+            seed=seed,
+            common=common,
         )
         for size in range(count + 1)
         for chosen in combinations(range(count), size)
@@ -242,11 +251,15 @@ def lever_parts(
     return found
 
 
-def expected_revenue(model: Model, open_deals: OpenDeals, edges: Floats, *, draws: int, seed: int) -> float:
+def expected_revenue(
+    model: Model, open_deals: OpenDeals, edges: Floats, *, draws: int, seed: int, common: Floats | None = None
+) -> float:
     """Return the expected revenue of all periods together: exact where that fits, else simulated."""
     if choose_engine(model, None) != "exact":
-        return float(shared_luck(model, open_deals, edges, draws=draws, seed=seed).sum(axis=1).mean())
-    found = intensities(model, open_deals, edges, draws_of(model, open_deals, edges, draws=draws, seed=seed))
+        sums = shared_luck(model, open_deals, edges, draws=draws, seed=seed, common=common)
+        return float(sums.sum(axis=1).mean())
+    drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed, common=common)
+    found = intensities(model, open_deals, edges, drawn)
     sold = found.chance.mean(axis=0).sum(axis=1) @ amounts(model, open_deals)
     return float(sold + found.born.mean(axis=0).sum(axis=1) @ model.values.mean)
 

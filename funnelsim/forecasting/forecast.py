@@ -118,6 +118,7 @@ def forecast_periods(
     seed: int = 1,
     engine: str | None = None,
     target: float | None = None,
+    common: Floats | None = None,
     progress: bool = False,
 ) -> Forecast:
     """Forecast revenue and wins of adjoining periods from open deals and leads not yet born.
@@ -132,6 +133,7 @@ def forecast_periods(
         engine: "exact", "compiled" or "simpy"; by default exact if leads are independent and, but for one in
             twenty wins, win at most once in a period.
         target: money wanted in each period.
+        common: (draws, periods) common factors on winning; drawn here by default.
 
     Raises:
         FunnelError: an unknown engine, too few draws, or exact asked of a model with queues.
@@ -143,15 +145,17 @@ def forecast_periods(
     if chosen == "exact" and len(open_deals) > MOST_AT_ONCE:
         from funnelsim.forecasting.split import by_blocks
 
-        parts, deals = by_blocks(model, open_deals, periods, draws=draws, seed=seed, progress=progress)
+        parts, deals = by_blocks(
+            model, open_deals, periods, draws=draws, seed=seed, common=common, progress=progress
+        )
     elif chosen == "exact":
-        drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed)
+        drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed, common=common)
         found = intensities(model, open_deals, edges, drawn, progress=progress)
         parts = _by_formula(model, open_deals, found)
         further = 0.0 if found.more is None else found.more.mean(axis=0)
         deals = deal_table(model, open_deals, found.chance.mean(axis=0), periods, further)
     else:
-        drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed)
+        drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed, common=common)
         sums = period_sums(
             model, edges, open_deals=open_deals, replications=draws, seed=seed, engine=chosen, drawn=drawn,
             progress=progress,
@@ -433,8 +437,9 @@ def intensities(
 
 
 def draws_of(
-    model: Model, open_deals: OpenDeals, edges: Floats, *, draws: int, seed: int, worth: Floats | None = None
-) -> Draws:
+    model: Model, open_deals: OpenDeals, edges: Floats, *, draws: int, seed: int,
+    worth: Floats | None = None, common: Floats | None = None,
+) -> Draws:  # fmt: skip
     """Return posterior draws of the rates, each with a common factor for every period.
 
     The factors are evenly spaced quantiles of a Gamma variable of mean 1, so that few draws already have the
@@ -447,19 +452,30 @@ def draws_of(
         draws: how many.
         seed: of all of them.
         worth: (deals,) what each deal brings if it wins; its own amount by default.
+        common: the factors of another model's draws, where both are to have the same luck.
     """
-    from scipy.special import gammaincinv
-
-    rates, periods = draw_rates(model, draws, stream(seed, "rates")), len(edges) - 1
-    common = np.ones((draws, periods))
-    if model.win_spread > 0 and draws > 1:
-        shape = 1 / model.win_spread**2
-        even = gammaincinv(shape, (np.arange(draws) + 0.5) / draws) / shape
+    rates = draw_rates(model, draws, stream(seed, "rates"))
+    if common is None:
         worth = amounts(model, open_deals) if worth is None else worth
-        money = _rough_money(model, open_deals, worth, edges[:2], Draws(rates, common))
-        common = (even / even.mean())[even_pairs(money, periods, stream(seed, "wins"))]
+        common = _common(model, open_deals, worth, edges, rates, seed)
     dates = draw_dates(model, draws, stream(seed, "dates"))
     return Draws(rates, common) if dates is None else Draws(rates, common, *dates)
+
+
+def _common(
+    model: Model, open_deals: OpenDeals, worth: Floats, edges: Floats, rates: Floats, seed: int
+) -> Floats:
+    """Return the common factors on winning, (draws, periods)."""
+    from scipy.special import gammaincinv
+
+    draws, periods = len(rates), len(edges) - 1
+    if model.win_spread <= 0 or draws < 2:
+        return np.ones((draws, periods))
+    shape = 1 / model.win_spread**2
+    even = gammaincinv(shape, (np.arange(draws) + 0.5) / draws) / shape
+    money = _rough_money(model, open_deals, worth, edges[:2], Draws(rates, np.ones((draws, 1))))
+    common: Floats = (even / even.mean())[even_pairs(money, periods, stream(seed, "wins"))]
+    return common
 
 
 def _rough_money(model: Model, open_deals: OpenDeals, worth: Floats, edges: Floats, drawn: Draws) -> Floats:

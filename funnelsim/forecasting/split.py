@@ -199,6 +199,7 @@ def by_blocks(
     *,
     draws: int,
     seed: int = 1,
+    common: Floats | None = None,
     progress: bool = False,
 ) -> tuple[list[dict[str, dict[str, Distribution]]], pd.DataFrame]:
     """Return the distributions of every period and the deal table of very many open deals, block by block.
@@ -211,7 +212,7 @@ def by_blocks(
     shared = np.zeros(len(nodes.deals))
     shared += np.bincount(nodes.low, worth * (1 - nodes.part), len(nodes.deals))
     shared += np.bincount(nodes.low + 1, worth * nodes.part, len(nodes.deals))
-    drawn = draws_of(model, nodes.deals, edges, draws=draws, seed=seed, worth=shared)
+    drawn = draws_of(model, nodes.deals, edges, draws=draws, seed=seed, worth=shared, common=common)
     found = intensities(model, nodes.deals, edges, drawn, progress=progress)
     likely = found.chance.mean(axis=0)
     large = np.zeros(len(deals), dtype=bool)
