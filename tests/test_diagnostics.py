@@ -36,6 +36,15 @@ def test_fitted_lies_on_counted_at_the_bin_edges() -> None:
     assert curves.groupby(["stage", "exit"])["fitted"].apply(lambda x: x.is_monotonic_increasing).all()
 
 
+def test_a_stage_of_one_visit_has_no_curve_and_the_others_have() -> None:
+    history = two_stages(4, 300)
+    first = history.events.iloc[[0]].assign(stage="Hello", at=lambda rows: rows["at"] - pd.Timedelta(days=1))
+    events = pd.concat([first, history.events]).sort_values(["lead", "at"], kind="stable")
+    rare = replace(history, events=events.reset_index(drop=True), stages=("Hello", "A", "B"),
+                   began=history.began - pd.Timedelta(days=2))  # fmt: skip
+    assert incidence_frame(beside(rare))["stage"].unique().tolist() == ["A", "B"]
+
+
 def test_days_in_a_stage_are_quantiles_where_nothing_is_open() -> None:
     history = two_stages(5, 400)
     record = beside(history)

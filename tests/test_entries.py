@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.testing import assert_allclose
 
-from funnelsim.calibration.intake import PATH_DAYS, expected_path, fit_entries, weekday_pattern
+from funnelsim.calibration.intake import PATH_DAYS, expected_path, fit_entries, outlook, weekday_pattern
 from funnelsim.model.model import Cell, expected
 
 
@@ -161,3 +161,12 @@ def test_a_way_in_is_named_by_its_own_stage_group_and_channel() -> None:
     entries, _ = fit_entries(frame, ("Lead", "Offer"), ("small", "big"))
     assert entries.cells == (Cell(0, 0, "b"), Cell(1, 0, "a"), Cell(1, 1, "b"))
     assert_allclose(entries.share, 1 / 3)
+
+
+def test_the_forecasters_of_most_weight_are_named_with_their_weights() -> None:
+    """A trend: the shortest memory is right most often."""
+    days = np.concatenate([-28.0 * back + np.linspace(0.1, 27.9, int(400 / back)) for back in range(1, 14)])
+    (said, *_) = expected_path(days, -364.0, 28.0)[2]
+    counts = np.array([float(int(400 / back)) for back in range(13, 0, -1)])
+    best = sorted(outlook(counts, 13, 1, 1).weights.items(), key=lambda pair: pair[1])[::-1][:3]
+    assert f"most weight on {', '.join(f'{name} {weight:.0%}' for name, weight in best)};" in said

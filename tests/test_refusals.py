@@ -311,3 +311,8 @@ def test_a_century_after_the_last_event() -> None:
     frame = pd.DataFrame({"lead": ["a", "a"], "stage": ["Lead", "Won"], "at": ["2026-01-01", "2026-01-02"]})
     said = refusal(lambda: read_history(frame, as_of="2126-06-01"))
     assert said.startswith("as-of in the year 2126: the last event is of 2026-01-02")
+    last = pd.Timestamp("2026-01-02")
+    assert read_history(frame, as_of=last + pd.Timedelta(days=36_525)).until == last + pd.Timedelta(
+        days=36_525
+    )
+    refusal(lambda: read_history(frame, as_of=last + pd.Timedelta(days=36_525, seconds=1)))

@@ -162,7 +162,7 @@ def test_leads_as_by_a_timetable_have_an_answer():
 
 
 def test_a_channel_by_hand(history):
-    """Thirty weeks of 10, 20, 10 ... and thrice as many leads in the dear ones, two weeks later.
+    """Weeks of 20, 10, 10 a day, two of nothing, and thrice as many leads two weeks after the dear ones.
 
     The record begins in the middle of a week of the spend table, so that this week is not whole; the year's
     mean is that of the days on record; the prior has the precision 1 / .2 ** 2.
@@ -170,6 +170,7 @@ def test_a_channel_by_hand(history):
     until, weeks = pd.Timestamp("2026-01-05"), 32
     start = pd.Timestamp("2026-01-01") - pd.Timedelta(weeks=weeks)
     money = np.where(np.arange(weeks) % 3 == 0, 140.0, 70.0)
+    money[[20, 25]] = 0.0  # counts as a twentieth of the mean of the others
     spend = pd.DataFrame({
         "channel": "Ads", "start": start + pd.to_timedelta(7 * np.arange(weeks + 1), "D"),
         "spend": np.append(money, 70.0),
@@ -182,7 +183,7 @@ def test_a_channel_by_hand(history):
     known = replace(history, until=until, began=start + pd.Timedelta(days=3))
     (one,) = fit_response(known, spend, visits=visits)
     leads = numbers[1:].astype(float)
-    daily = np.append([np.nan] * 4, money) / 7
+    daily = np.append([np.nan] * 4, np.where(money > 0, money, 0.05 * money[money > 0].mean())) / 7
     shifted = np.array([daily[4 + 1 - lag : 4 + weeks - lag] for lag in range(5)])
     usable = np.isfinite(shifted).all(axis=0)
     raw = answer(leads[usable], shifted[:, usable], 7 / 365.25 * np.arange(weeks - 1)[usable])

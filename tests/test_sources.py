@@ -558,3 +558,15 @@ def test_the_creation_rows_of_a_field_history_begin_the_leads(tmp_path: Path) ->
         for limit in made.limits
     )
     assert not any("first recorded change" in limit for limit in made.limits)
+
+
+def test_a_creation_comes_before_a_change_of_the_same_moment(tmp_path: Path) -> None:
+    """Rows in either order: born as a Prospecting, moved at once."""
+    rows = field_history().replace(
+        "O3,StageName,Prospecting,Proposal,2025-01-06T", "O3,StageName,Prospecting,Proposal,2025-01-04T"
+    )
+    head, *lines = rows.split("\n")
+    for order in (lines, lines[::-1]):
+        made = read(tmp_path, "\n".join([head, *order]))
+        mine = made.events[(made.events["lead"] == "O3").to_numpy()]
+        assert mine["stage"].tolist() == ["Prospecting", "Proposal", "Closed Won"]

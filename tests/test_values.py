@@ -153,8 +153,9 @@ def test_a_tilt_is_a_half_at_least_and_two_at_most_and_one_where_nobody_won() ->
 
 def test_losers_must_show_amounts_four_fifths_as_often_as_winners() -> None:
     names, exits = [f"w{i}" for i in range(20)], ["Won"] * 10 + ["Lost"] * 10
-    for shown, tells in ((8, True), (7, False)):
-        frame = visits(names, [5.0] * (10 + shown) + [np.nan] * (10 - shown), exits)
+    for winners, losers, tells in ((10, 8, True), (10, 7, False), (5, 4, True), (5, 3, False)):
+        shown = np.append(np.arange(10) < winners, np.arange(10) < losers)
+        frame = visits(names, np.where(shown, 5.0, np.nan).tolist(), exits)
         assert (size_tilt(frame, frame["lead"][:10], ("Offer",)) is not None) == tells
 
 
