@@ -9,7 +9,16 @@ from made_up import UNTIL, history
 from numpy.testing import assert_allclose
 
 from funnelsim.errors import FunnelError
-from funnelsim.forecasting.backtest import OURS, SCALED, origins, past_scales, replay, snapshot, summary
+from funnelsim.forecasting.backtest import (
+    OURS,
+    SCALED,
+    Record,
+    origins,
+    past_scales,
+    replay,
+    snapshot,
+    summary,
+)
 from funnelsim.forecasting.forecast import NAMES
 
 DATA = history(1500)
@@ -48,6 +57,13 @@ def test_an_edit_of_later_rows_changes_no_forecast_made_before() -> None:
     pd.testing.assert_frame_equal(one.reset_index(drop=True), two.reset_index(drop=True))
     after = [record.loc[record["start"] >= cut, "actual"].sum() for record in (RECORD, again)]
     assert after[0] > after[1]
+
+
+def test_our_own_forecasts_one_period_ahead() -> None:
+    made = Record(RECORD, "month", "")
+    mine = made.mine("wins")
+    assert list(mine.columns) == list(RECORD.columns) and list(mine.index) == list(range(6))
+    assert set(mine["step"]) == {1} and set(mine["method"]) == {OURS} and set(mine["measure"]) == {"wins"}
 
 
 def test_two_workers_say_what_one_says() -> None:

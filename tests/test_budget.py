@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
 from funnelsim import read_history, sample_path, situation
+from funnelsim.calibration.posterior import stream
 from funnelsim.calibration.response import fit_saturation
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.budget import (
@@ -153,6 +155,29 @@ def test_wide_bounds_are_flagged_as_extrapolation(place):
     ratio = wide["spend_best"] / wide["spend_now"]
     assert (wide["flag"].str.contains("extrapolation") == ((ratio < 0.7) | (ratio > 1.3))).all()
     assert wide["flag"].str.contains("extrapolation").any()
+
+
+@pytest.mark.parametrize("curve", ["power", "saturation"])
+def test_the_interval_is_the_middle_eight_tenths_of_the_draws(place, curve):
+    """The plan taken apart: the same draws of worth and elasticities, the same split, their quantiles."""
+    plan = best_budget(place, total=50_000.0, per="month", curve=curve, draws=30, seed=4)
+    known = place.model.entries.spend
+    days, until = 365.25 / 12, (place.periods[-1].end - place.model.as_of) / pd.Timedelta(days=1)
+    worth = worth_of_channels(
+        place, tuple(one.channel for one in known), np.array([one.lag_days for one in known]), days, until,
+        draws=30, seed=4,
+    )  # fmt: skip
+    now = days * np.array([one.per_day for one in known])
+    make = Power if curve == "power" else saturation_through
+    earned = make(worth.revenue, now, drawn_elasticities(known, 30, stream(4, "spend")))
+    assert_allclose(plan.table["spend_now"], now)
+    best, same = plan.table["spend_best"].to_numpy(), now * 50_000 / now.sum()
+    gain = (earned.revenue(best) - earned.revenue(same)).sum(axis=1)
+    tenths = np.sort(gain)
+    assert_allclose(plan.gain, gain.mean())
+    assert_allclose([plan.low, plan.high], [np.interp(q * 29, np.arange(30), tenths) for q in (0.1, 0.9)])
+    assert plan.p_better == (gain > 0).mean()
+    assert_allclose(plan.total, best.sum())
 
 
 def test_the_bound_that_holds_a_channel_is_named(place):

@@ -1,22 +1,26 @@
 """Scenarios differ by their levers only; what they bring is split among the levers without remainder."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from test_forecast import DAY_0, QUARTERS, THREE, row, serial
+from test_scenario import company
 
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.compare import (
     _shapley_part,
     compare_models,
     expected_revenue,
+    lever_parts,
     shapley,
     shared_luck,
 )
 from funnelsim.forecasting.forecast import forecast_periods
 from funnelsim.forecasting.periods import days_of
+from funnelsim.forecasting.situation import situation
 from funnelsim.model.levers import DaysLever, Lever, OddsLever, Scenario, apply_scenario
 
 EDGES = days_of(QUARTERS, DAY_0)
@@ -81,6 +85,23 @@ def test_parts_of_levers_add_up_to_the_whole_gain() -> None:
     before = expected_revenue(serial(), THREE, EDGES, draws=1, seed=1)
     assert_allclose(parts["part"].sum(), whole - before, rtol=1e-9)
     assert parts["lever"].tolist() == ["odds of C to Won x 1.3", "days in B x 0.7"]
+
+
+@pytest.mark.parametrize(
+    ("levers", "asked", "taken"), [(2, 500, 500), (2, 2000, 800), (7, 500, 25), (8, 500, 20), (8, 7, 7)]
+)
+def test_a_split_takes_the_draws_of_the_comparison_or_what_3200_forecasts_allow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, levers: int, asked: int, taken: int
+) -> None:
+    """Sets of n levers are 2 ** n; below twenty draws a part is noise; lives to simulate are given twenty."""
+    monkeypatch.setattr("funnelsim.forecasting.compare.shapley", lambda *given, draws, seed: draws)
+    alone, many = tmp_path / "alone.yaml", tmp_path / "many.yaml"
+    alone.write_text("changes: [{days: Lead, multiply: 0.9}]", encoding="utf-8")
+    many.write_text(f"changes: [{', '.join(['{days: Lead, multiply: 0.9}'] * levers)}]", encoding="utf-8")
+    files = {"alone": alone, "many": many}
+    free = replace(company(), work=(), referrals=(), pools=())
+    assert lever_parts(situation(free), files, draws=asked) == {"many": taken}
+    assert lever_parts(situation(company()), files, draws=asked) == {"many": min(asked, 20)}
 
 
 def test_too_little_or_too_much_is_refused() -> None:

@@ -93,6 +93,19 @@ def test_two_stages_by_hand() -> None:
     assert_allclose(chance[0, 0], 0.5 * stay + 0.95 * a / (a + b - c) * (there - stay), rtol=1e-4)
 
 
+def test_a_lead_may_go_back_to_the_first_stage() -> None:
+    asked, back, u = 0.05, 0.04, 20.0
+    model = hotel(np.zeros((2, 3)), asked, (0.5, 0.9))
+    assert model.due is not None
+    model.due.counts.events[0, 1, 0] = back * HUGE
+    exits = (model.funnel.exits[0], ("Asked", "Won", "Lost"))
+    chance, _ = found(
+        replace(model, funnel=replace(model.funnel, exits=exits)), deals((0, u), (1, u)), [0, 30]
+    )
+    flow = np.array([[-asked, asked], [back, -back]])
+    assert_allclose(chance[:, 0], expm(flow * u) @ [0.5, 0.9], rtol=1e-4)
+
+
 def test_rates_change_with_the_days_to_the_date() -> None:
     model = hotel(np.array([[0.0] * 3, [0.05, 0.02, 0.01]]), 0.0, (1.0, 1.0))
     chance, _ = found(model, deals((1, 70.0), (1, 20.0), (1, 5.0)), [0, 80])
