@@ -70,6 +70,8 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ),
     ("model/dwell.py", "right > 4 * left, np.sqrt(np.maximum(left, right / 100) * right), (left + right) / 2",
      "((4) / (left))"): "where a bin is cut decides how many bins there are, not what they promise",
+    ("model/dwell.py", "right > 4 * left, np.sqrt(np.maximum(left, right / 100) * right), (left + right) / 2",
+     "5"): "where a bin is cut decides how many bins there are, not what they promise",
     ("model/model.py",
      "return OpenDeals(np.zeros(0, dtype=object), none, none, np.zeros(0), np.zeros(0))",
      "np.ones"): "an array without elements",

@@ -12,6 +12,7 @@ from test_scenario import company
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.compare import (
     _shapley_part,
+    _spread,
     compare_models,
     expected_revenue,
     lever_parts,
@@ -110,3 +111,12 @@ def test_too_little_or_too_much_is_refused() -> None:
     many = Scenario("many", "", (MORE_WINS,) * 9)
     with pytest.raises(FunnelError, match="9 levers"):
         shapley(replace(serial()), many, THREE, EDGES)
+
+
+def test_the_interval_of_a_gap_is_the_middle_eight_tenths_and_reaches_its_mean() -> None:
+    """Gaps 0 to 10: a tenth lies below 1 and above 9; one future in eleven does not differ."""
+    gap = np.arange(11.0)
+    assert _spread(gap, 5.0) == {"low": 1.0, "high": 9.0, "p_better": 1.0, "futures": 10.0}
+    assert _spread(gap, 9.5)["high"] == 9.5 and _spread(gap, 0.5)["low"] == 0.5
+    assert _spread(gap - 4, 1.0)["p_better"] == 0.6
+    assert _spread(np.zeros(5), 0.0) == {"low": 0.0, "high": 0.0, "p_better": 0.5, "futures": 0.0}

@@ -230,3 +230,16 @@ def test_totals_are_picked_by_name() -> None:
 def test_a_bar_is_shown_to_who_asks_for_it(engine: str, asked: bool, capsys: pytest.CaptureFixture) -> None:
     forecast_periods(serial(), THREE, QUARTERS[:1], draws=3, engine=engine, progress=asked)
     assert bool(capsys.readouterr().err) == asked
+
+
+def test_simulated_chances_are_shares_of_the_lives() -> None:
+    """One deal and nobody to come: the win's quantiles are 0 and 1, and the target's chance is the deal's."""
+    one, target = deals((2, 12.0, 1000.0)), 1000.0
+    exact = forecast_periods(serial(0.0), one, QUARTERS[:1], target=target)
+    lives = forecast_periods(serial(0.0), one, QUARTERS[:1], target=target, draws=400, engine="compiled")
+    p, found = exact.widths["p_target"].iloc[0], lives.widths["p_target"].iloc[0]
+    assert 0.3 < p < 0.6
+    assert abs(found - p) < 4 * np.sqrt(p * (1 - p) / 400)
+    wins = row(lives, 0, "total", "wins")
+    assert wins[NAMES].tolist() == [float(float(level) > 1 - found) for level in NAMES]
+    assert_allclose([wins["mean"], wins["sd"] ** 2], [found, found * (1 - found)])
