@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -46,10 +47,14 @@ NAMES = [f"{level:.2f}" if level == round(level, 2) else f"{level}" for level in
 MOST_FURTHER, NEGLIGIBLE = 0.07, 1e-9
 # Two hundred draws of twenty thousand deals and two periods take 64 MB; more deals are forecast in blocks.
 MOST_AT_ONCE = 20_000
+DATES_ASIDE = f"Dates: set aside, as more than {MOST_AT_ONCE:,} leads are open; all win by their age."
 ENGINES = ("exact", "compiled", "simpy")
 SLOW = 0.9  # one winner in ten is slower: rare enough to ask about, common enough to be no verdict
 ROUGH_STEPS = 8  # of a period: draws are only ranked by it, and it takes a hundredth of a forecast's time
 FOREVER = 1e6  # days: whoever has not left by then at a constant rate never will
+
+
+Parts = list[dict[str, dict[str, Distribution]]]
 
 
 @dataclass(frozen=True)
@@ -142,34 +147,51 @@ def forecast_periods(
     chosen = engine_for(model, edges, engine)
     check_luck(draws, seed)
     check_target(target)
+    notes: tuple[str, ...] = ()
     if chosen == "exact" and len(open_deals) > MOST_AT_ONCE:
         from funnelsim.forecasting.split import by_blocks
 
         parts, deals = by_blocks(
             model, open_deals, periods, draws=draws, seed=seed, common=common, progress=progress
         )
-    elif chosen == "exact":
-        drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed, common=common)
-        found = intensities(model, open_deals, edges, drawn, progress=progress)
-        parts = _by_formula(model, open_deals, found)
-        further = 0.0 if found.more is None else found.more.mean(axis=0)
-        deals = deal_table(model, open_deals, found.chance.mean(axis=0), periods, further)
+        notes = () if model.due is None else (DATES_ASIDE,)
     else:
         drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed, common=common)
-        sums = period_sums(
-            model, edges, open_deals=open_deals, replications=draws, seed=seed, engine=chosen, drawn=drawn,
-            progress=progress,
-        )  # fmt: skip
-        parts = [
-            {"revenue": _by_sample(sums.revenue[:, k]), "wins": _by_sample(sums.wins[:, k])}
-            for k in range(len(periods))
-        ]
-        deals = deal_table(model, open_deals, np.full((len(open_deals), len(periods)), np.nan), periods)
-    notes = () if chosen == "exact" else (_luck_words(parts[0]["revenue"]["total"], draws, periods[0].label),)
+        road = _exactly if chosen == "exact" else partial(_by_lives, engine=chosen, seed=seed)
+        parts, deals = road(model, open_deals, periods, drawn, progress=progress)
+    if chosen != "exact":
+        notes = (_luck_words(parts[0]["revenue"]["total"], draws, periods[0].label),)
     goal = np.nan if target is None else float(target)
     sure = (0.0, 0.0) if booked is None else within(booked, periods[0].start, model.as_of)
     rows, widths = _frames(periods, parts, sure, goal)
     return Forecast(model.as_of, model.currency, chosen, goal, rows, widths, deals, notes=notes)
+
+
+def _exactly(
+    model: Model, open_deals: OpenDeals, periods: tuple[Period, ...], drawn: Draws, *, progress: bool
+) -> tuple[Parts, pd.DataFrame]:
+    """Return the distributions of every period and the deal table, by formula."""
+    found = intensities(model, open_deals, days_of(periods, model.as_of), drawn, progress=progress)
+    further = 0.0 if found.more is None else found.more.mean(axis=0)
+    deals = deal_table(model, open_deals, found.chance.mean(axis=0), periods, further)
+    return _by_formula(model, open_deals, found), deals
+
+
+def _by_lives(
+    model: Model, open_deals: OpenDeals, periods: tuple[Period, ...], drawn: Draws, *, engine: str, seed: int,
+    progress: bool,
+) -> tuple[Parts, pd.DataFrame]:  # fmt: skip
+    """Return the distributions of every period by simulated lives, and a deal table without chances."""
+    sums = period_sums(
+        model, days_of(periods, model.as_of), open_deals=open_deals, replications=len(drawn), seed=seed,
+        engine=engine, drawn=drawn, progress=progress,
+    )  # fmt: skip
+    parts = [
+        {"revenue": _by_sample(sums.revenue[:, k]), "wins": _by_sample(sums.wins[:, k])}
+        for k in range(len(periods))
+    ]
+    unknown = np.full((len(open_deals), len(periods)), np.nan)
+    return parts, deal_table(model, open_deals, unknown, periods)
 
 
 def _luck_words(total: Distribution, draws: int, period: str) -> str:
