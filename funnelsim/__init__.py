@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from funnelsim.sample import sample_path as sample_path
     from funnelsim.show import charts as charts
     from funnelsim.simulation.record import Run as Run
+    from funnelsim.simulation.run import Replications as Replications
     from funnelsim.verbs import Check as Check
     from funnelsim.verbs import backtest as backtest
     from funnelsim.verbs import budget as budget
@@ -47,6 +48,7 @@ _HOMES = {
     "Model": "model.model",
     "Plan": "forecasting.budget",
     "Record": "forecasting.backtest",
+    "Replications": "simulation.run",
     "Run": "simulation.record",
     "Situation": "forecasting.situation",
     "backtest": "verbs",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from funnelsim.forecasting.compare import Comparison
     from funnelsim.forecasting.forecast import Forecast
     from funnelsim.forecasting.situation import Situation
+    from funnelsim.simulation.run import Replications
 
 # Matrices are small here: threads of the linear algebra only wait for each other (ETS: 13 times as long).
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -323,18 +324,36 @@ def simulate(
     engine: Annotated[str, typer.Option(help="simpy or compiled")] = "compiled",
     scenario: Scenario = None,
     reps: Annotated[list[str] | None, typer.Option(help="another size of a pool: 'sales=12'")] = None,
+    replications: Annotated[
+        str | None, typer.Option(help="how often, for what luck does: a number, or auto [default: once]")
+    ] = None,
+    precision: Annotated[float, typer.Option(help="for auto: half-width of 95 %, by the mean")] = 0.01,
+    workers: Annotated[int, typer.Option(help="processes, for many replications")] = 1,
     mapping: Mapping = None,
     as_of: AsOf = None,
     source: Source = None,
     query: Query = None,
     anonymise: Anonymise = None,
 ) -> None:
-    """Simulate the lives of all leads, say what became of them, and write the log, itself a valid history."""
+    """Simulate the lives of all leads, say what became of them, and write the log, itself a valid history.
+
+    With --replications they live many times: what is booked, and how far luck moves it; -o writes a row each.
+    """
     from funnelsim.forecasting.outputs import mapping_text
     from funnelsim.history.metrics import metrics
     from funnelsim.show.terminal import show_metrics
     from funnelsim.verbs import simulate as live
 
+    if replications is not None:
+        often = int(replications) if replications.isdecimal() else replications
+        _refuse_outputs([_table("--output", output)], (what, mapping, scenario))
+        many = live(
+            what, days, seed=seed, engine=engine, scenario=scenario, reps=reps or (), replications=often,
+            precision=precision, workers=workers, progress=at_terminal(), mapping=mapping, as_of=as_of,
+            source=source, query=query, anonymise=anonymise,
+        )  # fmt: skip
+        _print_replications(many, output)
+        return
     guide = None if output is None else output.with_name(f"{output.stem}.map.yaml")
     outputs = [_table("--output", output)]
     _refuse_outputs(outputs, (what, mapping, scenario))
@@ -455,6 +474,16 @@ def _print_comparison(result: Comparison) -> None:
         show_table(
             frame, titled(f"What each lever of '{name}' brings, all periods together", result.currency)
         )
+
+
+def _print_replications(many: Replications, output: Path | None) -> None:
+    """Print what many lives of all leads booked, and write a row for each of them where that was asked."""
+    from funnelsim.show.terminal import show_table
+
+    with aside([_table("--output", output)]):
+        typer.echo(str(many))
+        show_table(many.table, "What luck does, at the model's own rates")
+    write_all((output, lambda path: write_frame(path, many.frame)))
 
 
 def _print_record(record: Record) -> None:

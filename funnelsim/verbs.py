@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Unpack, overload
 
 import pandas as pd
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from funnelsim.forecasting.compare import Comparison
     from funnelsim.forecasting.forecast import Forecast
     from funnelsim.simulation.record import Run
+    from funnelsim.simulation.run import Replications
 
 HORIZON = 90.0  # days: a conversion is read within a quarter, the span that plans are made for
 A_DAY = pd.Timestamp("2000-01-01")  # any day will do to see whether periods can be counted from it
@@ -305,6 +306,22 @@ def compare(
     return Comparison(table, parts, place.model.currency)
 
 
+@overload
+def simulate(
+    what: Anything, days: float = ..., *, seed: int = ..., replicate: int = ..., engine: str = ...,
+    scenario: str | Path | None = ..., reps: Sequence[str] = ..., replications: None = ...,
+    precision: float = ..., workers: int = ..., progress: bool = ..., **reading: Unpack[ReadOptions],
+) -> Run: ...  # fmt: skip
+
+
+@overload
+def simulate(
+    what: Anything, days: float = ..., *, seed: int = ..., replicate: int = ..., engine: str = ...,
+    scenario: str | Path | None = ..., reps: Sequence[str] = ..., replications: int | str,
+    precision: float = ..., workers: int = ..., progress: bool = ..., **reading: Unpack[ReadOptions],
+) -> Replications: ...  # fmt: skip
+
+
 def simulate(
     what: Anything,
     days: float = YEAR,
@@ -314,9 +331,16 @@ def simulate(
     engine: str = "compiled",
     scenario: str | Path | None = None,
     reps: Sequence[str] = (),
+    replications: int | str | None = None,
+    precision: float = 0.01,
+    workers: int = 1,
+    progress: bool = False,
     **reading: Unpack[ReadOptions],
-) -> Run:
-    """Simulate the lives of all leads, open and not yet born, for so many days; the log is itself a history.
+) -> Run | Replications:
+    """Simulate the lives of all leads, open and not yet born, for so many days: once, or many times.
+
+    One life of all leads gives a log that is itself a history; many give what is booked and how far luck
+    moves it, at the model's own rates.
 
     Args:
         what: a stated funnel, or a path, URL, table, history or situation, whose open leads live on.
@@ -326,6 +350,10 @@ def simulate(
         engine: "compiled" or "simpy".
         scenario: levers to pull: a file, or a name in `scenarios/`.
         reps: other sizes of pools, such as "sales=12".
+        replications: how many times; "auto": until the revenue's mean and quantiles are known well enough.
+        precision: for "auto": half-width of their 95 % intervals, as a share of the mean.
+        workers: processes, for many times.
+        progress: whether to show a bar, for many times.
         **reading: mapping, as_of, source, query, anonymise.
 
     Raises:
@@ -334,14 +362,24 @@ def simulate(
     >>> run = simulate("sales_funnel_5", days=30)
     >>> set(run.log["stage"]) <= set(run.model.funnel.places)
     True
+    >>> len(simulate("sales_funnel_5", days=30, replications=8))
+    8
     """
     from funnelsim.model.levers import with_sizes
-    from funnelsim.simulation.run import run_model
+    from funnelsim.simulation.run import check_replications, run_model
+    from funnelsim.simulation.run import replicate as many
 
     refuse_words(scenarios=() if scenario is None else (scenario,))
+    if replications is not None:
+        check_replications(replications, workers, precision)
     place = situation(what, scenario=scenario, **reading)
     model = with_sizes(place.model, reps)
-    return run_model(model, days, seed=seed, replicate=replicate, open_deals=place.deals, engine=engine)
+    if replications is None:
+        return run_model(model, days, seed=seed, replicate=replicate, open_deals=place.deals, engine=engine)
+    return many(
+        model, [0.0, days], open_deals=place.deals, replications=replications, seed=seed, engine=engine,
+        workers=workers, precision=precision, progress=progress,
+    )  # fmt: skip
 
 
 def backtest(

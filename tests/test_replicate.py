@@ -1,10 +1,14 @@
 """Many replications: the same for any number of workers, stopped when precise enough or by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from distributed import Client
 from test_step import one_stage
+from typer.testing import CliRunner
 
+import funnelsim as fs
+from funnelsim.cli import app
 from funnelsim.errors import FunnelError
 from funnelsim.model.model import Draws, OpenDeals
 from funnelsim.simulation import run as module
@@ -104,3 +108,35 @@ def test_draws_of_rates_go_to_their_replicate():
 def test_an_impossible_number_is_refused(count):
     with pytest.raises(FunnelError, match="replications"):
         made(replications=count)
+
+
+def test_the_verb_lives_many_times_and_says_what_luck_does():
+    many = fs.simulate("sales_funnel_5", 60, replications=16, seed=3)
+    assert len(many) == 16 and many.complete
+    one = fs.simulate("sales_funnel_5", 60, seed=3, replicate=5)
+    assert many.frame["wins"].iloc[5] == one.log["stage"].isin(one.model.funnel.roles["won"]).sum()
+    assert many.table.set_index("measure").loc["revenue", "mean"] == pytest.approx(
+        many.frame["revenue"].mean()
+    )
+    assert str(many).endswith(f"{many.label}.") and many.label in many._repr_html_()
+    two = fs.simulate("sales_funnel_5", 60, replications=16, seed=3, workers=2)
+    np.testing.assert_array_equal(two.sums.revenue, many.sums.revenue)
+    for wrong in (0, "many"):
+        with pytest.raises(FunnelError, match="replications; expected a whole number"):
+            fs.simulate("sales_funnel_5", replications=wrong)
+    with pytest.raises(FunnelError, match="precision 0: expected a share above 0"):
+        fs.simulate("sales_funnel_5", replications="auto", precision=0)
+    with pytest.raises(FunnelError, match="workers 0"):
+        fs.simulate("sales_funnel_5", replications=4, workers=0)
+
+
+def test_auto_from_the_terminal_is_as_precise_as_it_says(tmp_path):
+    out = tmp_path / "lives.csv"
+    words = ["simulate", "sales_funnel_5", "--days", "365", "--replications", "auto"]
+    result = CliRunner().invoke(app, [*words, "--precision", "0.08", "-o", str(out)])
+    assert result.exit_code == 0, result.output
+    lives = pd.read_csv(out)
+    assert f"{len(lives):,} replications, half-width" in result.output
+    assert 1.96 * lives["revenue"].std() / np.sqrt(len(lives)) < 0.08 * lives["revenue"].mean()
+    assert not (tmp_path / "lives.map.yaml").exists()
+    assert isinstance(CliRunner().invoke(app, [*words[:5], "soon"]).exception, FunnelError)

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from funnelsim.arrays import Floats
+from funnelsim.cards import card
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.model.funnel import winning_exits
 from funnelsim.model.model import Draws, Model, OpenDeals, Pace, nobody, pace_of, typical_due, with_common
@@ -200,6 +202,35 @@ class Replications:
         made = f"{len(self):,} replications, half-width {self.half_width:.1%} of the mean"
         return made if self.complete else f"stopped early: {made} ({self.goal:,} were asked for)"
 
+    @property
+    def frame(self) -> pd.DataFrame:
+        """What each replicate booked over all periods: revenue and wins, and those of open leads."""
+        columns: dict[str, object] = {"replication": np.arange(len(self))}
+        for name, sums in (("revenue", self.sums.revenue), ("wins", self.sums.wins)):
+            opened, total = sums[:, :, 0].sum(axis=1), sums.sum(axis=(1, 2))
+            columns |= {name: total, f"{name} of open leads": opened}
+        return pd.DataFrame(columns)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """What is booked over all periods, by measure: mean, sd, and quantiles "0.10", "0.50" and "0.90"."""
+        rows = []
+        for measure, cells in self.frame.drop(columns="replication").items():
+            spread = dict(zip(("0.10", "0.50", "0.90"), np.quantile(cells, (0.1, 0.5, 0.9)), strict=True))
+            sd = float(cells.std(ddof=1)) if len(cells) > 1 else 0.0
+            rows.append({"measure": measure, "mean": float(cells.mean()), "sd": sd} | spread)
+        return pd.DataFrame(rows)
+
+    def __str__(self) -> str:
+        revenue, wins = self.frame["revenue"], self.frame["wins"]
+        return f"{revenue.mean():,.0f} of revenue and {wins.mean():,.1f} wins on average; {self.label}."
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return card(str(self), self.table)
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -237,8 +268,7 @@ def replicate(
     Raises:
         FunnelError: as `period_sums`; no such number of replications.
     """
-    if not (replications == "auto" or (isinstance(replications, int) and replications > 0)):
-        raise FunnelError(f"{replications!r} replications; expected a whole number from 1 on, or 'auto'")
+    check_replications(replications, workers, precision)
     goal = most if isinstance(replications, str) else replications
     ends = period_ends(model, edges, seed, engine, 1 if drawn is None else len(drawn), drawn)
     task = Chunk(model, ends, nobody() if open_deals is None else open_deals, seed, engine)
@@ -260,6 +290,20 @@ def replicate(
     sums = _together(parts)
     done = len(sums.wins) == goal or (replications == "auto" and reached)
     return Replications(sums, goal, half_width(sums, quantiles), done)
+
+
+def check_replications(replications: int | str, workers: int = 1, precision: float = 0.01) -> None:
+    """Refuse a number of replications or of processes, or a precision, with which nothing could be done.
+
+    Raises:
+        FunnelError: a number is below 1, replications are another word than "auto", or no precision is asked.
+    """
+    if not (replications == "auto" or (isinstance(replications, int) and replications > 0)):
+        raise FunnelError(f"{replications!r} replications; expected a whole number from 1 on, or 'auto'")
+    if workers < 1:
+        raise FunnelError(f"workers {workers}: expected a whole number from 1 on")
+    if not precision > 0:
+        raise FunnelError(f"precision {precision:g}: expected a share above 0, such as 0.01")
 
 
 def half_width(sums: Sums, quantiles: Sequence[float]) -> float:
