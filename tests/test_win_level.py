@@ -183,7 +183,7 @@ def test_the_rush_is_the_mean_log_ratio_shrunk_by_a_quarter() -> None:
     found, notes = win_calendar(quarters([20] * 4), MONDAY, MONDAY + pd.DateOffset(months=12))
     logs = [np.log(2.05 / ((n + 0.5) / n)) for n in (81, 81, 82, 82)]
     assert_allclose(found.rush, np.exp(0.8 * np.mean(logs)))
-    assert "1.8 times as many wins a day as the rest (4 quarters)" in notes[-1]
+    assert "1.8 times as many wins of the leads at risk as other days (4 quarters)" in notes[-1]
 
 
 @pytest.mark.parametrize(

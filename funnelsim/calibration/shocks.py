@@ -258,7 +258,7 @@ def _rush(won: pd.Series, at_risk: pd.Series, first_month: int) -> tuple[float, 
     if len(ratios) < FEWEST_QUARTERS or _chance_of_no_rush(ratios) >= CLEAR:
         return 1.0, ()
     rush = float(np.exp(ratios.mean() * len(ratios) / (len(ratios) + 1)))
-    more = f"{rush:.1f} times as many wins a day as the rest"
+    more = f"{rush:.1f} times as many wins of the leads at risk as other days"
     return rush, (f"Calendar: the last ten days of a quarter bring {more} ({len(ratios)} quarters).",)
 
 
