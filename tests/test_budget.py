@@ -274,5 +274,5 @@ def test_words_table_chart_and_page_say_the_same(found, tmp_path):
 
 def test_chart_of_one_channel(found):
     spec = budget_chart(found.table.head(1)).to_dict()
-    assert "One more EUR for email brings" in heading(spec)
+    assert "One more unit of money for email brings" in heading(spec)
     assert charts.png(spec)[1:4] == b"PNG"

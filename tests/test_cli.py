@@ -254,26 +254,30 @@ def test_a_hotel_is_forecast_by_its_dates(bookings, tmp_path, capsys):
     assert "deals win at their expected date" in capsys.readouterr().out.replace("\n", " ")
     months = ("--period", "month", "--periods", 1, "--draws", 20)
     widths = {}
-    for name, engine in (("date", ()), ("age", ("--engine", "compiled"))):
+    for name, engine in (("exact", ()), ("lived", ("--engine", "compiled"))):
         out = tmp_path / f"{name}.json"
         assert run("forecast", bookings / "bookings.csv", *said, *months, *engine, "--json", out) == 0
-        assert "the simulations do not know this clock" in capsys.readouterr().out
+        assert ("Simulated: 20 replications" in capsys.readouterr().out) == bool(engine)
         levels = json.loads(out.read_text(encoding="utf-8"))["periods"][0]["wins"]["quantiles"]
         widths[name] = levels["0.90"] - levels["0.10"]
-    assert widths["date"] < widths["age"]
+    assert 0.5 < widths["lived"] / widths["exact"] < 2, "lives keep their dates too"
 
 
-def test_levers_on_rates_set_dates_aside_and_say_so(bookings, tmp_path, capsys):
+def test_levers_act_on_leads_with_dates(bookings, tmp_path, capsys):
     said = (bookings / "bookings.csv", "--map", bookings / "map.yaml", "--as-of", "2025-12-31")
     lever, quick = tmp_path / "lever.yaml", ("--period", "month", "--periods", 1, "--draws", 10)
     lever.write_text("question: What if?\nchanges:\n  - {odds: {Booked: Won}, multiply: 1.5}\n", "utf-8")
-    assert run("forecast", *said, "--scenario", lever, *quick) == 0
-    assert "Dates: set aside, as the scenario changes rates" in capsys.readouterr().out
+    wins = {}
+    for name, more in (("plain", ()), ("lever", ("--scenario", lever))):
+        assert run("forecast", *said, *more, *quick, "--json", tmp_path / f"{name}.json") == 0
+        wins[name] = json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))["periods"][0]["wins"]
+    assert wins["lever"]["mean"] > 1.001 * wins["plain"]["mean"]
+    assert "set aside" not in capsys.readouterr().out
     lever.write_text("question: What if?\nchanges:\n  - {value: all, multiply: 1.1}\n", "utf-8")
     assert run("forecast", *said, "--scenario", lever, *quick) == 0
     assert "set aside" not in capsys.readouterr().out, "prices leave the dates alone"
     assert run("compare", *said[:1], lever, *said[1:], *quick) == 0
-    assert "Dates: set aside here" in capsys.readouterr().out
+    assert "set aside" not in capsys.readouterr().out
 
 
 def test_pages_show_shares_as_percents_and_no_empty_column(log, tmp_path):

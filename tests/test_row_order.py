@@ -94,7 +94,7 @@ def test_a_win_that_usually_leads_on_stands_before_what_follows_it() -> None:
     usual = [(f"u{n}", place, f"2026-01-{n + day:02d}") for n in range(1, 5)
              for day, place in enumerate(["Lead", "Won", "Onboarding"])]  # fmt: skip
     day = [("a", place, "2026-01-12") for place in ("Onboarding", "Won", "Lead")]
-    stated = {"stages": ["Lead", "Onboarding"], "won": "Won"}
+    stated = {"stages": ["Lead", "Won", "Onboarding"], "won": "Won"}
     for mapping in ({}, stated):
         events = made(*usual, *day, **mapping).events
         assert events.loc[events["lead"] == "a", "stage"].tolist() == ["Lead", "Won", "Onboarding"]

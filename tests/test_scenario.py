@@ -63,6 +63,7 @@ def company() -> Model:
         ),
         values=Values(np.array([[5.0, 15.0], [500.0, 1500.0]]), np.array([0.9, 0.8])),
         as_of=pd.Timestamp("2026-07-01"),
+        currency="EUR",
         pools=(Pool("closers", np.array([-np.inf, 50.0]), np.array([4, 6])),),
         work=(Work(4, 0, Draw(np.array([0.0, 1.0]))),),
         referrals=(Referral(6, 0, 0.5, Draw(np.array([10.0]))),),

@@ -454,7 +454,8 @@ def guess_order(
 def turns_of(met: pd.DataFrame, stages: tuple[str, ...], ends: tuple[str, ...]) -> dict[str, int]:
     """Return the turn of each place among rows of one moment: stages as stated, all else as usually passed.
 
-    Ends come last, but for those from which leads usually go on, as from a win to onboarding.
+    Where stages are stated the ends come after them, so that no later row changes the turns; else ends come
+    last, but for those from which leads usually go on, as from a win to onboarding.
 
     Args:
         met: see `met_first`.
@@ -462,9 +463,10 @@ def turns_of(met: pd.DataFrame, stages: tuple[str, ...], ends: tuple[str, ...]) 
         ends: names of the ends, where they are stated.
     """
     ordered = _by_score(met, last=[name for name in met.index if name in ends or sounds_last(name)])
-    stated = [name for name in stages if name in met.index and name not in ends]
-    coming = iter(stated)
-    return {next(coming) if name in stated else name: turn for turn, name in enumerate(ordered)}
+    if stages:
+        first = [name for name in (*stages, *ends) if name in met.index]
+        ordered = [*dict.fromkeys(first), *(name for name in ordered if name not in first)]
+    return {name: turn for turn, name in enumerate(ordered)}
 
 
 def _by_score(met: pd.DataFrame, last: Collection[str]) -> list[str]:

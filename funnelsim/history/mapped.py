@@ -444,6 +444,10 @@ def _with_attributes(rows: pd.DataFrame, sheets: Sheets) -> pd.DataFrame:
         name = getattr(columns, role)
         if name is not None:
             rows[role] = _aligned(sheets.cells(name, role), rows)
+    if columns.turn is not None:
+        ids = _aligned(sheets.cells(columns.turn, "turn"), rows).astype(str)
+        order = pd.DataFrame({"length": ids.str.len(), "id": ids})
+        rows["turn"] = order.groupby(["length", "id"]).ngroup()  # 9 before 10, and 08A before 08B
     return rows
 
 

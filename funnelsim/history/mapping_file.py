@@ -32,6 +32,7 @@ class Columns:
     currency: str | None = None
     expected_close: str | None = None
     deal: str | None = None
+    turn: str | None = None
 
 
 @checked(frozen=True, config=STRICT)

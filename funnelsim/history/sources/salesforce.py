@@ -50,6 +50,7 @@ def opportunity_history(table: Table, others: tuple[Table, ...]) -> Recipe:
             value=("Amount",),
             expected_close=("CloseDate",),
             currency=("CurrencyIsoCode",),
+            turn=("Id",),
         ),
     }
     opportunities = next(
