@@ -561,12 +561,13 @@ def test_the_creation_rows_of_a_field_history_begin_the_leads(tmp_path: Path) ->
 
 
 def test_a_creation_comes_before_a_change_of_the_same_moment(tmp_path: Path) -> None:
-    """Rows in either order: born as a Prospecting, moved at once."""
+    """Rows in either order: born as a Prospecting of 100, moved at once and worth 200 from then on."""
     rows = field_history().replace(
         "O3,StageName,Prospecting,Proposal,2025-01-06T", "O3,StageName,Prospecting,Proposal,2025-01-04T"
     )
-    head, *lines = rows.split("\n")
+    head, *lines = [*rows.split("\n"), "O3,Amount,100,200,2025-01-04T10:00:00Z"]
     for order in (lines, lines[::-1]):
         made = read(tmp_path, "\n".join([head, *order]))
         mine = made.events[(made.events["lead"] == "O3").to_numpy()]
         assert mine["stage"].tolist() == ["Prospecting", "Proposal", "Closed Won"]
+        assert bookings(made).set_index("lead")["value"]["O3"] == 200.0
