@@ -92,7 +92,7 @@ def w2_by_value(leads: float) -> Model:
 def ours(model: Model, engine: str = "compiled", log: bool = False) -> tuple[float, float, int]:
     """Return transitions, processor seconds, and rows of the log."""
     began = time.process_time()
-    _, _, lives = lives_of(model, EDGES, nobody(), 1, 0, engine, None, log=log)
+    _, _, lives = lives_of(model, EDGES, nobody(), 1, 0, engine, None, None, log=log)
     seconds = time.process_time() - began
     return float(np.sum(lives.rows.number[:, 3] > 0)), seconds, len(lives.rows.moment)
 

@@ -1,14 +1,12 @@
 """Strange input ends as a history or as one sentence: no traceback, no hang, no file left behind."""
 
-import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scripts import script
 
 from funnelsim.errors import FunnelError
 from funnelsim.history.log import History, bookings, open_leads, spells
@@ -17,12 +15,7 @@ from funnelsim.history.read import read_history
 
 @pytest.fixture(scope="module")
 def fuzz() -> ModuleType:
-    path = Path(__file__).parent.parent / "benchmarks" / "fuzz.py"
-    spec = importlib.util.spec_from_file_location("fuzz", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["fuzz"] = module
-    spec.loader.exec_module(module)
-    return module
+    return script("benchmarks/fuzz.py")
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -1,14 +1,13 @@
 """The mutants' benchmark: what it changes and what it leaves alone, how it draws, and a tree of its own."""
 
-import importlib.util
 import os
 import random
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from numpy.testing import assert_allclose
+from scripts import script
 from statsmodels.stats.proportion import proportion_confint
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="each mutant has a forked process of its own")
@@ -31,12 +30,7 @@ def __repr__(x: int) -> str:
 
 @pytest.fixture(scope="module")
 def mutants() -> ModuleType:
-    path = Path(__file__).parent.parent / "benchmarks" / "mutants.py"
-    spec = importlib.util.spec_from_file_location("mutants", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["mutants"] = module
-    spec.loader.exec_module(module)
-    return module
+    return script("benchmarks/mutants.py")
 
 
 def test_every_small_change_and_no_other(mutants: ModuleType) -> None:

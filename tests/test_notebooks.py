@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
 import re
 import sys
@@ -13,6 +12,7 @@ from types import ModuleType
 
 import nbformat
 import pytest
+from scripts import script
 
 import funnelsim as fs
 
@@ -148,9 +148,7 @@ def test_the_machine_is_open_only_where_a_lesson_shows_it():
 @pytest.fixture
 def execute(tmp_path, monkeypatch) -> ModuleType:
     """The script that runs notebooks, looking into a folder of its own."""
-    spec = importlib.util.spec_from_file_location("execute", FOLDER / "execute.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = script("notebooks/execute.py")
     monkeypatch.setattr(module, "FOLDER", tmp_path)
     return module
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from scripts import script
 
 SCRIPT = Path(__file__).resolve().parent.parent / "start.py"
 
@@ -16,9 +16,7 @@ SCRIPT = Path(__file__).resolve().parent.parent / "start.py"
 @pytest.fixture
 def start(tmp_path, monkeypatch) -> ModuleType:
     """The script as a module that works on a copy: its folder is a temporary one."""
-    spec = importlib.util.spec_from_file_location("start", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = script("start.py")
     for name, path in {"ROOT": "", "VENV": ".venv", "STAMP": ".venv/stamp.txt"}.items():
         monkeypatch.setattr(module, name, tmp_path / path)
     monkeypatch.setattr(module, "PYTHON", Path(sys.executable))

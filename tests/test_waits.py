@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from scripts import script
 
 from funnelsim.simulation.run import run_model
 
@@ -17,13 +16,7 @@ DAYS = 730.0
 
 @pytest.fixture(scope="module")
 def waits() -> ModuleType:
-    path = Path(__file__).parent.parent / "benchmarks" / "waits.py"
-    spec = importlib.util.spec_from_file_location("waits", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["waits"] = module
-    spec.loader.exec_module(module)
-    return module
+    return script("benchmarks/waits.py")
 
 
 @pytest.fixture(scope="module")

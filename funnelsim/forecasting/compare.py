@@ -27,7 +27,7 @@ from funnelsim.forecasting.forecast import (
 from funnelsim.forecasting.periods import Period, days_of
 from funnelsim.forecasting.situation import Situation
 from funnelsim.model.levers import Scenario, apply_scenario
-from funnelsim.model.model import Model, OpenDeals, amounts
+from funnelsim.model.model import Draws, Model, OpenDeals, amounts
 from funnelsim.model.scenario import read_scenario
 from funnelsim.show import words
 from funnelsim.simulation.run import period_sums
@@ -131,18 +131,17 @@ def compare_models(
     edges = days_of(periods, first.as_of)
     if engine is None:  # one for all: two engines' noise would be taken for a difference of plans
         engine = max((engine_for(model, edges) for model in models.values()), key=ENGINES.index)
-    common = draws_of(first, open_deals, edges, draws=draws, seed=seed).common
-    paired = {
-        name: shared_luck(model, open_deals, edges, draws=draws, seed=seed, common=common, progress=progress)
-        for name, model in models.items()
-    }
-    levels = {
-        name: forecast_periods(
+    shared = draws_of(first, open_deals, edges, draws=draws, seed=seed)
+    paired, levels = {}, {}
+    for name, model in models.items():
+        drawn = shared
+        if model is not first:
+            drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed, common=shared.common)
+        paired[name] = _lived(model, open_deals, edges, drawn, seed, progress)
+        levels[name] = forecast_periods(
             model, open_deals, periods, booked=booked, draws=draws, seed=seed, target=target,
-            engine=engine, common=common, progress=progress,
-        )
-        for name, model in models.items()
-    }  # fmt: skip
+            engine=engine, drawn=drawn, progress=progress,
+        )  # fmt: skip
     base = next(iter(models))
     rows = []
     for name, found in levels.items():
@@ -189,9 +188,16 @@ def shared_luck(
 ) -> Floats:  # fmt: skip
     """Return simulated revenue of each period under the luck that all scenarios share, (draws, periods)."""
     drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed, common=common)
+    return _lived(model, open_deals, edges, drawn, seed, progress)
+
+
+def _lived(
+    model: Model, open_deals: OpenDeals, edges: Floats, drawn: Draws, seed: int, progress: bool
+) -> Floats:
     sums = period_sums(
-        model, edges, open_deals=open_deals, replications=draws, seed=seed, drawn=drawn, progress=progress
-    )
+        model, edges, open_deals=open_deals, replications=len(drawn), seed=seed, drawn=drawn,
+        progress=progress,
+    )  # fmt: skip
     total: Floats = sums.revenue.sum(axis=2)
     return total
 

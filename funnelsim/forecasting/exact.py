@@ -190,10 +190,9 @@ def _runs(edges: Floats, wide: float, ages: int, ends: Integers) -> int:
         if not np.isfinite(edges[b]):
             break
         place = edges[b] / wide
-        whole = round(place)
-        first = whole if abs(place - whole) < 1e-9 else np.int64(np.floor(place))
-        last = first if first == whole and abs(place - whole) < 1e-9 else first + 1
-        for end in (first, last):
+        uncut = abs(place - round(place)) < 1e-9
+        first = round(place) if uncut else np.int64(np.floor(place))
+        for end in (first, first if uncut else first + 1):
             if ends[count - 1] < end < ages:
                 ends[count] = end
                 count += 1

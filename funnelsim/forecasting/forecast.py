@@ -123,7 +123,7 @@ def forecast_periods(
     seed: int = 1,
     engine: str | None = None,
     target: float | None = None,
-    common: Floats | None = None,
+    drawn: Draws | None = None,
     progress: bool = False,
 ) -> Forecast:
     """Forecast revenue and wins of adjoining periods from open deals and leads not yet born.
@@ -138,7 +138,7 @@ def forecast_periods(
         engine: "exact", "compiled" or "simpy"; by default exact if leads are independent and, but for one in
             twenty wins, win at most once in a period.
         target: money wanted in each period.
-        common: (draws, periods) common factors on winning; drawn here by default.
+        drawn: the draws, where they are made already; of very many open deals their factors alone count.
 
     Raises:
         FunnelError: an unknown engine, too few draws, or exact asked of a model with queues.
@@ -152,11 +152,12 @@ def forecast_periods(
         from funnelsim.forecasting.split import by_blocks
 
         parts, deals = by_blocks(
-            model, open_deals, periods, draws=draws, seed=seed, common=common, progress=progress
-        )
+            model, open_deals, periods, draws=draws, seed=seed,
+            common=None if drawn is None else drawn.common, progress=progress,
+        )  # fmt: skip
         notes = () if model.due is None else (DATES_ASIDE,)
     else:
-        drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed, common=common)
+        drawn = drawn or draws_of(model, open_deals, edges, draws=draws, seed=seed)
         road = _exactly if chosen == "exact" else partial(_by_lives, engine=chosen, seed=seed)
         parts, deals = road(model, open_deals, periods, drawn, progress=progress)
     if chosen != "exact":
@@ -247,14 +248,19 @@ def choose_engine(model: Model, wanted: str | None) -> str:
     """Return the engine to use: exact if leads are independent and earn their whole value, else compiled."""
     if wanted is not None:
         check_word("engine", wanted, ENGINES)
-    whole = all(share == 1.0 for share in model.funnel.earns.values())
-    alone = not model.work and not model.referrals
-    if wanted == "exact" and not (whole and alone and steady(model)):
-        why = "a place earns a part of the value" if alone else "leads queue for reps or refer others"
-        if whole and alone:
-            why = "a lever changes from a date on how leads with an expected date leave"
+    why = _why_not_exact(model)
+    if wanted == "exact" and why:
         raise FunnelError(f"engine 'exact' does not fit: {why}; leave --engine out or use 'compiled'")
-    return wanted or ("exact" if whole and alone and steady(model) else "compiled")
+    return wanted or ("compiled" if why else "exact")
+
+
+def _why_not_exact(model: Model) -> str:
+    """Return why the exact pass does not fit a model; nothing where it does."""
+    if model.work or model.referrals:
+        return "leads queue for reps or refer others"
+    if any(share != 1.0 for share in model.funnel.earns.values()):
+        return "a place earns a part of the value"
+    return "" if steady(model) else "a lever changes from a date on how leads with an expected date leave"
 
 
 def _by_formula(model: Model, deals: OpenDeals, found: Intensity) -> list[dict[str, dict[str, Distribution]]]:
@@ -366,12 +372,8 @@ def engine_for(model: Model, edges: Floats, wanted: str | None = None) -> str:
     Raises:
         FunnelError: an unknown engine, or exact asked of a model that it does not fit.
     """
-    chosen = choose_engine(model, wanted)
-    if (
-        wanted is None
-        and chosen == "exact"
-        and further_share(model, float(np.diff(edges).max())) > MOST_FURTHER
-    ):
+    chosen, longest = choose_engine(model, wanted), float(np.diff(edges).max())
+    if wanted is None and chosen == "exact" and further_share(model, longest) > MOST_FURTHER:
         return "compiled"
     return chosen
 

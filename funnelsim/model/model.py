@@ -143,7 +143,7 @@ class Calendar:
     """How often wins are booked on a day, compared with an average day.
 
     Args:
-        week: factors of the weekdays, Monday first, averaging 1.
+        week: factors of the weekdays, Monday first, averaging 1 over the leads at risk.
         rush: factor of the last ten days of a quarter, compared with its other days.
         first_month: month in which the fiscal year starts; it moves the quarters.
     """

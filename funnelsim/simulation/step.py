@@ -221,8 +221,8 @@ def bin_of(rules: Rules, row: int, hazard: float) -> int:
 
 
 @inlined
-def hazard_at(rules: Rules, row: int, age: float) -> float:
-    """Return the hazard accumulated up to an age."""
+def bin_at(rules: Rules, row: int, age: float) -> int:
+    """Return the bin of an age."""
     low, high = 0, rules.cuts.shape[1] - 1
     while high - low > 1:
         middle = (low + high) // 2
@@ -230,9 +230,25 @@ def hazard_at(rules: Rules, row: int, age: float) -> float:
             low = middle
         else:
             high = middle
-    return float(
-        rules.cuts[row, low, HAZARD] + (age - rules.cuts[row, low, CUT_AGE]) * rules.cuts[row, low, RATE]
-    )
+    return low
+
+
+@inlined
+def hazard_at(rules: Rules, row: int, age: float) -> float:
+    """Return the hazard accumulated up to an age."""
+    cut = rules.cuts[row, bin_at(rules, row, age)]
+    return float(cut[HAZARD] + (age - cut[CUT_AGE]) * cut[RATE])
+
+
+@inlined
+def era_of(rules: Rules, kind: int, now: float) -> tuple[int, float]:
+    """Return the row of a kind of lead's rates at a moment, and the end of their era."""
+    kinds = rules.shape[0] * rules.shape[1]
+    row, end = kind, rules.starts[1]
+    while now >= end:
+        row += kinds
+        end = rules.starts[row // kinds + 1]
+    return row, end
 
 
 @inlined
@@ -249,10 +265,7 @@ def leave(rules: Rules, kind: int, age: float, now: float, luck: float) -> tuple
         luck: exponential variable of mean 1.
     """
     kinds = rules.shape[0] * rules.shape[1]
-    row, end = kind, rules.starts[1]
-    while now >= end:
-        row += kinds
-        end = rules.starts[row // kinds + 1]
+    row, end = era_of(rules, kind, now)
     while True:
         past = hazard_at(rules, row, age) if age > 0.0 else 0.0
         hazard = past + luck
@@ -301,15 +314,6 @@ def run_at(rules: Rules, moment: float) -> float:
 
 
 @inlined
-def bin_at(rules: Rules, row: int, age: float) -> int:
-    """Return the bin of an age."""
-    bin_ = 0
-    while rules.cuts[row, bin_ + 1, HAZARD] < np.inf and rules.cuts[row, bin_ + 1, CUT_AGE] <= age:
-        bin_ += 1
-    return bin_
-
-
-@inlined
 def winning_rate(rules: Rules, kind: int, row: int, bin_: int) -> float:
     """Return the rate per day of age of all winning exits together."""
     rate = 0.0
@@ -328,10 +332,7 @@ def leave_at_pace(
     exits, q that of the others, and R the days run at the pace; the cut before the moment is searched for.
     """
     kinds = rules.shape[0] * rules.shape[1]
-    row, end = kind, rules.starts[1]
-    while now >= end:
-        row += kinds
-        end = rules.starts[row // kinds + 1]
+    row, end = era_of(rules, kind, now)
     bin_ = bin_at(rules, row, age)
     while True:
         speed = rules.speed[row, 0]
@@ -421,10 +422,8 @@ def leave_by_date(
     brings no win stays: nobody knows when it is given up.
     """
     dates, kinds = rules.dates, rules.shape[0] * rules.shape[1]
-    row, end, left, since = kind, rules.starts[1], due - now, now
-    while now >= end:
-        row += kinds
-        end = rules.starts[row // kinds + 1]
+    row, end = era_of(rules, kind, now)
+    left, since = due - now, now
     while left > 0.0:
         bin_ = np.searchsorted(dates.edges, left) - 1
         total = dates.rate[row, bin_].sum()
