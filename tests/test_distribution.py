@@ -1,9 +1,10 @@
 """Coins and compound Poisson money meet hand-made tables, closed moments and plain Monte Carlo."""
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
 
-from funnelsim.forecasting.distribution import Lump, at_least, distributions, quantiles
+from funnelsim.forecasting.distribution import Lump, _coins, at_least, distributions, quantiles
 
 NO_COINS = (np.zeros(0), np.zeros((1, 0)))
 
@@ -94,6 +95,38 @@ def test_deals_of_small_chance_are_multiplied_by_their_logarithms() -> None:
     mixed += np.interp(both.grid, quick.grid, np.cumsum(quick.chance)) * 3 / 4
     assert_allclose(np.cumsum(both.chance), mixed, atol=2e-3)
     assert_allclose(quantiles(quick, levels), sampled(amount, chance, levels, rng), rtol=0.01)
+
+
+@pytest.mark.parametrize("unit", [1.0, 3158.37])
+def test_the_series_of_the_logarithm_is_the_product_of_the_coins(unit: float) -> None:
+    # Amounts on the grid and between its points; chances to the limit of the series and beyond.
+    rng = np.random.default_rng(8)
+    place = rng.integers(1, 400, 60) + (0.0 if unit == 1.0 else rng.random(60))
+    chance = np.vstack([rng.random(60) * top for top in (0.01, 0.1, 0.375, 0.9)])
+    step, points = unit, 4096
+    found = _coins(Lump(place * step, chance, np.zeros((4, 1)), np.ones((1, 1))), (step, points))
+    theta = 2 * np.pi * np.arange(points // 2 + 1) / points
+    low, part = np.floor(place), place - np.floor(place)
+    waves = (1 - part[:, None]) * np.exp(-1j * np.outer(low, theta))
+    waves += part[:, None] * np.exp(-1j * np.outer(low + 1, theta))
+    for row, spectrum in zip(chance, found, strict=True):
+        product = np.prod(1 - row[:, None] + row[:, None] * waves, axis=0)
+        assert_allclose(spectrum, product, rtol=0, atol=1e-11)
+
+
+def test_draws_in_blocks_are_the_mixture_of_all() -> None:
+    # Giants and small deals, three draws more than two blocks: the mean of what each draw alone would say.
+    rng = np.random.default_rng(9)
+    amount = np.append(rng.random(40) * 100, [5e4, 9e4])
+    chance = rng.random((53, 42)) * 0.5
+    nobody = np.zeros((53, 1)), np.ones((1, 1))
+    both = distributions(Lump(amount, chance, *nobody))["open"]
+    alone = [
+        distributions(Lump(amount, row[None], np.zeros((1, 1)), np.ones((1, 1))))["open"] for row in chance
+    ]
+    for money in (1000.0, 51_000.0, 95_000.0):
+        each = [float(one.chance[one.grid < money].sum()) for one in alone]
+        assert float(both.chance[both.grid < money].sum()) == pytest.approx(np.mean(each), abs=5e-3)
 
 
 def sampled(

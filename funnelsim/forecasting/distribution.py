@@ -22,13 +22,15 @@ POINTS = 4096
 MOST_GIANTS = 5
 # A deal dwarfs the rest where a grid without it would be four times as fine; below that nothing is gained.
 FINER = 4.0
-# Below a chance of 2 % five terms of the logarithm leave under 1e-11 a deal, and one transform serves all.
-RARE, TERMS = 0.02, 5
+# Up to r = q / (1 - q) = .6 (a chance of .375) the logarithm's series is quicker than a product: 50 terms leave
+# 1e-13 a deal, fewer do for smaller chances, and one transform serves all deals.
+MOST_RATIO, LEFT_OUT = 0.6, 1e-13
 # Of very many deals six cumulants tell the sum: with no amount over .15 of its deviation the seventh moves
 # the logarithm by 3e-5 at most at three deviations. Where frequency reaches nine, nothing is left (e^-40).
 ORDERS, SHARE_OF_DEVIATION, FAR_OUT = 6, 0.15, 9.0
 MOST_POINTS = 1 << 15
 _FINE = float(1 << 20)  # parts of a grid's step between which an exact amount is shared: as good as exact
+_DRAWS = 50  # draws at once
 _BLOCK = 64  # frequencies at once: their sines and cosines of all deals stay in the cache
 
 
@@ -88,16 +90,46 @@ def distributions(lump: Lump) -> dict[str, Distribution]:
     """
     moments = _moments(lump)
     giants = _giants(lump)
-    rest = _without(lump, giants)
-    alone = _without(lump, np.ones(len(lump.amount), dtype=bool))
+    rest, alone = _without(lump, giants), _without(lump, np.ones(len(lump.amount), dtype=bool))
     grid, finer = _grid(rest), _grid(alone)
-    coins, births = _coins(rest, grid), _births(rest, grid)
-    big = lump.amount[giants], lump.chance[:, giants]
+    sets = np.array(list(product((0.0, 1.0), repeat=int(giants.sum()))))
+    likely = np.prod(np.where(sets[:, None] == 1.0, lump.chance[:, giants], 1 - lump.chance[:, giants]), 2)
+    spectra = _spectra(rest, alone, grid, finer, likely)
+    shift = sets @ lump.amount[giants]
     return {
-        "open": _mixed(grid, coins, *big, moments["open"]),
-        "new": _mixed(finer, _births(alone, finer), big[0][:0], big[1][:, :0], moments["new"]),
-        "total": _mixed(grid, coins * births, *big, moments["total"]),
+        "open": _mixed(grid, spectra["open"], shift, moments["open"]),
+        "new": _mixed(finer, spectra["new"], np.zeros(1), moments["new"]),
+        "total": _mixed(grid, spectra["total"], shift, moments["total"]),
     }
+
+
+def _spectra(
+    rest: Lump, alone: Lump, grid: tuple[float, int], finer: tuple[float, int], likely: Floats
+) -> dict[str, Complexes]:
+    """Return means over draws of characteristic functions, (sets of giants that win, frequencies).
+
+    A few draws at a time: their frequencies stay in the cache, and memory does not grow with the draws.
+
+    Args:
+        rest: without giants; `alone`: leads to come only, on the finer grid.
+        likely: (sets, draws) chance of each set of giants.
+    """
+    draws, sets = len(rest.chance), len(likely)
+    found = {
+        "open": np.zeros((sets, grid[1] // 2 + 1), dtype=np.complex128),
+        "new": np.zeros((1, finer[1] // 2 + 1), dtype=np.complex128),
+        "total": np.zeros((sets, grid[1] // 2 + 1), dtype=np.complex128),
+    }
+    for begin in range(0, draws, _DRAWS):
+        part = slice(begin, begin + _DRAWS)
+        some, new = (
+            replace(lump, chance=lump.chance[part], mean_new=lump.mean_new[part]) for lump in (rest, alone)
+        )
+        coins = _coins(some, grid)
+        found["open"] += likely[:, part] @ coins / draws
+        found["total"] += likely[:, part] @ (coins * _births(some, grid)) / draws
+        found["new"] += _births(new, finer).sum(axis=0) / draws
+    return found
 
 
 def _without(lump: Lump, gone: Flags) -> Lump:
@@ -116,24 +148,22 @@ def _giants(lump: Lump) -> Flags:
 
 
 def _mixed(
-    grid: tuple[float, int], spectrum: Complexes, amount: Floats, chance: Floats, moments: tuple[float, ...]
+    grid: tuple[float, int], spectra: Complexes, shift: Floats, moments: tuple[float, ...]
 ) -> Distribution:
     """Return the distribution of small money and giants: for each set of giants that win, shifted by them.
 
     Args:
         grid: step and points of the small money.
-        spectrum: (draws, frequencies) of the small money.
-        amount, chance: (giants,) and (draws, giants).
+        spectra: (sets, frequencies) of the small money, times the chance of the set.
+        shift: (sets,) what the giants of each set bring.
     """
     step, points = grid
     small, money, weight = step * np.arange(float(points)), [], []
-    for wins in product((0.0, 1.0), repeat=len(amount)):
-        won = np.array(wins)
-        likely = np.prod(np.where(won == 1.0, chance, 1 - chance), axis=1)
-        mass = float(likely.mean())
+    for spectrum, more in zip(spectra, shift, strict=True):
+        mass = float(spectrum[0].real)  # at frequency 0 stands the sum of all chances
         if mass > 0:
-            weight.append(mass * _invert((likely[:, None] * spectrum).mean(axis=0)))
-            money.append(small + float(won @ amount))
+            weight.append(mass * _invert(spectrum))
+            money.append(small + more)
     every, chances = np.concatenate(money), np.concatenate(weight)
     order = np.argsort(every, kind="stable")
     mean, by_chance, by_parameter = moments
@@ -184,11 +214,9 @@ def _grid(lump: Lump) -> tuple[float, int]:
     """Return step and number of points: a step that divides all amounts where that needs few points,
     else one that just covers the range."""
     mean, *parts = _moments(lump)["total"]
-    new, draws = lump.mean_new.max(axis=0), len(lump.chance)
+    new = lump.mean_new.max(axis=0)
     largest = max(lump.amount.max(initial=0.0), lump.atoms[new > 1e-9].max(initial=0.0))
-    extreme = max(
-        (lump.chance[d] @ lump.amount + lump.mean_new[d] @ lump.atoms.mean(axis=1)) for d in range(draws)
-    )
+    extreme = float((lump.chance @ lump.amount + lump.mean_new @ lump.atoms.mean(axis=1)).max())
     reach = max(mean, extreme) + 9 * float(np.sqrt(sum(parts))) + largest
     if reach <= 0:
         return 1.0, 2
@@ -215,13 +243,22 @@ def _spectrum(atoms: Floats, step: float, points: int) -> Complexes:
 
 def _births(lump: Lump, grid: tuple[float, int]) -> Complexes:
     """Return the characteristic function of compound Poisson money, or negative binomial with a spread."""
-    kinds = np.array([_spectrum(row, *grid) for row in lump.atoms])
-    real, imag = lump.mean_new @ (kinds.real - 1), lump.mean_new @ kinds.imag
-    if lump.spread > 0:
-        shape = 1 / lump.spread**2
-        a, b = 1 - real / shape, -imag / shape
-        real, imag = -shape / 2 * np.log(a * a + b * b), -shape * np.arctan2(b, a)
-    found: Complexes = np.exp(real) * (np.cos(imag) + 1j * np.sin(imag))
+    kinds = np.array([_spectrum(row, *grid) for row in lump.atoms]) - 1
+    return _compound(lump.mean_new @ kinds.real, lump.mean_new @ kinds.imag, lump.spread)
+
+
+@strict
+def _compound(real: Floats, imag: Floats, spread: float) -> Complexes:
+    """Return exp(z), or (1 - z / k)^-k with k = 1 / spread^2, of z = real + i imag, (draws, frequencies)."""
+    found = np.empty(real.shape, dtype=np.complex128)
+    shape = 1 / spread**2 if spread > 0 else 0.0
+    for d in range(real.shape[0]):
+        for j in range(real.shape[1]):
+            size, turn = real[d, j], imag[d, j]
+            if spread > 0:
+                a, b = 1 - size / shape, -turn / shape
+                size, turn = -shape / 2 * np.log(a * a + b * b), -shape * np.arctan2(b, a)
+            found[d, j] = np.exp(size) * complex(np.cos(turn), np.sin(turn))
     return found
 
 
@@ -229,41 +266,52 @@ def _coins(lump: Lump, grid: tuple[float, int]) -> Complexes:
     """Return the characteristic function of the open deals for every draw, shape (draws, frequencies)."""
     step, points = grid
     theta = 2 * np.pi * np.arange(points // 2 + 1) / points
-    place, rare = lump.amount / step, lump.chance.max(axis=0, initial=0.0) < RARE
-    likely = np.flatnonzero(~rare)
+    most = lump.chance.max(axis=0, initial=0.0)
+    place, seldom = lump.amount / step, most <= MOST_RATIO / (1 + MOST_RATIO)
+    likely = np.flatnonzero(~seldom)
     order = likely[np.argsort(-(lump.amount * lump.chance.mean(axis=0))[likely], kind="stable")]
     found = _product(place[order], np.ascontiguousarray(lump.chance[:, order]), theta)
-    if rare.any():
-        logs = _logarithms(place[rare], np.ascontiguousarray(lump.chance[:, rare]), points)
-        found *= np.exp(np.fft.rfft(logs, axis=1))
+    if seldom.any():
+        logs = _logarithms(place[seldom], np.ascontiguousarray(lump.chance[:, seldom].T), points)
+        found *= np.exp(np.fft.rfft(np.ascontiguousarray(logs.T), axis=1))
     return found
 
 
 @strict
 def _logarithms(place: Floats, chance: Floats, points: int) -> Floats:
-    """Return, on the grid, what the logarithm of 1 - q + q z is for all deals of small chance together.
+    """Return, on the grid, what the logarithm of 1 - q + q z is for all deals together, (points, draws).
 
-    log(1 - q + q z) = log(1 - q) + r z - r^2 z^2 / 2 + r^3 z^3 / 3 - ..., r = q / (1 - q); z^n lies on n + 1
-    grid points where an amount lies between two. Five terms leave r^6 / 6, under 1e-11 a deal.
+    log(1 - q + q z) = log(1 - q) + r z - r^2 z^2 / 2 + r^3 z^3 / 3 - ..., r = q / (1 - q) < 1, with as many
+    terms as the largest r of a deal needs; z^n lies on n + 1 grid points where an amount lies between two.
+
+    Args:
+        place: (deals,) amounts in steps of the grid.
+        chance: (deals, draws).
     """
-    draws, deals = chance.shape
-    found = np.zeros((draws, points))
-    share = np.zeros((TERMS + 1, TERMS + 1))
+    deals, draws = chance.shape
+    found, share = np.zeros((points, draws)), np.zeros(points)
+    ratio, power = np.empty(draws), np.empty(draws)
     for i in range(deals):
         low = int(np.floor(place[i] + 1e-9))
         part = max(place[i] - low, 0.0)
-        share[0, 0] = 1.0
-        for n in range(1, TERMS + 1):
-            for j in range(n + 1):
-                share[n, j] = (1 - part) * share[n - 1, j] + (part * share[n - 1, j - 1] if j else 0.0)
         for d in range(draws):
-            ratio = chance[d, i] / (1 - chance[d, i])
-            found[d, 0] += np.log1p(-chance[d, i])
-            power = -1.0
-            for n in range(1, TERMS + 1):
-                power *= -ratio
-                for j in range(n + 1):
-                    found[d, (n * low + j) % points] += power / n * share[n, j]
+            ratio[d], power[d] = -chance[i, d] / (1 - chance[i, d]), -1.0
+            found[0, d] += np.log1p(-chance[i, d])
+        most, left, n = -ratio.min(), 1.0, 0
+        share[0] = 1.0
+        while left * most > LEFT_OUT * (n + 1):
+            left, n = left * most, n + 1
+            share[n] = part * share[n - 1]
+            for j in range(n - 1, 0, -1):
+                share[j] = (1 - part) * share[j] + part * share[j - 1]
+            share[0] *= 1 - part
+            for d in range(draws):
+                power[d] *= ratio[d]
+            for j in range(n + 1):
+                if share[j] > 0:
+                    row, weight = (n * low + j) % points, share[j] / n
+                    for d in range(draws):
+                        found[row, d] += power[d] * weight
     return found
 
 

@@ -130,7 +130,7 @@ def from_all_entries(found: Chances, per_day: Floats) -> Floats:
     """
     value, day = found.at_entry, _days(found, per_day)
     leads = per_day[..., day] * found.step
-    expected: Floats = np.einsum("gst,tgsk->gk", leads, value[1:] + value[:-1], optimize=True) / 2
+    expected: Floats = np.einsum("gst,tgsk->gk", leads, value[1:] + value[:-1]) / 2
     return expected
 
 

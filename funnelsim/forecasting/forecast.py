@@ -394,7 +394,7 @@ def _wins(model: Model, deals: OpenDeals, edges: Floats) -> Floats:
     oldest = float(deals.age.max(initial=0.0))
     found = chances(model.funnel, model.table, edges, oldest=oldest)
     per_day = expected(model.entries, int(np.ceil(edges[-1])))
-    born = _births(found, model, per_day).sum(axis=0)
+    born = from_all_entries(found, _leads_a_day(model, per_day)).sum(axis=0)
     wins: Floats = at_ages(found, deals.group, deals.stage, deals.age).sum(axis=0) + born
     return wins
 
@@ -406,12 +406,12 @@ def by_way(found: Chances, model: Model, per_day: Floats) -> Floats:
     return np.array(wins).reshape(len(wins), found.at_entry.shape[-1])
 
 
-def _births(found: Chances, model: Model, per_day: Floats) -> Floats:
-    """Return expected wins of leads to come, (groups, periods); per_day is (cells, days)."""
+def _leads_a_day(model: Model, per_day: Floats) -> Floats:
+    """Return expected leads to come, (groups, stages, days), from those by way in, (cells, days)."""
     leads = np.zeros((len(model.groups), len(model.funnel.stages), per_day.shape[1]))
     for cell, row in zip(model.entries.cells, per_day, strict=True):
         leads[cell.group, cell.stage] += row
-    return from_all_entries(found, leads)
+    return leads
 
 
 def intensities(
@@ -434,7 +434,7 @@ def intensities(
     days = int(np.ceil(edges[-1]))
     per_day = expected(model.entries, days)
     clock = by_dates(model, open_deals, per_day, edges, drawn)
-    per_day = leads_without_dates(model, per_day)
+    leads = _leads_a_day(model, leads_without_dates(model, per_day))
     calm = pace_of(model, edges)
 
     chance = np.empty((len(drawn), len(open_deals), len(edges) - 1))
@@ -445,7 +445,7 @@ def intensities(
         table = model.table.with_rate(drawn.rates[draw])
         pace = with_common(calm, edges, drawn.common[draw])
         found = chances(model.funnel, table, edges, oldest=oldest, pace=pace, step=step)
-        births[draw] = _births(found, model, per_day)
+        births[draw] = from_all_entries(found, leads)
         chance[draw] = at_ages(found, open_deals.group, open_deals.stage, open_deals.age)
         if more is not None:
             first = chances(model.funnel, table, edges, oldest=oldest, pace=pace, step=step, once=True)
