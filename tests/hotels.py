@@ -115,10 +115,19 @@ def stated(rng: np.random.Generator, truth: Truth, came: np.ndarray) -> np.ndarr
     return due
 
 
+def price(due: np.ndarray, dear: float) -> np.ndarray:
+    """Return what dates cost, compared with the mean of a year; the dearest ones are not the most wanted."""
+    return 1 + dear * np.sin(2 * np.pi * due / 365.25 + 1.0)
+
+
 def company(
-    seed: int, years: float = 2.0, groups: int = 2, after: float = 0.0
+    seed: int, years: float = 2.0, groups: int = 2, after: float = 0.0, dear: float = 0.0
 ) -> tuple[History, list[Truth]]:
-    """Return the history of a made-up hotel until `after` days past 2026-01-01, and its truth."""
+    """Return the history of a made-up hotel until `after` days past 2026-01-01, and its truth.
+
+    Args:
+        dear: how much dearer than on average the dearest time of the year is.
+    """
     rng = np.random.default_rng(seed)
     truths = [random_truth(rng) for _ in range(groups)]
     parts, leads = [], []
@@ -127,7 +136,7 @@ def company(
         part = lives(rng, truth, came, due)
         names = np.array([f"g{number}-{lead:06d}" for lead in range(len(came))])
         parts.append(part.assign(lead=names[part["lead"]]))
-        amount = np.round(truth.amount * np.exp(0.5 * rng.normal(size=len(came))), 2)
+        amount = np.round(truth.amount * price(due, dear) * np.exp(0.5 * rng.normal(size=len(came))), 2)
         close = UNTIL + pd.to_timedelta(due, unit="D")
         told = {"segment": f"group {number}", "value": amount, "expected_close": close}
         leads.append(pd.DataFrame(told, index=pd.Index(names, name="lead", dtype="str")))

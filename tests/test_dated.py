@@ -24,7 +24,18 @@ from funnelsim.forecasting.scores import crps_quantiles
 from funnelsim.forecasting.situation import situation
 from funnelsim.history.log import bookings
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import REACH, Cell, Draws, Due, Entries, Model, OpenDeals, Values, expected
+from funnelsim.model.model import (
+    REACH,
+    Cell,
+    Draws,
+    Due,
+    Entries,
+    Model,
+    OpenDeals,
+    Values,
+    amounts,
+    expected,
+)
 from funnelsim.model.rates import Counts, RateChange, constant_table, table_under
 from funnelsim.simulation.run import period_sums
 from funnelsim.verbs import forecast
@@ -75,7 +86,7 @@ def found(model: Model, some: OpenDeals, edges: list[float], draws: int = 3) -> 
     limits = np.array(edges)
     made = by_dates(model, some, expected(model.entries, int(limits[-1])), limits, drawn_of(model, draws))
     assert made is not None
-    return made.chance.mean(axis=0), made.born.mean(axis=0)[0]
+    return made.chance.mean(axis=0), made.born.sum(axis=2).mean(axis=0)[0]
 
 
 def test_one_lead_by_hand() -> None:
@@ -138,6 +149,43 @@ def test_new_leads_by_hand() -> None:
     assert_allclose(born, [20 * 2 * each, 30 * 2 * each], rtol=1e-4)
 
 
+def test_new_leads_are_worth_the_price_of_their_date() -> None:
+    """Ten days ahead, dates of the first twenty days cost half, those of the next ten twice as much."""
+    model = hotel(np.zeros((2, 3)), 0.0, (0.9, 0.9), per_day=2.0)
+    assert model.due is not None
+    dear = replace(model, due=replace(model.due, price=np.repeat([0.5, 2.0], [20, 10])))
+    edges = np.array([0.0, 30.0, 60.0])
+    drawn = replace(drawn_of(dear, 3), common=np.ones((3, 2)))
+    made = intensities(dear, deals((1, 1.0)), edges, drawn)
+    each = 0.9 * 2.0 * 100.0
+    assert_allclose(made.new_money[0], [each * (10 * 0.5 + 10 * 2.0), each * 30], rtol=1e-4)
+    assert_allclose(made.atoms[:, 0], [100.0, 50.0, 200.0])
+    plain = intensities(model, deals((1, 1.0)), edges, drawn)
+    assert_allclose(made.born.sum(axis=1), plain.born.sum(axis=1), rtol=1e-9)
+
+
+def test_a_price_moves_no_win_and_no_lead_without_a_date() -> None:
+    model, some = some_hotel()
+    assert model.due is not None
+    dear = replace(model, due=replace(model.due, price=np.full(364, 3.0)))
+    months = periods_from(DAY_0, "month", 2)
+    one, two = (forecast_periods(which, some, months, draws=20).periods for which in (model, dear))
+    same = (one["measure"] == "wins") | one["origin"].isin(["booked", "open"])
+    assert_allclose(two.loc[same, "mean"], one.loc[same, "mean"], rtol=1e-9)
+    new = (one["measure"] == "revenue") & (one["origin"] == "new")
+    ratio = (two.loc[new, "mean"] / one.loc[new, "mean"]).to_numpy()
+    assert (ratio > 2).all() and (ratio < 3).all(), "three in ten new leads state no date"
+
+
+def test_deals_that_live_by_their_date_have_no_size_tilt() -> None:
+    model = hotel(np.zeros((2, 3)), 0.0, (0.9, 0.9))
+    tilted = replace(model, values=replace(model.values, tilt=np.array([0.7, 0.8])))
+    some = deals((0, 10.0), (1, 45.0), (1, np.nan))
+    assert amounts(tilted, some).tolist() == [50.0, 50.0, 40.0]
+    assert amounts(replace(tilted, due=None), some).tolist() == [35.0, 40.0, 40.0]
+    assert amounts(tilted, replace(some, due=None)).tolist() == [35.0, 40.0, 40.0]
+
+
 def test_leads_without_a_date_keep_their_age() -> None:
     model = hotel(np.full((2, 3), 0.02), 0.0, (0.9, 0.9), per_day=2.0)
     assert model.due is not None
@@ -182,7 +230,7 @@ def test_without_a_clock_nothing_is_changed() -> None:
     per_day, chance = np.ones((1, 3)), np.ones((1, 2, 1))
     assert by_dates(model, deals((1, 1.0)), per_day, np.array([0.0, 3.0]), drawn_of(model, 1)) is None
     assert leads_without_dates(model, per_day) is per_day
-    assert with_dates(chance, per_day, None) == (chance, per_day)
+    assert with_dates(chance, per_day, per_day, None) == (chance, per_day, per_day)
 
 
 def test_exponentials_of_small_matrices() -> None:
@@ -288,7 +336,10 @@ def some_hotel() -> tuple[Model, OpenDeals]:
     late = np.zeros(2 * REACH + 1)
     late[[REACH - 6, REACH, REACH + 2, REACH + 12]] = 0.1, 0.6, 0.2, 0.1
     assert model.due is not None
-    due = replace(model.due, late=late, stated=np.array([[0.7, 0.0]]), ahead=np.full((1, 40), 1 / 40))
+    due = replace(
+        model.due, late=late, stated=np.array([[0.7, 0.0]]), ahead=np.full((1, 40), 1 / 40),
+        price=np.repeat([0.6, 1.0, 1.7], 14),
+    )  # fmt: skip
     rng = np.random.default_rng(4)
     rows = [(int(rng.integers(2)), float(day)) for day in [*range(-12, 70, 2), *[np.nan] * 6]]
     rate = model.table.rate * (model.funnel.targets >= 0)[None, None, :, :, None]
@@ -313,13 +364,17 @@ def test_lives_keep_their_dates_as_the_formula_says(name: str) -> None:
     drawn = replace(drawn, common=np.ones((draws, 2)))
     exact = intensities(model, some, edges, drawn)
     sums = period_sums(model, edges, open_deals=some, replications=draws, drawn=drawn)
-    for column, mean in ((0, exact.chance.mean(axis=0).sum(axis=0)), (1, exact.born.mean(axis=0)[0])):
-        lived = sums.wins[:, :, column]
+    for lived, mean in (
+        (sums.wins[:, :, 0], exact.chance.mean(axis=0).sum(axis=0)),
+        (sums.wins[:, :, 1], exact.born.mean(axis=0).sum(axis=0)),
+        (sums.revenue[:, :, 1], exact.new_money.mean(axis=0)),
+    ):
         assert (np.abs(lived.mean(axis=0) - mean) < 4 * lived.std(axis=0) / np.sqrt(draws)).all()
     again = period_sums(
         model, edges, open_deals=some, replications=3, drawn=drawn.some(np.arange(3)), engine="simpy"
     )
     assert (again.wins == sums.wins[:3]).all()
+    assert_allclose(again.revenue, sums.revenue[:3])
 
 
 def test_a_lever_on_losses_from_a_date_is_lived() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hotels import Truth, company
+from hotels import UNTIL, Truth, company
 from numpy.testing import assert_allclose
 
 from funnelsim.calibration.calibrate import fit_model, open_pipeline
@@ -20,8 +20,10 @@ from funnelsim.calibration.due import (
     fit_due,
     outcomes,
     pieces_of,
+    prices_ahead,
 )
-from funnelsim.history.log import DAY, History, spells
+from funnelsim.forecasting.situation import situation
+from funnelsim.history.log import DAY, History, bookings, spells
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import REACH, Due
 from funnelsim.model.store import load_model, same, save_model
@@ -35,7 +37,12 @@ def piece(stage: int, taken: int, start: float, stop: float, due: float, won: fl
     """One part of a visit; `taken` is the exit's number."""
     whole = [np.array([number], dtype=np.int64) for number in (stage, 0, taken)]
     days = [np.array([day], dtype=np.float64) for day in (start, stop, due)]
-    return Pieces(*whole, *days, np.array([False]), np.array([won]))
+    return Pieces(*whole, *days, np.array([False]), np.array([won]), *no_amounts(days[0]))
+
+
+def no_amounts(start: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Amounts paid, none; days of coming in; amounts shown, none."""
+    return np.full(len(start), np.nan), start, np.full(len(start), np.nan)
 
 
 def test_a_loss_before_the_date_is_counted_by_the_days_that_were_left() -> None:
@@ -146,8 +153,9 @@ def test_months_that_cancel_more_are_seen() -> None:
     lost[np.concatenate(parts)] = True
     none = np.zeros(number, dtype=np.int64)
     pieces = Pieces(
-        none + 1, none, np.where(lost, 1, -1), start, stop, start + 30, lost, np.full(number, np.inf)
-    )
+        none + 1, none, np.where(lost, 1, -1), start, stop, start + 30, lost, np.full(number, np.inf),
+        *no_amounts(start),
+    )  # fmt: skip
     spread = drop_out_spread(pieces, FUNNEL, count_pieces(pieces, FUNNEL, 1))
     assert 0.3 < spread <= 0.6, "factors of .4 and 1.6 have a standard deviation of .6, shrunk"
 
@@ -236,3 +244,72 @@ def test_pieces_of_a_hotel_hold_all_its_days() -> None:
     pieces = pieces_of(history, funnel, ("all",), "segment")
     visits = spells(history)
     assert_allclose((pieces.stop - pieces.start).sum(), (visits["stop"] - visits["start"]).sum())
+
+
+def prices(history: History) -> np.ndarray:
+    due = fit_model(history).due
+    assert due is not None
+    return due.price[::28]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_new_wins_cost_what_open_leads_of_their_date_cost(seed: int) -> None:
+    """A season of 60 % in prices: new wins of the next eight weeks against what was said of them."""
+    history, _ = company(seed, years=2.0, after=84.0, dear=0.6)
+    known = history.as_of(UNTIL)
+    said = prices(known)
+    open_day = history.events.drop_duplicates("lead").set_index("lead")["at"]
+    won = bookings(history).set_index("lead")
+    won = won[(open_day.reindex(won.index) >= UNTIL).to_numpy() & (won["at"] >= UNTIL).to_numpy()]
+    block = ((history.leads["expected_close"].reindex(won.index) - UNTIL) / DAY // 28).astype(int)
+    usual = fit_model(known).values.mean
+    group = history.leads["segment"].reindex(won.index).map({"group 0": 0, "group 1": 1}).to_numpy()
+    names = fit_model(known).groups
+    fair = usual[[names.index(f"group {number}") for number in group]]
+    for number in range(2):
+        rows = (block == number).to_numpy()
+        lived = won["value"].to_numpy()[rows].sum() / fair[rows].sum()
+        error = 0.6 / np.sqrt(rows.sum())
+        assert abs(said[number] / lived - 1) < 4 * error + 0.05, (number, said[number], lived)
+    assert np.ptp(said[:13]) > 0.3
+
+
+def test_without_a_season_prices_are_flat() -> None:
+    found = np.stack([prices(company(seed, groups=1)[0])[:6] for seed in range(4)])
+    assert (np.abs(found - 1) < 0.1).all(), "levels of thirty amounts and more, each scattered by half"
+    assert np.abs(found - 1).mean() < 0.02
+
+
+def test_no_price_is_told_where_open_leads_show_no_amount() -> None:
+    history, _ = company(9, years=1.0, groups=1)
+    assert len(prices(history)) == 13
+    known = bookings(history)[["lead", "at", "value"]].sort_values("at")
+    plain = replace(history, leads=history.leads.drop(columns="value"), updates=known)
+    assert len(prices(plain)) == 0
+
+
+def test_a_price_by_hand() -> None:
+    """Levels of wins follow those of open leads, window by window: price = open now x new / open before."""
+    number, parts = 40, []
+    for day, level in zip(range(-280, 1, 28), np.resize([1.0, 3.0], 11), strict=True):
+        dues = np.full(number, day + 5.0)
+        opened = (np.full(number, day - 20.0), np.where(day < 0, day + 5.5, 0.0) + 0 * dues, 100.0 * level)
+        new = (np.full(number, day + 1.0), dues + 0.5, 50.0 * level)
+        for start, stop, amount in (opened, new) if day < 0 else (opened,):
+            parts.append((start, stop, dues, np.full(number, amount), np.full(number, 0 if day < 0 else -1)))
+    start, stop, due, amount, taken = (np.concatenate(column) for column in zip(*parts, strict=True))
+    none, won = np.zeros(len(start), dtype=np.int64), np.where(taken == 0, stop, np.inf)
+    paid = np.where(taken == 0, amount, np.nan)
+    pieces = Pieces(none + 1, none, taken, start, stop, due, taken == 0, won, paid, start, amount)
+    price = prices_ahead(pieces, FUNNEL, np.array([100.0]))
+    assert price.shape == (364,)
+    assert_allclose(price[:28], 50.0 / 100.0, rtol=0.1)
+
+
+def test_prices_move_with_the_day_when_a_model_is_carried_on(tmp_path: Path) -> None:
+    history, _ = company(9, years=1.0, groups=1, dear=0.5)
+    known = history.as_of(UNTIL - 10 * DAY)
+    model = fit_model(known)
+    later = situation(history, model=model, period="month", periods=1).model
+    assert model.due is not None and later.due is not None
+    assert_allclose(later.due.price, model.due.price[10:])

@@ -82,7 +82,10 @@ def fit_model(
     check_request(groups, half_life, period)
     basis = _basis(history, groups, bins, half_life)
     model = model_of(basis, half_life, period, spend)
-    due, words = fit_due(history, basis.funnel, basis.groups, grouped_by=groups, half_life=half_life)
+    due, words = fit_due(
+        history, basis.funnel, basis.groups, grouped_by=groups, half_life=half_life,
+        typical=model.values.mean,
+    )  # fmt: skip
     return replace(model, due=due, notes=(*model.notes, *words))
 
 

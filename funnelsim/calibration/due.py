@@ -29,6 +29,9 @@ LEAST_NEAR, MOST_OVERDUE, MOST_AFTER, MOST_ON_DATE = 0.8, 0.05, 0.1, 0.9
 # Conventions: half a year's intake tells how far ahead leads state their date, and a group of fifty leads
 # tells half of its own; a date over three years ahead is a slip; losses differ by four weeks, as wins do.
 INTAKE_HALF_LIFE, GROUP_PRIOR, MOST_AHEAD, WINDOW = 180.0, 50.0, 1100, 28.0
+# Prices are looked at a year ahead. Levels differ by 18 %, so that thirty amounts as scattered as exponential
+# ones tell half of a level (values.py has the same convention); amounts all alike are known to a hundredth.
+PRICE_BLOCKS, PRIOR_AMOUNTS, LEAST_LUCK = 13, 30.0, 1e-4
 EDGES = np.array(DEFAULT_BINS)
 
 
@@ -153,6 +156,9 @@ class Pieces:
         due: day on which the date's day begins.
         enters: whether the lead came in with it.
         won: day of the lead's first win from `start` on, inf if none is known.
+        paid: amount of that win, nan where none is known.
+        came: day on which the lead came in.
+        shown: amount that the lead showed, nan where none.
     """
 
     stage: Integers
@@ -163,6 +169,9 @@ class Pieces:
     due: Floats
     enters: NDArray[np.bool_]
     won: Floats
+    paid: Floats
+    came: Floats
+    shown: Floats
 
 
 def known_dates(history: History) -> pd.DataFrame:
@@ -195,8 +204,10 @@ def pieces_of(history: History, funnel: Funnel, groups: Sequence[str], grouped_b
             "lead": visited["lead"], "stage": visits.stage, "group": visits.group, "exit": visits.exit,
             "start": visits.start + visits.since, "stop": visits.start + visits.dwell,
             "enters": (visited["entry"] | visited["reopened"]).to_numpy() & (visits.since == 0),
+            "shown": visited["value"].astype(np.float64),
         }
     ).astype({"lead": "str"})  # fmt: skip
+    frame["came"] = frame.groupby("lead")["start"].transform("min")
     parts = frame.merge(known_dates(history).astype({"lead": "str"}), on="lead")
     at_once = (parts["start"] == parts["stop"]) & parts["start"].between(
         parts["since"], parts["until"], inclusive="left"
@@ -208,16 +219,22 @@ def pieces_of(history: History, funnel: Funnel, groups: Sequence[str], grouped_b
         start=start, stop=stop,
     )[at_once | (stop > start)]  # fmt: skip
     stage, group, taken = (parts[name].to_numpy(dtype=np.int64) for name in ("stage", "group", "exit"))
-    begun, ended, due = (parts[name].to_numpy(dtype=np.float64) for name in ("start", "stop", "due"))
+    names = ("start", "stop", "due", "came", "shown")
+    begun, ended, due, came, shown = (parts[name].to_numpy(dtype=np.float64) for name in names)
     enters = parts["enters"].to_numpy(dtype=np.bool_)
-    return Pieces(stage, group, taken, begun, ended, due, enters, _won_after(history, parts))
+    won, paid = _won_after(history, parts)
+    return Pieces(stage, group, taken, begun, ended, due, enters, won, paid, came, shown)
 
 
-def _won_after(history: History, parts: pd.DataFrame) -> Floats:
-    """Return the day of each part's lead's first win from the part's start on, inf where none is."""
+def _won_after(history: History, parts: pd.DataFrame) -> tuple[Floats, Floats]:
+    """Return day and amount of each part's lead's first win from the part's start on; inf and nan without."""
     booked = bookings(history)
     wins = pd.DataFrame(
-        {"lead": booked["lead"].astype("str"), "won": days_since(booked["at"], history.until)}
+        {
+            "lead": booked["lead"].astype("str"),
+            "won": days_since(booked["at"], history.until),
+            "paid": booked["value"].astype(np.float64),
+        }
     )
     asked = pd.DataFrame({"lead": parts["lead"].to_numpy(), "won": parts["start"].to_numpy()})
     asked["row"] = np.arange(len(asked))
@@ -226,18 +243,22 @@ def _won_after(history: History, parts: pd.DataFrame) -> Floats:
         wins.sort_values("won").assign(day=lambda frame: frame["won"]),
         left_on="from", right_on="won", by="lead", direction="forward",
     )  # fmt: skip
-    return first.sort_values("row")["day"].fillna(np.inf).to_numpy(dtype=np.float64)
+    first = first.sort_values("row")
+    day, paid = (first[name].to_numpy(dtype=np.float64) for name in ("day", "paid"))
+    return np.where(np.isnan(day), np.inf, day), paid
 
 
 def fit_due(
-    history: History, funnel: Funnel, groups: Sequence[str], *, grouped_by: str, half_life: float
-) -> tuple[Due | None, tuple[str, ...]]:
+    history: History, funnel: Funnel, groups: Sequence[str], *, grouped_by: str, half_life: float,
+    typical: Floats | None = None,
+) -> tuple[Due | None, tuple[str, ...]]:  # fmt: skip
     """Return the clock of expected dates, None where they mean nothing, and the reason in words.
 
     Args:
         history: what happened; without any expected date there is nothing to say.
         funnel, groups, grouped_by: the map and the kinds of lead of the model.
         half_life: days after which an observation weighs half.
+        typical: (groups,) mean amount of a win; without it prices are not looked at.
     """
     if not has_dates(history):
         return None, ()
@@ -251,7 +272,8 @@ def fit_due(
     reached, hits, late = outcomes(pieces, funnel, len(groups), half_life)
     stated, ahead = dates_on_entry(history, funnel, groups, grouped_by)
     spread = drop_out_spread(pieces, funnel, counts)
-    return Due(counts, reached, hits, late, stated, ahead, spread), date_words(record)
+    price = np.zeros(0) if typical is None else prices_ahead(pieces, funnel, typical, half_life)
+    return Due(counts, reached, hits, late, stated, ahead, spread, price), date_words(record)
 
 
 def count_pieces(
@@ -370,3 +392,98 @@ def drop_out_spread(pieces: Pieces, funnel: Funnel, counts: Counts) -> float:
         observed.append(float((counts.events * lost[:, :, None]).sum()))
         expected.append(float((rate * counts.exposure).sum()))
     return excess_spread(np.array(observed), np.array(expected)) if windows else PRIOR_SPREAD
+
+
+def prices_ahead(pieces: Pieces, funnel: Funnel, typical: Floats, half_life: float = np.inf) -> Floats:
+    """Return what wins of leads to come are worth by days to their date, compared with usual wins.
+
+    Where prices have a season, leads to come cost what the open ones cost that are due on the same days. With
+    x the level of amounts that leads open at a past moment showed, and y that of the wins that came in after
+    it, both for the same four weeks b ahead and compared with usual wins, and dx and dy their logs less that
+    of their means,
+
+        price_b = mean y_b exp(P dx_b),  P = 1 / (1 + exp(sum w ((dy - dx)^2 - dy^2) / 2)),
+
+    so that P is the chance that levels of new wins follow those of open leads, and do not stay where they
+    are, w being the precision of y by luck alone. With a P of 1 the price is that of open leads times the
+    past ratio of new to open. Before that dx is shrunk by V / (V + luck), V being by how much levels y differ
+    beyond luck: a few open leads tell little of a level, and nothing where levels never moved.
+
+    Args:
+        pieces: parts of visits with a date.
+        funnel: the map.
+        typical: (groups,) mean amount of a win.
+        half_life: days after which a past window weighs half.
+
+    Returns:
+        (days,) factors, constant over four weeks; none where open leads show no amounts, or no win has any.
+    """
+    wins = (pieces.exit >= 0) & winning_exits(funnel)[pieces.stage, pieces.exit] & (pieces.paid >= 0)
+    ratio = (pieces.paid / typical[pieces.group])[wins]
+    if not (pieces.shown > 0).any() or not (ratio > 0).any():
+        return np.zeros(0)
+    days = -WINDOW * np.arange(int(-pieces.start.min() // WINDOW) + 1, dtype=np.float64)
+    weight = 2.0 ** (days / half_life) * (days + WINDOW * np.arange(1, PRICE_BLOCKS + 1)[:, None] <= 0)
+    opened, new = _amounts_ahead(pieces, typical, wins, days)
+    luck = max(float(ratio.var() / ratio.mean() ** 2), LEAST_LUCK)
+    moves = _moves(new, mean_levels(new * weight, PRIOR_AMOUNTS * luck))
+    here = np.where(new[0] > 0, weight * new[2] / luck, 0.0)
+    by_luck = float(weight[here > 0].sum())
+    season = max((float((here * moves**2).sum()) - by_luck) / max(float(here.sum()), 1e-12), 0.0)
+    told = season / (season + luck / np.maximum(opened[2], 1e-12))
+    moves_open = told * _moves(opened, mean_levels(opened * weight, PRIOR_AMOUNTS * luck))
+    here = np.where(opened[0] > 0, here, 0.0)
+    against = (here * ((moves - moves_open) ** 2 - moves**2)).sum() / 2
+    follows = 1 / (1 + np.exp(np.clip(against, -700.0, 700.0)))
+    price: Floats = mean_levels(new * weight, PRIOR_AMOUNTS * luck) * np.exp(follows * moves_open[:, 0])
+    return np.repeat(price, int(WINDOW))
+
+
+def _amounts_ahead(
+    pieces: Pieces, typical: Floats, wins: NDArray[np.bool_], days: Floats
+) -> tuple[Floats, Floats]:
+    """Return amounts of leads open on some days, and of wins that came in later, by four weeks ahead.
+
+    A day's own moment is not known on it yet, as nothing of the as-of moment is.
+
+    Returns:
+        two of (3, blocks, days): amounts, what usual wins of the same groups would bring, and how many.
+    """
+    opened: list[list[Floats]] = []
+    new: list[list[Floats]] = []
+    for day in days:
+        block = np.floor((pieces.due - day) / WINDOW)
+        inside = (block >= 0) & (block < PRICE_BLOCKS)
+        there = inside & (pieces.start < day) & (pieces.stop >= day) & (pieces.shown >= 0)
+        for found, rows, money in (
+            (opened, there, pieces.shown),
+            (new, inside & wins & (pieces.came >= day), pieces.paid),
+        ):
+            place, usual = block[rows].astype(np.int64), typical[pieces.group[rows]]
+            weights = (money[rows], usual, np.ones(len(usual)))
+            found.append([np.bincount(place, one, PRICE_BLOCKS).astype(np.float64) for one in weights])
+    return np.moveaxis(np.array(opened), 0, 2), np.moveaxis(np.array(new), 0, 2)
+
+
+def mean_levels(found: Floats, prior: float) -> Floats:
+    """Return the level of amounts of each four weeks ahead, shrunk to that of all, and that one to 1.
+
+    Args:
+        found: (3, blocks, days) amounts, usual amounts and numbers.
+        prior: how many amounts tell half of a level.
+
+    >>> mean_levels(np.array([[[30.0]], [[15.0]], [[10.0]]]), 0.0).tolist()
+    [2.0]
+    """
+    money, usual, number = found.sum(axis=2)
+    more = prior * usual.sum() / max(float(number.sum()), 1e-12)
+    every = (money.sum() + more) / max(float(usual.sum() + more), 1e-12)
+    levels: Floats = (money + more * every) / np.maximum(usual + more, 1e-12)
+    return levels
+
+
+def _moves(found: Floats, usual: Floats) -> Floats:
+    """Return by how much the level of amounts differs from the usual one, as logs; 0 without any amount."""
+    money, fair, _ = found
+    level = np.divide(money, fair, out=np.zeros_like(money), where=fair > 0) / usual[:, None]
+    return np.log(np.where(level > 0, level, 1.0))

@@ -433,7 +433,7 @@ def _earned_by_date(
         own = np.array([cell.channel == name for cell in model.entries.cells])
         found = by_dates(model, nobody(), leads * own[:, None], edges, drawn)
         if found is not None:
-            earned[:, column] = found.born[:, :, 0] @ model.values.mean
+            earned[:, column] = np.einsum("dgp,g,p->d", found.born[..., 0], model.values.mean, found.price)
     return earned
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from funnelsim.arrays import Floats
+from funnelsim.arrays import Floats, Integers
 from funnelsim.calibration.posterior import draw_counts
 from funnelsim.model.funnel import Funnel, winning_exits
 from funnelsim.model.model import REACH, Draws, Due, Model, OpenDeals
@@ -25,12 +24,14 @@ class ByDate:
     Args:
         rows: (deals,) whether an open deal states a date.
         chance: (draws, deals, periods) its chance to win in each period, 0 without a date.
-        born: (draws, groups, periods) expected wins of leads not yet born that will state one.
+        born: (draws, groups, prices, periods) expected wins of leads not yet born that will state one.
+        price: (prices,) factor on the amounts of these.
     """
 
     rows: NDArray[np.bool_]
     chance: Floats
     born: Floats
+    price: Floats
 
 
 def draw_dates(model: Model, draws: int, rng: np.random.Generator) -> tuple[Floats, Floats] | None:
@@ -103,7 +104,18 @@ def by_dates(model: Model, deals: OpenDeals, per_day: Floats, edges: Floats, dra
     leads = np.zeros((*due.stated.shape, per_day.shape[1]))
     for cell, row in zip(model.entries.cells, per_day, strict=True):
         leads[cell.group, cell.stage] += row * due.stated[cell.group, cell.stage]
-    return ByDate(rows, chance, picked_up(due, there, drawn.hits, starts, leads, edges))
+    price, kinds = np.unique(prices_on(due, 2 * days), return_inverse=True)
+    born = picked_up(due, there, drawn.hits, starts, leads, edges, kinds)
+    used = born.any(axis=(0, 1, 3))
+    return ByDate(rows, chance, born[:, :, used], price[used])
+
+
+def prices_on(due: Due, days: int) -> Floats:
+    """Return the factor on the amounts of leads to come with a date on each of the next days, (days,)."""
+    price = np.ones(days)
+    known = min(days, len(due.price))
+    price[:known] = due.price[:known]
+    return price
 
 
 def leads_without_dates(model: Model, per_day: Floats) -> Floats:
@@ -115,11 +127,26 @@ def leads_without_dates(model: Model, per_day: Floats) -> Floats:
     return rest
 
 
-def with_dates(chance: Floats, born: Floats, found: ByDate | None) -> tuple[Floats, Floats]:
-    """Return chances and births by age, with those of leads with a date in their place or added."""
+def with_dates(
+    chance: Floats, born: Floats, atoms: Floats, found: ByDate | None
+) -> tuple[Floats, Floats, Floats]:
+    """Return chances and births by age, and amounts, with those of leads with a date in their place or added.
+
+    Args:
+        chance: (draws, deals, periods).
+        born: (draws, groups, periods).
+        atoms: (groups, atoms) equally likely amounts of a win.
+
+    Returns:
+        chance; born (draws, kinds, periods) and atoms (kinds, atoms), a kind being a group and a price.
+    """
     if found is None:
-        return chance, born
-    return np.where(found.rows[:, None], found.chance, chance), born + found.born
+        return chance, born, atoms
+    mixed = np.where(found.rows[:, None], found.chance, chance)
+    plain = found.price == 1.0
+    dated = found.born[:, :, ~plain].reshape(len(born), -1, born.shape[2])
+    dear = (atoms[:, None] * found.price[~plain, None]).reshape(-1, atoms.shape[1])
+    return mixed, np.hstack([born + found.born[:, :, plain].sum(axis=2), dated]), np.vstack([atoms, dear])
 
 
 def paths(leaving: Floats, edges: Floats, funnel: Funnel, days: int) -> Floats:
@@ -190,8 +217,10 @@ def on_time(late: Floats, due: Floats, edges: Floats) -> tuple[Floats, Floats]:
     return share.sum(axis=1), inside
 
 
-def picked_up(due: Due, there: Floats, hits: Floats, starts: Floats, leads: Floats, edges: Floats) -> Floats:
-    """Return expected wins of leads to come, (draws, groups, periods): an additive pick-up.
+def picked_up(
+    due: Due, there: Floats, hits: Floats, starts: Floats, leads: Floats, edges: Floats, kinds: Integers
+) -> Floats:
+    """Return expected wins of leads to come, (draws, groups, kinds, periods): an additive pick-up.
 
     sum over days c of coming in and days ahead x of leads(c) ahead(x) P(x) times the share of wins that,
     being so many days late, come in the period; a lead comes in at noon, so the way to its date is taken
@@ -202,48 +231,39 @@ def picked_up(due: Due, there: Floats, hits: Floats, starts: Floats, leads: Floa
         hits: (draws, eras, groups, stages) see `Draws`.
         starts: (eras,) day on which each era begins.
         leads: (groups, stages, days) that come in each day and state a date.
+        kinds: (days,) number of the kind that dates on each day have.
     """
     days = leads.shape[-1]
     far = min(due.ahead.shape[1], days)
     way = there[..., :far].copy()
     way[..., 1:] = (way[..., 1:] + way[..., :-1]) / 2
-    born = np.zeros((len(there), leads.shape[0], len(edges) - 1))
-    for era in range(len(starts)):
-        reaching = _reaching(due, starts, era, leads, edges, far)
-        if reaching.any():
-            alive = np.einsum("dgsrx,dgr->dgsx", way, hits[:, era]) * due.ahead[:, None, :far]
-            born += np.einsum("dgsx,xgsk->dgk", alive, reaching, optimize=True)
+    born = np.zeros((len(there), leads.shape[0], int(kinds.max()) + 1, len(edges) - 1))
+    share = _shares_in(due, edges, far, days)
+    on = np.arange(far)[:, None] + np.arange(days)
+    era, kind = np.searchsorted(starts, on, side="right") - 1, kinds[on]
+    for one in np.unique(era):
+        alive = np.einsum("dgsrx,dgr->dgsx", way, hits[:, one]) * due.ahead[:, None, :far]
+        for number in np.unique(kind[era == one]):
+            reaching = share * ((era == one) & (kind == number))[:, :, None]
+            wins = np.einsum("gsc,xck->xgsk", leads, reaching, optimize=True)
+            born[:, :, number] += np.einsum("dgsx,xgsk->dgk", alive, wins, optimize=True)
     return born
 
 
-def _reaching(due: Due, starts: Floats, era: int, leads: Floats, edges: Floats, far: int) -> Floats:
-    """Return leads to come, whose date lies in an era, times the share of their wins that each period sees.
+def _shares_in(due: Due, edges: Floats, far: int, days: int) -> Floats:
+    """Return the share of wins in each period, (days ahead, days of coming in, periods).
 
-    Returns:
-        (days ahead, groups, stages, periods).
+    A lead that comes in on day c, x days ahead, wins at the noon of day c + x or so many days later, but not
+    before it comes in.
     """
-    days = leads.shape[-1]
     noon = np.searchsorted(edges, np.arange(days) + 0.5, side="right") - 1
     period = (noon[:, None] == np.arange(len(edges) - 1)).astype(np.float64)
-    in_era = np.searchsorted(starts, np.arange(days + far), side="right") - 1 == era
-    late = np.arange(-REACH, REACH + 1)
-    every = _delayed(leads, period, range(days)) if in_era.all() else None
-    reaching = np.zeros((far, *leads.shape[:2], period.shape[1]))
-    for ahead in range(far):
-        wait = np.maximum(ahead + late, 0)
-        known = wait < days
-        came = in_era[ahead : ahead + days]
-        if not came.any():
-            continue
-        delayed = every[wait[known]] if every is not None else _delayed(leads * came, period, wait[known])
-        reaching[ahead] = np.tensordot(due.late[known], delayed, axes=1)
-    return reaching
-
-
-def _delayed(leads: Floats, period: Floats, waits: Iterable[int]) -> Floats:
-    """Return the leads that, so many days after coming in, are in each period: (waits, ..., periods)."""
-    days = leads.shape[-1]
-    return np.stack([leads[..., : days - wait] @ period[wait:] for wait in waits])
+    period = np.vstack([period, np.zeros((far + REACH, len(edges) - 1))])
+    share = np.zeros((far, days, len(edges) - 1))
+    for late, part in zip(range(-REACH, REACH + 1), due.late, strict=True):
+        if part > 0:
+            share += part * period[np.arange(days) + np.maximum(np.arange(far) + late, 0)[:, None]]
+    return share
 
 
 def _hit_chance(due: Due, draws: int, rng: np.random.Generator) -> Floats:

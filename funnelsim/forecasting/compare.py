@@ -267,7 +267,7 @@ def expected_revenue(
     drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed, common=common)
     found = intensities(model, open_deals, edges, drawn)
     sold = found.chance.mean(axis=0).sum(axis=1) @ amounts(model, open_deals)
-    return float(sold + found.born.mean(axis=0).sum(axis=1) @ model.values.mean)
+    return float(sold + found.new_money.mean(axis=0).sum())
 
 
 def _shapley_part(worth: Mapping[tuple[int, ...], float], lever: int, count: int) -> float:

@@ -266,14 +266,14 @@ def _why_not_exact(model: Model) -> str:
 def _by_formula(model: Model, deals: OpenDeals, found: Intensity) -> list[dict[str, dict[str, Distribution]]]:
     """Return the distributions of every period; a deal's further win is one more coin of its amount."""
     alone = amounts(model, deals)
-    counts, spread = np.ones((len(model.groups), 1)), model.entries.spread
+    counts, spread = np.ones((len(found.atoms), 1)), model.entries.spread
 
     def one(k: int) -> dict[str, dict[str, Distribution]]:
         money, chance, born = alone, np.ascontiguousarray(found.chance[:, :, k]), found.born[:, :, k]
         if found.more is not None:
             rows = found.more[:, :, k].max(axis=0, initial=0.0) > NEGLIGIBLE
             money, chance = np.append(money, money[rows]), np.hstack([chance, found.more[:, rows, k]])
-        revenue = Lump(money, chance, born, model.values.amounts, spread)
+        revenue = Lump(money, chance, born, found.atoms, spread)
         wins = Lump(np.ones(len(money)), chance, born, counts, spread)
         return {"revenue": distributions(revenue), "wins": distributions(wins)}
 
@@ -334,14 +334,23 @@ class Intensity:
 
     Args:
         chance: (draws, deals, periods) chance of each open deal to win in each period.
-        born: (draws, groups, periods) expected wins of leads not yet born.
+        born: (draws, kinds, periods) expected wins of leads not yet born, a kind being a group or, of leads
+            with a date, a group at a price.
+        atoms: (kinds, atoms) equally likely amounts of such a win.
         more: (draws, deals, periods) expected further wins of open deals in the same period; None where a
             lead wins at most once.
     """
 
     chance: Floats
     born: Floats
+    atoms: Floats
     more: Floats | None = None
+
+    @property
+    def new_money(self) -> Floats:
+        """Expected revenue of leads not yet born, (draws, periods)."""
+        money: Floats = np.einsum("dkp,k->dp", self.born, self.atoms.mean(axis=1))
+        return money
 
 
 def further_share(model: Model, days: float) -> float:
@@ -457,7 +466,7 @@ def intensities(
     with ThreadPoolExecutor(2) as pool:
         done = pool.map(one, range(len(drawn)))
         list(tqdm(done, total=len(drawn), desc="draws", disable=not progress, leave=False))
-    return Intensity(*with_dates(chance, births, clock), more)
+    return Intensity(*with_dates(chance, births, model.values.amounts, clock), more)
 
 
 def draws_of(
@@ -510,7 +519,7 @@ def _rough_money(model: Model, open_deals: OpenDeals, worth: Floats, edges: Floa
     step = max(model.funnel.step, float(edges[1] - edges[0]) / ROUGH_STEPS)
     found = intensities(replace(model, due=None), open_deals, edges, drawn, step=step)
     sold = found.chance[:, :, 0] @ worth
-    money: Floats = sold + found.born[:, :, 0] @ model.values.mean
+    money: Floats = sold + found.new_money[:, 0]
     return money
 
 

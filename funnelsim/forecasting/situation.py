@@ -365,8 +365,9 @@ def _carried_on(model: Model, history: History, amounts: bool) -> Model:
     longer = np.append(path, np.resize(path[-min(365, path.size) :], days))[days:]
     note = f"Model: fitted before, to what was known until {model.as_of - INSTANT:%Y-%m-%d}."
     return replace(
-        model, entries=replace(model.entries, path=longer), as_of=history.until, notes=(note, *model.notes)
-    )
+        model, entries=replace(model.entries, path=longer), as_of=history.until, notes=(note, *model.notes),
+        due=None if model.due is None else replace(model.due, price=model.due.price[days:]),
+    )  # fmt: skip
 
 
 def _refuse_other_money(model: Model, history: History, amounts: bool) -> None:

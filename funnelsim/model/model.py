@@ -257,6 +257,8 @@ class Due:
         stated: (groups, stages) share of the leads entering there that state a date.
         ahead: (groups, days) share of them by days between coming in and the date, 0, 1, 2 ...
         spread: standard deviation of a common Gamma factor on dropping out.
+        price: (days,) factor on the amounts of leads to come whose date is 0, 1, 2 ... days after the as-of
+            date; beyond its end 1.
     """
 
     counts: Counts
@@ -266,6 +268,7 @@ class Due:
     stated: Floats
     ahead: Floats
     spread: float = 0.0
+    price: Floats = field(default_factory=lambda: np.zeros(0))
 
 
 def typical_due(due: Due) -> tuple[Floats, Floats]:
@@ -431,11 +434,15 @@ def amounts(model: Model, open_deals: OpenDeals) -> Floats:
 
     Its own amount times the won / quoted ratio and the size tilt of its stage; deals without an amount
     take those of past wins in golden-ratio steps, so that together they have the same spread and no
-    deal's chance matters.
+    deal's chance matters. A deal that lives by its date has no tilt: large ones are stated further ahead, and
+    what that costs is in the days to the date already.
     """
     worth = open_deals.value * model.values.ratio[open_deals.group]
     if model.values.tilt is not None:
-        worth = worth * model.values.tilt[open_deals.stage]
+        tilt = model.values.tilt[open_deals.stage]
+        if model.due is not None and open_deals.due is not None:
+            tilt = np.where(np.isnan(open_deals.due), tilt, 1.0)
+        worth = worth * tilt
     for group, atoms in enumerate(model.values.amounts):
         missing = np.flatnonzero(np.isnan(worth) & (open_deals.group == group))
         even = (np.arange(len(missing)) + 0.5) * GOLDEN_STEP % 1.0

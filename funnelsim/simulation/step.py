@@ -47,6 +47,7 @@ class Dates(NamedTuple):
         open: (open deals,) days to the date that an open deal states, nan without one.
         way: (cells,) kind of lead that each way in brings.
         won: (kinds,) place entered by winning.
+        price: (days,) factor on the amount of a lead to come by the day of its date; beyond its end 1.
     """
 
     edges: Floats
@@ -58,6 +59,7 @@ class Dates(NamedTuple):
     open: Floats
     way: Integers
     won: Integers
+    price: Floats
 
 
 class Rules(NamedTuple):
@@ -141,8 +143,9 @@ def no_dates() -> Dates:
     """Return that no lead knows a date."""
     nothing, none = np.zeros(0), np.zeros(0, dtype=np.int64)
     return Dates(
-        nothing, np.zeros((0, 0, 0)), nothing, nothing, nothing, np.zeros((0, 0)), nothing, none, none
-    )
+        nothing, np.zeros((0, 0, 0)), nothing, nothing, nothing, np.zeros((0, 0)), nothing, none, none,
+        nothing,
+    )  # fmt: skip
 
 
 def dates_of(model: Model, due: Due, deals: OpenDeals, leaving: Floats, hits: Floats) -> Dates:
@@ -163,7 +166,7 @@ def dates_of(model: Model, due: Due, deals: OpenDeals, leaving: Floats, hits: Fl
     return Dates(
         due.counts.edges.astype(np.float64), rate, hits.reshape(-1).copy(), np.cumsum(due.late),
         due.stated.reshape(-1).astype(np.float64), np.cumsum(due.ahead, axis=1), given,
-        np.array(way, dtype=np.int64), np.tile(np.array(own, dtype=np.int64), groups),
+        np.array(way, dtype=np.int64), np.tile(np.array(own, dtype=np.int64), groups), due.price.copy(),
     )  # fmt: skip
 
 
@@ -511,9 +514,15 @@ def birth_moment(rules: Rules, lead: W64) -> float:
 
 @bare
 def amount_of(rules: Rules, lead: W64, group: int) -> float:
-    """Return the value of a lead that comes after day 0: one of its group's, equally likely."""
+    """Return the value of a lead that comes after day 0: one of its group's, at the price of its date."""
     _, second = words(rules.seed, rules.replicate, lead, 0, BIRTH)
-    return float(rules.amounts[group, int(uniform(second) * rules.amounts.shape[1])])
+    amount = float(rules.amounts[group, int(uniform(second) * rules.amounts.shape[1])])
+    price = rules.dates.price
+    if price.size:
+        due = date_of(rules, lead, rules.dates.open.size)
+        if due < price.size:
+            amount *= price[int(due)]
+    return amount
 
 
 @inlined
