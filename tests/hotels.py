@@ -155,3 +155,40 @@ def company(
 def without_dates(history: History) -> History:
     """Return the same history without the dates."""
     return replace(history, leads=history.leads.drop(columns="expected_close"))
+
+
+def deadlines(seed: int, years: float = 2.0, wins: float = 0.4, after: float = 0.0) -> History:
+    """Return the history of made-up projects, each decided on the day that it named when it came in.
+
+    Args:
+        wins: share that wins; amounts are known on winning only.
+        after: days past 2026-01-01 until which all is known.
+    """
+    rng = np.random.default_rng(seed)
+    number = rng.poisson(3.0 * (365 * years + after))
+    came = np.sort(rng.uniform(-365 * years, after, number))
+    ahead = np.where(rng.random(number) < 0.5, 30.0, rng.integers(5, 61, number))
+    end = np.floor(came + ahead) + rng.uniform(0.2, 0.9, number)
+    won = rng.random(number) < wins
+    names = np.array([f"p{lead:06d}" for lead in range(number)])
+    places = pd.DataFrame(
+        {
+            "lead": np.tile(names, 2),
+            "stage": np.concatenate([np.full(number, "Live"), np.where(won, "Won", "Lost")]),
+            "day": np.concatenate([came, end]),
+        }
+    )
+    places["at"] = (UNTIL + pd.to_timedelta(places["day"], unit="D")).dt.round("s")
+    until = UNTIL + after * DAY
+    events = places[places["at"] < until].sort_values(["lead", "at"], kind="stable")
+    events = events[["lead", "stage", "at"]].reset_index(drop=True).astype({"lead": "str", "stage": "str"})
+    leads = pd.DataFrame(
+        {"expected_close": (UNTIL + pd.to_timedelta(np.floor(end), unit="D")).to_numpy()},
+        index=pd.Index(names, name="lead", dtype="str"),
+    )
+    paid = events[(events["stage"] == "Won").to_numpy()].sort_values("at", kind="stable")
+    amounts = paid[["lead", "at"]].assign(value=np.round(np.exp(rng.normal(7.0, 0.7, len(paid))), 2))
+    return History(
+        events, leads[leads.index.isin(events["lead"])], until, ("Live",), ("Won",), ("Lost",),
+        UNTIL - 365 * years * DAY, updates=amounts.reset_index(drop=True),
+    )  # fmt: skip

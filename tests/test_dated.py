@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hotels import MIDDLE, NEAR, Truth, company, life, random_truth, stated, without_dates
+from hotels import MIDDLE, NEAR, Truth, company, deadlines, life, random_truth, stated, without_dates
 from numpy.testing import assert_allclose
 from scipy.linalg import expm
 
@@ -37,7 +37,7 @@ from funnelsim.model.model import (
     expected,
 )
 from funnelsim.model.rates import Counts, RateChange, constant_table, table_under
-from funnelsim.simulation.run import period_sums
+from funnelsim.simulation.run import period_sums, run_model
 from funnelsim.verbs import forecast
 
 DAY_0 = pd.Timestamp("2026-01-01")
@@ -306,6 +306,56 @@ def test_dates_beat_ages_where_deals_win_at_their_date() -> None:
             inside += name == "date" and rows["0.10"].iloc[0] <= actual <= rows["0.90"].iloc[0]
     assert np.mean(errors["date"]) < 0.6 * np.mean(errors["age"]), errors
     assert 5 <= inside <= 10, "binomial of ten at .8: fewer than five has a chance of 1 %"
+
+
+def test_deadlines_beat_ages_and_amounts_are_those_of_wins() -> None:
+    """Eight months of projects that are decided on their day, amounts known on winning only."""
+    history = deadlines(5)
+    won = bookings(history)
+    errors = {"date": [], "age": []}
+    said_money, lived_money = 0.0, 0.0
+    for month in range(8):
+        known = history.as_of(DAY_0 - pd.DateOffset(months=8 - month))
+        (period,) = periods_from(known.until, "month", 1)
+        rows = ((won["at"] >= period.start) & (won["at"] < period.end)).to_numpy()
+        for name, seen in (("date", known), ("age", without_dates(known))):
+            model = fit_model(seen, period=31.0)
+            assert (model.due is not None) == (name == "date")
+            found = forecast_periods(model, open_pipeline(seen, model), (period,), draws=20).periods
+            found = found[found["origin"] == "total"].set_index("measure")
+            said = found.loc[["wins"], NAMES].to_numpy(dtype=np.float64)
+            errors[name].append(crps_quantiles(np.array([float(rows.sum())]), np.array(LEVELS), said)[0])
+            said_money += found.loc["revenue", "mean"] * (name == "date")
+        lived_money += won["value"][rows].sum()
+    assert np.mean(errors["date"]) < 0.95 * np.mean(errors["age"]), errors
+    assert abs(said_money / lived_money - 1) < 4 * 0.06, "some 290 wins, amounts scattered by .8"
+
+
+def test_a_project_that_does_not_win_is_lost_on_its_date() -> None:
+    model = hotel(np.zeros((2, 3)), 0.0, (0.4, 0.4))
+    assert model.due is not None
+    decided = replace(model, due=replace(model.due, decided=True))
+    some = deals(*[(1, 5.0 + number % 7) for number in range(200)])
+    for engine in ("compiled", "simpy"):
+        log = run_model(decided, 30, open_deals=some, seed=2, engine=engine).log
+        ended = log[log["stage"].isin(["Won", "Lost"])].drop_duplicates("lead", keep="last")
+        assert len(ended) == 200
+        day = (ended["at"] - DAY_0) // pd.Timedelta(days=1)
+        assert sorted(day) == sorted(some.due.astype(int))
+        lost = (ended["stage"] == "Lost").mean()
+        assert abs(lost - 0.6) < 4 * np.sqrt(0.24 / 200)
+    stays = run_model(model, 30, open_deals=some, seed=2).log
+    assert not (stays["stage"] == "Lost").any()
+
+
+def test_a_spread_of_winning_widens_but_does_not_move() -> None:
+    model = hotel(np.zeros((2, 3)), 0.0, (0.4, 0.4))
+    assert model.due is not None
+    model = replace(model, due=replace(model.due, hit_spread=0.2))
+    hits = drawn_of(model, 4000).hits
+    assert hits is not None
+    assert_allclose(hits.mean(), 0.4, atol=4 * 0.08 / np.sqrt(4000))
+    assert_allclose(hits[:, 0, 0, 0].std(), 0.08, rtol=0.1)
 
 
 @pytest.mark.parametrize("measure", ["revenue", "wins"])

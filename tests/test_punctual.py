@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from companies import random_company
-from hotels import company
+from hotels import company, deadlines
 
 from funnelsim.calibration.calibrate import fit_model, open_pipeline
 from funnelsim.calibration.due import Punctuality, date_words, due_days, has_dates, punctuality, why_not
@@ -109,6 +109,43 @@ def test_each_doubt_has_its_sentence(change: dict[str, int], reason: str) -> Non
     assert date_words(replace(HOTEL, **change)) == (
         f"Dates: expected close dates are not used, as {reason}; leads win by their age.",
     )
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_a_deadline_on_which_losses_fall_too_is_a_clock(seed: int) -> None:
+    history = deadlines(seed)
+    found = punctuality(history)
+    assert found.on_date == found.losses and found.apart < 0.17, "of about ninety open ones: 1.63 / 90 ** .5"
+    assert found.decided and not why_not(found)
+    model = fit_model(history)
+    assert model.due is not None and model.due.decided
+    assert "decided at their expected date, as at a deadline: 100.0%" in date_words(found)[0]
+    assert abs(model.due.hits.sum() / model.due.reached.sum() - 0.4) < 0.06
+    assert not len(model.due.price), "no open lead shows an amount"
+
+
+def test_a_hotel_is_not_decided_at_its_date() -> None:
+    model = fit_model(company(1)[0])
+    assert model.due is not None
+    assert not model.due.decided and model.due.hit_spread == 0.0
+
+
+@pytest.mark.parametrize(
+    ("change", "decided"),
+    [
+        ({}, True),
+        ({"apart": 0.18}, False),
+        ({"ahead": 29}, False),
+        ({"unlike": 0.21}, False),
+        ({"ahead": 3000, "apart": 0.099}, True),
+        ({"losses": 19, "on_date": 19}, False),
+        ({"on_date": 810}, False),
+        ({"ahead": 0, "apart": 1.0, "followed": True}, True),
+    ],
+)
+def test_what_makes_a_deadline(change: dict[str, float], decided: bool) -> None:
+    record = replace(HOTEL, on_date=890, after=0, ahead=90, apart=0.17, unlike=0.2)
+    assert replace(record, **change).decided is decided
 
 
 def test_few_losses_are_no_doubt_where_the_record_follows_dates() -> None:

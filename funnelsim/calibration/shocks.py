@@ -81,7 +81,16 @@ def win_level(
         ahead: windows between what is known and what is forecast.
         began: first day of the record.
     """
-    observed, expected = past_windows(visits, funnel, counts, window, began)
+    return level_of(*past_windows(visits, funnel, counts, window, began), ahead)
+
+
+def level_of(observed: Floats, expected: Floats, ahead: int = 1) -> Level:
+    """Return level and spread from what was observed, and expected, in past windows, latest first.
+
+    Args:
+        observed, expected: (windows,) wins.
+        ahead: as of `win_level`, which says how.
+    """
     prior = float(np.hypot(PRIOR_SPREAD, YOUNG_SPREAD * np.exp(-len(observed) / YOUNG_WINDOWS / 2)))
     if len(observed) <= ahead:
         return Level(1.0, prior, len(observed))

@@ -51,6 +51,9 @@ def draw_dates(model: Model, draws: int, rng: np.random.Generator) -> tuple[Floa
         common = rng.gamma(shape, 1 / shape, draws)[:, None, None, None, None]
         leaving = leaving * np.where(lost, common, 1.0)
     hits = _hit_chance(due, draws, rng)
+    if due.hit_spread > 0:
+        shape = 1 / due.hit_spread**2
+        hits = np.minimum(hits * rng.gamma(shape, 1 / shape, draws)[:, None, None], 1.0)
     return era_leaving(model.levers, leaving, wins), era_hits(model.levers, hits, wins)
 
 

@@ -259,6 +259,8 @@ class Due:
         spread: standard deviation of a common Gamma factor on dropping out.
         price: (days,) factor on the amounts of leads to come whose date is 0, 1, 2 ... days after the as-of
             date; beyond its end 1.
+        decided: whether a lead that does not win on its date is lost then, as at a deadline; else it stays.
+        hit_spread: standard deviation of a common Gamma factor on the chances to win.
     """
 
     counts: Counts
@@ -269,6 +271,8 @@ class Due:
     ahead: Floats
     spread: float = 0.0
     price: Floats = field(default_factory=lambda: np.zeros(0))
+    decided: bool = False
+    hit_spread: float = 0.0
 
 
 def typical_due(due: Due) -> tuple[Floats, Floats]:

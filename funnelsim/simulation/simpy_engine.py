@@ -41,7 +41,7 @@ Row = tuple[W64, int, int, int, int, float]
 NOWHERE = ENTRY = -1
 AFTER_ALL_ELSE = 2
 Happenings = Generator[simpy.Event, object, None]
-HEADER = 64  # room for the numbers, beginnings and shapes of all arrays, 63 at present
+HEADER = 72  # room for the numbers, beginnings and shapes of all arrays, 65 at present
 
 
 class RepTeam:
@@ -359,7 +359,8 @@ def rules_in(packed: Integers) -> Rules:
             real[h[55] : h[57]],
             packed[h[57] : h[59]],
             packed[h[59] : h[61]],
-            real[h[61] :],
+            packed[h[61] : h[63]],
+            real[h[63] :],
         ),
     )  # fmt: skip
 

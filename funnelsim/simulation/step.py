@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from funnelsim.arrays import Floats, Integers
-from funnelsim.model.funnel import winning_exits
+from funnelsim.model.funnel import Funnel, winning_exits
 from funnelsim.model.model import REACH, Due, Model, OpenDeals, Pace
 from funnelsim.simulation.jit import bare, inlined
 from funnelsim.simulation.luck import (
@@ -47,6 +47,7 @@ class Dates(NamedTuple):
         open: (open deals,) days to the date that an open deal states, nan without one.
         way: (cells,) kind of lead that each way in brings.
         won: (kinds,) place entered by winning.
+        lost: (kinds,) place entered on a date that brings no win, -1 where leads stay.
         price: (days,) factor on the amount of a lead to come by the day of its date; beyond its end 1.
     """
 
@@ -59,6 +60,7 @@ class Dates(NamedTuple):
     open: Floats
     way: Integers
     won: Integers
+    lost: Integers
     price: Floats
 
 
@@ -144,7 +146,7 @@ def no_dates() -> Dates:
     nothing, none = np.zeros(0), np.zeros(0, dtype=np.int64)
     return Dates(
         nothing, np.zeros((0, 0, 0)), nothing, nothing, nothing, np.zeros((0, 0)), nothing, none, none,
-        nothing,
+        none, nothing,
     )  # fmt: skip
 
 
@@ -163,11 +165,20 @@ def dates_of(model: Model, due: Due, deals: OpenDeals, leaving: Floats, hits: Fl
     way = [cell.group * len(funnel.stages) + cell.stage for cell in model.entries.cells]
     won = int(np.flatnonzero(funnel.booked > 0)[0])
     own = [next((int(to) for to in row if to >= 0 and funnel.booked[to] > 0), won) for row in funnel.targets]
+    no_loss = np.full(len(funnel.stages), -1, dtype=np.int64)
+    lost = np.array([_loss_of(funnel, row) for row in funnel.targets]) if due.decided else no_loss
     return Dates(
         due.counts.edges.astype(np.float64), rate, hits.reshape(-1).copy(), np.cumsum(due.late),
         due.stated.reshape(-1).astype(np.float64), np.cumsum(due.ahead, axis=1), given,
-        np.array(way, dtype=np.int64), np.tile(np.array(own, dtype=np.int64), groups), due.price.copy(),
+        np.array(way, dtype=np.int64), np.tile(np.array(own, dtype=np.int64), groups),
+        np.tile(lost, groups), due.price.copy(),
     )  # fmt: skip
+
+
+def _loss_of(funnel: Funnel, targets: Integers) -> int:
+    """Return the place of the first exit from a stage that ends a life without a win, -1 where none does."""
+    ends = (int(place) for place in targets if place >= len(funnel.stages) and funnel.booked[place] == 0)
+    return next((place for place in ends if funnel.places[place] not in funnel.handed_over), -1)
 
 
 def _pace_table(pace: Pace | None) -> Floats:
@@ -422,7 +433,7 @@ def leave_by_date(
     Until its day begins it leaves at the rates of the days to go, none of winning. If it is there then it
     wins with the stage's chance p, so many days late or early; of an open deal it is known that it has not
     won yet: p W / (p W + 1 - p), where W are the shares of wins on the days that are left. One whose date
-    brings no win stays: nobody knows when it is given up.
+    brings no win is lost then if it is a deadline, or stays: nobody knows when it is given up.
     """
     dates, kinds = rules.dates, rules.shape[0] * rules.shape[1]
     row, end = era_of(rules, kind, now)
@@ -462,7 +473,8 @@ def win_by_date(
     left, p = max(1.0 - gone, 0.0), rules.dates.hits[row]
     likely = p * left / max(p * left + 1.0 - p, 1e-300)
     if chance >= likely:
-        return np.inf, 0
+        lost = int(rules.dates.lost[kind])
+        return (max(on_grid(max(due + 0.5, since)), since), lost) if lost >= 0 else (np.inf, 0)
     days = min(np.searchsorted(late, gone + left * chance / likely, side="right"), late.size - 1) - REACH
     return max(on_grid(max(due + days + 0.5, since)), since), int(rules.dates.won[kind])
 
