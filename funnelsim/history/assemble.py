@@ -32,8 +32,10 @@ from funnelsim.history.quality import (
     Quality,
     example,
     found,
+    grain_of,
     most_first,
     move_findings,
+    spread,
     tally,
 )
 from funnelsim.history.vocabulary import guess_ends, lookalikes, outcome_of, plain, sounds_last
@@ -160,13 +162,9 @@ def assemble(
     )
     findings += unmade + lookalikes(events, won, lost, raw.handed_over)
     findings += move_findings(events, history.waits, history.ends) + _zombies(history)
-    return with_quality(history, _tally(raw, events, findings, moves.last if as_of is None else ""))
-
-
-def _tally(raw: Raw, events: pd.DataFrame, findings: tuple[Finding, ...], last: str) -> Quality:
-    """Return the tally of rows, counted at the door, and how the cells were understood."""
+    reading = replace(raw.reading, until=moves.last if as_of is None else "", grain=moves.grain)
     read = raw.rows.index.nunique() + tally(raw.findings) if raw.read is None else raw.read
-    return Quality(read, events.index.nunique(), findings, replace(raw.reading, until=last))
+    return with_quality(history, Quality(read, events.index.nunique(), findings, reading))
 
 
 def _limits(raw: Raw, events: pd.DataFrame, ends: tuple[str, ...]) -> tuple[str, ...]:
@@ -177,10 +175,7 @@ def _limits(raw: Raw, events: pd.DataFrame, ends: tuple[str, ...]) -> tuple[str,
 
 @dataclass(frozen=True)
 class _Moves:
-    """Rows in order, those that are moves, those of any date, the last one that is known, what was found.
-
-    Beside them how leads passed the places, and the turn of each place among rows of one moment.
-    """
+    """Rows in order, those that are moves, those of any date, how places are passed, and what was found."""
 
     rows: pd.DataFrame
     events: pd.DataFrame
@@ -190,6 +185,7 @@ class _Moves:
     until: pd.Timestamp
     last: str
     findings: tuple[Finding, ...]
+    grain: str
 
 
 def _near(until: pd.Timestamp, last: pd.Timestamp) -> pd.Timestamp:
@@ -210,10 +206,16 @@ def _moves(raw: Raw, as_of: str | datetime.date | pd.Timestamp | None, known: pd
     """Return the rows that are known and complete, in order, and those of them that are moves."""
     rows, aside = complete(raw.rows)
     rows, spelling = _one_spelling(rows, raw.stages + raw.won + raw.lost + raw.handed_over)
+    grain = grain_of(rows) if known is None else None
     known = last_day(rows, raw.file, stamped=raw.stamped) if known is None else known
+    if grain is not None:
+        known = grain.bounds(rows.loc[rows["at"] < known, "at"])[1].max()
     until = known if as_of is None else _near(as_of_moment(as_of), rows["at"].max())
     before = rows[(rows["at"] < until).to_numpy()]
     last = example(before.iloc[[int(before["at"].argmax())]]) if len(before) else ""
+    if grain is not None:
+        passed = turns_of(met_first(rows, bool(raw.stages)), raw.stages, raw.won + raw.lost + raw.handed_over)
+        rows = spread(by_moment(rows, passed), grain, until)
     every, early = happened_ends(rows, max(known, until))
     late = (every["at"] >= until).to_numpy()
     rows, future = _set_aside(every, late, "after the as-of date", "future dates")
@@ -228,7 +230,7 @@ def _moves(raw: Raw, as_of: str | datetime.date | pd.Timestamp | None, known: pd
     events, loops = _set_aside(events, later.to_numpy(), "only first visits count here", "later visits")
     copies = _copies(events, each)
     findings = (*raw.findings, *aside, *spelling, *early, *future, *old, *repeats, *loops, *copies)
-    return _Moves(rows, events, every, met, turns, until, last, findings)
+    return _Moves(rows, events, every, met, turns, until, last, findings, grain.told if grain else "")
 
 
 def _copies(events: pd.DataFrame, each: tuple[str, ...]) -> tuple[Finding, ...]:
@@ -375,9 +377,7 @@ def _guess_limit(ends: tuple[str, ...], stated: tuple[str, ...]) -> tuple[str, .
 
 
 def _clock_limit(events: pd.DataFrame) -> tuple[str, ...]:
-    if (events["at"] == events["at"].dt.normalize()).all():
-        return (NO_TIMES,)
-    return ()
+    return (NO_TIMES,) if (events["at"] == events["at"].dt.normalize()).all() else ()
 
 
 def _zombies(history: History) -> tuple[Finding, ...]:

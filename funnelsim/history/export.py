@@ -254,6 +254,7 @@ def reading_notes(history: History) -> tuple[str, ...]:
     if reading.date_order:
         other = "month first" if reading.date_order == "day first" else "day first"
         notes.append(f"Dates like 03/04/2026 are read with the {reading.date_order} (not the {other}).")
+    notes += [reading.grain] if reading.grain else []
     notes += _mark_notes(reading.decimal, reading.doubt)
     if shows_amounts(history):
         notes.append(f"Amounts are in {history.currency}." if history.currency else "No currency is stated.")

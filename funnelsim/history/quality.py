@@ -8,6 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+# By luck alone fifty dates never share a day of the month or a weekday; six months, or twelve weeks, tell
+# rounded dates from a few lists that were read in on such a day.
+GRAIN_ROWS, GRAIN_MONTHS, GRAIN_WEEKS = 50, 6, 12
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -30,6 +34,7 @@ class CellReading:
         decimal: the decimal mark of amounts, "point" or "comma"; "" where no amount has a mark.
         doubt: an amount that could be read otherwise; "" where there is none.
         date_order: "day first" or "month first"; "" where no date leaves it open.
+        grain: to what dates are rounded, and what was done about it; "" where they are not.
     """
 
     until: str = ""
@@ -38,6 +43,7 @@ class CellReading:
     decimal: str = ""
     doubt: str = ""
     date_order: str = ""
+    grain: str = ""
 
 
 NOTHING_READ = CellReading()
@@ -127,3 +133,91 @@ def move_findings(
         ),
     ]
     return tuple(finding for kind, rows, done in kinds for finding in found(kind, events[rows], done))
+
+
+@dataclass(frozen=True)
+class Grain:
+    """To what the dates of a file are rounded.
+
+    Args:
+        weekday: the weekday of all dates, Monday being 0; -1 where they are rounded to months.
+        words: the day that stands for all days of its grain.
+    """
+
+    weekday: int
+    words: str
+
+    @property
+    def told(self) -> str:
+        """What was found, and what is done about it, in a sentence."""
+        unit = "month" if self.weekday < 0 else "week"
+        return (
+            f"All dates fall on {self.words}, so they are taken for rounded to {unit}s: each is spread in "
+            f"its {unit} by luck of its own, those of a lead in their order, and the last {unit} counts as "
+            "whole unless the as-of date lies in it."
+        )
+
+    def bounds(self, at: pd.Series) -> tuple[pd.Series, pd.Series]:
+        """Return the first moment of the month or week of each date, and that after its last.
+
+        A week of Mondays begins with its date; one of another weekday, as of a list closed on Fridays, ends.
+        """
+        if self.weekday < 0:
+            start = at.dt.to_period("M").dt.start_time
+            return start, start + pd.offsets.MonthBegin(1)
+        start = at.dt.normalize() - pd.Timedelta(days=6 if self.weekday else 0)
+        return start, start + pd.Timedelta(days=7)
+
+
+def grain_of(rows: pd.DataFrame) -> Grain | None:
+    """Return to what the dates of rows are rounded, None where they are not.
+
+    Args:
+        rows: columns at, and any of instant and expected_close. Rounded events beside expected dates that are
+            rounded as well are left alone: the two tell of each other.
+    """
+    dates = rows["at"].drop_duplicates()
+    if "instant" in rows.columns or len(rows) < GRAIN_ROWS or len(dates) < min(GRAIN_MONTHS, GRAIN_WEEKS):
+        return None
+    grain = _grain(dates)
+    if grain is None or "expected_close" not in rows.columns or not rows["expected_close"].notna().any():
+        return grain
+    return None if _grain(pd.to_datetime(rows["expected_close"]).dropna()) else grain
+
+
+def _grain(dates: pd.Series) -> Grain | None:
+    if (dates != dates.dt.normalize()).any():
+        return None
+    if dates.dt.is_month_start.all():
+        return Grain(-1, "the first of a month")
+    if dates.dt.is_month_end.all():
+        return Grain(-1, "the last of a month")
+    if len(dates) >= GRAIN_WEEKS and (dates.dt.day_of_week == dates.dt.day_of_week.iloc[0]).all():
+        return Grain(int(dates.dt.day_of_week.iloc[0]), f"a {dates.dt.day_name().iloc[0]}")
+    return None
+
+
+def spread(rows: pd.DataFrame, grain: Grain, until: pd.Timestamp) -> pd.DataFrame:
+    """Return rows with dates spread within their grain, in the order given for each lead.
+
+    The luck of a row is a function of lead, grain and number alone. Where the as-of date lies in the last
+    month or week of the file, all of it has happened by then.
+
+    Args:
+        rows: columns lead and at, those of a lead in order.
+        grain: to what dates are rounded.
+        until: the as-of moment.
+    """
+    start, end = grain.bounds(rows["at"])
+    last = (start == start.max()) & (start < until)
+    end = end.where(~last | (end < until), until)
+    number = rows.groupby([rows["lead"], start]).cumcount()
+    key = rows["lead"].astype(str) + "|" + start.dt.strftime("%Y%m%d") + "|" + number.astype(str)
+    luck = pd.util.hash_array(key.to_numpy(dtype=object), categorize=False) / 2.0**64
+    cell = pd.factorize(key.str.rsplit("|", n=1).str[0])[0]
+    order = np.lexsort((luck, cell))
+    place = np.lexsort((number.to_numpy(), cell))
+    part = np.empty(len(rows))
+    part[place] = luck[order]
+    at = (start + (end - start) * part).dt.floor("s").astype(rows["at"].dtype)
+    return rows.assign(at=at)
