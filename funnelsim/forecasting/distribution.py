@@ -22,8 +22,8 @@ POINTS = 4096
 MOST_GIANTS = 5
 # A deal dwarfs the rest where a grid without it would be four times as fine; below that nothing is gained.
 FINER = 4.0
-# Up to r = q / (1 - q) = .6 (a chance of .375) the logarithm's series is quicker than a product: 50 terms leave
-# 1e-13 a deal, fewer do for smaller chances, and one transform serves all deals.
+# Up to r = q / (1 - q) = .6 (a chance of .375) the logarithm's series is quicker than a product: 50 terms
+# leave 1e-13 a deal, fewer do for smaller chances, and one transform serves all deals.
 MOST_RATIO, LEFT_OUT = 0.6, 1e-13
 # Of very many deals six cumulants tell the sum: with no amount over .15 of its deviation the seventh moves
 # the logarithm by 3e-5 at most at three deviations. Where frequency reaches nine, nothing is left (e^-40).
