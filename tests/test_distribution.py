@@ -97,6 +97,11 @@ def test_deals_of_small_chance_are_multiplied_by_their_logarithms() -> None:
     assert_allclose(quantiles(quick, levels), sampled(amount, chance, levels, rng), rtol=0.01)
 
 
+def test_a_grid_of_few_points_is_wrapped_round_by_the_series() -> None:
+    found = distributions(Lump(np.array([1.0]), np.array([[0.37]]), np.zeros((1, 1)), np.ones((1, 1))))
+    assert found["open"].chance[:2] == pytest.approx([0.63, 0.37], abs=1e-12)
+
+
 @pytest.mark.parametrize("unit", [1.0, 3158.37])
 def test_the_series_of_the_logarithm_is_the_product_of_the_coins(unit: float) -> None:
     # Amounts on the grid and between its points; chances to the limit of the series and beyond.

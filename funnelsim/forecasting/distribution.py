@@ -24,7 +24,7 @@ MOST_GIANTS = 5
 FINER = 4.0
 # Up to r = q / (1 - q) = .6 (a chance of .375) the logarithm's series is quicker than a product: 50 terms
 # leave 1e-13 a deal, fewer do for smaller chances, and one transform serves all deals.
-MOST_RATIO, LEFT_OUT = 0.6, 1e-13
+MOST_RATIO, LEFT_OUT, MOST_TERMS = 0.6, 1e-13, 60
 # Of very many deals six cumulants tell the sum: with no amount over .15 of its deviation the seventh moves
 # the logarithm by 3e-5 at most at three deviations. Where frequency reaches nine, nothing is left (e^-40).
 ORDERS, SHARE_OF_DEVIATION, FAR_OUT = 6, 0.15, 9.0
@@ -289,7 +289,7 @@ def _logarithms(place: Floats, chance: Floats, points: int) -> Floats:
         chance: (deals, draws).
     """
     deals, draws = chance.shape
-    found, share = np.zeros((points, draws)), np.zeros(points)
+    found, share = np.zeros((points, draws)), np.zeros(MOST_TERMS + 1)
     ratio, power = np.empty(draws), np.empty(draws)
     for i in range(deals):
         low = int(np.floor(place[i] + 1e-9))
@@ -299,7 +299,7 @@ def _logarithms(place: Floats, chance: Floats, points: int) -> Floats:
             found[0, d] += np.log1p(-chance[i, d])
         most, left, n = -ratio.min(), 1.0, 0
         share[0] = 1.0
-        while left * most > LEFT_OUT * (n + 1):
+        while left * most > LEFT_OUT * (n + 1) and n < MOST_TERMS:
             left, n = left * most, n + 1
             share[n] = part * share[n - 1]
             for j in range(n - 1, 0, -1):
