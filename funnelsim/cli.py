@@ -13,8 +13,10 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_type_hints
 
 import typer
 
@@ -24,14 +26,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from funnelsim.files import Output
-    from funnelsim.forecasting.backtest import Record
     from funnelsim.forecasting.compare import Comparison
     from funnelsim.forecasting.forecast import Forecast
     from funnelsim.forecasting.situation import Situation
-    from funnelsim.simulation.run import Replications
+    from funnelsim.model.levers import Scenario as Plan
+    from funnelsim.simulation.record import Run
 
 # Matrices are small here: threads of the linear algebra only wait for each other (ETS: 13 times as long).
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+Options: TypeAlias = dict[str, tuple[Any, Any]]
+Command: TypeAlias = Callable[..., None]
 
 What = Annotated[
     str,
@@ -52,7 +57,7 @@ Anonymise = Annotated[
     str | None,
     typer.Option(
         help="key with which names of leads and owners are hashed; @FILE, env:NAME keep it off the screen",
-        callback=lambda given: secret(given),
+        callback=lambda given: _secret(given),
     ),
 ]
 Spend = Annotated[Path | None, typer.Option(help="CSV of channel, week, spend: leads then answer to money")]
@@ -63,6 +68,14 @@ Seed = Annotated[int, typer.Option(help="same seed, same numbers")]
 Engine = Annotated[str | None, typer.Option(help="exact, compiled or simpy [default: exact where it fits]")]
 Target = Annotated[float | None, typer.Option(help="money wanted in each period")]
 Scenario = Annotated[str | None, typer.Option(help="levers to pull: a YAML file, or a name in scenarios/")]
+WhatIf = Annotated[
+    list[str] | None,
+    typer.Option(
+        help='levers to pull, in words: "price +5%; days Qualified -20%"; "help" tells all; may be repeated',
+        callback=lambda given: in_words(given),
+    ),
+]
+Save = Annotated[Path | None, typer.Option(help="write the scenario as YAML")]
 By = Annotated[str | None, typer.Option(help="expected revenue also by segment, channel, owner or stage")]
 Known = Annotated[
     Path | None,
@@ -81,10 +94,44 @@ Json = Annotated[
 ]
 Html = Annotated[Path | None, typer.Option(help="write a page that needs no network")]
 
+# Options that commands share: name -> annotation and default.
+READING: Options = {
+    "mapping": (Mapping, None), "as_of": (AsOf, None), "source": (Source, None), "query": (Query, None),
+    "anonymise": (Anonymise, None),
+}  # fmt: skip
+FITTING: Options = {"spend": (Spend, None), "large": (Large, False), "dask": (Dask, None)}
+AHEAD: Options = {"period": (PeriodKind, "quarter"), "periods": (Periods, 2), "model": (Known, None)}
+LUCK: Options = {"draws": (Draws, 200), "seed": (Seed, 1)}
+SAYING: Options = {"target": (Target, None), "engine": (Engine, None)}
+ASKING: Options = {"scenario": (Scenario, None), "what_if": (WhatIf, None), "save": (Save, None)}
+
 STOPPED = 130  # by convention 128 and the number of the signal
-SHARES = dict.fromkeys(
-    ("mape", "inside_50", "inside_80", "inside_95", "nominal", "covered", "low", "high", "skill"), "share"
-)
+
+
+def shared(*groups: Options) -> Callable[[Command], Command]:
+    """Give a command options that others have too, after its own; its last parameter takes them by name."""
+    options = {name: pair for group in groups for name, pair in group.items()}
+    defaults = {name: default for name, (_, default) in options.items()}
+    more = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, (annotation, default) in options.items()
+    ]
+
+    def extended(command: Command) -> Command:
+        hints = get_type_hints(command, include_extras=True)
+        own = [one for one in signature(command).parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
+        every = [*(one.replace(annotation=hints[one.name]) for one in own), *more]
+
+        @wraps(command)
+        def whole(*words: Any, **given: Any) -> None:
+            command(*words, **(defaults | given))
+
+        whole.__signature__ = Signature(every)  # type: ignore[attr-defined]
+        whole.__annotations__ = {one.name: one.annotation for one in every}
+        return whole
+
+    return extended
+
 
 app = typer.Typer(
     add_completion=False,
@@ -110,14 +157,11 @@ def demo(html: Html = None) -> None:
 
 
 @app.command(epilog="Example: funnelsim check deals.csv --mapping deals.yaml")
+@shared(READING)
 def check(
     what: What,
-    mapping: Mapping = None,
-    as_of: AsOf = None,
-    source: Source = None,
-    query: Query = None,
-    anonymise: Anonymise = None,
     json: Json = None,
+    **given: Any,
 ) -> None:
     """Read a history and say what was understood, used, set aside, and how far it can be trusted."""
     from funnelsim.forecasting.outputs import summary_json
@@ -126,8 +170,8 @@ def check(
     from funnelsim.verbs import check as read
 
     outputs = [_data("--json", json)]
-    _refuse_outputs(outputs, (what, mapping))
-    result = read(what, mapping=mapping, as_of=as_of, source=source, query=query, anonymise=anonymise)
+    _refuse_outputs(outputs, what, given)
+    result = read(what, **given)
     with aside(outputs):
         typer.echo(result.history.source)
         for note in reading_notes(result.history):
@@ -140,29 +184,20 @@ def check(
 
 
 @app.command(epilog="Example: funnelsim calibrate deals.csv --spend spend.csv -o model.json")
+@shared(READING, FITTING)
 def calibrate(
     what: What,
     output: Annotated[Path, typer.Option("-o", "--output", help="where the model is written")] = Path(
         "model.json"
     ),
-    mapping: Mapping = None,
-    as_of: AsOf = None,
-    source: Source = None,
-    query: Query = None,
-    anonymise: Anonymise = None,
-    spend: Spend = None,
-    large: Large = False,
-    dask: Dask = None,
+    **given: Any,
 ) -> None:
     """Fit the funnel to a history, also to one larger than memory, and write the model as JSON."""
     from funnelsim.model.store import save_model
     from funnelsim.verbs import calibrate as fit
 
-    _refuse_outputs([_data("--output", output)], (what, mapping, spend))
-    model = fit(
-        what, spend=spend, large=large, dask=dask, mapping=mapping, as_of=as_of, source=source, query=query,
-        anonymise=anonymise,
-    )  # fmt: skip
+    _refuse_outputs([_data("--output", output)], what, given)
+    model = fit(what, **given)
     save_model(model, output)
     for note in model.notes:
         typer.echo(f"- {note}")
@@ -172,21 +207,9 @@ def calibrate(
 @app.command(
     epilog="Example: funnelsim forecast deals.csv --period quarter --target 1500000 --html forecast.html"
 )
+@shared(ASKING, AHEAD, SAYING, READING, FITTING, LUCK)
 def forecast(
     what: What,
-    mapping: Mapping = None,
-    as_of: AsOf = None,
-    source: Source = None,
-    query: Query = None,
-    anonymise: Anonymise = None,
-    spend: Spend = None,
-    period: PeriodKind = "quarter",
-    periods: Periods = 2,
-    scenario: Scenario = None,
-    target: Target = None,
-    draws: Draws = 200,
-    seed: Seed = 1,
-    engine: Engine = None,
     json: Json = None,
     html: Html = None,
     deals: Annotated[
@@ -194,99 +217,87 @@ def forecast(
     ] = None,
     own_record: OwnRecord = False,
     by: By = None,
-    model: Known = None,
-    large: Large = False,
-    dask: Dask = None,
+    **given: Any,
 ) -> None:
     """Forecast revenue and wins from open deals and from leads that do not exist yet.
 
     A history of under five wins, or shorter than a period, gets sentences on what is missing instead of
     numbers (null in JSON); as that is an answer, the exit code is 0.
     """
-    from funnelsim.forecasting.outputs import as_json
-    from funnelsim.forecasting.situation import INSTANT, situation
+    from funnelsim.forecasting.outputs import as_json, say_forecast
+    from funnelsim.forecasting.situation import INSTANT, asked_of, situation, under
     from funnelsim.verbs import forecast as expect
     from funnelsim.verbs import refuse_words
 
     outputs = [_data("--json", json), _table("--deals", deals), _page("--html", html)]
-    _refuse_outputs(outputs, (what, mapping, spend, scenario, model))
-    refuse_words(
-        period=period, periods=periods, engine=engine, by=by, target=target, draws=draws, seed=seed,
-        scenarios=() if scenario is None else (scenario,),
-    )  # fmt: skip
-    place = situation(
-        what, period=period, periods=periods, spend=spend, scenario=scenario, model=model, large=large,
-        dask=dask, mapping=mapping, as_of=as_of, source=source, query=query, anonymise=anonymise,
-    )  # fmt: skip
-    result = expect(
-        place, target=target, draws=draws, seed=seed, engine=engine, by=by, own_record=own_record,
-        progress=at_terminal(),
-    )  # fmt: skip
-    day = as_of or f"{place.model.as_of - INSTANT:%Y-%m-%d}"
+    save = given.pop("save")
+    _refuse_outputs([*outputs, _yaml(save)], what, given)
+    asked = {"scenario": given.pop("scenario"), "what_if": given.pop("what_if") or ()}
+    said = {name: given.pop(name) for name in (*SAYING, *LUCK)}
+    period, periods = given["period"], given["periods"]
+    refuse_words(period=period, periods=periods, by=by, **said, **asked)
+    plain = situation(what, **given)
+    plan = asked_of(plain, **asked)
+    place = under(plain, plan)
+    result = expect(place, **said, by=by, own_record=own_record, progress=at_terminal())
+    day = given["as_of"] or f"{place.model.as_of - INSTANT:%Y-%m-%d}"
     with aside(outputs):
-        _print_forecast(place, result, by)
+        say_forecast(place, result, by)
     write_all(
         (json, lambda path: write_text(path, as_json(result, as_of=day, period=period, split=result.parts))),
         (deals, lambda path: write_frame(path, result.deals)),
         (html, lambda path: _forecast_page(path, place, result)),
+        (save, lambda path: _save(path, plan)),
     )
 
 
-@app.command(epilog="Example: funnelsim compare deals.csv price_up no_events --html compare.html")
+@app.command(epilog="Example: funnelsim compare deals.csv price_up 'days Qualified -20%' --html compare.html")
+@shared(AHEAD, SAYING, READING, FITTING, LUCK)
 def compare(
     what: What,
     scenarios: Annotated[
-        list[str],
-        typer.Argument(metavar="SCENARIO...", help="files with levers, or names in scenarios/"),
-    ],
-    mapping: Mapping = None,
-    as_of: AsOf = None,
-    source: Source = None,
-    query: Query = None,
-    anonymise: Anonymise = None,
-    spend: Spend = None,
-    period: PeriodKind = "quarter",
-    periods: Periods = 2,
-    target: Target = None,
-    draws: Draws = 200,
-    seed: Seed = 1,
-    engine: Engine = None,
+        list[str] | None,
+        typer.Argument(metavar="SCENARIO...", help="files with levers, names in scenarios/, or words"),
+    ] = None,
+    what_if: WhatIf = None,
+    save: Save = None,
     html: Html = None,
-    model: Known = None,
-    large: Large = False,
-    dask: Dask = None,
+    **given: Any,
 ) -> None:
-    """Compare scenarios from the same state, with the same luck and the same draws."""
+    """Compare scenarios from the same state, with the same luck and the same draws.
+
+    Each --what-if is a scenario of its own, which its words name.
+    """
+    from funnelsim.forecasting.outputs import say_comparison
+    from funnelsim.model.scenario import check_words
     from funnelsim.verbs import compare as pair
 
-    _refuse_outputs([_page("--html", html)], (what, mapping, spend, model, *scenarios))
-    result = pair(
-        what, scenarios, period=period, periods=periods, spend=spend, target=target, draws=draws, seed=seed,
-        engine=engine, progress=at_terminal(), model=model, large=large, dask=dask, mapping=mapping,
-        as_of=as_of, source=source, query=query, anonymise=anonymise,
-    )  # fmt: skip
-    _print_comparison(result)
-    write_all((html, lambda path: _compare_page(path, result)))
+    asked = [*(scenarios or ()), *(what_if or ())]
+    _refuse_outputs([_page("--html", html), _yaml(save)], what, given, asked)
+    if save is not None and len(asked) != 1:
+        raise FunnelError(f"--save {save}: one scenario is written, but {len(asked)} were given")
+    for words in what_if or ():
+        check_words(words)
+    result = pair(what, asked, **given, progress=at_terminal())
+    say_comparison(result)
+    write_all(
+        (html, lambda path: _compare_page(path, result)),
+        (save, lambda path: _save(path, next(iter(result.plans.values())))),
+    )
 
 
 @app.command(epilog="Example: funnelsim budget deals.csv --spend spend.csv --total 250000 --html budget.html")
+@shared({"spend": (Spend, None)}, READING, LUCK)
 def budget(
     what: What,
-    spend: Spend = None,
-    mapping: Mapping = None,
-    as_of: AsOf = None,
-    source: Source = None,
-    query: Query = None,
-    anonymise: Anonymise = None,
     total: Annotated[float | None, typer.Option(help="money to split [default: what is spent now]")] = None,
     period: Annotated[str, typer.Option(help="spent over a week, month or quarter")] = "quarter",
     periods: Annotated[int, typer.Option(help="in how many periods revenue counts")] = 4,
     at_least: Annotated[float, typer.Option(help="of a channel's spend now")] = 0.7,
     at_most: Annotated[float, typer.Option(help="of a channel's spend now")] = 1.3,
     curve: Annotated[str, typer.Option(help="power or saturation")] = "power",
-    draws: Draws = 200,
-    seed: Seed = 1,
     html: Html = None,
+    **given: Any,
 ) -> None:
     """Say where the next euro should go, and how a budget is best split."""
     from funnelsim.forecasting.budget import budget_rows
@@ -294,11 +305,10 @@ def budget(
     from funnelsim.show.words import titled
     from funnelsim.verbs import budget as best
 
-    _refuse_outputs([_page("--html", html)], (what, mapping, spend))
+    _refuse_outputs([_page("--html", html)], what, given)
     plan = best(
-        what, spend=spend, total=total, period=period, periods=periods, at_least=at_least, at_most=at_most,
-        curve=curve, draws=draws, seed=seed, mapping=mapping, as_of=as_of, source=source, query=query,
-        anonymise=anonymise,
+        what, total=total, period=period, periods=periods, at_least=at_least, at_most=at_most, curve=curve,
+        **given,
     )  # fmt: skip
     rows, kinds = budget_rows(plan)
     show_table(rows, titled(f"Spend per {period}", plan.currency), kinds=kinds)
@@ -314,76 +324,70 @@ def budget(
 
 
 @app.command(epilog="Example: funnelsim simulate sales_funnel_5 --days 365 --seed 1 -o log.csv")
+@shared(ASKING, READING, {"seed": (Seed, 1)})
 def simulate(
     what: What,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="log as .csv, .xlsx or .parquet; - for the terminal")
     ] = None,
     days: Annotated[int, typer.Option(help="how long")] = 365,
-    seed: Seed = 1,
     engine: Annotated[str, typer.Option(help="simpy or compiled")] = "compiled",
-    scenario: Scenario = None,
     reps: Annotated[list[str] | None, typer.Option(help="another size of a pool: 'sales=12'")] = None,
     replications: Annotated[
         str | None, typer.Option(help="how often, for what luck does: a number, or auto [default: once]")
     ] = None,
     precision: Annotated[float, typer.Option(help="for auto: half-width of 95 %, by the mean")] = 0.01,
     workers: Annotated[int, typer.Option(help="processes, for many replications")] = 1,
-    mapping: Mapping = None,
-    as_of: AsOf = None,
-    source: Source = None,
-    query: Query = None,
-    anonymise: Anonymise = None,
+    **given: Any,
 ) -> None:
     """Simulate the lives of all leads, say what became of them, and write the log, itself a valid history.
 
     With --replications they live many times: what is booked, and how far luck moves it; -o writes a row each.
     """
-    from funnelsim.forecasting.outputs import mapping_text
-    from funnelsim.history.metrics import metrics
-    from funnelsim.show.terminal import show_metrics
+    from funnelsim.forecasting.outputs import say_replications, say_run
+    from funnelsim.forecasting.situation import asked_of, situation, under
+    from funnelsim.simulation.run import check_replications
+    from funnelsim.verbs import refuse_words
     from funnelsim.verbs import simulate as live
 
-    if replications is not None:
-        often = int(replications) if replications.isdecimal() else replications
-        _refuse_outputs([_table("--output", output)], (what, mapping, scenario))
-        many = live(
-            what, days, seed=seed, engine=engine, scenario=scenario, reps=reps or (), replications=often,
-            precision=precision, workers=workers, progress=at_terminal(), mapping=mapping, as_of=as_of,
-            source=source, query=query, anonymise=anonymise,
-        )  # fmt: skip
-        _print_replications(many, output)
-        return
-    guide = None if output is None else output.with_name(f"{output.stem}.map.yaml")
+    save, seed, asked = given.pop("save"), given.pop("seed"), {"scenario": given.pop("scenario")}
+    asked["what_if"] = given.pop("what_if") or ()
     outputs = [_table("--output", output)]
-    _refuse_outputs(outputs, (what, mapping, scenario))
-    _refuse_other_guide(guide)
-    run = live(
-        what, days, seed=seed, engine=engine, scenario=scenario, reps=reps or (), mapping=mapping,
-        as_of=as_of, source=source, query=query, anonymise=anonymise,
-    )  # fmt: skip
+    _refuse_outputs([*outputs, _yaml(save)], what, given | asked)
+    often = None
+    if replications is None:
+        _refuse_other_guide(_guide(output))
+    else:
+        often = int(replications) if replications.isdecimal() else replications
+        check_replications(often, workers, precision)
+    refuse_words(**asked)
+    plain = situation(what, **given)
+    plan = asked_of(plain, **asked)
+    place = under(plain, plan)
+    lives = {"seed": seed, "engine": engine, "reps": reps or ()}
     with aside(outputs):
-        typer.echo(str(run))
-        if len(run.log):
-            show_metrics(metrics(run.history), "What happened")
-    if output is None or guide is None:
-        return
-    write_frame(output, run.log)
-    if str(output) == "-":
-        return
-    write_text(guide, mapping_text(run.model.funnel, output.name, run.model.currency))
-    typer.echo(f"{len(run.log):,} rows written to {output}")
-    typer.echo(f"read it back with: funnelsim check {output} --mapping {guide}")
+        if plan.changes:
+            typer.echo(f"{plan.sentence}\n")
+    if often is None:
+        run = live(place, days, **lives)
+        with aside(outputs):
+            say_run(run)
+        _write_log(run, output)
+    else:
+        many = live(
+            place, days, **lives, replications=often, precision=precision, workers=workers,
+            progress=at_terminal(),
+        )  # fmt: skip
+        with aside(outputs):
+            say_replications(many)
+        write_all((output, lambda path: write_frame(path, many.frame)))
+    write_all((save, lambda path: _save(path, plan)))
 
 
 @app.command(epilog="Example: funnelsim backtest deals.csv --period month --periods 3 --html record.html")
+@shared(READING, {"seed": (Seed, 1)})
 def backtest(
     what: What,
-    mapping: Mapping = None,
-    as_of: AsOf = None,
-    source: Source = None,
-    query: Query = None,
-    anonymise: Anonymise = None,
     period: PeriodKind = "month",
     periods: Annotated[int, typer.Option(help="how many ahead of each past date")] = 1,
     start: Annotated[
@@ -391,27 +395,26 @@ def backtest(
     ] = None,
     every: Annotated[int, typer.Option(help="forecast from every n-th period start")] = 1,
     draws: Annotated[int, typer.Option(help="posterior draws of each forecast")] = 60,
-    seed: Seed = 1,
     workers: Annotated[int, typer.Option(help="processes")] = 2,
     json: Json = None,
     html: Html = None,
     model: Annotated[Path | None, typer.Option(hidden=True)] = None,
+    **given: Any,
 ) -> None:
     """Forecast from past dates with what was known then, and score what was said."""
-    from funnelsim.forecasting.outputs import record_json
+    from funnelsim.forecasting.outputs import record_json, say_record
     from funnelsim.verbs import backtest as replay
 
     outputs = [_data("--json", json), _page("--html", html)]
-    _refuse_outputs(outputs, (what, mapping))
+    _refuse_outputs(outputs, what, given)
     record = replay(
-        what, period=period, periods=periods, start=start, every=every, draws=draws, seed=seed,
-        workers=workers, progress=at_terminal(), model=model, mapping=mapping, as_of=as_of, source=source,
-        query=query, anonymise=anonymise,
+        what, period=period, periods=periods, start=start, every=every, draws=draws, workers=workers,
+        progress=at_terminal(), model=model, **given,
     )  # fmt: skip
     with aside(outputs):
         if record.note:
             typer.echo(record.note)
-        _print_record(record)
+        say_record(record)
 
     def page(path: Path) -> None:
         from funnelsim.pages import backtest_page
@@ -430,76 +433,6 @@ def lab(context: typer.Context) -> None:
     raise typer.Exit(subprocess.call([sys.executable, "-m", "jupyterlab", str(folder), *context.args]))
 
 
-def _print_forecast(place: Situation, result: Forecast, by: str | None) -> None:
-    """Print a forecast, what simpler ways would say, what calibration notes, and the split if asked for."""
-    from funnelsim.forecasting.split import wide
-    from funnelsim.history.export import reading_notes
-    from funnelsim.show.terminal import print_forecast, show_table
-    from funnelsim.show.words import titled
-
-    known = place.history or place.facts
-    if known is not None:
-        for note in reading_notes(known):
-            typer.echo(f"- {note}")
-        typer.echo("")
-    if result.silent:
-        typer.echo("No forecast:")
-        for reason in result.silent:
-            typer.echo(f"- {reason}")
-        typer.echo("")
-    target = None if result.target != result.target else result.target
-    if place.model.funnel.earns:
-        print_forecast(result.periods, result.widths, target=target, currency=result.currency)
-    if not result.silent and len(place.ways):
-        kinds = dict.fromkeys(map(str, place.ways.columns[1:]), "money")
-        show_table(place.ways, titled("What simpler ways would say", result.currency), kinds=kinds)
-    for note in (*result.notes, *place.model.notes):
-        typer.echo(f"- {note}")
-    if result.parts is not None:
-        shown = wide(result.parts)
-        kinds = dict.fromkeys(map(str, shown.columns[2:]), "money") | {"open leads": "count"}
-        typer.echo("")
-        show_table(shown, f"{titled('Expected revenue', result.currency)} by {by}", kinds=kinds)
-
-
-def _print_comparison(result: Comparison) -> None:
-    """Print what each scenario changes, and what each of its levers brings."""
-    from funnelsim.show.terminal import print_comparison, show_table
-    from funnelsim.show.words import titled
-
-    print_comparison(result.table, result.currency)
-    for note in result.notes:
-        typer.echo(f"- {note}")
-    for name, frame in result.parts.items():
-        show_table(
-            frame, titled(f"What each lever of '{name}' brings, all periods together", result.currency)
-        )
-
-
-def _print_replications(many: Replications, output: Path | None) -> None:
-    """Print what many lives of all leads booked, and write a row for each of them where that was asked."""
-    from funnelsim.show.terminal import show_table
-
-    with aside([_table("--output", output)]):
-        typer.echo(str(many))
-        show_table(many.table, "What luck does, at the model's own rates")
-    write_all((output, lambda path: write_frame(path, many.frame)))
-
-
-def _print_record(record: Record) -> None:
-    """Print the scores of all methods, skill against simpler ways, and how intervals kept their promise."""
-    from funnelsim.show.terminal import show_table
-    from funnelsim.show.words import titled
-
-    scores = record.summary
-    for measure, unit in (("revenue", titled("revenue", record.currency)), ("wins", "wins")):
-        mine = scores[scores["measure"] == measure].drop(columns="measure")
-        show_table(mine, f"Record of {unit}, by {record.kind}s ahead", kinds=SHARES)
-        title = f"Skill in {measure} against simpler ways, with its 90 % interval"
-        show_table(record.skill(measure), title, kinds=SHARES)
-        show_table(record.coverage(measure), f"Intervals of {measure}: promised, and kept", kinds=SHARES)
-
-
 # Pages bring the charts with them, so only who asks for one waits for their import.
 def _forecast_page(path: Path, place: Situation, result: Forecast) -> None:
     from funnelsim.pages import forecast_page
@@ -513,15 +446,25 @@ def _compare_page(path: Path, result: Comparison) -> None:
     compare_page(path, result)
 
 
-def _refuse_outputs(outputs: Sequence[Output], inputs: Sequence[str | Path | None]) -> None:
+def _refuse_outputs(
+    outputs: Sequence[Output], what: str, given: dict[str, Any], scenarios: Sequence[str] = ()
+) -> None:
     """Refuse, before any work, outputs that cannot be written or would replace what is read."""
     from funnelsim import files
     from funnelsim.history.mapping_file import files_named
+    from funnelsim.model.scenario import is_words
 
-    what, mapping, *_ = inputs
+    mapping, asked = given["mapping"], [*scenarios, *filter(None, [given.get("scenario")])]
     written = any(output.path is not None and str(output.path) != "-" for output in outputs)
-    named = files_named(mapping, str(what)) if written and mapping is not None else []
-    files.refuse_outputs(outputs, (*inputs, *named))
+    named = files_named(mapping, what) if written and mapping is not None else []
+    read = [
+        what,
+        mapping,
+        given.get("spend"),
+        given.get("model"),
+        *(one for one in asked if not is_words(one)),
+    ]
+    files.refuse_outputs(outputs, (*read, *named))
 
 
 def _data(option: str, path: Path | None) -> Output:
@@ -542,6 +485,38 @@ def _table(option: str, path: Path | None) -> Output:
     from funnelsim.files import Output
 
     return Output(option, path, (".csv", ".xlsx", ".parquet"), stream=True)
+
+
+def _yaml(path: Path | None) -> Output:
+    from funnelsim.files import Output
+
+    return Output("--save", path, (".yaml", ".yml"), stream=True)
+
+
+def _save(path: Path, plan: Plan) -> None:
+    from funnelsim.model.scenario import scenario_text
+
+    write_text(path, scenario_text(plan))
+
+
+def _guide(output: Path | None) -> Path | None:
+    """Return where the mapping of a log goes: beside it."""
+    return None if output is None else output.with_name(f"{output.stem}.map.yaml")
+
+
+def _write_log(run: Run, output: Path | None) -> None:
+    """Write a log where that was asked, with a mapping beside it."""
+    from funnelsim.forecasting.outputs import mapping_text
+
+    guide = _guide(output)
+    if output is None or guide is None:
+        return
+    write_frame(output, run.log)
+    if str(output) == "-":
+        return
+    write_text(guide, mapping_text(run.model.funnel, output.name, run.model.currency))
+    typer.echo(f"{len(run.log):,} rows written to {output}")
+    typer.echo(f"read it back with: funnelsim check {output} --mapping {guide}")
 
 
 def _refuse_other_guide(guide: Path | None) -> None:
@@ -592,25 +567,20 @@ def write_frame(path: Path, frame: pd.DataFrame) -> None:
         write_table(frame, path)
 
 
-def secret(given: str | None) -> str | None:
-    """Return the key itself: as given, the first line of a file (@FILE), or a variable's value (env:NAME).
+def in_words(given: list[str] | None) -> list[str] | None:
+    """Return questions in words as they are; "help" tells how they are said, and ends."""
+    if given and "help" in given:
+        from funnelsim.model.scenario import grammar
 
-    Raises:
-        FunnelError: the file cannot be read, the variable is not set, or the key is empty.
-    """
-    if given is None or not given.startswith(("@", "env:")):
-        return given
-    if given.startswith("env:"):
-        key = os.environ.get(given[4:], "")
-        missing = f"--anonymise {given}: the variable {given[4:]} is not set, or empty"
-    else:
-        from funnelsim.files import read_text
+        typer.echo(grammar())
+        raise typer.Exit
+    return given
 
-        key = (read_text(given[1:]).splitlines() or [""])[0].strip()
-        missing = f"--anonymise {given}: its first line is empty; it should hold the key"
-    if not key:
-        raise FunnelError(missing)
-    return key
+
+def _secret(given: str | None) -> str | None:
+    from funnelsim.files import secret
+
+    return secret(given)
 
 
 def at_terminal() -> bool:

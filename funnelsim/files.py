@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 import re
 import secrets
 import stat
@@ -140,6 +141,25 @@ def read_text(path: str | Path, largest: int = LARGEST) -> str:
         raise FunnelError(
             f"{path}, line {line}: not UTF-8 (byte {data[error.start]:#04x}); save it as UTF-8"
         ) from None
+
+
+def secret(given: str | None) -> str | None:
+    """Return the key itself: as given, the first line of a file (@FILE), or a variable's value (env:NAME).
+
+    Raises:
+        FunnelError: the file cannot be read, the variable is not set, or the key is empty.
+    """
+    if given is None or not given.startswith(("@", "env:")):
+        return given
+    if given.startswith("env:"):
+        key = os.environ.get(given[4:], "")
+        missing = f"--anonymise {given}: the variable {given[4:]} is not set, or empty"
+    else:
+        key = (read_text(given[1:]).splitlines() or [""])[0].strip()
+        missing = f"--anonymise {given}: its first line is empty; it should hold the key"
+    if not key:
+        raise FunnelError(missing)
+    return key
 
 
 def to_text(data: bytes, file: str, encoding: str | None = None) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from funnelsim.forecasting.backtest import SHARE_COLUMNS, Record
 from funnelsim.forecasting.budget import Plan, budget_rows, last_earning_day
 from funnelsim.forecasting.compare import Comparison
 from funnelsim.forecasting.forecast import Forecast
-from funnelsim.forecasting.situation import Situation
+from funnelsim.forecasting.situation import ASKED, Situation
 from funnelsim.show import charts, words
 from funnelsim.show.page import Fact, Section, write_report
 from funnelsim.show.terminal import forecast_table
@@ -45,10 +45,11 @@ def forecast_page(path: Path, place: Situation, result: Forecast) -> None:
     """
     trust = None if place.history is None else Check(place.history, place.model, place.deals)
     sections = _reasons(result, trust) if result.silent else _numbers(place, result, trust)
-    limits = (*result.notes, *(place.facts.limits if place.facts else ()), *place.model.notes, *LIMITS)
+    known = place.history or place.facts
     if trust is not None:
         sections += _record_sections(result, trust)
-        limits = (*result.notes, *trust.history.limits, *place.model.notes, *LIMITS)
+    notes = (*result.notes, *(known.limits if known else ()), *place.model.notes, *LIMITS)
+    limits = tuple(dict.fromkeys(notes))
     write_report(
         path,
         "Forecast",
@@ -68,7 +69,10 @@ def _numbers(place: Situation, result: Forecast, trust: Check | None) -> list[Se
     target = None if np.isnan(result.target) else result.target
     table = forecast_table(result.periods, result.widths, target)
     caption = f"{words.titled('Revenue', result.currency)}; the same numbers as in the terminal."
-    sections = [Section("What will we close?", chart=charts.fan(result), table=table, caption=caption)]
+    asked = " ".join(note for note in result.notes if note.startswith(ASKED))
+    sections = [
+        Section("What will we close?", chart=charts.fan(result), table=table, caption=caption, text=asked)
+    ]
     if len(place.ways):
         caption = "Revenue by the last period, the same period a year before, and exponential smoothing."
         title = "What would simpler ways say?"
@@ -129,7 +133,8 @@ def compare_page(path: Path, result: Comparison) -> None:
     shown = result.table[["scenario", "period", "mean", "difference", "low", "high", "p_better"]]
     caption = f"{words.titled('Revenue', result.currency)}; low, high: the 80 % interval of the difference."
     drawn = charts.differences(result)
-    sections = [Section("What would change?", chart=drawn, table=shown, caption=caption)]
+    said = "\n\n".join(f"{name}: {plan.sentence}" for name, plan in result.plans.items() if plan.changes)
+    sections = [Section("What would change?", chart=drawn, table=shown, caption=caption, text=said)]
     together = f"{words.titled('All periods together', result.currency)}; parts add up to the whole gain."
     sections += [
         Section(f"Which lever brings what in '{name}'?", table=frame, caption=together)

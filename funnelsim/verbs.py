@@ -20,22 +20,23 @@ from funnelsim.cards import card
 from funnelsim.errors import FunnelError, check_word
 from funnelsim.forecasting.periods import KINDS, periods_from
 from funnelsim.forecasting.situation import (
+    ASKED,
     Anything,
     ReadOptions,
     Situation,
     history_of,
     read_by_parts,
     refuse_thin,
-    scenario_file,
     situation,
     spend_table,
     stated_model,
     unanswerable,
-    under,
 )
 from funnelsim.history.log import History, open_leads, quality_table
 from funnelsim.history.metrics import metrics
+from funnelsim.model.levers import Scenario, apply_scenario, with_sizes
 from funnelsim.model.model import Model, OpenDeals
+from funnelsim.model.scenario import WhatIf, check_question, check_words, scenario_of
 
 if TYPE_CHECKING:
     from funnelsim.forecasting.backtest import Record
@@ -181,7 +182,8 @@ def forecast(
     period: str | None = None,
     periods: int | None = None,
     spend: str | Path | pd.DataFrame | None = None,
-    scenario: str | Path | None = None,
+    scenario: WhatIf | None = None,
+    what_if: str | Sequence[str] = (),
     target: float | None = None,
     draws: int = 200,
     seed: int = 1,
@@ -204,7 +206,8 @@ def forecast(
         period: "week", "month" or "quarter" (the default).
         periods: how many, 2 by default; the first holds the as-of date.
         spend: channel, start, spend: leads then answer to money.
-        scenario: levers to pull: a file, or a name in `scenarios/`.
+        scenario: levers to pull: a file, a name in `scenarios/`, or words.
+        what_if: levers to pull, in words such as "price +5%; days Qualified -20%"; several together.
         target: money wanted in each period.
         draws: posterior draws of the rates (replications when simulated).
         seed: same seed, same numbers.
@@ -228,11 +231,11 @@ def forecast(
 
     refuse_words(
         period=period, periods=periods, engine=engine, by=by, target=target, draws=draws, seed=seed,
-        scenarios=() if scenario is None else (scenario,),
+        scenario=scenario, what_if=what_if,
     )  # fmt: skip
     place = situation(
-        what, period=period, periods=periods, spend=spend, scenario=scenario, model=model, large=large,
-        dask=dask, **reading,
+        what, period=period, periods=periods, spend=spend, scenario=scenario, what_if=what_if, model=model,
+        large=large, dask=dask, **reading,
     )  # fmt: skip
     if by is not None and place.facts is not None:
         raise FunnelError(f"by {by}: of a history that was read in parts only the sums are known")
@@ -253,12 +256,13 @@ def forecast(
 
         made = by_own_record(made, history_of(place), place.kind, seed=seed, progress=progress)
     parts = revenue_by(place, made, by) if by is not None and not made.silent else None
-    return replace(made, past=place.past, parts=parts)
+    asked = tuple(note for note in place.model.notes if note.startswith(ASKED))
+    return replace(made, past=place.past, parts=parts, notes=(*asked, *made.notes))
 
 
 def compare(
     what: Anything,
-    scenarios: Sequence[str | Path],
+    scenarios: WhatIf | Sequence[WhatIf],
     *,
     period: str | None = None,
     periods: int | None = None,
@@ -277,7 +281,7 @@ def compare(
 
     Args:
         what: a path, URL, table, history, situation, or a stated funnel.
-        scenarios: files with levers, or names in `scenarios/`.
+        scenarios: one or several: files with levers, names in `scenarios/`, or words such as "price +5%".
         period, periods, spend, target, draws, seed, engine, progress, model, large, dask: as in `forecast`.
         **reading: mapping, as_of, source, query, anonymise.
 
@@ -286,39 +290,43 @@ def compare(
     """
     from funnelsim.forecasting.compare import BASE, Comparison, compare_models, lever_parts, scenario_names
 
-    if not scenarios:
+    asked = [scenarios] if isinstance(scenarios, str | Path | Scenario) else scenarios
+    if not asked:
         raise FunnelError("compare: name at least one scenario to compare with the present plan")
     refuse_words(
         period=period, periods=periods, engine=engine, target=target, draws=draws, seed=seed,
-        scenarios=scenarios,
+        scenarios=asked,
     )  # fmt: skip
     place = situation(
         what, period=period, periods=periods, spend=spend, model=model, large=large, dask=dask, **reading
     )
     refuse_thin(place)
-    files = scenario_names([scenario_file(one) for one in scenarios])
-    models = {BASE: place.model} | {name: under(place, file).model for name, file in files.items()}
+    plans = {name: scenario_of(one, place.model) for name, one in scenario_names(asked).items()}
+    models = {BASE: place.model} | {name: apply_scenario(place.model, plan) for name, plan in plans.items()}
     table = compare_models(
         models, place.deals, place.periods, booked=place.booked, draws=draws, seed=seed, engine=engine,
         target=target, progress=progress,
     )  # fmt: skip
-    parts = lever_parts(place, files, draws=draws, seed=seed)
-    return Comparison(table, parts, place.model.currency)
+    parts = lever_parts(place, plans, draws=draws, seed=seed)
+    notes = tuple(dict.fromkeys(note for plan in plans.values() for note in plan.notes))
+    return Comparison(table, parts, place.model.currency, notes, plans)
 
 
 @overload
 def simulate(
     what: Anything, days: float = ..., *, seed: int = ..., replicate: int = ..., engine: str = ...,
-    scenario: str | Path | None = ..., reps: Sequence[str] = ..., replications: None = ...,
-    precision: float = ..., workers: int = ..., progress: bool = ..., **reading: Unpack[ReadOptions],
+    scenario: WhatIf | None = ..., what_if: str | Sequence[str] = ..., reps: Sequence[str] = ...,
+    replications: None = ..., precision: float = ..., workers: int = ..., progress: bool = ...,
+    **reading: Unpack[ReadOptions],
 ) -> Run: ...  # fmt: skip
 
 
 @overload
 def simulate(
     what: Anything, days: float = ..., *, seed: int = ..., replicate: int = ..., engine: str = ...,
-    scenario: str | Path | None = ..., reps: Sequence[str] = ..., replications: int | str,
-    precision: float = ..., workers: int = ..., progress: bool = ..., **reading: Unpack[ReadOptions],
+    scenario: WhatIf | None = ..., what_if: str | Sequence[str] = ..., reps: Sequence[str] = ...,
+    replications: int | str, precision: float = ..., workers: int = ..., progress: bool = ...,
+    **reading: Unpack[ReadOptions],
 ) -> Replications: ...  # fmt: skip
 
 
@@ -329,7 +337,8 @@ def simulate(
     seed: int = 1,
     replicate: int = 0,
     engine: str = "compiled",
-    scenario: str | Path | None = None,
+    scenario: WhatIf | None = None,
+    what_if: str | Sequence[str] = (),
     reps: Sequence[str] = (),
     replications: int | str | None = None,
     precision: float = 0.01,
@@ -348,7 +357,7 @@ def simulate(
         seed: same seed, same lives, in every engine.
         replicate: another number gives other, independent lives.
         engine: "compiled" or "simpy".
-        scenario: levers to pull: a file, or a name in `scenarios/`.
+        scenario, what_if: levers to pull, as in `forecast`.
         reps: other sizes of pools, such as "sales=12".
         replications: how many times; "auto": until the revenue's mean and quantiles are known well enough.
         precision: for "auto": half-width of their 95 % intervals, as a share of the mean.
@@ -365,14 +374,13 @@ def simulate(
     >>> len(simulate("sales_funnel_5", days=30, replications=8))
     8
     """
-    from funnelsim.model.levers import with_sizes
     from funnelsim.simulation.run import check_replications, run_model
     from funnelsim.simulation.run import replicate as many
 
-    refuse_words(scenarios=() if scenario is None else (scenario,))
+    refuse_words(scenario=scenario, what_if=what_if)
     if replications is not None:
         check_replications(replications, workers, precision)
-    place = situation(what, scenario=scenario, **reading)
+    place = situation(what, scenario=scenario, what_if=what_if, **reading)
     model = with_sizes(place.model, reps)
     if replications is None:
         return run_model(model, days, seed=seed, replicate=replicate, open_deals=place.deals, engine=engine)
@@ -501,7 +509,9 @@ def refuse_words(
     engine: str | None = None,
     by: str | None = None,
     curve: str | None = None,
-    scenarios: Sequence[str | Path] = (),
+    scenarios: Sequence[WhatIf] = (),
+    scenario: WhatIf | None = None,
+    what_if: str | Sequence[str] = (),
     target: float | None = None,
     draws: int = 1,
     seed: int = 1,
@@ -514,7 +524,6 @@ def refuse_words(
     from funnelsim.forecasting.budget import CURVES
     from funnelsim.forecasting.forecast import ENGINES, check_luck, check_target
     from funnelsim.forecasting.split import check_column
-    from funnelsim.model.scenario import check_scenario
 
     periods_from(A_DAY, period or KINDS[-1], 1 if periods is None else periods)
     if engine is not None:
@@ -525,8 +534,10 @@ def refuse_words(
         check_word("curve", curve, CURVES)
     check_target(target)
     check_luck(draws, seed)
-    for scenario in scenarios:
-        check_scenario(scenario_file(scenario))
+    for one in scenarios if scenario is None else (*scenarios, scenario):
+        check_question(one)
+    for words in [what_if] if isinstance(what_if, str) else what_if:
+        check_words(words)
 
 
 def _stated(what: Anything, reading: ReadOptions) -> Model | None:

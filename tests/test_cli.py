@@ -115,7 +115,7 @@ def test_parts_of_levers_add_up_to_the_differences_shown(log, tmp_path, capsys):
     expected = [
         [float(row[2].replace(",", "")) for row in rows if row[0] == name] for name in ("as planned", "both")
     ]
-    parts = re.findall(r" x [\d.]+ +([\u2212\d,]+)$", told, re.MULTILINE)
+    parts = re.findall(r" by \d+ % +([\u2212\d,]+)$", told, re.MULTILINE)
     gain = sum(float(part.replace(",", "").replace("\u2212", "-")) for part in parts)
     assert len(parts) == 2 and len(expected[0]) == 2
     assert gain == pytest.approx(sum(expected[1]) - sum(expected[0]), rel=0.03)
@@ -291,3 +291,37 @@ def test_pages_show_shares_as_percents_and_no_empty_column(log, tmp_path):
     shares = re.search(r"<td>revenue</td>.*?<td>funnelsim</td>(.*?)</tr>", page["b"])
     assert shares is not None
     assert shares[1].count(" %</td>") == 5
+
+
+def test_a_question_in_words_is_said_back_saved_and_compared(log, tmp_path, capsys):
+    words = "odds Proposal > Won +50%; price -5%"
+    quick = ("--draws", 10, "--periods", 1)
+    assert (
+        run(
+            "forecast",
+            log,
+            *quick,
+            "--what-if",
+            words,
+            "--save",
+            tmp_path / "s.yaml",
+            "--json",
+            tmp_path / "a",
+        )
+        == 0
+    )
+    assert "What if: Odds of Proposal > Won rise by 50 %; prices, also of open" in capsys.readouterr().out
+    assert run("forecast", log, *quick, "--scenario", tmp_path / "s.yaml", "--json", tmp_path / "b") == 0
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    capsys.readouterr()
+    assert run("compare", log, *quick, "--what-if", words, "--what-if", "days Lead -50%", "price +1%") == 0
+    told = capsys.readouterr().out
+    assert f"{words}: Odds of" in told and "days Lead -50%: Days in Lead fall by 50 %." in told
+    assert run("compare", log, "price +1%", "price +2%", "--save", tmp_path / "t.yaml") == 2
+    assert "one scenario is written, but 2 were given" in capsys.readouterr().err
+    assert run("forecast", log, "--what-if", "oods Proposal > Won +50%") == 2
+    assert "'oods' (character 1) is no lever; did you mean 'odds'?" in capsys.readouterr().err
+    saas = ("saas_marketing_and_sales", "--days", 20, "--what-if", "reps account executives +2 from 2026-02")
+    assert run("simulate", *saas, "--save", tmp_path / "r.yaml") == 0
+    assert "2 more reps in account executives from 1 February 2026." in capsys.readouterr().out
+    assert "add: 2, from: 2026-02-01}" in (tmp_path / "r.yaml").read_text(encoding="utf-8")

@@ -85,7 +85,7 @@ def test_parts_of_levers_add_up_to_the_whole_gain() -> None:
     whole = expected_revenue(apply_scenario(serial(), scenario), THREE, EDGES, draws=1, seed=1)
     before = expected_revenue(serial(), THREE, EDGES, draws=1, seed=1)
     assert_allclose(parts["part"].sum(), whole - before, rtol=1e-9)
-    assert parts["lever"].tolist() == ["odds of C to Won x 1.3", "days in B x 0.7"]
+    assert parts["lever"].tolist() == ["odds of C > Won rise by 30 %", "days in B fall by 30 %"]
 
 
 @pytest.mark.parametrize(

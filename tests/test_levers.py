@@ -46,7 +46,10 @@ def test_a_new_lever_is_one_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             return replace(model, currency=levers[-1].currency)
 
     made = scenario(tmp_path, "changes: [{currency: USD, rate_of_exchange: 1.1}, {value: all, multiply: 2}]")
-    assert [change.sentence for change in made.changes] == ["amounts in USD", "value of a win x 2"]
+    assert [change.sentence for change in made.changes] == [
+        "amounts in USD",
+        "prices, also of open deals, are multiplied by 2",
+    ]
     assert made.notes == ("plan.yaml: changes[0]: rates of exchange move",)
     changed = apply_scenario(company(), made)
     assert changed.currency == "USD"
@@ -65,33 +68,33 @@ def test_a_new_lever_is_one_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     [
         (
             "{odds: {Negotiation: Won}, multiply: 1.15, from: 2026-10-01}",
-            "odds of Negotiation to Won x 1.15 from 2026-10-01",
+            "odds of Negotiation > Won rise by 15 % from 1 October 2026",
         ),
         (
             "{rate: {Lead: Lost, Proposal: Lost}, multiply: 2, segment: large, to: 2026-12-31}",
-            "rate of Lead to Lost and Proposal to Lost in large x 2 to 2026-12-31",
+            "rates of Lead > Lost and Proposal > Lost in large are multiplied by 2 until 31 December 2026",
         ),
-        ("{days: Lead, multiply: 0.8}", "days in Lead x 0.8"),
-        ("{entries: all, multiply: 1.5}", "entries x 1.5"),
+        ("{days: Lead, multiply: 0.8}", "days in Lead fall by 20 %"),
+        ("{entries: all, multiply: 1.5}", "new leads rise by 50 %"),
         (
             "{entries: events, stage: Lead, segment: large, add: 10 per month, from: 2026-07-01}",
-            "entries of events at Lead in large + 10 per month from 2026-07-01",
+            "new leads of events at Lead in large rise by 10 per month from 1 July 2026",
         ),
         (
             "{entries: all, channel: email, multiply: 0.5, add: 7 per week}",
-            "entries by email x 0.5 + 1 per day",
+            "new leads by email fall by 50 %, then rise by 1 per day",
         ),
-        ("{spend: events, add: -6000 per month}", "spend on events - 6,000 per month"),
-        ("{spend: events, multiply: 0.8}", "spend on events x 0.8"),
-        ("{value: large, multiply: 1.05}", "value of a win in large x 1.05"),
+        ("{spend: events, add: -6000 per month}", "costs of events fall by 6,000 per month"),
+        ("{spend: events, multiply: 0.8}", "costs of events fall by 20 %"),
+        ("{value: large, multiply: 1.05}", "prices in large, also of open deals, rise by 5 %"),
         (
             "{reps: closers, add: 2, from: 2026-08-01, ramp: [0, 0.5] per month}",
-            "2 more reps in closers from 2026-08-01, in their first months at 0, 0.5 of full speed",
+            "2 more reps in closers from 1 August 2026, in their first months at 0 %, 50 % of full speed",
         ),
         ("{reps: closers, add: -1}", "1 fewer rep in closers"),
-        ("{reps: closers, set: 9, to: 2026-12-31}", "9 reps in closers to 2026-12-31"),
-        ("{referrals: Won, multiply: 3}", "referrals by Won x 3"),
-        ("{work: all, multiply: 0.5}", "work in all stages x 0.5"),
+        ("{reps: closers, set: 9, to: 2026-12-31}", "9 reps in closers until 31 December 2026"),
+        ("{referrals: Won, multiply: 3}", "referrals by Won are multiplied by 3"),
+        ("{work: all, multiply: 0.5}", "hours of work in all stages fall by 50 %"),
     ],
 )
 def test_a_change_is_said_in_a_sentence(tmp_path: Path, change: str, sentence: str) -> None:

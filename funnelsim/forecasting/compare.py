@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from math import factorial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -28,7 +27,7 @@ from funnelsim.forecasting.periods import Period, days_of
 from funnelsim.forecasting.situation import Situation
 from funnelsim.model.levers import Scenario, apply_scenario
 from funnelsim.model.model import Draws, Model, OpenDeals, amounts
-from funnelsim.model.scenario import read_scenario
+from funnelsim.model.scenario import WhatIf, is_words, scenario_file, scenario_of
 from funnelsim.show import words
 from funnelsim.simulation.run import period_sums
 
@@ -49,12 +48,14 @@ class Comparison:
         parts: scenario -> its levers and their parts of the gain (Shapley), where it has several.
         currency: three letters, or nothing.
         notes: what to beware of, a sentence each.
+        plans: scenario -> its levers, whose `sentence` says what it changes.
     """
 
     table: pd.DataFrame
     parts: dict[str, pd.DataFrame]
     currency: str
     notes: tuple[str, ...] = ()
+    plans: dict[str, Scenario] = field(default_factory=dict)
 
     @property
     def best(self) -> str:
@@ -82,15 +83,31 @@ class Comparison:
         return card(str(self), shown)
 
 
-def scenario_names(files: Sequence[Path]) -> dict[str, Path]:
-    """Return name -> file: its stem, or its whole path where two files have the same stem.
+def scenario_names(asked: Sequence[WhatIf]) -> dict[str, WhatIf]:
+    """Return name -> scenario: its words, or a file's stem, or its whole path where two have the same stem.
 
-    >>> list(scenario_names([Path("a/up.yaml"), Path("b/up.yaml"), Path("c.yaml")]))
-    ['a/up.yaml', 'b/up.yaml', 'c']
+    >>> from pathlib import Path
+    >>> list(scenario_names([Path("a/up.yaml"), Path("b/up.yaml"), Path("c.yaml"), "price  +5%"]))
+    ['a/up.yaml', 'b/up.yaml', 'c', 'price +5%']
     """
-    stems = [file.stem for file in files]
-    unique = {stem for stem in stems if stems.count(stem) == 1 and stem != BASE}
-    return {file.stem if file.stem in unique else file.as_posix(): file for file in dict.fromkeys(files)}
+    found: list[tuple[str, str, WhatIf]] = []
+    for one in asked:
+        if isinstance(one, Scenario) or is_words(one):
+            name = one.name if isinstance(one, Scenario) else " ".join(str(one).split())
+            named = (name, name, one)
+        else:
+            file = scenario_file(one)
+            named = (file.stem, file.as_posix(), file)
+        found += [named] if named not in found else []
+    short = [name for name, _, _ in found]
+    unique = {name for name in short if short.count(name) == 1 and name != BASE}
+    names = [name if name in unique else long for name, long, _ in found]
+    for name in names:
+        if names.count(name) > 1 or name == BASE:
+            raise FunnelError(
+                f"compare: more than one scenario is called '{name}'; give each a name of its own"
+            )
+    return dict(zip(names, (one for _, _, one in found), strict=True))
 
 
 def compare_models(
@@ -237,9 +254,9 @@ def shapley(
 
 
 def lever_parts(
-    place: Situation, scenarios: Mapping[str, Path], *, draws: int = 20, seed: int = 1
+    place: Situation, scenarios: Mapping[str, WhatIf], *, draws: int = 20, seed: int = 1
 ) -> dict[str, pd.DataFrame]:
-    """Return the levers of each scenario file that has several, with their parts of its gain; see `shapley`.
+    """Return the levers of each scenario that has several, with their parts of its gain; see `shapley`.
 
     With the draws of `compare_models` the parts add up to its differences; where there are more than three
     levers, or lives to simulate, fewer draws are taken, and the sum is only near them.
@@ -247,8 +264,8 @@ def lever_parts(
     edges = days_of(place.periods, place.model.as_of)
     exact = choose_engine(place.model, None) == "exact"
     found = {}
-    for name, path in scenarios.items():
-        scenario = read_scenario(path, place.model)
+    for name, asked in scenarios.items():
+        scenario = scenario_of(asked, place.model)
         if len(scenario.changes) < 2:
             continue
         most = MOST_WORK >> len(scenario.changes) if exact else FEWEST_DRAWS

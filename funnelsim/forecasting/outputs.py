@@ -1,4 +1,4 @@
-"""A forecast as JSON and as a table of deals, for other programs."""
+"""Results as people read them at a terminal, and as JSON and mapping files for other programs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,22 @@ import numpy as np
 import pandas as pd
 
 from funnelsim.forecasting.backtest import Record, coverage, skill, summary
+from funnelsim.forecasting.compare import Comparison
 from funnelsim.forecasting.forecast import NAMES, Forecast
-from funnelsim.history.export import summary_of
+from funnelsim.forecasting.situation import ASKED, Situation
+from funnelsim.forecasting.split import wide
+from funnelsim.history.export import reading_notes, summary_of
 from funnelsim.history.log import History
+from funnelsim.history.metrics import metrics
 from funnelsim.model.funnel import Funnel
+from funnelsim.show.terminal import print_comparison, print_forecast, show_metrics, show_table
+from funnelsim.show.words import titled
+from funnelsim.simulation.record import Run
+from funnelsim.simulation.run import Replications
 
+SHARES = dict.fromkeys(
+    ("mape", "inside_50", "inside_80", "inside_95", "nominal", "covered", "low", "high", "skill"), "share"
+)
 GUIDE = "# How to read"  # how a mapping file begins that was written beside a simulated log
 
 
@@ -122,3 +133,72 @@ def mapping_text(funnel: Funnel, name: str, currency: str = "") -> str:
     lines = [f"{key}: {json.dumps(names, ensure_ascii=False)}" for key, names in funnel.roles.items()]
     lines += [f"currency: {currency}"] if currency else []
     return "\n".join([f"{GUIDE} {name}, simulated from the funnel '{funnel.name}'.", *lines, ""])
+
+
+def say_forecast(place: Situation, result: Forecast, by: str | None) -> None:
+    """Print a forecast, what simpler ways would say, what calibration notes, and the split if asked for."""
+    known = place.history or place.facts
+    if known is not None:
+        for note in reading_notes(known):
+            print(f"- {note}")
+        print("")
+    for note in result.notes:
+        if note.startswith(ASKED):
+            print(f"{note}\n")
+    if result.silent:
+        print("No forecast:")
+        for reason in result.silent:
+            print(f"- {reason}")
+        print("")
+    target = None if result.target != result.target else result.target
+    if place.model.funnel.earns:
+        print_forecast(result.periods, result.widths, target=target, currency=result.currency)
+    if not result.silent and len(place.ways):
+        kinds = dict.fromkeys(map(str, place.ways.columns[1:]), "money")
+        show_table(place.ways, titled("What simpler ways would say", result.currency), kinds=kinds)
+    for note in dict.fromkeys((*result.notes, *place.model.notes)):
+        if not note.startswith(ASKED):
+            print(f"- {note}")
+    if result.parts is not None:
+        shown = wide(result.parts)
+        kinds = dict.fromkeys(map(str, shown.columns[2:]), "money") | {"open leads": "count"}
+        print("")
+        show_table(shown, f"{titled('Expected revenue', result.currency)} by {by}", kinds=kinds)
+
+
+def say_comparison(result: Comparison) -> None:
+    """Print what each scenario changes, and what each of its levers brings."""
+    for name, plan in result.plans.items():
+        print(f"{name}: {plan.sentence or 'Nothing changes.'}")
+    print()
+    print_comparison(result.table, result.currency)
+    for note in result.notes:
+        print(f"- {note}")
+    for name, frame in result.parts.items():
+        show_table(
+            frame, titled(f"What each lever of '{name}' brings, all periods together", result.currency)
+        )
+
+
+def say_run(run: Run) -> None:
+    """Print what became of all leads."""
+    print(run)
+    if len(run.log):
+        show_metrics(metrics(run.history), "What happened")
+
+
+def say_replications(many: Replications) -> None:
+    """Print what many lives of all leads booked."""
+    print(many)
+    show_table(many.table, "What luck does, at the model's own rates")
+
+
+def say_record(record: Record) -> None:
+    """Print the scores of all methods, skill against simpler ways, and how intervals kept their promise."""
+    scores = record.summary
+    for measure, unit in (("revenue", titled("revenue", record.currency)), ("wins", "wins")):
+        mine = scores[scores["measure"] == measure].drop(columns="measure")
+        show_table(mine, f"Record of {unit}, by {record.kind}s ahead", kinds=SHARES)
+        title = f"Skill in {measure} against simpler ways, with its 90 % interval"
+        show_table(record.skill(measure), title, kinds=SHARES)
+        show_table(record.coverage(measure), f"Intervals of {measure}: promised, and kept", kinds=SHARES)

@@ -23,10 +23,10 @@ from funnelsim.history.large_file import is_large
 from funnelsim.history.log import DAY, History, bookings, shows_amounts, valued
 from funnelsim.history.read import read_history
 from funnelsim.history.spend import read_spend
-from funnelsim.model.levers import apply_scenario
+from funnelsim.model.levers import Scenario, apply_scenario
 from funnelsim.model.model import Model, OpenDeals, nobody
-from funnelsim.model.scenario import read_scenario
-from funnelsim.model.stated import read_funnel, scenario_path, shipped_funnels
+from funnelsim.model.scenario import WhatIf, read_words, scenario_of, together
+from funnelsim.model.stated import read_funnel, shipped_funnels
 from funnelsim.model.store import load_model
 
 # From three wins the rate of winning is known within a factor of 4.8, from five within 3.3 (95 % interval).
@@ -36,6 +36,7 @@ FEWEST_LEADS = 5
 LONGEST_SILENCE = 10
 PAST_PERIODS = 8  # beside a forecast: two years of quarters, as many as an eye compares
 WAYS = ("last period", "same period last year", "ETS")
+ASKED = "What if:"  # how a note begins that says a scenario back
 SPENT = "spend: the model is fitted already; give the spend to `calibrate`"
 INSTANT = pd.Timedelta(microseconds=1)
 
@@ -117,7 +118,8 @@ def situation(
     period: str | None = None,
     periods: int | None = None,
     spend: str | Path | pd.DataFrame | None = None,
-    scenario: str | Path | None = None,
+    scenario: WhatIf | None = None,
+    what_if: str | Sequence[str] = (),
     model: str | Path | Model | None = None,
     large: bool = False,
     dask: str | None = None,
@@ -131,7 +133,8 @@ def situation(
         period: "week", "month" or "quarter" (the default).
         periods: how many periods to look ahead, 2 by default; the first holds the as-of date.
         spend: channel, start, spend: a file or a table, for questions that move money.
-        scenario: levers to pull at once: a file, or the name of one that comes with the package.
+        scenario: levers to pull at once: a file, the name of one that comes with the package, or words.
+        what_if: levers to pull at once, in words such as "price +5%"; several together.
         model: fitted before (see `calibrate`): nothing is fitted, only open leads are read.
         large: whether a file is read in parts; so it is where it is too large to be held (see `is_large`).
         dask: address of a Dask cluster whose workers read and count the parts.
@@ -159,7 +162,7 @@ def situation(
         else:
             _refuse_model("a stated funnel", model)
             place = _of_model(stated, kind, count)
-    return place if scenario is None else under(place, scenario)
+    return place if scenario is None and not what_if else under(place, scenario, what_if)
 
 
 def history_of(what: Anything, **reading: Unpack[ReadOptions]) -> History:
@@ -204,19 +207,25 @@ def stated_model(what: Anything, **reading: Unpack[ReadOptions]) -> Model | None
     return read_funnel(what, None if moment is None else str(moment))
 
 
-def under(place: Situation, scenario: str | Path | None) -> Situation:
-    """Return the same situation with a scenario's levers pulled; none changes nothing."""
-    if scenario is None:
-        return place
-    plan = read_scenario(scenario_file(scenario), place.model)
-    model, notes = apply_scenario(place.model, plan), plan.notes
+def under(place: Situation, scenario: WhatIf | None, what_if: str | Sequence[str] = ()) -> Situation:
+    """Return the same situation with the levers of a scenario and of words pulled; none changes nothing.
+
+    Args:
+        place: before.
+        scenario: a scenario, its file, the name of one that comes with the package, or words.
+        what_if: words, see `funnelsim.model.scenario.grammar`.
+    """
+    plan = asked_of(place, scenario, what_if)
+    model = apply_scenario(place.model, plan)
+    notes = (f"{ASKED} {plan.sentence}", *plan.notes) if plan.changes else plan.notes
     return replace(place, model=replace(model, notes=(*model.notes, *notes)) if notes else model)
 
 
-def scenario_file(name: str | Path) -> Path:
-    """Return the file of a scenario: itself if it exists or has an ending, else one shipped by that name."""
-    path = Path(name)
-    return path if path.exists() or path.suffix else scenario_path(str(name))
+def asked_of(place: Situation, scenario: WhatIf | None, what_if: str | Sequence[str] = ()) -> Scenario:
+    """Return all that is asked of a situation as one scenario; see `under`."""
+    words = [what_if] if isinstance(what_if, str) else what_if
+    first = [] if scenario is None else [scenario_of(scenario, place.model)]
+    return together([*first, *(read_words(one, place.model) for one in words)])
 
 
 def simpler_ways(place: Situation) -> pd.DataFrame:

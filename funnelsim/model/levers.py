@@ -37,7 +37,7 @@ class Lever(Protocol):
 
     @property
     def sentence(self) -> str:
-        """The change in words."""
+        """The change in words, a clause without a full stop."""
 
     @staticmethod
     def act(model: Model, levers: Sequence[Any]) -> Model:
@@ -74,6 +74,16 @@ class Scenario:
     question: str = ""
     changes: tuple[Lever, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """What changes, in a sentence; nothing where nothing does.
+
+        >>> Scenario("dearer", changes=(ValueLever(value="all", multiply=1.05),)).sentence
+        'Prices, also of open deals, rise by 5 %.'
+        """
+        told = "; ".join(change.sentence for change in self.changes)
+        return f"{told[:1].upper()}{told[1:]}." if told else ""
 
     def only(self, numbers: Iterable[int]) -> Scenario:
         """Return the scenario with only some of its changes, by number."""
@@ -139,8 +149,9 @@ class OddsLever:
 
     @property
     def sentence(self) -> str:
-        """As in "odds of Negotiation to Won x 1.15 from 2026-10-01"."""
-        return f"odds of {_moves(self.odds)}{_times(self.multiply, self.segment)}{_when(self.from_, self.to)}"
+        """As in "odds of Negotiation > Won rise by 15 % from 1 October 2026"."""
+        what = f"odds of {_moves(self.odds)}{_within(self.segment)}"
+        return f"{what} {_moved(self.multiply)}{_when(self.from_, self.to)}"
 
     def changes(self, model: Model) -> tuple[RateChange, ...]:
         """Return what it does to the rates."""
@@ -164,8 +175,9 @@ class RateLever:
 
     @property
     def sentence(self) -> str:
-        """As in "rate of Nurturing to Qualified x 1.5"."""
-        return f"rate of {_moves(self.rate)}{_times(self.multiply, self.segment)}{_when(self.from_, self.to)}"
+        """As in "rates of Nurturing > Qualified rise by 50 %"."""
+        what = f"rates of {_moves(self.rate)}{_within(self.segment)}"
+        return f"{what} {_moved(self.multiply)}{_when(self.from_, self.to)}"
 
     def changes(self, model: Model) -> tuple[RateChange, ...]:
         """Return what it does to the rates."""
@@ -189,8 +201,9 @@ class DaysLever:
 
     @property
     def sentence(self) -> str:
-        """As in "days in Qualified x 0.8"."""
-        return f"days in {self.days}{_times(self.multiply, self.segment)}{_when(self.from_, self.to)}"
+        """As in "days in Qualified fall by 20 %"."""
+        what = f"days in {self.days}{_within(self.segment)}"
+        return f"{what} {_moved(self.multiply)}{_when(self.from_, self.to)}"
 
     def changes(self, model: Model) -> tuple[RateChange, ...]:
         """Return what it does to the rates."""
@@ -218,11 +231,11 @@ class EntriesLever:
 
     @property
     def sentence(self) -> str:
-        """As in "entries of events in large + 10 per month from 2026-07-01"."""
+        """As in "new leads of events in large rise by 10 per month from 1 July 2026"."""
         of = "" if self.entries == "all" else f" of {self.entries}"
         ways = (f" by {self.channel}" if self.channel else "") + (f" at {self.stage}" if self.stage else "")
-        much = _times(self.multiply, self.segment, self.add)
-        return f"entries{of}{ways}{much}{_when(self.from_, self.to)}"
+        what = f"new leads{of}{ways}{_within(self.segment)}"
+        return f"{what} {_moved(self.multiply, self.add)}{_when(self.from_, self.to)}"
 
     def change(self, model: Model) -> IntakeChange:
         """Return what it does to the intake."""
@@ -237,7 +250,7 @@ class EntriesLever:
     def _filters(self, model: Model) -> dict[str, str | None]:
         """Return the channel, stage and segment that are meant, None where any is."""
         asked = {"channel": self.channel, "stage": self.stage, "segment": self.segment}
-        ways = {key: _names(key, model) for key in asked}
+        ways = {key: named_for(key, model) for key in asked}
         if self.entries != "all":
             every = [name for names in ways.values() for name in names]
             check_name(self.entries, ["all", *every], "entries", "channel, stage or segment")
@@ -289,12 +302,12 @@ class SpendLever:
 
     @property
     def sentence(self) -> str:
-        """As in "spend on search + 9,600 per month from 2026-07-01"."""
-        return f"spend on {self.spend}{_times(self.multiply, None, self.add)}{_when(self.from_, self.to)}"
+        """As in "costs of search rise by 9,600 per month from 1 July 2026"."""
+        return f"costs of {self.spend} {_moved(self.multiply, self.add)}{_when(self.from_, self.to)}"
 
     def now(self, model: Model) -> Spend:
         """Return what is spent on the channel before the change, and how its leads answer."""
-        channel = check_name(self.spend, _names("channel", model), "spend", "channel")
+        channel = check_name(self.spend, named_for("channel", model), "spend", "channel")
         own = next((spend for spend in model.entries.spend if spend.channel == channel), None)
         elasticity = self.elasticity if self.elasticity is not None else own.elasticity if own else None
         if elasticity is None:
@@ -350,8 +363,9 @@ class ValueLever:
 
     @property
     def sentence(self) -> str:
-        """As in "value of a win x 1.05"."""
-        return f"value of a win{_times(self.multiply, None if self.value == 'all' else self.value)}"
+        """As in "prices, also of open deals, rise by 5 %"."""
+        segment = None if self.value == "all" else self.value
+        return f"prices{_within(segment)}, also of open deals, {_moved(self.multiply)}"
 
     def groups(self, model: Model) -> tuple[int, ...]:
         """Return the numbers of the groups that are meant."""
@@ -394,10 +408,10 @@ class RepsLever:
 
     @property
     def sentence(self) -> str:
-        """As in "2 more reps in closers from 2026-08-01, in their first months at 0.5, 0.8 of full speed"."""
+        """As in "2 more reps in closers, in their first months at 50 %, 80 % of full speed"."""
         number = self.set if self.set is not None else abs(self.add or 0)
         more = "" if self.set is not None else " fewer" if (self.add or 0) < 0 else " more"
-        slow = ", ".join(f"{speed:g}" for speed in self.ramp)
+        slow = ", ".join(f"{100 * speed:.10g} %" for speed in self.ramp)
         ramp = f", in their first months at {slow} of full speed" if slow else ""
         reps = "rep" if number == 1 else "reps"
         return f"{number}{more} {reps} in {self.reps}{_when(self.from_, self.to)}{ramp}"
@@ -433,9 +447,9 @@ class ReferralsLever:
 
     @property
     def sentence(self) -> str:
-        """As in "referrals by Purchase x 1.6667"."""
+        """As in "referrals by Purchase rise by 66.67 %"."""
         by = "" if self.referrals == "all" else f" by {self.referrals}"
-        return f"referrals{by}{_times(self.multiply)}"
+        return f"referrals{by} {_moved(self.multiply)}"
 
     @staticmethod
     def act(model: Model, levers: Sequence[ReferralsLever]) -> Model:
@@ -460,8 +474,9 @@ class WorkLever:
 
     @property
     def sentence(self) -> str:
-        """As in "work in Negotiation x 0.5"."""
-        return f"work in {'all stages' if self.work == 'all' else self.work}{_times(self.multiply)}"
+        """As in "hours of work in Negotiation fall by 50 %"."""
+        where = "all stages" if self.work == "all" else self.work
+        return f"hours of work in {where} {_moved(self.multiply)}"
 
     @staticmethod
     def act(model: Model, levers: Sequence[WorkLever]) -> Model:
@@ -511,7 +526,7 @@ def _groups(segment: str | None, model: Model) -> tuple[int, ...]:
     return (model.groups.index(check_name(segment, model.groups, "segment", "segment")),)
 
 
-def _names(key: str, model: Model) -> tuple[str, ...]:
+def named_for(key: str, model: Model) -> tuple[str, ...]:
     """Return what a filter on the intake may name."""
     if key == "channel":
         return tuple(dict.fromkeys(cell.channel for cell in model.entries.cells if cell.channel))
@@ -538,17 +553,31 @@ def _product(name: str, factors: Sequence[tuple[str, float]]) -> float:
 
 
 def _moves(moves: Mapping[str, str]) -> str:
-    return " and ".join(f"{stage} to {place}" for stage, place in moves.items())
+    return " and ".join(f"{stage} > {place}" for stage, place in moves.items())
 
 
-def _times(multiply: float, segment: str | None = None, add: float | None = None) -> str:
-    """Return in words of whom, times what, and plus how much per time."""
-    of = f" in {segment}" if segment else ""
+def _within(segment: str | None) -> str:
+    return f" in {segment}" if segment else ""
+
+
+def _moved(multiply: float, add: float | None = None) -> str:
+    """Return in words what becomes of things that are multiplied, and then grow by so many per day.
+
+    >>> _moved(1.15), _moved(0.8), _moved(0.0), _moved(3.0), _moved(0.5, -10.0)
+    ('rise by 15 %', 'fall by 20 %', 'cease', 'are multiplied by 3', 'fall by 50 %, then by 10 per day')
+    """
+    part = f"{100 * abs(multiply - 1):.10g} %"
+    times = f"are multiplied by {multiply:.10g}" if multiply >= 2 else f"rise by {part}"
+    times = "cease" if multiply == 0 else f"fall by {part}" if multiply < 1 else times
     if add is None:
-        return f"{of} x {multiply:g}"
-    times = "" if multiply == 1 else f" x {multiply:g}"
-    return f"{of}{times} {'-' if add < 0 else '+'} {amount_per_time(abs(add))}"
+        return "stay as they are" if multiply == 1 else times
+    more = f"{'fall' if add < 0 else 'rise'} by {amount_per_time(abs(add))}"
+    if multiply == 1:
+        return more
+    same = times.split()[0] == more.split()[0]
+    return f"{times}, then {more.split(' ', 1)[1] if same else more}"
 
 
 def _when(first: Day, last: Day) -> str:
-    return (f" from {first}" if first else "") + (f" to {last}" if last else "")
+    begin, end = (f"{day.day} {day:%B %Y}" if day else "" for day in (first, last))
+    return (f" from {begin}" if begin else "") + (f" until {end}" if end else "")

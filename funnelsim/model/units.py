@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Annotated
 
 import numpy as np
@@ -25,6 +26,19 @@ UNIT_DAYS = {
 }
 WEAKEST = 0.01  # a rep who needs a hundred times as long is better said to come later
 LONGEST_SPAN = 366  # a leap year of holidays; longer is a slip of the pen
+QUANTITY = re.compile(
+    r"(?P<digits>\d+(?:[.,_]\d+)*)\s*(?P<ending>k|tsd|m|mio|million|bn|mrd|billion)?\.?", re.IGNORECASE
+)
+UNSURE = re.compile(
+    r"[1-9]\d{0,2}[.,]\d{3}"
+)  # 1.234 and 1,234: one number in one country, another in the next
+SCALES = {"": 1}
+SCALES |= dict.fromkeys(("k", "tsd"), 10**3) | dict.fromkeys(("m", "mio", "million"), 10**6)
+SCALES |= dict.fromkeys(("bn", "mrd", "billion"), 10**9)
+SPAN = re.compile(
+    r"(?P<fiscal>FY)?(?P<year>\d{4})"
+    r"(?:-(?P<month>\d{2})(?:-(?P<day>\d{2}))?|[\s-]?(?P<kind>[QqHh])(?P<number>\d))?"
+)
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 
 
@@ -82,6 +96,101 @@ def number(text: str) -> float:
     if not np.isfinite(value):
         raise FunnelError(f"{shown(text)} given, expected a number")
     return value
+
+
+def quantity(text: str, money: bool = True) -> float:
+    """Return a number as people write one: a comma or a point for decimals, k, M or bn, thousands apart.
+
+    Where one sign could stand for decimals or for thousands, money of three digits after a comma is
+    thousands (12,000); anything else of that look is refused, with both ways to write it.
+
+    Args:
+        text: without a sign.
+        money: whether it may have an ending such as k, M or Mio.
+
+    Raises:
+        FunnelError: it is no number, or could be two.
+
+    >>> [quantity(text) for text in ("2.5M", "300k", "1,5 Mio", "12,000", "1.234.567,5", "2500000")]
+    [2500000.0, 300000.0, 1500000.0, 12000.0, 1234567.5, 2500000.0]
+    """
+    found = QUANTITY.fullmatch(text.strip())
+    ending = found["ending"].casefold() if found and found["ending"] else ""
+    if found is None or (ending and not money):
+        expected = "an amount such as 2500000, 2.5M, 300k or 1,5 Mio" if money else "a number such as 1.5"
+        raise FunnelError(f"{shown(text)} given, expected {expected}")
+    digits = found["digits"].replace("_", "")
+    unsure = UNSURE.fullmatch(digits) is not None
+    thousands = unsure and "," in digits and money and not ending
+    if unsure and not thousands and not ("." in digits and (ending or not money)):
+        whole, part = re.split("[.,]", digits)
+        unit, fine = found["ending"] or "", f"{part}0" if "." in digits else part.rstrip("0") or "0"
+        one, two = f"{whole}.{fine}{unit}", f"{whole}{part}{unit}"
+        raise FunnelError(f"{shown(text)} could be two numbers; write {one} or {two}")
+    return float(Decimal(_with_point(digits, thousands)) * SCALES[ending])
+
+
+def _with_point(digits: str, thousands: bool) -> str:
+    """Return digits with a point for decimals and nothing between thousands."""
+    signs = re.findall("[.,]", digits)
+    whole, _, part = digits.rpartition(signs[-1]) if signs else (digits, "", "")
+    if thousands or (len(signs) > 1 and len(set(signs)) == 1):
+        whole, part = digits, ""
+    groups = re.split("[.,]", whole)
+    if any(len(group) != 3 for group in groups[1:]):
+        raise FunnelError(f"{shown(digits)} given, expected thousands in groups of three digits")
+    return f"{''.join(groups)}.{part or '0'}"
+
+
+def span(text: str, first_month: int = 1) -> tuple[datetime.date, datetime.date]:
+    """Return first and last day of a day, month, quarter, half or year.
+
+    Args:
+        text: such as 2026-10-01, 2026-10, 2026Q4, 2026H2 or 2026; FY2027Q1 where the fiscal year is another.
+        first_month: month in which the fiscal year starts.
+
+    Raises:
+        FunnelError: it is none of these.
+
+    >>> [str(day) for day in span("2026Q4")], [str(day) for day in span("2024-02")]
+    (['2026-10-01', '2026-12-31'], ['2024-02-01', '2024-02-29'])
+    >>> [str(day) for day in span("FY2027 Q1", first_month=4)]
+    ['2026-04-01', '2026-06-30']
+    """
+    found = SPAN.fullmatch(text.strip())
+    try:
+        if found is None:
+            raise ValueError
+        if found["day"]:
+            day = datetime.date(int(found["year"]), int(found["month"]), int(found["day"]))
+            return day, day
+        month, length = _months(found)
+        fiscal = first_month != 1 and not found["month"]
+        if fiscal != bool(found["fiscal"]):
+            start = f"{datetime.date(2000, first_month, 1):%B}"
+            hint = f"the fiscal year starts in {start}; write FY{text.strip().removeprefix('FY')}, or a month"
+            raise FunnelError(f"{shown(text)}: {hint if fiscal else 'the fiscal year is the calendar year'}")
+        count = 12 * int(found["year"]) + month - 1
+        if fiscal:
+            count += first_month - 13
+        first, after = (datetime.date(n // 12, n % 12 + 1, 1) for n in (count, count + length))
+        return first, after - datetime.timedelta(days=1)
+    except FunnelError:
+        raise
+    except ValueError:
+        problem = "is no date; expected one like 2026-10-01, 2026-10, 2026Q4, 2026H2 or 2026"
+        raise FunnelError(f"{shown(text)} {problem}") from None
+
+
+def _months(found: re.Match[str]) -> tuple[int, int]:
+    """Return the first month of a span in its year, and how many months it has."""
+    if found["month"]:
+        return int(datetime.date(2000, int(found["month"]), 1).month), 1
+    length = {"q": 3, "h": 6, "": 12}[(found["kind"] or "").casefold()]
+    number = int(found["number"] or 1)
+    if not 1 <= number <= 12 // length:
+        raise ValueError
+    return length * (number - 1) + 1, length
 
 
 def ramp(given: object) -> list[float]:
