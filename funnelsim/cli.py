@@ -61,12 +61,18 @@ Anonymise = Annotated[
     ),
 ]
 Spend = Annotated[Path | None, typer.Option(help="CSV of channel, week, spend: leads then answer to money")]
-PeriodKind = Annotated[str, typer.Option(help="week, month or quarter")]
-Periods = Annotated[int, typer.Option(help="how many; the first holds the as-of date")]
+PeriodKind = Annotated[str, typer.Option(help="week, month, quarter, half or year")]
+Periods = Annotated[int | None, typer.Option(help="how many; the first holds the as-of date [default: 2]")]
+Until = Annotated[
+    str | None,
+    typer.Option(help="instead, the last day: 2026-11-15, 2026-12 or 2026Q4"),
+]
 Draws = Annotated[int, typer.Option(help="posterior draws of the rates")]
 Seed = Annotated[int, typer.Option(help="same seed, same numbers")]
 Engine = Annotated[str | None, typer.Option(help="exact, compiled or simpy [default: exact where it fits]")]
-Target = Annotated[float | None, typer.Option(help="money wanted in each period")]
+Target = Annotated[
+    str | None, typer.Option(help="money wanted in each period: 2.5M; or by name: 2026Q3=2.5M,total=6M")
+]
 Scenario = Annotated[str | None, typer.Option(help="levers to pull: a YAML file, or a name in scenarios/")]
 WhatIf = Annotated[
     list[str] | None,
@@ -100,7 +106,12 @@ READING: Options = {
     "anonymise": (Anonymise, None),
 }  # fmt: skip
 FITTING: Options = {"spend": (Spend, None), "large": (Large, False), "dask": (Dask, None)}
-AHEAD: Options = {"period": (PeriodKind, "quarter"), "periods": (Periods, 2), "model": (Known, None)}
+AHEAD: Options = {
+    "period": (PeriodKind, "quarter"),
+    "periods": (Periods, None),
+    "until": (Until, None),
+    "model": (Known, None),
+}
 LUCK: Options = {"draws": (Draws, 200), "seed": (Seed, 1)}
 SAYING: Options = {"target": (Target, None), "engine": (Engine, None)}
 ASKING: Options = {"scenario": (Scenario, None), "what_if": (WhatIf, None), "save": (Save, None)}
@@ -234,8 +245,8 @@ def forecast(
     _refuse_outputs([*outputs, _yaml(save)], what, given)
     asked = {"scenario": given.pop("scenario"), "what_if": given.pop("what_if") or ()}
     said = {name: given.pop(name) for name in (*SAYING, *LUCK)}
-    period, periods = given["period"], given["periods"]
-    refuse_words(period=period, periods=periods, by=by, **said, **asked)
+    span = {name: given[name] for name in ("period", "periods", "until")}
+    refuse_words(**span, by=by, **said, **asked)
     plain = situation(what, **given)
     plan = asked_of(plain, **asked)
     place = under(plain, plan)
@@ -244,7 +255,10 @@ def forecast(
     with aside(outputs):
         say_forecast(place, result, by)
     write_all(
-        (json, lambda path: write_text(path, as_json(result, as_of=day, period=period, split=result.parts))),
+        (
+            json,
+            lambda path: write_text(path, as_json(result, as_of=day, period=place.kind)),
+        ),
         (deals, lambda path: write_frame(path, result.deals)),
         (html, lambda path: _forecast_page(path, place, result)),
         (save, lambda path: _save(path, plan)),
@@ -291,7 +305,7 @@ def compare(
 def budget(
     what: What,
     total: Annotated[float | None, typer.Option(help="money to split [default: what is spent now]")] = None,
-    period: Annotated[str, typer.Option(help="spent over a week, month or quarter")] = "quarter",
+    period: Annotated[str, typer.Option(help="spent over a week, month, quarter, half or year")] = "quarter",
     periods: Annotated[int, typer.Option(help="in how many periods revenue counts")] = 4,
     at_least: Annotated[float, typer.Option(help="of a channel's spend now")] = 0.7,
     at_most: Annotated[float, typer.Option(help="of a channel's spend now")] = 1.3,

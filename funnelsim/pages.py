@@ -11,6 +11,7 @@ from funnelsim.forecasting.backtest import SHARE_COLUMNS, Record
 from funnelsim.forecasting.budget import Plan, budget_rows, last_earning_day
 from funnelsim.forecasting.compare import Comparison
 from funnelsim.forecasting.forecast import Forecast
+from funnelsim.forecasting.periods import TOTAL
 from funnelsim.forecasting.situation import ASKED, Situation
 from funnelsim.show import charts, words
 from funnelsim.show.page import Fact, Section, write_report
@@ -66,8 +67,7 @@ def _numbers(place: Situation, result: Forecast, trust: Check | None) -> list[Se
     """Return the sections with the forecast's numbers."""
     money = dict.fromkeys(map(str, place.ways.columns[1:]), "money")
     deals = result.deals
-    target = None if np.isnan(result.target) else result.target
-    table = forecast_table(result.periods, result.widths, target)
+    table = forecast_table(*result.with_total)
     caption = f"{words.titled('Revenue', result.currency)}; the same numbers as in the terminal."
     asked = " ".join(note for note in result.notes if note.startswith(ASKED))
     sections = [
@@ -82,7 +82,8 @@ def _numbers(place: Situation, result: Forecast, trust: Check | None) -> list[Se
         Section(
             "How sure is it, and why?",
             chart=charts.spread(result),
-            table=result.widths.dropna(axis="columns", how="all"),
+            table=result.with_total[1].dropna(axis="columns", how="all"),
+            kinds={"target": "money"},
             caption=words.titled("Standard deviations by chance, by rates, and of both", result.currency)
             + ".",
             text="\n\n".join(result.notes),
@@ -210,15 +211,10 @@ def _facts(result: Forecast) -> list[Fact]:
     ]
     wins = first[(first["measure"] == "wins") & (first["origin"] == "total")].iloc[0]
     facts.append(Fact("wins", words.digits(wins["mean"]), f"{wins['0.10']:.0f} to {wins['0.90']:.0f} (80 %)"))
-    if np.isfinite(result.target):
-        chance = result.widths["p_target"].iloc[0]
-        facts.append(
-            Fact(
-                "chance to reach the target",
-                words.percent(chance),
-                words.money(result.target, result.currency),
-            )
-        )
+    known = result.with_total[1].dropna(subset=["target"])
+    for width in known[known["period"].isin([first["period"].iloc[0], TOTAL])].to_dict("records"):
+        note = f"{words.money(width['target'], result.currency)}, {width['period']}"
+        facts.append(Fact("chance to reach the target", words.percent(width["p_target"]), note))
     return facts
 
 

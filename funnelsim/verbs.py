@@ -6,6 +6,7 @@ for the engines.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,13 +19,14 @@ from funnelsim.calibration.calibrate import fit_model, open_pipeline
 from funnelsim.calibration.trust import Trust, dwell_times, findings, incidence_frame, trust_of, winner_ages
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError, check_word
-from funnelsim.forecasting.periods import KINDS, periods_from
+from funnelsim.forecasting.periods import Targets, amounts_wanted, periods_from
 from funnelsim.forecasting.situation import (
     ASKED,
     Anything,
     ReadOptions,
     Situation,
     history_of,
+    reach_of,
     read_by_parts,
     refuse_thin,
     situation,
@@ -37,6 +39,7 @@ from funnelsim.history.metrics import metrics
 from funnelsim.model.levers import Scenario, apply_scenario, with_sizes
 from funnelsim.model.model import Model, OpenDeals
 from funnelsim.model.scenario import WhatIf, check_question, check_words, scenario_of
+from funnelsim.model.units import check_span
 
 if TYPE_CHECKING:
     from funnelsim.forecasting.backtest import Record
@@ -181,10 +184,11 @@ def forecast(
     *,
     period: str | None = None,
     periods: int | None = None,
+    until: str | datetime.date | None = None,
     spend: str | Path | pd.DataFrame | None = None,
     scenario: WhatIf | None = None,
     what_if: str | Sequence[str] = (),
-    target: float | None = None,
+    target: Targets | None = None,
     draws: int = 200,
     seed: int = 1,
     engine: str | None = None,
@@ -203,12 +207,14 @@ def forecast(
 
     Args:
         what: a path, URL, table, history, situation, or a stated funnel.
-        period: "week", "month" or "quarter" (the default).
+        period: "week", "month", "quarter" (the default), "half" or "year".
         periods: how many, 2 by default; the first holds the as-of date.
+        until: instead, the last day, as in 2026-11-15, 2026-12 or 2026Q4; the last period may be cut there.
         spend: channel, start, spend: leads then answer to money.
         scenario: levers to pull: a file, a name in `scenarios/`, or words.
         what_if: levers to pull, in words such as "price +5%; days Qualified -20%"; several together.
-        target: money wanted in each period.
+        target: money wanted in each period, as a number or as "2.5M"; or by name of the period and of the
+            total, as "2026Q3=2.5M, total=6M" or a mapping.
         draws: posterior draws of the rates (replications when simulated).
         seed: same seed, same numbers.
         engine: "exact", "compiled" or "simpy"; by default exact where it fits.
@@ -226,22 +232,22 @@ def forecast(
     >>> str(forecast("ecommerce", period="month", periods=1, draws=20)).split(":")[0]
     '2026-01'
     """
-    from funnelsim.forecasting.forecast import forecast_periods, handover_words, silenced, with_names
-    from funnelsim.forecasting.split import revenue_by
+    from funnelsim.forecasting.forecast import forecast_periods, handover_words, silenced
+    from funnelsim.forecasting.split import revenue_by, with_names
 
     refuse_words(
-        period=period, periods=periods, engine=engine, by=by, target=target, draws=draws, seed=seed,
-        scenario=scenario, what_if=what_if,
+        period=period, periods=periods, until=until, engine=engine, by=by, target=target, draws=draws,
+        seed=seed, scenario=scenario, what_if=what_if,
     )  # fmt: skip
     place = situation(
-        what, period=period, periods=periods, spend=spend, scenario=scenario, what_if=what_if, model=model,
-        large=large, dask=dask, **reading,
+        what, period=period, periods=periods, until=until, spend=spend, scenario=scenario, what_if=what_if,
+        model=model, large=large, dask=dask, **reading,
     )  # fmt: skip
     if by is not None and place.facts is not None:
         raise FunnelError(f"by {by}: of a history that was read in parts only the sums are known")
     made = forecast_periods(
         place.model, place.deals, place.periods, booked=place.booked, draws=draws, seed=seed, engine=engine,
-        target=target, progress=progress,
+        target=target, whole=True, progress=progress,
     )  # fmt: skip
     reasons = unanswerable(place)
     if reasons and not place.model.funnel.earns:
@@ -266,8 +272,9 @@ def compare(
     *,
     period: str | None = None,
     periods: int | None = None,
+    until: str | datetime.date | None = None,
     spend: str | Path | pd.DataFrame | None = None,
-    target: float | None = None,
+    target: Targets | None = None,
     draws: int = 200,
     seed: int = 1,
     engine: str | None = None,
@@ -282,7 +289,8 @@ def compare(
     Args:
         what: a path, URL, table, history, situation, or a stated funnel.
         scenarios: one or several: files with levers, names in `scenarios/`, or words such as "price +5%".
-        period, periods, spend, target, draws, seed, engine, progress, model, large, dask: as in `forecast`.
+        period, periods, until, spend, target, draws, seed, engine, progress, model, large, dask: as in
+            `forecast`.
         **reading: mapping, as_of, source, query, anonymise.
 
     Raises:
@@ -294,11 +302,19 @@ def compare(
     if not asked:
         raise FunnelError("compare: name at least one scenario to compare with the present plan")
     refuse_words(
-        period=period, periods=periods, engine=engine, target=target, draws=draws, seed=seed,
+        period=period, periods=periods, until=until, engine=engine, target=target, draws=draws, seed=seed,
         scenarios=asked,
     )  # fmt: skip
     place = situation(
-        what, period=period, periods=periods, spend=spend, model=model, large=large, dask=dask, **reading
+        what,
+        period=period,
+        periods=periods,
+        until=until,
+        spend=spend,
+        model=model,
+        large=large,
+        dask=dask,
+        **reading,
     )
     refuse_thin(place)
     plans = {name: scenario_of(one, place.model) for name, one in scenario_names(asked).items()}
@@ -408,7 +424,7 @@ def backtest(
 
     Args:
         what: a path, URL, table, history, or a situation with a history; a stated funnel has no past.
-        period: "week", "month" or "quarter".
+        period: "week", "month", "quarter", "half" or "year".
         periods: how many ahead of each past date.
         start: first past date to forecast from; by default after the first third, 24 dates at most.
         every: forecast from every n-th period start.
@@ -506,13 +522,14 @@ def refuse_words(
     *,
     period: str | None = None,
     periods: int | None = None,
+    until: str | datetime.date | None = None,
     engine: str | None = None,
     by: str | None = None,
     curve: str | None = None,
     scenarios: Sequence[WhatIf] = (),
     scenario: WhatIf | None = None,
     what_if: str | Sequence[str] = (),
-    target: float | None = None,
+    target: Targets | None = None,
     draws: int = 1,
     seed: int = 1,
 ) -> None:
@@ -522,17 +539,20 @@ def refuse_words(
         FunnelError: one of them is unknown, out of range, or a scenario is misspelt.
     """
     from funnelsim.forecasting.budget import CURVES
-    from funnelsim.forecasting.forecast import ENGINES, check_luck, check_target
+    from funnelsim.forecasting.forecast import ENGINES, check_luck
     from funnelsim.forecasting.split import check_column
 
-    periods_from(A_DAY, period or KINDS[-1], 1 if periods is None else periods)
+    reach_of(periods, until)
+    periods_from(A_DAY, period or "quarter", periods or 1)
+    if isinstance(until, str):
+        check_span("until", until)
     if engine is not None:
         check_word("engine", engine, ENGINES)
     if by is not None:
         check_column(by)
     if curve is not None:
         check_word("curve", curve, CURVES)
-    check_target(target)
+    amounts_wanted(target)
     check_luck(draws, seed)
     for one in scenarios if scenario is None else (*scenarios, scenario):
         check_question(one)

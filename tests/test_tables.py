@@ -28,7 +28,10 @@ def periods(count=2):
 
 def widths(count=2):
     names = [f"2026 W{number + 10}" for number in range(count)]
-    return pd.DataFrame({"period": names, "chance": 7e4, "p_target": [0.634] + [float("nan")] * (count - 1)})
+    rest = [float("nan")] * (count - 1)
+    return pd.DataFrame(
+        {"period": names, "chance": 7e4, "target": [1.2e6, *rest], "p_target": [0.634, *rest]}
+    )
 
 
 def printed(show, *args, **more):
@@ -53,7 +56,7 @@ expected wins                   25         25
   80 % interval           20 to 30   20 to 30
 
 """
-    assert printed(print_forecast, periods(), widths(), target=1.2e6, currency="EUR") == expected
+    assert printed(print_forecast, periods(), widths(), currency="EUR") == expected
 
 
 def test_many_periods_stand_below_each_other():

@@ -16,7 +16,7 @@ from funnelsim.cards import card
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.baselines import dressed, points, view_of
 from funnelsim.forecasting.forecast import LEVELS, NAMES, Forecast, check_luck, forecast_periods, totals
-from funnelsim.forecasting.periods import Period, past_periods, periods_from, within
+from funnelsim.forecasting.periods import Period, most_within, past_periods, periods_from, spoken, within
 from funnelsim.forecasting.scores import (
     FEWEST_FOR_SCALE,
     crps_quantiles,
@@ -92,7 +92,7 @@ class Record:
         number = self.record.query("step == 1")["origin"].nunique()
         beaten = f"{int((gains['skill'] > 0).sum())} of {len(gains)} simpler ways beaten"
         held = f"; 80 % intervals held {words.percent(float(kept['covered'].iloc[0]))}" if len(kept) else ""
-        return f"{number} past {self.kind}s, {self.measure}: {beaten}{held}. {self.note}".strip()
+        return f"{number} past {spoken(self.kind)}, {self.measure}: {beaten}{held}. {self.note}".strip()
 
     def __repr__(self) -> str:
         return str(self)
@@ -191,7 +191,7 @@ def origins(history: History, period: str, start: str | None = None) -> tuple[li
         FunnelError: an unknown period, `start` is no date, or no period is left to be scored.
     """
     periods_from(history.until, period, 1)
-    longest = int((history.until - history.began) / DAY) // 7 + 2
+    longest = most_within((history.until - history.began) / DAY, period)
     past = past_periods(history.until, period, longest, history.period_start)
     starts = [one.start for one in past if one.start >= history.began]
     if start is not None:
@@ -201,7 +201,7 @@ def origins(history: History, period: str, start: str | None = None) -> tuple[li
     first = max(first, LEAST_PAST)
     if first >= len(starts):
         raise FunnelError(
-            f"backtest: of the {len(starts)} whole {period}s between {history.began:%Y-%m-%d} and "
+            f"backtest: of the {len(starts)} whole {spoken(period)} between {history.began:%Y-%m-%d} and "
             f"{history.until:%Y-%m-%d} none is left to be scored: {LEAST_PAST} of them, "
             f"and {LEAST_WINS} wins, are needed to learn from"
         )
@@ -486,7 +486,23 @@ def by_own_record(
         return replace(found, notes=(*found.notes, f"Own record: not used, as there is none ({error})."))
     periods = scaled_by(found.periods, scales)
     notes = (*found.notes, *words_of(scales, period))
-    return replace(found, periods=periods, widths=_widths(found, periods), notes=notes)
+    made = replace(found, periods=periods, widths=_widths(found.periods, periods, found.widths), notes=notes)
+    if not len(found.total):
+        return made
+    total = scaled_by(found.total, total_scales(found.periods, periods))
+    return replace(made, total=total, total_width=_widths(found.total, total, found.total_width))
+
+
+def total_scales(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    """Return by how much the total of all periods is wider, as their variances together are: one step."""
+    rows = []
+    for measure in ("revenue", "wins"):
+        one, two = (
+            float((frame[(frame["origin"] == "total") & (frame["measure"] == measure)]["sd"] ** 2).sum())
+            for frame in (before, after)
+        )
+        rows.append({"measure": measure, "step": 1, "scale": np.sqrt(two / one) if one > 0 else 1.0})
+    return pd.DataFrame(rows)
 
 
 def words_of(scales: pd.DataFrame, period: str) -> tuple[str, ...]:
@@ -503,7 +519,7 @@ def words_of(scales: pd.DataFrame, period: str) -> tuple[str, ...]:
     for measure, rows in scales.groupby("measure", sort=False):
         known = rows[rows["n"] >= FEWEST_FOR_SCALE]
         parts = [
-            f"{scale:.2f} ({step} {period}{'s' * (step > 1)} ahead, {number} forecasts)"
+            f"{scale:.2f} ({step} {spoken(period, step)} ahead, {number} forecasts)"
             for scale, step, number in zip(known["scale"], known["step"], known["n"], strict=True)
         ]
         sentences.append(
@@ -515,17 +531,18 @@ def words_of(scales: pd.DataFrame, period: str) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def _widths(found: Forecast, periods: pd.DataFrame) -> pd.DataFrame:
+def _widths(before: pd.DataFrame, periods: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     """Return the widths of stretched periods: chance stays, the rest of the total is what is not known."""
     total = (periods["origin"] == "total") & (periods["measure"] == "revenue")
     rows = periods[total].reset_index(drop=True)
-    widths = found.widths.copy()
-    moved = (rows["sd"] != found.periods.loc[total, "sd"].to_numpy()).to_numpy()
+    widths = known.copy()
+    moved = (rows["sd"] != before.loc[total, "sd"].to_numpy()).to_numpy()
     widths["total"] = rows["sd"]
     rest = np.sqrt(np.maximum(widths["total"] ** 2 - widths["chance"] ** 2, 0.0))
     widths["parameter"] = widths["parameter"].where(~moved, rest)
-    if np.isfinite(found.target):
-        quantiles = rows[NAMES].to_numpy(dtype=np.float64)
-        below = probability_below(np.array(found.target), np.array(LEVELS), quantiles)
-        widths["p_target"] = widths["p_target"].where(~moved, 1 - below)
+    wanted = widths["target"].notna().to_numpy()
+    if wanted.any():
+        quantiles, goals = rows[NAMES].to_numpy(dtype=np.float64), widths["target"].to_numpy(dtype=np.float64)
+        below = probability_below(np.where(wanted, goals, 0.0), np.array(LEVELS), quantiles)
+        widths["p_target"] = widths["p_target"].where(~(moved & wanted), 1 - below)
     return widths

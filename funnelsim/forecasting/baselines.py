@@ -11,10 +11,10 @@ from scipy.special import ndtri
 
 from funnelsim.arrays import Floats
 from funnelsim.calibration.counting import blocks_back, counts_between
-from funnelsim.forecasting.periods import Period, past_periods
+from funnelsim.forecasting.periods import Period, most_within, past_periods
 from funnelsim.history.log import DAY, History, among, spells, valued
 
-PER_YEAR = {"week": 52, "month": 12, "quarter": 4}
+PER_YEAR = {"week": 52, "month": 12, "quarter": 4, "half": 2, "year": 1}
 # A simpler way is dressed with the spread of its own past log errors; before it has any, with the 40 % that
 # real histories showed for last-period forecasts of months; one error counts for e^1.5 at most.
 PRIOR_ERROR = 0.4
@@ -114,7 +114,7 @@ def exponential_smoothing(series: Floats, steps: int, season: int) -> Floats:
 
     unit = max(float(series.mean()), 1e-12)
     shapes: list[dict[str, object]] = [{}, {"trend": "add", "damped_trend": True}]
-    if len(series) >= 2 * season and season <= 13:
+    if len(series) >= 2 * season and 1 < season <= 13:
         shapes.append({"seasonal": "add", "seasonal_periods": season})
     best, least = np.full(steps, float(series[-4:].mean())), np.inf
     for shape in shapes:
@@ -252,7 +252,7 @@ def view_of(known: History, period: str, periods: Sequence[Period], won: pd.Data
         period, periods: what is to be forecast.
         won: past wins (at, value), where the history does not hold them.
     """
-    longest = int((known.until - known.began) / DAY) // 7 + 2
+    longest = most_within((known.until - known.began) / DAY, period)
     past = past_periods(known.until, period, longest, known.period_start)
     inside = [one for one in past if one.start >= known.began]
     edges = np.array(

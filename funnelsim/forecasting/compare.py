@@ -23,7 +23,7 @@ from funnelsim.forecasting.forecast import (
     intensities,
     totals,
 )
-from funnelsim.forecasting.periods import Period, days_of
+from funnelsim.forecasting.periods import Period, Targets, days_of
 from funnelsim.forecasting.situation import Situation
 from funnelsim.model.levers import Scenario, apply_scenario
 from funnelsim.model.model import Draws, Model, OpenDeals, amounts
@@ -119,7 +119,7 @@ def compare_models(
     draws: int = 200,
     seed: int = 1,
     engine: str | None = None,
-    target: float | None = None,
+    target: Targets | None = None,
     progress: bool = False,
 ) -> pd.DataFrame:
     """Compare scenarios with the first of them, period by period.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,9 +19,8 @@ from funnelsim.errors import FunnelError, check_word
 from funnelsim.forecasting.by_date import by_dates, draw_dates, leads_without_dates, steady, with_dates
 from funnelsim.forecasting.distribution import Distribution, Lump, at_least, distributions, quantiles
 from funnelsim.forecasting.exact import Chances, at_ages, chances, from_all_entries, from_entries
-from funnelsim.forecasting.periods import Period, days_of, within
+from funnelsim.forecasting.periods import TOTAL, Period, Targets, days_of, targets_of, within
 from funnelsim.history.log import WINS
-from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import (
     GOLDEN_STEP,
     Draws,
@@ -32,9 +31,9 @@ from funnelsim.model.model import (
     pace_of,
     with_common,
 )
-from funnelsim.model.rates import RateTable, model_incidence
 from funnelsim.show import words
 from funnelsim.simulation.luck import MOST_SEED
+from funnelsim.simulation.record import Sums
 from funnelsim.simulation.run import period_sums
 
 LEVELS = (
@@ -49,9 +48,7 @@ MOST_FURTHER, NEGLIGIBLE = 0.07, 1e-9
 MOST_AT_ONCE = 20_000
 DATES_ASIDE = f"Dates: set aside, as more than {MOST_AT_ONCE:,} leads are open; all win by their age."
 ENGINES = ("exact", "compiled", "simpy")
-SLOW = 0.9  # one winner in ten is slower: rare enough to ask about, common enough to be no verdict
 ROUGH_STEPS = 8  # of a period: draws are only ranked by it, and it takes a hundredth of a forecast's time
-FOREVER = 1e6  # days: whoever has not left by then at a constant rate never will
 
 
 Parts = list[dict[str, dict[str, Distribution]]]
@@ -65,16 +62,19 @@ class Forecast:
         as_of: the moment up to which everything is known.
         currency: three letters, "" where none is stated.
         engine: exact, compiled or simpy.
-        target: money wanted in each period, nan if none was given.
+        target: money wanted in each period, nan if none was given or they differ.
         periods: one row per period, origin (booked, open, new, total) and measure (revenue, wins):
             start, end, mean, sd, and quantiles in columns "0.01", "0.025" .. "0.99".
         widths: one row per period: sd by chance alone (the noise floor), by parameters and common
-            shocks, in total, and the chance to reach the target.
+            shocks, in total, the target, and the chance to reach it.
         deals: one row per open deal: its chance in each period and the money expected of it.
         silent: why no number is given (all but what is booked is nan then); empty where there are numbers.
         notes: sentences on what was done to these numbers, and on what to beware of.
         past: revenue and wins of whole past periods: period, start, revenue, wins.
         parts: expected revenue by segment, channel, owner or stage, if asked (see `revenue_by`).
+        total: of all periods together, rows as in `periods`, the period being called "total"; empty unless
+            asked. A deal wins once in the whole span, so no quantile is a sum of quantiles.
+        total_width: its row as in `widths`.
     """
 
     as_of: pd.Timestamp
@@ -88,6 +88,16 @@ class Forecast:
     notes: tuple[str, ...] = ()
     past: pd.DataFrame = field(default_factory=pd.DataFrame)
     parts: pd.DataFrame | None = None
+    total: pd.DataFrame = field(default_factory=pd.DataFrame)
+    total_width: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def with_total(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Periods and widths, with the rows of all periods together below, where those were asked for."""
+        if not len(self.total):
+            return self.periods, self.widths
+        both = [self.periods, self.total], [self.widths, self.total_width]
+        return pd.concat(both[0], ignore_index=True), pd.concat(both[1], ignore_index=True)
 
     @property
     def measure(self) -> str:
@@ -122,8 +132,9 @@ def forecast_periods(
     draws: int = 200,
     seed: int = 1,
     engine: str | None = None,
-    target: float | None = None,
+    target: Targets | None = None,
     drawn: Draws | None = None,
+    whole: bool = False,
     progress: bool = False,
 ) -> Forecast:
     """Forecast revenue and wins of adjoining periods from open deals and leads not yet born.
@@ -137,8 +148,9 @@ def forecast_periods(
         seed: of the draws and of the simulated luck.
         engine: "exact", "compiled" or "simpy"; by default exact if leads are independent and, but for one in
             twenty wins, win at most once in a period.
-        target: money wanted in each period.
+        target: money wanted in each period, or by name of the period or "total" (see `targets_of`).
         drawn: the draws, where they are made already; of very many open deals their factors alone count.
+        whole: whether all periods together are forecast too; it moves no number of a single one.
 
     Raises:
         FunnelError: an unknown engine, too few draws, or exact asked of a model with queues.
@@ -146,43 +158,74 @@ def forecast_periods(
     edges = days_of(periods, model.as_of)
     chosen = engine_for(model, edges, engine)
     check_luck(draws, seed)
-    check_target(target)
+    goals = targets_of(target, periods)
+    whole = (whole and len(periods) > 1) or TOTAL in goals
     notes: tuple[str, ...] = ()
     if chosen == "exact" and len(open_deals) > MOST_AT_ONCE:
         from funnelsim.forecasting.split import by_blocks
 
         parts, deals = by_blocks(
             model, open_deals, periods, draws=draws, seed=seed,
-            common=None if drawn is None else drawn.common, progress=progress,
+            common=None if drawn is None else drawn.common, whole=whole, progress=progress,
         )  # fmt: skip
         notes = () if model.due is None else (DATES_ASIDE,)
     else:
         drawn = drawn or draws_of(model, open_deals, edges, draws=draws, seed=seed)
         road = _exactly if chosen == "exact" else partial(_by_lives, engine=chosen, seed=seed)
-        parts, deals = road(model, open_deals, periods, drawn, progress=progress)
+        parts, deals = road(model, open_deals, periods, drawn, whole=whole, progress=progress)
+        if chosen == "exact" and whole and engine_for(model, edges[[0, -1]], engine) != "exact":
+            parts[-1] = _lived_total(model, open_deals, edges, drawn, seed, progress)
+            notes = (
+                f"Total: by {len(drawn):,} simulated lives, as leads win more than once in so long a span.",
+            )
     if chosen != "exact":
         notes = (_luck_words(parts[0]["revenue"]["total"], draws, periods[0].label),)
-    goal = np.nan if target is None else float(target)
     sure = (0.0, 0.0) if booked is None else within(booked, periods[0].start, model.as_of)
-    rows, widths = _frames(periods, parts, sure, goal)
-    return Forecast(model.as_of, model.currency, chosen, goal, rows, widths, deals, notes=notes)
+    rows, widths = _frames(periods, parts[: len(periods)], sure, goals)
+    found = Forecast(
+        model.as_of, model.currency, chosen, _common_target(goals, periods), rows, widths, deals, notes=notes
+    )
+    if not whole:
+        return found
+    span = (Period(TOTAL, periods[0].start, periods[-1].end),)
+    total, width = _frames(span, parts[len(periods) :], sure, goals)
+    return replace(found, total=total, total_width=width)
+
+
+def _common_target(goals: Mapping[str, float], periods: Sequence[Period]) -> float:
+    """Return what is wanted in each period, nan where that is not one number."""
+    wanted = {goals.get(period.label, np.nan) for period in periods}
+    return wanted.pop() if len(wanted) == 1 else np.nan
 
 
 def _exactly(
-    model: Model, open_deals: OpenDeals, periods: tuple[Period, ...], drawn: Draws, *, progress: bool
+    model: Model,
+    open_deals: OpenDeals,
+    periods: tuple[Period, ...],
+    drawn: Draws,
+    *,
+    whole: bool,
+    progress: bool,
 ) -> tuple[Parts, pd.DataFrame]:
-    """Return the distributions of every period and the deal table, by formula."""
-    found = intensities(model, open_deals, days_of(periods, model.as_of), drawn, progress=progress)
+    """Return the distributions of every period, of all together if asked, and the deal table, by formula."""
+    from funnelsim.forecasting.split import deal_table
+
+    found = intensities(
+        model, open_deals, days_of(periods, model.as_of), drawn, whole=whole, progress=progress
+    )
     further = 0.0 if found.more is None else found.more.mean(axis=0)
     deals = deal_table(model, open_deals, found.chance.mean(axis=0), periods, further)
-    return _by_formula(model, open_deals, found), deals
+    parts = _by_formula(model, open_deals, found)
+    return parts + (_by_formula(model, open_deals, joined(found)) if whole else []), deals
 
 
 def _by_lives(
     model: Model, open_deals: OpenDeals, periods: tuple[Period, ...], drawn: Draws, *, engine: str, seed: int,
-    progress: bool,
+    whole: bool, progress: bool,
 ) -> tuple[Parts, pd.DataFrame]:  # fmt: skip
-    """Return the distributions of every period by simulated lives, and a deal table without chances."""
+    """Return the distributions of every period, of all together if asked, by lives, and the deal table."""
+    from funnelsim.forecasting.split import deal_table
+
     sums = period_sums(
         model, days_of(periods, model.as_of), open_deals=open_deals, replications=len(drawn), seed=seed,
         engine=engine, drawn=drawn, progress=progress,
@@ -191,8 +234,30 @@ def _by_lives(
         {"revenue": _by_sample(sums.revenue[:, k]), "wins": _by_sample(sums.wins[:, k])}
         for k in range(len(periods))
     ]
+    if whole:
+        parts.append(_all_of(sums))
     unknown = np.full((len(open_deals), len(periods)), np.nan)
     return parts, deal_table(model, open_deals, unknown, periods)
+
+
+def _lived_total(
+    model: Model, open_deals: OpenDeals, edges: Floats, drawn: Draws, seed: int, progress: bool
+) -> dict[str, dict[str, Distribution]]:
+    """Return the distributions of all periods together by lives with the draws of the exact pass."""
+    sums = period_sums(
+        model,
+        edges,
+        open_deals=open_deals,
+        replications=len(drawn),
+        seed=seed,
+        drawn=drawn,
+        progress=progress,
+    )
+    return _all_of(sums)
+
+
+def _all_of(sums: Sums) -> dict[str, dict[str, Distribution]]:
+    return {"revenue": _by_sample(sums.revenue.sum(axis=1)), "wins": _by_sample(sums.wins.sum(axis=1))}
 
 
 def _luck_words(total: Distribution, draws: int, period: str) -> str:
@@ -214,16 +279,6 @@ def check_luck(draws: int, seed: int) -> None:
         raise FunnelError(f"draws {draws}: expected a whole number from 1 on")
     if not 0 <= seed < MOST_SEED:
         raise FunnelError(f"seed {seed}: expected a whole number from 0 to 2 ** 64 - 1")
-
-
-def check_target(target: float | None) -> None:
-    """Refuse a target that is no amount of money.
-
-    Raises:
-        FunnelError: it is not above 0, or no number.
-    """
-    if target is not None and not 0 < target < np.inf:
-        raise FunnelError(f"target {target:g}: expected an amount of money above 0")
 
 
 def totals(found: Forecast, measure: str = "revenue", origin: str = "total") -> pd.DataFrame:
@@ -295,7 +350,7 @@ def _frames(
     periods: tuple[Period, ...],
     parts: list[dict[str, dict[str, Distribution]]],
     booked: tuple[float, float],
-    target: float,
+    goals: Mapping[str, float],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the tables `periods` and `widths`; what is booked shifts the first period's total."""
     rows, widths = [], []
@@ -308,6 +363,7 @@ def _frames(
                 shift = sure if origin == "total" else 0.0
                 rows.append(head | {"origin": origin, "measure": measure} | _row(found, shift))
         total = measures["revenue"]["total"]
+        target = goals.get(period.label, np.nan)
         reach = at_least(total, target - (booked[0] if k == 0 else 0.0)) if np.isfinite(target) else np.nan
         widths.append(
             {
@@ -315,6 +371,7 @@ def _frames(
                 "chance": np.sqrt(total.chance_variance),
                 "parameter": np.sqrt(total.parameter_variance),
                 "total": total.sd,
+                "target": target,
                 "p_target": reach,
             }
         )
@@ -339,18 +396,32 @@ class Intensity:
         atoms: (kinds, atoms) equally likely amounts of such a win.
         more: (draws, deals, periods) expected further wins of open deals in the same period; None where a
             lead wins at most once.
+        ever: (draws, deals) chance to win in any of the periods, where it is not the sum of their chances
+            and was asked for.
     """
 
     chance: Floats
     born: Floats
     atoms: Floats
     more: Floats | None = None
+    ever: Floats | None = None
 
     @property
     def new_money(self) -> Floats:
         """Expected revenue of leads not yet born, (draws, periods)."""
         money: Floats = np.einsum("dkp,k->dp", self.born, self.atoms.mean(axis=1))
         return money
+
+
+def joined(found: Intensity) -> Intensity:
+    """Return the chances of all periods as those of a single one: sums, where leads win at most once."""
+    ever = found.chance.sum(axis=2) if found.ever is None else found.ever
+    ever = np.minimum(ever, 1.0)[:, :, None]
+    born = found.born.sum(axis=2, keepdims=True)
+    if found.more is None:
+        return Intensity(ever, born, found.atoms)
+    wins = (found.chance + found.more).sum(axis=2, keepdims=True)
+    return Intensity(ever, born, found.atoms, np.clip(wins - ever, 0.0, 1.0))
 
 
 def further_share(model: Model, days: float) -> float:
@@ -429,6 +500,7 @@ def intensities(
     edges: Floats,
     drawn: Draws,
     *,
+    whole: bool = False,
     progress: bool = False,
     step: float | None = None,
 ) -> Intensity:
@@ -437,6 +509,7 @@ def intensities(
     Args:
         edges: (periods + 1,) days since the as-of date.
         drawn: rates, common factors, and how leads with a date leave and win.
+        whole: whether the chance to win in any of the periods is wanted.
         step: width of the lattice in days; the funnel's own by default.
     """
     oldest = float(open_deals.age.max(initial=0.0))
@@ -449,6 +522,7 @@ def intensities(
     chance = np.empty((len(drawn), len(open_deals), len(edges) - 1))
     more = np.empty_like(chance) if model.funnel.wins_again else None
     births = np.empty((len(drawn), len(model.groups), len(edges) - 1))
+    ever = np.empty((len(drawn), len(open_deals))) if whole and more is not None else None
 
     def one(draw: int) -> None:
         table = model.table.with_rate(drawn.rates[draw])
@@ -461,12 +535,19 @@ def intensities(
             wins = chance[draw].copy()
             chance[draw] = at_ages(first, open_deals.group, open_deals.stage, open_deals.age)
             more[draw] = np.clip(wins - chance[draw], 0.0, 1.0)
+        if ever is not None:
+            span = edges[[0, -1]]
+            any_ = chances(model.funnel, table, span, oldest=oldest, pace=pace, step=step, once=True)
+            ever[draw] = at_ages(any_, open_deals.group, open_deals.stage, open_deals.age)[:, 0]
 
     one(0)
     with ThreadPoolExecutor(2) as pool:
         done = pool.map(one, range(len(drawn)))
         list(tqdm(done, total=len(drawn), desc="draws", disable=not progress, leave=False))
-    return Intensity(*with_dates(chance, births, model.values.amounts, clock), more)
+    chance, births, atoms = with_dates(chance, births, model.values.amounts, clock)
+    if ever is not None and clock is not None:
+        ever = np.where(clock.rows, chance.sum(axis=2), ever)
+    return Intensity(chance, births, atoms, more, ever)
 
 
 def draws_of(
@@ -555,103 +636,11 @@ def silenced(forecast: Forecast, reasons: tuple[str, ...]) -> Forecast:
     sure = (forecast.periods["origin"] == "booked").to_numpy()
     periods, widths, deals = forecast.periods.copy(), forecast.widths.copy(), forecast.deals.copy()
     periods.loc[~sure, ["mean", "sd", *NAMES]] = np.nan
-    widths[widths.columns.drop("period")] = np.nan
+    widths[widths.columns.drop(["period", "target"])] = np.nan
     chances = [column for column in deals.columns if column.startswith("P(win ") or column == "expected"]
     deals[chances] = np.nan
-    return replace(forecast, periods=periods, widths=widths, deals=deals, silent=reasons)
-
-
-def deal_table(
-    model: Model, deals: OpenDeals, chance: Floats, periods: Sequence[Period], more: Floats | float = 0.0
-) -> pd.DataFrame:
-    """Return open deals, most expected money first, with their chances per period.
-
-    Args:
-        chance: (deals, periods) mean over draws.
-        more: (deals, periods) expected further wins in the same period.
-    """
-    table = pd.DataFrame({"lead": deals.name})
-    table["stage"] = np.array(model.funnel.stages, dtype=object)[deals.stage]
-    table["segment"] = np.array(model.groups, dtype=object)[deals.group]
-    table["age"] = deals.age.round(1)
-    table["value"] = deals.value
-    for k, period in enumerate(periods):
-        table[f"P(win {period.label})"] = chance[:, k].round(4)
-    table["expected"] = ((chance + more).sum(axis=1) * amounts(model, deals)).round(2)
-    table["winners_faster"] = winners_faster(model, deals).round(3)
-    return table.sort_values("expected", ascending=False, kind="stable").reset_index(drop=True)
-
-
-def winners_faster(model: Model, deals: OpenDeals) -> Floats:
-    """Return, for each open deal, the share of later winners that leave its stage sooner than its age.
-
-    sum_x F_x(age) W_x / sum_x F_x(inf) W_x, with F_x the fitted cumulative incidence of exit x and W_x the
-    chance to win, some day, of a lead that takes it. It tells how late a deal is beside those that won, and
-    does not depend on which other deals are open.
-
-    Args:
-        model: its rates before any lever.
-        deals: the pipeline.
-
-    Returns:
-        Shares, shape (deals,); nan in a stage from which nobody wins.
-    """
-    funnel, table = model.funnel, model.table
-    shares = np.full(len(deals), np.nan)
-    for group in np.unique(deals.group):
-        stages = range(len(funnel.stages))
-        forever = [_left(table, group, stage, np.array([FOREVER]))[:, 0] for stage in stages]
-        wins = _wins_some_day(funnel, forever)
-        for stage in np.unique(deals.stage[deals.group == group]):
-            rows = np.flatnonzero((deals.group == group) & (deals.stage == stage))
-            worth = wins[funnel.targets[stage]] * (funnel.targets[stage] >= 0)
-            total = forever[stage] @ worth
-            if total > 0:
-                shares[rows] = worth @ _left(table, group, stage, deals.age[rows]) / total
-    faster: Floats = np.minimum(shares, 1.0)
-    return faster
-
-
-def _left(table: RateTable, group: int, stage: int, ages: Floats) -> Floats:
-    """Return the share that has left by each exit at each age, (exits, ages), at the base rates."""
-    known = np.isfinite(table.edges[group, stage])
-    return model_incidence(table.edges[group, stage][known], table.rate[0, group, stage][:, known], ages)
-
-
-def _wins_some_day(funnel: Funnel, forever: Sequence[Floats]) -> Floats:
-    """Return the chance to win some day of a lead that enters each place, (places,): 1 where money is booked.
-
-    W = A W + b: A leads on to other stages, b straight to a win; loops are allowed.
-    """
-    places = len(funnel.places)
-    onward = np.zeros((places, places))
-    for stage, shares in enumerate(forever):
-        taken = funnel.targets[stage] >= 0
-        np.add.at(onward[stage], funnel.targets[stage][taken], shares[taken])
-    earns = np.array([place in funnel.earns for place in funnel.places])
-    onward[earns] = 0.0
-    return np.asarray(np.linalg.solve(np.eye(places) - onward, earns.astype(np.float64)))
-
-
-def with_names(deals: pd.DataFrame, known: pd.DataFrame, due: pd.Series | None = None) -> pd.DataFrame:
-    """Return the deal table with channel, owner, and a flag in words.
-
-    Args:
-        deals: see `deal_table`.
-        known: what is known of open leads: lead, zombie, and any of channel and owner.
-        due: by lead, days to the expected date where it is the clock; its age then says nothing.
-    """
-    table, extra = deals.copy(), known.set_index("lead").reindex(deals["lead"])
-    for position, column in enumerate(("channel", "owner"), start=3):
-        if column in extra.columns:
-            table.insert(position, column, extra[column].to_numpy())
-    stale = extra["zombie"].to_numpy(dtype=bool)
-    slow = (table["winners_faster"] >= SLOW).to_numpy()
-    table["flag"] = [
-        "never closed this late" if z else "slower than 90 % of winners" if s else ""
-        for z, s in zip(stale, slow, strict=True)
-    ]
-    if due is not None:
-        days = due.reindex(table["lead"]).to_numpy()
-        table["flag"] = table["flag"].mask(days >= 0, "").mask(days < 0, "overdue")
-    return table
+    nothing = pd.DataFrame()
+    return replace(
+        forecast, periods=periods, widths=widths, deals=deals, silent=reasons, total=nothing,
+        total_width=nothing,
+    )  # fmt: skip

@@ -11,6 +11,7 @@ import pandas as pd
 from funnelsim.forecasting.backtest import Record, coverage, skill, summary
 from funnelsim.forecasting.compare import Comparison
 from funnelsim.forecasting.forecast import NAMES, Forecast
+from funnelsim.forecasting.periods import spoken
 from funnelsim.forecasting.situation import ASKED, Situation
 from funnelsim.forecasting.split import wide
 from funnelsim.history.export import reading_notes, summary_of
@@ -28,10 +29,11 @@ SHARES = dict.fromkeys(
 GUIDE = "# How to read"  # how a mapping file begins that was written beside a simulated log
 
 
-def as_json(found: Forecast, *, as_of: str, period: str, split: pd.DataFrame | None = None) -> str:
+def as_json(found: Forecast, *, as_of: str, period: str) -> str:
     """Return a forecast as JSON text; keys are kept from release to release.
 
-    Top: as_of, period, currency, engine, no_forecast, notes, periods. Each period: start, end (the first day
+    Top: as_of, period, currency, engine, no_forecast, notes, periods, and total, all periods together, like a
+    period (null where there is one, or no forecast). Each period: start, end (the first day
     after it), mean, sd, quantiles ("0.01", "0.025" .. "0.99"), by_origin {booked, open, new}, wins (the same
     for the number of wins), noise_floor_sd (width that remains when every rate is known), and p_target.
     Where a history is too thin, no_forecast holds sentences on why, and numbers but those booked are null.
@@ -40,22 +42,8 @@ def as_json(found: Forecast, *, as_of: str, period: str, split: pd.DataFrame | N
 
     Args:
         as_of: the date as the user wrote it.
-        period: week, month or quarter.
-        split: see `funnelsim.forecasting.split.revenue_by`.
+        period: week, month, quarter, half or year.
     """
-    widths = found.widths.set_index("period")
-    body = []
-    for label, rows in found.periods.groupby("period", sort=False):
-        width = widths.loc[label]
-        dates = {
-            "label": label,
-            "start": f"{rows['start'].iloc[0]:%Y-%m-%d}",
-            "end": f"{rows['end'].iloc[0]:%Y-%m-%d}",
-        }
-        more = {"noise_floor_sd": _number(width["chance"]), "parameter_sd": _number(width["parameter"])}
-        if np.isfinite(found.target):
-            more |= {"target": found.target, "p_target": _number(width["p_target"])}
-        body.append(dates | _measure(rows, "revenue") | {"wins": _measure(rows, "wins")} | more)
     top: dict[str, object] = {
         "as_of": as_of,
         "period": period,
@@ -63,14 +51,36 @@ def as_json(found: Forecast, *, as_of: str, period: str, split: pd.DataFrame | N
         "engine": found.engine,
         "no_forecast": list(found.silent),
         "notes": list(found.notes),
-        "periods": body,
+        "periods": _spans(found.periods, found.widths),
+        "total": next(iter(_spans(found.total, found.total_width)), None),
     }
-    if split is not None:
-        top["parts"] = [
-            {str(name): cell if isinstance(cell, str) else _number(cell) for name, cell in row.items()}
-            for row in split.to_dict("records")
-        ]
+    if found.parts is not None:
+        top["parts"] = _cells(found.parts)
     return json.dumps(top, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _cells(frame: pd.DataFrame) -> list[dict[str, object]]:
+    return [
+        {str(name): cell if isinstance(cell, str) else _number(cell) for name, cell in row.items()}
+        for row in frame.to_dict("records")
+    ]
+
+
+def _spans(periods: pd.DataFrame, widths: pd.DataFrame) -> list[dict[str, object]]:
+    """Return what is said of each period."""
+    body: list[dict[str, object]] = []
+    for label, rows in periods.groupby("period", sort=False) if len(periods) else ():
+        width = widths.set_index("period").loc[label]
+        dates = {
+            "label": label,
+            "start": f"{rows['start'].iloc[0]:%Y-%m-%d}",
+            "end": f"{rows['end'].iloc[0]:%Y-%m-%d}",
+        }
+        more = {"noise_floor_sd": _number(width["chance"]), "parameter_sd": _number(width["parameter"])}
+        if np.isfinite(width["target"]):
+            more |= {"target": _number(width["target"]), "p_target": _number(width["p_target"])}
+        body.append(dates | _measure(rows, "revenue") | {"wins": _measure(rows, "wins")} | more)
+    return body
 
 
 def _measure(rows: pd.DataFrame, measure: str) -> dict[str, object]:
@@ -150,9 +160,8 @@ def say_forecast(place: Situation, result: Forecast, by: str | None) -> None:
         for reason in result.silent:
             print(f"- {reason}")
         print("")
-    target = None if result.target != result.target else result.target
     if place.model.funnel.earns:
-        print_forecast(result.periods, result.widths, target=target, currency=result.currency)
+        print_forecast(*result.with_total, currency=result.currency)
     if not result.silent and len(place.ways):
         kinds = dict.fromkeys(map(str, place.ways.columns[1:]), "money")
         show_table(place.ways, titled("What simpler ways would say", result.currency), kinds=kinds)
@@ -198,7 +207,7 @@ def say_record(record: Record) -> None:
     scores = record.summary
     for measure, unit in (("revenue", titled("revenue", record.currency)), ("wins", "wins")):
         mine = scores[scores["measure"] == measure].drop(columns="measure")
-        show_table(mine, f"Record of {unit}, by {record.kind}s ahead", kinds=SHARES)
+        show_table(mine, f"Record of {unit}, by {spoken(record.kind)} ahead", kinds=SHARES)
         title = f"Skill in {measure} against simpler ways, with its 90 % interval"
         show_table(record.skill(measure), title, kinds=SHARES)
         show_table(record.coverage(measure), f"Intervals of {measure}: promised, and kept", kinds=SHARES)

@@ -17,7 +17,7 @@ from funnelsim.calibration.calibrate import fit_model, open_pipeline
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.baselines import simple_points, view_of
-from funnelsim.forecasting.periods import Period, past_periods, periods_from, within
+from funnelsim.forecasting.periods import Period, past_periods, periods_from, periods_until, within
 from funnelsim.history.databases import is_address
 from funnelsim.history.large_file import is_large
 from funnelsim.history.log import DAY, History, bookings, shows_amounts, valued
@@ -69,7 +69,7 @@ class Situation:
         deals: the open pipeline; nobody for a stated funnel.
         booked: past wins (lead, at, stage, value).
         periods: the periods to forecast; the first holds the as-of date.
-        kind: what a period is: week, month or quarter.
+        kind: what a period is: week, month, quarter, half or year.
         given: the model that somebody gave; None where it was fitted to the history, or the funnel is stated.
         facts: of a history too large to be held, what holds for all leads; `history` is None then.
     """
@@ -109,6 +109,7 @@ class Situation:
         return card(str(self), pd.DataFrame(rows, columns=["period", "first day", "last day"]))
 
 
+Reach: TypeAlias = int | str | datetime.date  # so many periods, or up to a day
 Anything: TypeAlias = str | Path | pd.DataFrame | History | Model | Situation
 
 
@@ -117,6 +118,7 @@ def situation(
     *,
     period: str | None = None,
     periods: int | None = None,
+    until: str | datetime.date | None = None,
     spend: str | Path | pd.DataFrame | None = None,
     scenario: WhatIf | None = None,
     what_if: str | Sequence[str] = (),
@@ -130,8 +132,9 @@ def situation(
     Args:
         what: a path, a data base's URL, a table, a `History`, a stated funnel by name or file (an existing
             file wins over a shipped name), a `Model`, or a `Situation`, whose periods may be changed.
-        period: "week", "month" or "quarter" (the default).
+        period: "week", "month", "quarter" (the default), "half" or "year".
         periods: how many periods to look ahead, 2 by default; the first holds the as-of date.
+        until: instead, the last day to look ahead to, as in 2026-12-31, 2026-12 or 2026Q4.
         spend: channel, start, spend: a file or a table, for questions that move money.
         scenario: levers to pull at once: a file, the name of one that comes with the package, or words.
         what_if: levers to pull at once, in words such as "price +5%"; several together.
@@ -149,9 +152,9 @@ def situation(
     if isinstance(what, Situation):
         _refuse_options("a situation", reading)
         _refuse_model("a situation", model)
-        place = _moved(what, period, periods, spend)
+        place = _moved(what, period, reach_of(periods, until), spend)
     else:
-        kind, count = period or "quarter", 2 if periods is None else periods
+        kind, count = period or "quarter", reach_of(periods, until) or 2
         stated = stated_model(what, **reading)
         if stated is None:
             given = load_model(model) if isinstance(model, str | Path) else model
@@ -229,13 +232,18 @@ def asked_of(place: Situation, scenario: WhatIf | None, what_if: str | Sequence[
 
 
 def simpler_ways(place: Situation) -> pd.DataFrame:
-    """Return what simpler forecasters say of revenue, nan where they cannot: way, a column per period."""
+    """Return what simpler forecasters say of revenue, nan where they cannot: way, a column per period.
+
+    They know whole periods only, so of one that is cut they say nothing.
+    """
     known = place.history or place.facts
     if known is None:
         return pd.DataFrame({"way": []})
     ways = simple_points(view_of(known, place.kind, place.periods, place.booked))
     rows = [
-        {"way": way} | {p.label: x for p, x in zip(place.periods, ways[way][0], strict=True)} for way in WAYS
+        {"way": way}
+        | {p.label: np.nan if p.cut else x for p, x in zip(place.periods, ways[way][0], strict=True)}
+        for way in WAYS
     ]
     return pd.DataFrame(rows)
 
@@ -392,13 +400,14 @@ def _of_history(
     name: str,
     history: History,
     kind: str,
-    count: int,
+    count: Reach,
     spend: str | Path | pd.DataFrame | None,
     given: Model | None = None,
 ) -> Situation:
     """Return where a company stands; without any amount, revenue is counted in wins."""
-    ahead = periods_from(history.until, kind, count, history.period_start)
-    length = (ahead[0].end - ahead[0].start) / DAY
+    ahead = _ahead(history.until, kind, count, history.period_start)
+    first = _ahead(history.until, kind, 1, history.period_start)[0]
+    length = (first.end - first.start) / DAY
     booked, currency = valued(history)
     if given is None:
         fitted = fit_model(history, period=length, spend=spend_table(spend))
@@ -425,7 +434,7 @@ def read_by_parts(what: Anything, large: bool, dask: str | None) -> bool:
 def _of_parts(
     path: Path,
     kind: str,
-    count: int,
+    count: Reach,
     spend: str | Path | pd.DataFrame | None,
     given: Model | None,
     dask: str | None,
@@ -440,10 +449,11 @@ def _of_parts(
     how, key = reading.get("source"), reading.get("anonymise")
 
     def ahead(facts: History) -> tuple[Period, ...]:
-        return periods_from(facts.until, kind, count, facts.period_start)
+        return _ahead(facts.until, kind, count, facts.period_start)
 
     def length(facts: History) -> float:
-        return float((ahead(facts)[0].end - ahead(facts)[0].start) / DAY)
+        first = _ahead(facts.until, kind, 1, facts.period_start)[0]
+        return float((first.end - first.start) / DAY)
 
     with nullcontext() if dask is None else dask_client(dask) as client:
         if given is None:
@@ -473,24 +483,47 @@ def _name(what: Anything) -> str:
     return "the table" if isinstance(what, pd.DataFrame) else "the history"
 
 
-def _of_model(model: Model, kind: str, count: int) -> Situation:
+def reach_of(periods: int | None, until: str | datetime.date | None) -> Reach | None:
+    """Return how far ahead somebody looks: a number of periods, or a last day; None where he did not say.
+
+    Raises:
+        FunnelError: he said both, or a number below 1.
+    """
+    if until is None:
+        if periods is not None and periods < 1:
+            raise FunnelError(f"periods {periods}: expected a whole number from 1 on")
+        return periods
+    if periods is not None:
+        raise FunnelError(f"periods {periods} and until {until}: two ends of what is forecast; give one")
+    return until
+
+
+def _ahead(moment: pd.Timestamp, kind: str, reach: Reach, first_month: int = 1) -> tuple[Period, ...]:
+    """Return the periods to come: so many, or up to a day."""
+    if isinstance(reach, int):
+        return periods_from(moment, kind, reach, first_month)
+    return periods_until(moment, kind, reach, first_month)
+
+
+def _of_model(model: Model, kind: str, count: Reach) -> Situation:
     """Return where a stated funnel stands on its first day: nobody is in it yet, nothing is booked."""
     nothing = pd.DataFrame({"lead": [], "at": pd.to_datetime([]), "stage": [], "value": []})
-    ahead = periods_from(model.as_of, kind, count)
+    ahead = _ahead(model.as_of, kind, count)
     return Situation(model.funnel.name, None, model, nobody(), nothing, ahead, kind)
 
 
 def _moved(
-    place: Situation, kind: str | None, count: int | None, spend: str | Path | pd.DataFrame | None
+    place: Situation, kind: str | None, count: Reach | None, spend: str | Path | pd.DataFrame | None
 ) -> Situation:
     """Return a situation that looks at other periods; of another kind, or with spend, it is fitted anew."""
-    wanted, number = kind or place.kind, len(place.periods) if count is None else count
+    wanted, last = kind or place.kind, place.periods[-1]
+    number = count or (len(place.periods) if not last.cut else (last.end - INSTANT).date())
     known = place.history or place.facts
     if known is None:
         return _of_model(place.model, wanted, number)
     if spend is not None or wanted != place.kind:
         return _of_history(place.name, history_of(place), wanted, number, spend, place.given)
-    ahead = periods_from(place.model.as_of, wanted, number, known.period_start)
+    ahead = _ahead(place.model.as_of, wanted, number, known.period_start)
     return replace(place, periods=ahead) if ahead != place.periods else place
 
 

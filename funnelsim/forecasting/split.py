@@ -1,4 +1,4 @@
-"""A forecast split: its means by segment, channel, owner or stage; very many open deals, block by block."""
+"""A forecast split: by segment, channel, owner or stage; deal by deal; very many deals, block by block."""
 
 from __future__ import annotations
 
@@ -25,15 +25,19 @@ from funnelsim.forecasting.forecast import (
     Forecast,
     Intensity,
     by_way,
-    deal_table,
     draws_of,
     intensities,
+    joined,
 )
 from funnelsim.forecasting.periods import Period, days_of
 from funnelsim.forecasting.situation import Situation
+from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Cell, Model, OpenDeals, amounts, expected
+from funnelsim.model.rates import RateTable, model_incidence
 
 COLUMNS = ("segment", "channel", "owner", "stage")
+SLOW = 0.9  # one winner in ten is slower: rare enough to ask about, common enough to be no verdict
+FOREVER = 1e6  # days: whoever has not left by then at a constant rate never will
 UNBORN = "not yet created"
 ORIGINS = ("booked", "open", "new")
 
@@ -154,6 +158,102 @@ def _to_means(table: pd.DataFrame, found: Forecast) -> pd.DataFrame:
     return scaled
 
 
+def deal_table(
+    model: Model, deals: OpenDeals, chance: Floats, periods: Sequence[Period], more: Floats | float = 0.0
+) -> pd.DataFrame:
+    """Return open deals, most expected money first, with their chances per period.
+
+    Args:
+        chance: (deals, periods) mean over draws.
+        more: (deals, periods) expected further wins in the same period.
+    """
+    table = pd.DataFrame({"lead": deals.name})
+    table["stage"] = np.array(model.funnel.stages, dtype=object)[deals.stage]
+    table["segment"] = np.array(model.groups, dtype=object)[deals.group]
+    table["age"] = deals.age.round(1)
+    table["value"] = deals.value
+    for k, period in enumerate(periods):
+        table[f"P(win {period.label})"] = chance[:, k].round(4)
+    table["expected"] = ((chance + more).sum(axis=1) * amounts(model, deals)).round(2)
+    table["winners_faster"] = winners_faster(model, deals).round(3)
+    return table.sort_values("expected", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def winners_faster(model: Model, deals: OpenDeals) -> Floats:
+    """Return, for each open deal, the share of later winners that leave its stage sooner than its age.
+
+    sum_x F_x(age) W_x / sum_x F_x(inf) W_x, with F_x the fitted cumulative incidence of exit x and W_x the
+    chance to win, some day, of a lead that takes it. It tells how late a deal is beside those that won, and
+    does not depend on which other deals are open.
+
+    Args:
+        model: its rates before any lever.
+        deals: the pipeline.
+
+    Returns:
+        Shares, shape (deals,); nan in a stage from which nobody wins.
+    """
+    funnel, table = model.funnel, model.table
+    shares = np.full(len(deals), np.nan)
+    for group in np.unique(deals.group):
+        stages = range(len(funnel.stages))
+        forever = [_left(table, group, stage, np.array([FOREVER]))[:, 0] for stage in stages]
+        wins = _wins_some_day(funnel, forever)
+        for stage in np.unique(deals.stage[deals.group == group]):
+            rows = np.flatnonzero((deals.group == group) & (deals.stage == stage))
+            worth = wins[funnel.targets[stage]] * (funnel.targets[stage] >= 0)
+            total = forever[stage] @ worth
+            if total > 0:
+                shares[rows] = worth @ _left(table, group, stage, deals.age[rows]) / total
+    faster: Floats = np.minimum(shares, 1.0)
+    return faster
+
+
+def _left(table: RateTable, group: int, stage: int, ages: Floats) -> Floats:
+    """Return the share that has left by each exit at each age, (exits, ages), at the base rates."""
+    known = np.isfinite(table.edges[group, stage])
+    return model_incidence(table.edges[group, stage][known], table.rate[0, group, stage][:, known], ages)
+
+
+def _wins_some_day(funnel: Funnel, forever: Sequence[Floats]) -> Floats:
+    """Return the chance to win some day of a lead that enters each place, (places,): 1 where money is booked.
+
+    W = A W + b: A leads on to other stages, b straight to a win; loops are allowed.
+    """
+    places = len(funnel.places)
+    onward = np.zeros((places, places))
+    for stage, shares in enumerate(forever):
+        taken = funnel.targets[stage] >= 0
+        np.add.at(onward[stage], funnel.targets[stage][taken], shares[taken])
+    earns = np.array([place in funnel.earns for place in funnel.places])
+    onward[earns] = 0.0
+    return np.asarray(np.linalg.solve(np.eye(places) - onward, earns.astype(np.float64)))
+
+
+def with_names(deals: pd.DataFrame, known: pd.DataFrame, due: pd.Series | None = None) -> pd.DataFrame:
+    """Return the deal table with channel, owner, and a flag in words.
+
+    Args:
+        deals: see `deal_table`.
+        known: what is known of open leads: lead, zombie, and any of channel and owner.
+        due: by lead, days to the expected date where it is the clock; its age then says nothing.
+    """
+    table, extra = deals.copy(), known.set_index("lead").reindex(deals["lead"])
+    for position, column in enumerate(("channel", "owner"), start=3):
+        if column in extra.columns:
+            table.insert(position, column, extra[column].to_numpy())
+    stale = extra["zombie"].to_numpy(dtype=bool)
+    slow = (table["winners_faster"] >= SLOW).to_numpy()
+    table["flag"] = [
+        "never closed this late" if z else "slower than 90 % of winners" if s else ""
+        for z, s in zip(stale, slow, strict=True)
+    ]
+    if due is not None:
+        days = due.reindex(table["lead"]).to_numpy()
+        table["flag"] = table["flag"].mask(days >= 0, "").mask(days < 0, "overdue")
+    return table
+
+
 @dataclass(frozen=True)
 class Nodes:
     """Ages between which the chances of many deals are interpolated, as the exact pass has them.
@@ -200,12 +300,14 @@ def by_blocks(
     draws: int,
     seed: int = 1,
     common: Floats | None = None,
+    whole: bool = False,
     progress: bool = False,
 ) -> tuple[list[dict[str, dict[str, Distribution]]], pd.DataFrame]:
     """Return the distributions of every period and the deal table of very many open deals, block by block.
 
     Chances are worked out for the lattice of stage, group and age, so that memory does not grow by draws and
     periods with the number of deals; of their money the cumulants are kept. All lose their expected dates.
+    Asked for the whole, a further distribution is that of all periods together.
     """
     model, edges = replace(model, due=None), days_of(tuple(periods), model.as_of)
     nodes, worth = nodes_of(model, deals), amounts(model, deals)
@@ -213,22 +315,33 @@ def by_blocks(
     shared += np.bincount(nodes.low, worth * (1 - nodes.part), len(nodes.deals))
     shared += np.bincount(nodes.low + 1, worth * nodes.part, len(nodes.deals))
     drawn = draws_of(model, nodes.deals, edges, draws=draws, seed=seed, worth=shared, common=common)
-    found = intensities(model, nodes.deals, edges, drawn, progress=progress)
+    found = intensities(model, nodes.deals, edges, drawn, whole=whole, progress=progress)
     likely = found.chance.mean(axis=0)
     large = np.zeros(len(deals), dtype=bool)
     for k in range(len(periods)):
         large |= too_large(worth, _between(likely[:, k], nodes, slice(None)))
     gathered, tables = _Gathered.none(draws, len(periods)), []
+    together, all_of = _Gathered.none(draws, 1), joined(found)
+    huge = too_large(worth, _between(all_of.chance.mean(axis=0)[:, 0], nodes, slice(None)))
     blocks = range(0, len(deals), MOST_AT_ONCE)
     for begin in tqdm(blocks, desc="blocks", disable=not progress, leave=False):
         rows = slice(begin, begin + MOST_AT_ONCE)
-        more = None if found.more is None else _between(found.more, nodes, rows)
-        block = replace(found, chance=_between(found.chance, nodes, rows), more=more)
+        block = _block(found, nodes, rows)
         gathered.add(block, worth[rows], large[rows])
+        if whole:
+            together.add(_block(all_of, nodes, rows), worth[rows], huge[rows])
         tables.append((block.chance.mean(axis=0), 0.0 if block.more is None else block.more.mean(axis=0)))
     chance = np.concatenate([one for one, _ in tables])
     further = 0.0 if found.more is None else np.concatenate([np.asarray(two) for _, two in tables])
-    return gathered.distributions(model, found.born), deal_table(model, deals, chance, periods, further)
+    parts = gathered.distributions(model, found.born)
+    parts += together.distributions(model, all_of.born) if whole else []
+    return parts, deal_table(model, deals, chance, periods, further)
+
+
+def _block(found: Intensity, nodes: Nodes, rows: slice) -> Intensity:
+    """Return the chances of a block of deals from those at nodes."""
+    more = None if found.more is None else _between(found.more, nodes, rows)
+    return Intensity(_between(found.chance, nodes, rows), found.born, found.atoms, more)
 
 
 def _between(values: Floats, nodes: Nodes, rows: slice) -> Floats:

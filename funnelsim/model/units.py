@@ -39,6 +39,7 @@ SPAN = re.compile(
     r"(?P<fiscal>FY)?(?P<year>\d{4})"
     r"(?:-(?P<month>\d{2})(?:-(?P<day>\d{2}))?|[\s-]?(?P<kind>[QqHh])(?P<number>\d))?"
 )
+NO_SPAN = "is no date; expected one like 2026-10-01, 2026-10, 2026Q4, 2026H2 or 2026"
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 
 
@@ -178,8 +179,17 @@ def span(text: str, first_month: int = 1) -> tuple[datetime.date, datetime.date]
     except FunnelError:
         raise
     except ValueError:
-        problem = "is no date; expected one like 2026-10-01, 2026-10, 2026Q4, 2026H2 or 2026"
-        raise FunnelError(f"{shown(text)} {problem}") from None
+        raise FunnelError(f"{shown(text)} {NO_SPAN}") from None
+
+
+def check_span(option: str, text: str) -> None:
+    """Refuse what looks like no day, month, quarter, half or year, whatever the fiscal year is.
+
+    Raises:
+        FunnelError: it is none.
+    """
+    if SPAN.fullmatch(text.strip()) is None:
+        raise FunnelError(f"{option} {shown(text)} {NO_SPAN}")
 
 
 def _months(found: re.Match[str]) -> tuple[int, int]:

@@ -74,7 +74,6 @@ def print_forecast(
     periods: pd.DataFrame,
     widths: pd.DataFrame,
     *,
-    target: float | None = None,
     currency: str = "",
     file: TextIO | None = None,
 ) -> None:
@@ -82,8 +81,7 @@ def print_forecast(
 
     Args:
         periods: the forecast's periods frame: period, origin, measure, mean, quantiles "0.01".."0.99".
-        widths: the forecast's widths frame: period, chance, and p_target where a target was given.
-        target: named in the table when the widths hold its chance.
+        widths: the forecast's widths frame: period, chance, and target and p_target where one was given.
         currency: three letters, or nothing.
         file: where to, standard output if None.
     """
@@ -94,23 +92,21 @@ def print_forecast(
     title = f"Forecast of {words.titled('revenue', currency)} and wins"
     for first in range(0, len(order), beside):
         block = order[first : first + beside]
-        lines = _forecast_lines(periods, widths, target, block)
+        lines = _forecast_lines(periods, widths, block)
         texts = [[name, *values] for name, values in lines.items()]
         heads = ["", *[words.name(period) for period in block]]
         _print(heads, texts, [False] + [True] * len(block), title if first == 0 else "", "", out)
 
 
-def forecast_table(periods: pd.DataFrame, widths: pd.DataFrame, target: float | None = None) -> pd.DataFrame:
+def forecast_table(periods: pd.DataFrame, widths: pd.DataFrame) -> pd.DataFrame:
     """Return the forecast as the terminal prints it: a row for each line, a column for each period."""
     order = list(dict.fromkeys(periods["period"]))
-    lines = _forecast_lines(periods, widths, target, order)
+    lines = _forecast_lines(periods, widths, order)
     rows = [[name.strip(), *values] for name, values in lines.items()]
     return pd.DataFrame(rows, columns=["", *map(words.name, order)])
 
 
-def _forecast_lines(
-    periods: pd.DataFrame, widths: pd.DataFrame, target: float | None, order: list[Any]
-) -> dict[str, list[str]]:
+def _forecast_lines(periods: pd.DataFrame, widths: pd.DataFrame, order: list[Any]) -> dict[str, list[str]]:
     """Return the lines of the forecast table: what it is -> its text in every period."""
     by = periods.set_index(["measure", "origin", "period"])
 
@@ -124,7 +120,10 @@ def _forecast_lines(
     lines["80 % interval to"] = told("revenue", "total", "0.90")
     known = widths.set_index("period")
     if "p_target" in known and known["p_target"].notna().any():
-        goal = "target" if target is None else words.short(target)
+        goals = sorted(set(known["target"].dropna())) if "target" in known else []
+        if len(goals) > 1:
+            lines["target"] = [cell(_at(known, period, "target"), "money") for period in order]
+        goal = words.short(float(goals[0])) if len(goals) == 1 else "it" if goals else "target"
         lines[f"chance to reach {goal}"] = [cell(_at(known, period, "p_target"), "share") for period in order]
     if "chance" in known:
         lines["noise floor (sd)"] = [cell(_at(known, period, "chance"), "money") for period in order]
