@@ -228,6 +228,9 @@ def forecast(
     ] = None,
     own_record: OwnRecord = False,
     by: By = None,
+    targets: Annotated[
+        Path | None, typer.Option(help="with --by: CSV of group, period, target of each group")
+    ] = None,
     **given: Any,
 ) -> None:
     """Forecast revenue and wins from open deals and from leads that do not exist yet.
@@ -242,7 +245,7 @@ def forecast(
 
     outputs = [_data("--json", json), _table("--deals", deals), _page("--html", html)]
     save = given.pop("save")
-    _refuse_outputs([*outputs, _yaml(save)], what, given)
+    _refuse_outputs([*outputs, _yaml(save)], what, given, [] if targets is None else [str(targets)])
     asked = {"scenario": given.pop("scenario"), "what_if": given.pop("what_if") or ()}
     said = {name: given.pop(name) for name in (*SAYING, *LUCK)}
     span = {name: given[name] for name in ("period", "periods", "until")}
@@ -250,7 +253,7 @@ def forecast(
     plain = situation(what, **given)
     plan = asked_of(plain, **asked)
     place = under(plain, plan)
-    result = expect(place, **said, by=by, own_record=own_record, progress=at_terminal())
+    result = expect(place, **said, by=by, targets=targets, own_record=own_record, progress=at_terminal())
     day = given["as_of"] or f"{place.model.as_of - INSTANT:%Y-%m-%d}"
     with aside(outputs):
         say_forecast(place, result, by)

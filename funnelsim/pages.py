@@ -77,6 +77,9 @@ def _numbers(place: Situation, result: Forecast, trust: Check | None) -> list[Se
         caption = "Revenue by the last period, the same period a year before, and exponential smoothing."
         title = "What would simpler ways say?"
         sections.append(Section(title, table=place.ways, kinds=money, caption=caption))
+    if result.goals is not None:
+        kinds = {"target": "money", "expected": "money"}
+        sections.append(Section("Who reaches the target?", table=result.goals, kinds=kinds))
     sections += [
         Section("Where does it come from?", chart=charts.split(result)),
         Section(

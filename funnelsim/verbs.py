@@ -189,6 +189,7 @@ def forecast(
     scenario: WhatIf | None = None,
     what_if: str | Sequence[str] = (),
     target: Targets | None = None,
+    targets: str | Path | pd.DataFrame | None = None,
     draws: int = 200,
     seed: int = 1,
     engine: str | None = None,
@@ -215,6 +216,7 @@ def forecast(
         what_if: levers to pull, in words such as "price +5%; days Qualified -20%"; several together.
         target: money wanted in each period, as a number or as "2.5M"; or by name of the period and of the
             total, as "2026Q3=2.5M, total=6M" or a mapping.
+        targets: of parts of the business: a table, or its file, of group, period, target; `by` says of what.
         draws: posterior draws of the rates (replications when simulated).
         seed: same seed, same numbers.
         engine: "exact", "compiled" or "simpy"; by default exact where it fits.
@@ -233,12 +235,15 @@ def forecast(
     '2026-01'
     """
     from funnelsim.forecasting.forecast import forecast_periods, handover_words, silenced
-    from funnelsim.forecasting.split import revenue_by, with_names
+    from funnelsim.forecasting.split import goal_chances, read_goals, revenue_by, with_names
 
     refuse_words(
         period=period, periods=periods, until=until, engine=engine, by=by, target=target, draws=draws,
         seed=seed, scenario=scenario, what_if=what_if,
     )  # fmt: skip
+    if targets is not None and by is None:
+        raise FunnelError("targets: say by 'by' whether groups are segments, channels, owners or stages")
+    wanted = read_goals(targets) if isinstance(targets, str | Path) else targets
     place = situation(
         what, period=period, periods=periods, until=until, spend=spend, scenario=scenario, what_if=what_if,
         model=model, large=large, dask=dask, **reading,
@@ -262,8 +267,11 @@ def forecast(
 
         made = by_own_record(made, history_of(place), place.kind, seed=seed, progress=progress)
     parts = revenue_by(place, made, by) if by is not None and not made.silent else None
+    goals = None
+    if by is not None and wanted is not None and not made.silent:
+        goals = goal_chances(place, made, by, wanted, draws=draws, seed=seed)
     asked = tuple(note for note in place.model.notes if note.startswith(ASKED))
-    return replace(made, past=place.past, parts=parts, notes=(*asked, *made.notes))
+    return replace(made, past=place.past, parts=parts, goals=goals, notes=(*asked, *made.notes))
 
 
 def compare(

@@ -325,3 +325,26 @@ def test_a_question_in_words_is_said_back_saved_and_compared(log, tmp_path, caps
     assert run("simulate", *saas, "--save", tmp_path / "r.yaml") == 0
     assert "2 more reps in account executives from 1 February 2026." in capsys.readouterr().out
     assert "add: 2, from: 2026-02-01}" in (tmp_path / "r.yaml").read_text(encoding="utf-8")
+
+
+def test_a_span_with_its_targets(log, tmp_path, capsys):
+    rows = 'group,period,target\nall,2026Q1,5k\nall,total,"1,5 Mio"\n'
+    (tmp_path / "goals.csv").write_text(rows, encoding="utf-8")
+    words = ("--until", "2026-05-15", "--draws", 10, "--by", "segment", "--targets", tmp_path / "goals.csv")
+    out = ("--json", tmp_path / "f.json", "--html", tmp_path / "f.html")
+    goals = ("--target", "2026Q1=20k,total=100k", *out)
+    assert run("forecast", log, *words, *goals) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"2026 Q1 +2026 Q2 to 2026-05-15 +total\n", told) and "Targets by segment" in told
+    assert re.search(r"\ntarget +20,000 +– +100,000\n", told) and "chance to reach it" in told
+    said = json.loads((tmp_path / "f.json").read_text(encoding="utf-8"))
+    assert [one["end"] for one in said["periods"]] == ["2026-04-01", "2026-05-16"]
+    total = said["total"]
+    assert (total["start"], total["end"], total["target"]) == ("2026-01-01", "2026-05-16", 100_000)
+    assert total["mean"] == pytest.approx(sum(one["mean"] for one in said["periods"]), rel=1e-9)
+    assert total["quantiles"]["0.90"] < sum(one["quantiles"]["0.90"] for one in said["periods"])
+    assert [one["target"] for one in said["targets"]] == [5000, 1_500_000]
+    page = (tmp_path / "f.html").read_text(encoding="utf-8")
+    assert ">total<" in page and "Who reaches the target?" in page
+    assert run("forecast", log, "--period", "year", "--periods", 1, "--draws", 5) == 0
+    assert "2026\n" in capsys.readouterr().out

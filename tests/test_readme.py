@@ -70,6 +70,12 @@ def test_the_mapping_and_the_scenario_shown_are_read(tmp_path):
     assert len(read_scenario(tmp_path / "scenario.yaml", company()).changes) == 2
 
 
+def test_the_grammar_shown_is_that_of_the_code():
+    from funnelsim.model.scenario import grammar
+
+    assert block("text").strip() == grammar()
+
+
 def test_leads_and_deals_become_one_way_as_shown(tmp_path):
     from funnelsim.history.read import read_history
 

@@ -72,6 +72,7 @@ class Forecast:
         notes: sentences on what was done to these numbers, and on what to beware of.
         past: revenue and wins of whole past periods: period, start, revenue, wins.
         parts: expected revenue by segment, channel, owner or stage, if asked (see `revenue_by`).
+        goals: targets of parts of the business, if given (see `goal_chances`).
         total: of all periods together, rows as in `periods`, the period being called "total"; empty unless
             asked. A deal wins once in the whole span, so no quantile is a sum of quantiles.
         total_width: its row as in `widths`.
@@ -88,6 +89,7 @@ class Forecast:
     notes: tuple[str, ...] = ()
     past: pd.DataFrame = field(default_factory=pd.DataFrame)
     parts: pd.DataFrame | None = None
+    goals: pd.DataFrame | None = None
     total: pd.DataFrame = field(default_factory=pd.DataFrame)
     total_width: pd.DataFrame = field(default_factory=pd.DataFrame)
 
@@ -324,16 +326,22 @@ def _by_formula(model: Model, deals: OpenDeals, found: Intensity) -> list[dict[s
     counts, spread = np.ones((len(found.atoms), 1)), model.entries.spread
 
     def one(k: int) -> dict[str, dict[str, Distribution]]:
-        money, chance, born = alone, np.ascontiguousarray(found.chance[:, :, k]), found.born[:, :, k]
-        if found.more is not None:
-            rows = found.more[:, :, k].max(axis=0, initial=0.0) > NEGLIGIBLE
-            money, chance = np.append(money, money[rows]), np.hstack([chance, found.more[:, rows, k]])
+        (money, chance), born = coins(alone, found, k), found.born[:, :, k]
         revenue = Lump(money, chance, born, found.atoms, spread)
         wins = Lump(np.ones(len(money)), chance, born, counts, spread)
         return {"revenue": distributions(revenue), "wins": distributions(wins)}
 
     with ThreadPoolExecutor(2) as pool:
         return list(pool.map(one, range(found.chance.shape[2])))
+
+
+def coins(money: Floats, found: Intensity, period: int) -> tuple[Floats, Floats]:
+    """Return amounts of open deals and their chances in a period; further wins are coins of their own."""
+    chance = np.ascontiguousarray(found.chance[:, :, period])
+    if found.more is None:
+        return money, chance
+    rows = found.more[:, :, period].max(axis=0, initial=0.0) > NEGLIGIBLE
+    return np.append(money, money[rows]), np.hstack([chance, found.more[:, rows, period]])
 
 
 def _by_sample(sums: Floats) -> dict[str, Distribution]:

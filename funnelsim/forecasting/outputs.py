@@ -38,7 +38,8 @@ def as_json(found: Forecast, *, as_of: str, period: str) -> str:
     for the number of wins), noise_floor_sd (width that remains when every rate is known), and p_target.
     Where a history is too thin, no_forecast holds sentences on why, and numbers but those booked are null.
     Notes are sentences on what was done to the numbers, such as widening them by the own record. With a
-    split there is parts: a list of part, period, leads, booked, open, new, expected.
+    split there is parts: a list of part, period, leads, booked, open, new, expected; with targets of
+    parts, targets: a list of part, period, target, expected, p_target.
 
     Args:
         as_of: the date as the user wrote it.
@@ -56,6 +57,8 @@ def as_json(found: Forecast, *, as_of: str, period: str) -> str:
     }
     if found.parts is not None:
         top["parts"] = _cells(found.parts)
+    if found.goals is not None:
+        top["targets"] = _cells(found.goals)
     return json.dumps(top, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -173,6 +176,12 @@ def say_forecast(place: Situation, result: Forecast, by: str | None) -> None:
         kinds = dict.fromkeys(map(str, shown.columns[2:]), "money") | {"open leads": "count"}
         print("")
         show_table(shown, f"{titled('Expected revenue', result.currency)} by {by}", kinds=kinds)
+    if result.goals is not None:
+        print()
+        heads = {"part": str(by), "p_target": "chance to reach it"}
+        kinds = {"target": "money", "expected": "money", "chance to reach it": "share"}
+        title = f"{titled('Targets', result.currency)} by {by}"
+        show_table(result.goals.rename(columns=heads), title, kinds=kinds)
 
 
 def say_comparison(result: Comparison) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,11 @@ from funnelsim.forecasting.distribution import (
     ORDERS,
     Crowd,
     Distribution,
+    Lump,
+    at_least,
     coin_cumulants,
     crowd_distributions,
+    distributions,
     too_large,
 )
 from funnelsim.forecasting.exact import chances
@@ -25,12 +29,14 @@ from funnelsim.forecasting.forecast import (
     Forecast,
     Intensity,
     by_way,
+    coins,
     draws_of,
     intensities,
     joined,
 )
-from funnelsim.forecasting.periods import Period, days_of
+from funnelsim.forecasting.periods import TOTAL, Period, days_of, targets_of
 from funnelsim.forecasting.situation import Situation
+from funnelsim.history.tables import read_table
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Cell, Model, OpenDeals, amounts, expected
 from funnelsim.model.rates import RateTable, model_incidence
@@ -39,6 +45,7 @@ COLUMNS = ("segment", "channel", "owner", "stage")
 SLOW = 0.9  # one winner in ten is slower: rare enough to ask about, common enough to be no verdict
 FOREVER = 1e6  # days: whoever has not left by then at a constant rate never will
 UNBORN = "not yet created"
+GOALS = ("group", "period", "target")
 ORIGINS = ("booked", "open", "new")
 
 
@@ -95,6 +102,110 @@ def wide(table: pd.DataFrame) -> pd.DataFrame:
     leads = table.drop_duplicates("part").set_index("part")["leads"]
     found.insert(1, "open leads", found["part"].map(leads))
     return found.rename_axis(columns=None)
+
+
+def read_goals(path: str | Path) -> pd.DataFrame:
+    """Return the targets of parts of the business: group, period, target, as text.
+
+    Args:
+        path: a table with columns group (a segment, channel, owner or stage), period (2026Q3, total; blank
+            for each) and target (2.5M).
+
+    Raises:
+        FunnelError: no such file or column, or no row.
+    """
+    table = read_table(path)
+    frame = pd.DataFrame({name: table.text(name) for name in GOALS})
+    if frame.empty:
+        raise FunnelError(f"{table.file}: no row below the header; expected {', '.join(GOALS)}")
+    return frame
+
+
+def goal_chances(
+    place: Situation, found: Forecast, column: str, goals: pd.DataFrame, *, draws: int, seed: int
+) -> pd.DataFrame:
+    """Return the chance of every part of the business to reach its targets.
+
+    A part's distribution is made as the whole one is, of its own open deals and its own ways in; a way's
+    share of a segment's leads to come is that of its expected wins. By owner or stage nobody knows whose the
+    leads to come will be: they are left out.
+
+    Args:
+        place: where the company stands.
+        found: its forecast, by the exact engine.
+        column: "segment", "channel", "owner" or "stage".
+        goals: group, period, target, see `read_goals`.
+        draws, seed: as of the forecast.
+
+    Returns:
+        part, period, target, expected, p_target.
+
+    Raises:
+        FunnelError: an unknown group or period, no amount of money, or deals have no chances of their own.
+    """
+    check_column(column)
+    if found.engine != "exact" or len(place.deals) > MOST_AT_ONCE:
+        raise FunnelError(
+            "targets: by groups they need the chances of single deals, which are not known here"
+        )
+    model, edges = place.model, days_of(place.periods, place.model.as_of)
+    drawn = draws_of(model, place.deals, edges, draws=draws, seed=seed)
+    single = intensities(model, place.deals, edges, drawn, whole=True)
+    labels = [period.label for period in place.periods]
+    spans = {label: (single, k) for k, label in enumerate(labels)} | {TOTAL: (joined(single), 0)}
+    part = _names(found.deals, column).set_axis(found.deals["lead"]).reindex(place.deals.name).to_numpy()
+    shares, booked = _shares_of_ways(place, column), _booked(place, column).groupby("part")["money"].sum()
+    known = sorted({*part, *shares, *booked.index} - {UNBORN})
+    worth, rows = amounts(model, place.deals), []
+    for group, period, target in _goals(goals, known, place.periods):
+        everything, k = spans[period]
+        own, now = part == group, float(booked.get(group, 0.0)) if k == 0 else 0.0
+        share = shares.get(group, np.zeros((len(model.groups), len(labels) + 1)))
+        # Kinds of leads to come are the groups, and then each group at each other price.
+        kinds = np.vstack([share, np.repeat(share, len(everything.atoms) // len(share) - 1, axis=0)])
+        born = everything.born[:, :, k] * kinds[:, -1 if period == TOTAL else k]
+        money, chance = coins(worth[own], _of_deals(everything, own), k)
+        total = distributions(Lump(money, chance, born, everything.atoms, model.entries.spread))["total"]
+        rows.append((group, period, target, total.mean + now, at_least(total, target - now)))
+    return pd.DataFrame(rows, columns=["part", "period", "target", "expected", "p_target"])
+
+
+def _goals(
+    goals: pd.DataFrame, known: Sequence[str], periods: Sequence[Period]
+) -> list[tuple[str, str, float]]:
+    """Return group, period and money of every target."""
+    wanted: dict[tuple[str, str], float] = {}
+    for group, period, money in goals[list(GOALS)].itertuples(index=False):
+        if str(group) not in known:
+            raise FunnelError(f"targets: no group '{group}'; {nearest(group, known)}")
+        for label, amount in targets_of({str(period): money}, periods).items():
+            if (str(group), label) in wanted:
+                raise FunnelError(f"targets: '{group}' has two for {label}")
+            wanted[str(group), label] = amount
+    return [(*key, money) for key, money in wanted.items()]
+
+
+def _of_deals(found: Intensity, own: Flags) -> Intensity:
+    more = None if found.more is None else found.more[:, own]
+    return Intensity(found.chance[:, own], found.born, found.atoms, more)
+
+
+def _shares_of_ways(place: Situation, column: str) -> dict[str, Floats]:
+    """Return each part's share of the expected wins of leads to come: part -> (groups, periods and total)."""
+    model, edges = place.model, days_of(place.periods, place.model.as_of)
+    per_day = expected(model.entries, int(np.ceil(edges[-1])))
+    wins = by_way(chances(model.funnel, model.table, edges), model, per_day)
+    wins = np.hstack([wins, wins.sum(axis=1, keepdims=True)])
+    found: dict[str, Floats] = {}
+    every = np.zeros((len(model.groups), wins.shape[1]))
+    for cell, row in zip(model.entries.cells, wins, strict=True):
+        part = found.setdefault(_part_of_way(model, cell, column), np.zeros_like(every))
+        part[cell.group] += row
+        every[cell.group] += row
+    return {
+        name: np.divide(part, every, out=np.zeros_like(every), where=every > 0)
+        for name, part in found.items()
+    }
 
 
 def _names(frame: pd.DataFrame, column: str) -> pd.Series:
