@@ -11,8 +11,8 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -175,6 +175,7 @@ def check(
     **given: Any,
 ) -> None:
     """Read a history and say what was understood, used, set aside, and how far it can be trusted."""
+    from funnelsim.files import aside, write_all, write_text
     from funnelsim.forecasting.outputs import summary_json
     from funnelsim.history.export import reading_notes
     from funnelsim.show.terminal import show_metrics, show_table
@@ -238,6 +239,7 @@ def forecast(
     A history of under five wins, or shorter than a period, gets sentences on what is missing instead of
     numbers (null in JSON); as that is an answer, the exit code is 0.
     """
+    from funnelsim.files import aside, write_all, write_text
     from funnelsim.forecasting.outputs import as_json, say_forecast
     from funnelsim.forecasting.situation import INSTANT, asked_of, situation, under
     from funnelsim.verbs import forecast as expect
@@ -285,6 +287,7 @@ def compare(
 
     Each --what-if is a scenario of its own, which its words name.
     """
+    from funnelsim.files import write_all
     from funnelsim.forecasting.outputs import say_comparison
     from funnelsim.model.scenario import check_words
     from funnelsim.verbs import compare as pair
@@ -317,6 +320,7 @@ def budget(
     **given: Any,
 ) -> None:
     """Say where the next euro should go, and how a budget is best split."""
+    from funnelsim.files import write_all
     from funnelsim.forecasting.budget import budget_rows
     from funnelsim.show.terminal import show_table
     from funnelsim.show.words import titled
@@ -361,6 +365,7 @@ def simulate(
 
     With --replications they live many times: what is booked, and how far luck moves it; -o writes a row each.
     """
+    from funnelsim.files import aside, write_all
     from funnelsim.forecasting.outputs import say_replications, say_run
     from funnelsim.forecasting.situation import asked_of, situation, under
     from funnelsim.simulation.run import check_replications
@@ -419,6 +424,7 @@ def backtest(
     **given: Any,
 ) -> None:
     """Forecast from past dates with what was known then, and score what was said."""
+    from funnelsim.files import aside, write_all, write_text
     from funnelsim.forecasting.outputs import record_json, say_record
     from funnelsim.verbs import backtest as replay
 
@@ -511,6 +517,7 @@ def _yaml(path: Path | None) -> Output:
 
 
 def _save(path: Path, plan: Plan) -> None:
+    from funnelsim.files import write_text
     from funnelsim.model.scenario import scenario_text
 
     write_text(path, scenario_text(plan))
@@ -523,6 +530,7 @@ def _guide(output: Path | None) -> Path | None:
 
 def _write_log(run: Run, output: Path | None) -> None:
     """Write a log where that was asked, with a mapping beside it."""
+    from funnelsim.files import write_text
     from funnelsim.forecasting.outputs import mapping_text
 
     guide = _guide(output)
@@ -542,36 +550,6 @@ def _refuse_other_guide(guide: Path | None) -> None:
 
     if guide is not None and guide.exists() and not guide.read_bytes().startswith(GUIDE.encode()):
         raise FunnelError(f"{guide}: would be replaced, as the log's mapping goes there; name another log")
-
-
-@contextmanager
-def aside(outputs: Sequence[Output]) -> Iterator[None]:
-    """While a file goes to standard output, tell people what they are told on the other stream."""
-    if any(str(output.path) == "-" for output in outputs):
-        with redirect_stdout(sys.stderr):
-            yield
-    else:
-        yield
-
-
-def write_all(*outputs: tuple[Path | None, Callable[[Path], object]]) -> None:
-    """Write the files that were asked for, and say where they are."""
-    streamed = any(str(path) == "-" for path, _ in outputs)
-    for path, write in outputs:
-        if path is not None:
-            write(path)
-            if str(path) != "-":
-                typer.echo(f"written: {path.resolve()}", err=streamed)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all; "-" is standard output."""
-    from funnelsim.files import write_atomic
-
-    if str(path) == "-":
-        sys.stdout.write(text)
-    else:
-        write_atomic(path, text)
 
 
 def write_frame(path: Path, frame: pd.DataFrame) -> None:

@@ -7,8 +7,9 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -439,3 +440,31 @@ def write_atomic(path: str | Path, data: str | bytes) -> None:
     """
     with whole_file(path) as temporary:
         temporary.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
+
+
+@contextmanager
+def aside(outputs: Sequence[Output]) -> Iterator[None]:
+    """While a file goes to standard output, tell people what they are told on the other stream."""
+    if any(str(output.path) == "-" for output in outputs):
+        with redirect_stdout(sys.stderr):
+            yield
+    else:
+        yield
+
+
+def write_all(*outputs: tuple[Path | None, Callable[[Path], object]]) -> None:
+    """Write the files that were asked for, and say where they are."""
+    streamed = any(str(path) == "-" for path, _ in outputs)
+    for path, write in outputs:
+        if path is not None:
+            write(path)
+            if str(path) != "-":
+                print(f"written: {path.resolve()}", file=sys.stderr if streamed else sys.stdout)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all; "-" is standard output."""
+    if str(path) == "-":
+        sys.stdout.write(text)
+    else:
+        write_atomic(path, text)
