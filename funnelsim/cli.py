@@ -245,9 +245,9 @@ def forecast(
     from funnelsim.verbs import forecast as expect
     from funnelsim.verbs import refuse_words
 
-    outputs = [_data("--json", json), _table("--deals", deals), _page("--html", html)]
     save = given.pop("save")
-    _refuse_outputs([*outputs, _yaml(save)], what, given, [] if targets is None else [str(targets)])
+    outputs = [_data("--json", json), _table("--deals", deals), _page("--html", html), _yaml(save)]
+    _refuse_outputs(outputs, what, given, [] if targets is None else [str(targets)])
     asked = {"scenario": given.pop("scenario"), "what_if": given.pop("what_if") or ()}
     said = {name: given.pop(name) for name in (*SAYING, *LUCK)}
     span = {name: given[name] for name in ("period", "periods", "until")}
@@ -287,19 +287,21 @@ def compare(
 
     Each --what-if is a scenario of its own, which its words name.
     """
-    from funnelsim.files import write_all
+    from funnelsim.files import aside, write_all
     from funnelsim.forecasting.outputs import say_comparison
     from funnelsim.model.scenario import check_words
     from funnelsim.verbs import compare as pair
 
     asked = [*(scenarios or ()), *(what_if or ())]
-    _refuse_outputs([_page("--html", html), _yaml(save)], what, given, asked)
+    outputs = [_page("--html", html), _yaml(save)]
+    _refuse_outputs(outputs, what, given, asked)
     if save is not None and len(asked) != 1:
         raise FunnelError(f"--save {save}: one scenario is written, but {len(asked)} were given")
     for words in what_if or ():
         check_words(words)
     result = pair(what, asked, **given, progress=at_terminal())
-    say_comparison(result)
+    with aside(outputs):
+        say_comparison(result)
     write_all(
         (html, lambda path: _compare_page(path, result)),
         (save, lambda path: _save(path, next(iter(result.plans.values())))),
@@ -374,8 +376,8 @@ def simulate(
 
     save, seed, asked = given.pop("save"), given.pop("seed"), {"scenario": given.pop("scenario")}
     asked["what_if"] = given.pop("what_if") or ()
-    outputs = [_table("--output", output)]
-    _refuse_outputs([*outputs, _yaml(save)], what, given | asked)
+    outputs = [_table("--output", output), _yaml(save)]
+    _refuse_outputs(outputs, what, given | asked)
     often = None
     if replications is None:
         _refuse_other_guide(_guide(output))

@@ -321,6 +321,10 @@ def test_a_question_in_words_is_said_back_saved_and_compared(log, tmp_path, caps
     assert "one scenario is written, but 2 were given" in capsys.readouterr().err
     assert run("forecast", log, "--what-if", "oods Proposal > Won +50%") == 2
     assert "'oods' (character 1) is no lever; did you mean 'odds'?" in capsys.readouterr().err
+    assert run("forecast", log, *quick, "--what-if", "price -5%", "--save", "-") == 0
+    told = capsys.readouterr()
+    assert told.out == 'question: "price -5%"\nchanges:\n  - {value: all, multiply: 0.95}\n'
+    assert "What if: Prices" in told.err
     saas = ("saas_marketing_and_sales", "--days", 20, "--what-if", "reps account executives +2 from 2026-02")
     assert run("simulate", *saas, "--save", tmp_path / "r.yaml") == 0
     assert "2 more reps in account executives from 1 February 2026." in capsys.readouterr().out

@@ -208,7 +208,7 @@ FLOW = re.compile(
     rf"\s*(?P<sign>[+{SIGN}-])\s*(?P<number>(?:{DIGITS})(?:\s?(?:k|tsd|m|mio|million)\b)?)\s+per\s+(?P<unit>\w+)",
     re.IGNORECASE,
 )
-HEADS = re.compile(rf"\s*(?P<sign>[+={SIGN}-])\s*(?P<number>\d+)(?![\w.,%])")
+HEADS = re.compile(rf"\s*(?P<sign>[+={SIGN}-])\s*(?P<number>\d{{1,9}})(?![\w.,%])")
 MUCH = re.compile(rf"\s*[+=x*\N{{MULTIPLICATION SIGN}}{SIGN}-]\s*[\d.,]", re.IGNORECASE)
 REST = re.compile(
     rf"\s*(?P<word>.+?)(?=\s*(?:->|[>;\N{{RIGHTWARDS ARROW}}]|{MUCH.pattern}|$))", re.IGNORECASE
