@@ -8,7 +8,7 @@ every name here is shown in a lesson or a solution.
 from __future__ import annotations
 
 from funnelsim.calibration.calibrate import fit_model, open_pipeline
-from funnelsim.calibration.intake import outlook
+from funnelsim.calibration.intake import block_counts, outlook
 from funnelsim.calibration.posterior import draw_rates
 from funnelsim.calibration.trust import exit_shares, fitted_and_observed, group_factors, trust_of
 from funnelsim.forecasting.backtest import scored_rows
@@ -22,7 +22,7 @@ from funnelsim.history.export import crm_shape
 from funnelsim.model.model import OpenDeals, expected, only
 from funnelsim.model.rates import model_incidence
 from funnelsim.model.reps import Draw
-from funnelsim.show.charts.backtest import weight_chart
+from funnelsim.show.charts.history import intake_chart
 from funnelsim.show.words import money
 from funnelsim.simulation.run import period_sums, run_model
 
@@ -31,6 +31,7 @@ __all__ = [
     "Draw",
     "OpenDeals",
     "at_ages",
+    "block_counts",
     "chances",
     "crm_shape",
     "crps_ensemble",
@@ -43,6 +44,7 @@ __all__ = [
     "fitted_and_observed",
     "forecast_periods",
     "group_factors",
+    "intake_chart",
     "model_incidence",
     "money",
     "only",
@@ -54,7 +56,6 @@ __all__ = [
     "shared_luck",
     "totals",
     "trust_of",
-    "weight_chart",
     "widened",
     "worth_of_channels",
 ]

@@ -124,7 +124,9 @@ def _record_sections(result: Forecast, trust: Check) -> list[Section]:
         text.append(f"Of this forecast, {words.percent(share)} rests on open deals of such thin ages.")
     curves = charts.incidence(trust) if len(trust.incidence) else None
     funnel = charts.funnel(trust) if len(trust.conversion) else None
+    intake = charts.intake(trust) if len(trust.intake) else None
     return [
+        Section("How many leads come in?", chart=intake),
         Section("How does the funnel convert?", chart=funnel),
         Section("Do the rates fit what happened?", text="\n\n".join(text), chart=curves),
         Section("How long do leads wait?", chart=charts.dwell(trust)),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Unpack, overload
 import pandas as pd
 
 from funnelsim.calibration.calibrate import fit_model, open_pipeline
+from funnelsim.calibration.intake import intake_blocks
 from funnelsim.calibration.trust import Trust, dwell_times, findings, incidence_frame, trust_of, winner_ages
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError, check_word
@@ -34,7 +35,7 @@ from funnelsim.forecasting.situation import (
     stated_model,
     unanswerable,
 )
-from funnelsim.history.log import History, open_leads, quality_table
+from funnelsim.history.log import DAY, History, open_leads, quality_table, spells
 from funnelsim.history.metrics import metrics
 from funnelsim.model.levers import Scenario, apply_scenario, with_sizes
 from funnelsim.model.model import Model, OpenDeals
@@ -114,6 +115,11 @@ class Check:
     def winners(self) -> pd.DataFrame:
         """The ages at which later winners had left each stage."""
         return winner_ages(self.trust)
+
+    @cached_property
+    def intake(self) -> pd.DataFrame:
+        """Leads per block of days, past and to come, with level and season; no rows of a short record."""
+        return intake_blocks(spells(self.history), (self.history.began - self.history.until) / DAY)
 
     @property
     def currency(self) -> str:

@@ -12,10 +12,10 @@ import pytest
 from funnelsim.errors import FunnelError
 from funnelsim.show import charts
 from funnelsim.show.charts import theme
-from funnelsim.show.charts.backtest import coverage_chart, pit_chart, record_chart, skill_chart, weight_chart
+from funnelsim.show.charts.backtest import coverage_chart, pit_chart, record_chart, skill_chart
 from funnelsim.show.charts.fan import bands, chance_of, fan_chart
 from funnelsim.show.charts.forecast import difference_chart, split_chart, spread_chart
-from funnelsim.show.charts.history import age_chart, dwell_chart, funnel_chart, incidence_chart
+from funnelsim.show.charts.history import age_chart, dwell_chart, funnel_chart, incidence_chart, intake_chart
 from funnelsim.show.charts.queue import movement_chart, queue_chart, wait_chart
 from funnelsim.show.charts.theme import VEGA, compiled, heading, render
 
@@ -102,7 +102,13 @@ COVERAGE = pd.DataFrame(
 SKILL = pd.DataFrame(
     {"baseline": ["ETS", NASTY], "skill": [0.3, 0.1], "low": [0.2, -0.1], "high": [0.4, 0.3]}
 )
-WEIGHTS = pd.DataFrame({"method": ["flat", "season"], "weight": [0.25, 0.75]})
+BLOCKS = pd.DataFrame(
+    {
+        "block": [-2, -1, 0, 1], "counted": [50.0, 40.0, np.nan, np.nan], "level": 44.0,
+        "expected": [np.nan, np.nan, 45.0, 46.0], "low": [np.nan, np.nan, 30.0, 28.0],
+        "high": [np.nan, np.nan, 60.0, 64.0], "season": [1.1, 0.9, 1.0, 1.0], "days": 28,
+    }
+)  # fmt: skip
 
 MADE = {
     "fan": (
@@ -148,7 +154,7 @@ MADE = {
         lambda: skill_chart(SKILL),
         "beats 1 of 2 simpler ways beyond luck; its error is 10 % smaller",
     ),
-    "weights": (lambda: weight_chart(WEIGHTS), "'season' counts most for new leads: 75 %"),
+    "intake": (lambda: intake_chart(BLOCKS), "45 new leads are expected next, 40 came last; 80 of 100 times"),
 }
 
 
@@ -193,9 +199,9 @@ def test_the_last_bits_of_another_machine_change_nothing():
 
 
 def test_picture_and_plain_text_go_with_every_chart():
-    bundle, details = render(weight_chart(WEIGHTS).to_dict())
+    bundle, details = render(intake_chart(BLOCKS).to_dict())
     assert set(bundle) == {VEGA, "image/png", "text/plain"}
-    assert bundle["text/plain"].startswith("<chart: 'season' counts most")
+    assert bundle["text/plain"].startswith("<chart: 45 new leads are expected next")
     assert bundle[VEGA]["$schema"].endswith("v5.json")
     assert details[VEGA]["embed_options"] == {"actions": False}
 
@@ -208,12 +214,12 @@ def test_names_stay_text():
 
 
 def test_a_name_of_a_million_characters_is_cut():
-    spec = weight_chart(pd.DataFrame({"method": ["x" * 1_000_000], "weight": [1.0]})).to_dict()
+    spec = movement_chart(COUNTS.assign(stage="x" * 1_000_000)).to_dict()
     assert len(json.dumps(spec)) < 10_000
 
 
 def test_control_characters_never_reach_a_chart():
-    spec = weight_chart(pd.DataFrame({"method": ["a\x1b[31m\nb"], "weight": [1.0]})).to_dict()
+    spec = movement_chart(COUNTS.assign(stage="a\x1b[31m\nb")).to_dict()
     assert "\\u001b" not in json.dumps(spec)
 
 
@@ -267,8 +273,8 @@ def test_missing_column_is_named(column):
 
 
 def test_empty_frame_is_refused():
-    with pytest.raises(FunnelError, match="chart 'weights' was given no rows"):
-        weight_chart(WEIGHTS.iloc[:0])
+    with pytest.raises(FunnelError, match="chart 'intake' was given no rows"):
+        intake_chart(BLOCKS.iloc[:0])
 
 
 def test_record_is_judged_in_words():

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from funnelsim.errors import FunnelError
-from funnelsim.show.charts.backtest import weight_chart
+from funnelsim.show.charts.history import funnel_chart
 from funnelsim.show.page import Fact, Section, embedded, page_script, write_report
 
 NASTY = '</script><img src=x onerror="alert(1)">&<b>提案'
@@ -57,7 +57,8 @@ class Page(HTMLParser):
 
 
 def chart(name="flat"):
-    return weight_chart(pd.DataFrame({"method": [name, "season"], "weight": [0.75, 0.25]}))
+    counts = {"entered": [1000, 400], "reached": [400, 100], "share": [0.4, 0.25], "horizon": 90.0}
+    return funnel_chart(pd.DataFrame({"stage": [name, "season"]} | counts))
 
 
 def made(folder, **more):

@@ -190,7 +190,7 @@ def _intake(basis: Basis, period: float, spend: pd.DataFrame | None) -> tuple[En
     """Return the leads to come, with how they answer to spend where that is known, and words."""
     entries, notes = fit_entries(
         basis.entries, basis.funnel.stages, basis.groups, grouped_by=basis.grouped_by, began=basis.began,
-        period=period,
+        period=period, as_of=basis.history.until,
     )  # fmt: skip
     if spend is None:
         return entries, notes

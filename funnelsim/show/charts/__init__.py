@@ -18,7 +18,7 @@ import pandas as pd
 from funnelsim.show.charts.backtest import coverage_chart, pit_chart, record_chart, skill_chart
 from funnelsim.show.charts.fan import fan_chart
 from funnelsim.show.charts.forecast import budget_chart, difference_chart, split_chart, spread_chart
-from funnelsim.show.charts.history import age_chart, dwell_chart, funnel_chart, incidence_chart
+from funnelsim.show.charts.history import age_chart, dwell_chart, funnel_chart, incidence_chart, intake_chart
 from funnelsim.show.charts.queue import movement_chart, queue_chart, wait_chart
 from funnelsim.show.charts.theme import enable, png, use_theme
 
@@ -31,6 +31,7 @@ __all__ = [
     "fan",
     "funnel",
     "incidence",
+    "intake",
     "movement",
     "pit",
     "png",
@@ -76,6 +77,8 @@ class Checked(Protocol):
     def open(self) -> pd.DataFrame: ...
     @property
     def winners(self) -> pd.DataFrame: ...
+    @property
+    def intake(self) -> pd.DataFrame: ...
     @property
     def currency(self) -> str: ...
 
@@ -156,6 +159,11 @@ def dwell(check: Checked) -> alt.LayerChart:
 def ages(check: Checked) -> alt.LayerChart:
     """Draw how old the open leads are, beside the ages at which winners moved on; see `age_chart`."""
     return age_chart(check.open, check.winners if len(check.winners) else None, check.currency)
+
+
+def intake(check: Checked) -> alt.LayerChart:
+    """Draw leads that came and those to come, with level and season; see `intake_chart`."""
+    return intake_chart(check.intake)
 
 
 def record(record: Scored, measure: str | None = None) -> alt.LayerChart:

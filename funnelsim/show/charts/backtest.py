@@ -227,27 +227,3 @@ def _against(table: pd.DataFrame) -> str:
     size = float(hardest["skill"])
     side = "smaller" if size >= 0 else "larger"
     return f"{words.percent(abs(size))} {side} than that of the hardest, {words.name(hardest['baseline'])}"
-
-
-def weight_chart(record: pd.DataFrame) -> alt.LayerChart:
-    """Draw how much each simple forecaster counts in the pool that forecasts new leads.
-
-    Args:
-        record: method, weight (shares that add up to 1).
-    """
-    theme.need(record, ("method", "weight"), "weights")
-    table = record.sort_values("weight", ascending=False, kind="stable").assign(
-        label=lambda rows: rows["weight"].map(words.percent)
-    )
-    base = alt.Chart(theme.rounded(table))
-    y = theme.rows("method", theme.in_order(table["method"]))
-    bars = base.mark_bar(size=20, color=theme.BLUES[2]).encode(
-        x=alt.X("weight:Q", axis=theme.share_axis("Weight in the pool")), y=y
-    )
-    text = base.mark_text(align="left", dx=5, color=theme.INK).encode(x="weight:Q", y=y, text="label:N")
-    chart = theme.layered([bars, text], theme.WIDTH * 0.7, 32 * len(table))
-    most = table.iloc[0]
-    share = words.percent(float(most["weight"]))
-    finding = f"'{words.name(most['method'])}' counts most for new leads: {share}, earned by its past errors"
-    how = "Weights come from how far each method was off in the past, over the same horizon."
-    return theme.headed(chart, finding, how)

@@ -308,3 +308,45 @@ def _open_finding(deals: pd.DataFrame, percentiles: pd.DataFrame | None, currenc
     late = words.percent(float((deals["age"] > half).mean()))
     past = "past the age at which half of the winners had moved on"
     return f"{late} of {len(deals):,} open deals are {past}; {zombies}"
+
+
+PARTS = ("counted", "fitted", "level", "expected")
+
+
+def intake_chart(blocks: pd.DataFrame) -> alt.LayerChart:
+    """Draw leads per block of days: counted, fitted, the level behind them, and those to come as a fan.
+
+    Args:
+        blocks: block (0 is the first to come, -1 the latest past one), counted (nan to come), expected, low
+            and high (nan in the past; the middle 80 %), level, and season (a factor), and how many days a
+            block lasts.
+    """
+    theme.need(blocks, ("block", "counted", "expected", "low", "high", "level", "season", "days"), "intake")
+    table = blocks.assign(fitted=blocks["level"] * blocks["season"])
+    lines = table.melt("block", list(PARTS), "part", "leads").dropna(subset="leads")
+    colour = theme.coloured("part", PARTS, [theme.HAPPENED, theme.BLUES[2], theme.ACCENT, theme.BLUES[3]])
+    x = alt.X("block:Q", title=f"Blocks of {int(blocks['days'].iloc[0])} days from today (0 is the next)")
+    y = alt.Y("leads:Q", axis=theme.amount_axis("Leads in a block", grid=True))
+    base = alt.Chart(theme.rounded(lines))
+    coming = alt.Chart(theme.rounded(table[["block", "low", "high"]].dropna()))
+    layers = [
+        coming.mark_area(color=theme.BLUES[0], opacity=0.7).encode(x=x, y=alt.Y("low:Q"), y2="high:Q"),
+        base.transform_filter(alt.datum.part != PARTS[0])
+        .mark_line(strokeWidth=2)
+        .encode(x=x, y=y, color=colour, strokeDash=theme.dashed("part", PARTS)),
+        base.transform_filter(alt.datum.part == PARTS[0])
+        .mark_point(filled=True, size=45, opacity=1)
+        .encode(x=x, y=y, color=colour),
+    ]
+    how = "Dots: leads that came. Fitted: the level times the season. Band: where 80 of 100 futures fall."
+    return theme.headed(theme.layered(layers, theme.WIDTH, 300), _intake_finding(table), how)
+
+
+def _intake_finding(table: pd.DataFrame) -> str:
+    """Say what is expected next, beside the latest block."""
+    past, coming = table[table["counted"].notna()], table[table["expected"].notna()]
+    if past.empty or coming.empty:
+        return "No block of days is known on both sides of today"
+    last, following = float(past["counted"].iloc[-1]), coming.iloc[0]
+    text = f"{following['expected']:,.0f} new leads are expected next, {last:,.0f} came last"
+    return f"{text}; 80 of 100 times it will be {following['low']:,.0f} to {following['high']:,.0f}"
