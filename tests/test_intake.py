@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import poisson
+from scripts import script
 
 from funnelsim.calibration.intake import (
     ALIKE,
@@ -197,3 +198,29 @@ def test_weeks_and_months_of_the_same_leads_say_the_same() -> None:
     week = outlook(weeks, 52, 4, 4)
     assert_allclose(week.expected.sum(), month.expected[0], rtol=0.05)
     assert_allclose(week.spread, month.spread, rtol=0.5)
+
+
+def test_the_benchmark_scores_by_hand() -> None:
+    """Two cases of one made-up series: a way that says 10 for sure, of 12 that came, errs by 2 of 12.5."""
+    intake = script("benchmarks/intake.py")
+    cases = [
+        intake.Case("made up", "a", np.full(6, 10.0), ahead, outcome, 13)
+        for ahead, outcome in ((1, 12), (3, 31))
+    ]
+    sure = {"ours": lambda case: np.full(len(intake.LEVELS), 10.0 * case.ahead)}
+    rows = intake.scored(cases, sure, {})
+    found = intake.table(rows, "set", np.random.default_rng(1)).set_index("ahead")
+    assert_allclose(found["CRPS"], [2 / 12.5, 1 / 31.5])
+    assert_allclose(found["bias"], [-2 / 12.5, -1 / 31.5])
+    assert found["in 95"].tolist() == [0.0, 0.0]
+    assert (found["chose"] == "yes").all()
+
+
+def test_the_benchmark_cuts_the_outcome_off_the_past() -> None:
+    intake = script("benchmarks/intake.py")
+    cases = list(intake.made_up_cases(6, np.random.default_rng(2)))
+    for one, three in zip(cases[::2], cases[1::2], strict=True):
+        assert (one.ahead, three.ahead) == (1, 3) and one.outcome <= three.outcome
+        assert (one.past == three.past).all() and len(one.past) in intake.MONTHS
+        for way in intake.SIMPLER:
+            assert len(intake.simpler(one, way)) == len(intake.LEVELS)

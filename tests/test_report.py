@@ -108,7 +108,7 @@ def test_picture_is_there_where_no_script_runs(tmp_path):
     (picture,) = Page(made(tmp_path)).all("img")
     drawing = base64.b64decode(picture["src"].partition(",")[2]).decode("utf-8")
     assert drawing.startswith("<svg")
-    assert "counts most for new leads" in picture["alt"]
+    assert "Most leads stay behind" in picture["alt"]
 
 
 def test_table_reads_well(tmp_path):
