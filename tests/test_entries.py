@@ -184,7 +184,7 @@ def test_a_level_that_broke_is_told_with_its_month() -> None:
     assert "a level that broke in January 2026" in said
     assert "a level that broke 168 days ago" in expected_path(days, -672.0, 28.0)[2][0]
     even = -np.arange(0.1, 672, 0.2)
-    assert "a level that no break explains, no clear season" in expected_path(even, -672.0, 28.0)[2][0]
+    assert "a level without a break, no clear season" in expected_path(even, -672.0, 28.0)[2][0]
 
 
 def test_a_season_is_told_with_its_size() -> None:

@@ -201,7 +201,7 @@ def test_weeks_and_months_of_the_same_leads_say_the_same() -> None:
 
 
 def test_the_benchmark_scores_by_hand() -> None:
-    """Two cases of one made-up series: a way that says 10 for sure, of 12 that came, errs by 2 of 12.5."""
+    """Two cases of one made-up series: a way that says 10 for sure, of 12 that came, errs by 2 of 72 / 7."""
     intake = script("benchmarks/intake.py")
     cases = [
         intake.Case("made up", "a", np.full(6, 10.0), ahead, outcome, 13)
@@ -210,8 +210,8 @@ def test_the_benchmark_scores_by_hand() -> None:
     sure = {"ours": lambda case: np.full(len(intake.LEVELS), 10.0 * case.ahead)}
     rows = intake.scored(cases, sure, {})
     found = intake.table(rows, "set", np.random.default_rng(1)).set_index("ahead")
-    assert_allclose(found["CRPS"], [2 / 12.5, 1 / 31.5])
-    assert_allclose(found["bias"], [-2 / 12.5, -1 / 31.5])
+    assert_allclose(found["CRPS"], [2 / (72 / 7), 1 / (91 / 3)])
+    assert_allclose(found["bias"], [-2 / (72 / 7), -1 / (91 / 3)])
     assert found["in 95"].tolist() == [0.0, 0.0]
     assert (found["chose"] == "yes").all()
 

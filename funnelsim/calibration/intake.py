@@ -241,7 +241,7 @@ def _words(coming: Outlook, block: int, weekdays: bool, as_of: pd.Timestamp | No
 def _shape_words(coming: Outlook, block: int, as_of: pd.Timestamp | None) -> str:
     """Say how the level moved, and how large the season is."""
     number = len(coming.counts)
-    level = "a level that no break explains"
+    level = "a level without a break"
     if coming.weights["break"] > LIKELY:
         ago = (number - int(coming.breaks.argmax())) * block
         when = f"{ago} days ago" if as_of is None else f"in {as_of - pd.Timedelta(days=ago):%B %Y}"
