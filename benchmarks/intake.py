@@ -10,7 +10,7 @@ in `--data`, in blocks of 28 days and of weeks, from every n-th past block. Mont
 forecast one and three ahead (their sum), quarters one. Each simpler way is dressed with its own latest past
 errors; ETS, which is slow, is asked for every n-th case only, and compared on those.
 
-Columns: n, point (mean absolute error of the mean, over the mean of the whole series), CRPS (over the same), ours
+Columns: n, point (mean absolute error of the mean, over that of the whole series), CRPS (over the same), ours
 over it with a 90 % bootstrap interval (of whole series or processes), bias (of the mean, over the same),
 coverage of 50 / 80 / 95 % intervals. `chose` says whether a set was looked at when a constant was chosen, or
 only confirms. The second table takes the confirming sets apart by length of record.
