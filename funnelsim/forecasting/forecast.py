@@ -322,13 +322,11 @@ def _why_not_exact(model: Model) -> str:
 
 def _by_formula(model: Model, deals: OpenDeals, found: Intensity) -> list[dict[str, dict[str, Distribution]]]:
     """Return the distributions of every period; a deal's further win is one more coin of its amount."""
-    alone = amounts(model, deals)
-    counts, spread = np.ones((len(found.atoms), 1)), model.entries.spread
 
     def one(k: int) -> dict[str, dict[str, Distribution]]:
-        (money, chance), born = coins(alone, found, k), found.born[:, :, k]
-        revenue = Lump(money, chance, born, found.atoms, spread)
-        wins = Lump(np.ones(len(money)), chance, born, counts, spread)
+        revenue = revenue_lump(model, deals, found, k)
+        counts = np.ones((len(found.atoms), 1))
+        wins = replace(revenue, amount=np.ones(len(revenue.amount)), atoms=counts)
         return {"revenue": distributions(revenue), "wins": distributions(wins)}
 
     with ThreadPoolExecutor(2) as pool:
@@ -342,6 +340,12 @@ def coins(money: Floats, found: Intensity, period: int) -> tuple[Floats, Floats]
         return money, chance
     rows = found.more[:, :, period].max(axis=0, initial=0.0) > NEGLIGIBLE
     return np.append(money, money[rows]), np.hstack([chance, found.more[:, rows, period]])
+
+
+def revenue_lump(model: Model, deals: OpenDeals, found: Intensity, period: int) -> Lump:
+    """Return all that can bring money in a period."""
+    money, chance = coins(amounts(model, deals), found, period)
+    return Lump(money, chance, found.born[:, :, period], found.atoms, model.entries.spread)
 
 
 def _by_sample(sums: Floats) -> dict[str, Distribution]:
