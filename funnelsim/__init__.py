@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from funnelsim.forecasting.budget import Plan as Plan
     from funnelsim.forecasting.compare import Comparison as Comparison
     from funnelsim.forecasting.forecast import Forecast as Forecast
+    from funnelsim.forecasting.seek import Search as Search
     from funnelsim.forecasting.situation import Situation as Situation
     from funnelsim.forecasting.situation import situation as situation
     from funnelsim.history.log import History as History
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from funnelsim.verbs import check as check
     from funnelsim.verbs import compare as compare
     from funnelsim.verbs import forecast as forecast
+    from funnelsim.verbs import seek as seek
     from funnelsim.verbs import simulate as simulate
 
 _HOMES = {
@@ -50,6 +52,7 @@ _HOMES = {
     "Record": "forecasting.backtest",
     "Replications": "simulation.run",
     "Run": "simulation.record",
+    "Search": "forecasting.seek",
     "Situation": "forecasting.situation",
     "backtest": "verbs",
     "budget": "verbs",
@@ -63,6 +66,7 @@ _HOMES = {
     "read_history": "history.read",
     "sample_path": "sample",
     "scenario_path": "model.stated",
+    "seek": "verbs",
     "simulate": "verbs",
     "situation": "forecasting.situation",
 }

@@ -1,4 +1,4 @@
-"""The same from a terminal: demo, check, calibrate, forecast, compare, budget, simulate, backtest, lab.
+"""The same from a terminal: demo, check, calibrate, forecast, compare, seek, budget, simulate, backtest, lab.
 
 Each command is the verb of its name: it reads, asks the verb, prints what the result says, and writes what
 was asked for. Options that commands share are said once, below.
@@ -306,6 +306,41 @@ def compare(
         (html, lambda path: _compare_page(path, result)),
         (save, lambda path: _save(path, next(iter(result.plans.values())))),
     )
+
+
+@app.command(
+    epilog="Example: funnelsim seek deals.csv --target 6M --until 2026-12-31 --cost 'leads search=900'"
+)
+@shared(AHEAD, READING, {"spend": (Spend, None), "seed": (Seed, 1)})
+def seek(
+    what: What,
+    target: Annotated[str, typer.Option(help="money wanted in all periods together: 6M")],
+    chance: Annotated[str, typer.Option(help="with which it is wanted")] = "80%",
+    cost: Annotated[
+        list[str] | None,
+        typer.Option(help="for the cheapest mix: 'LEVER=MONEY' for each per cent of change, or each rep"),
+    ] = None,
+    json: Json = None,
+    **given: Any,
+) -> None:
+    """Say what must change to reach a target: each lever alone, the cheapest mix, leads, must-win deals."""
+    from funnelsim.forecasting.outputs import say_search, search_json
+    from funnelsim.forecasting.seek import chance_said, costs_said
+    from funnelsim.verbs import seek as find
+
+    outputs = [_data("--json", json)]
+    _refuse_outputs(outputs, what, given)
+    found = find(
+        what,
+        target,
+        chance=chance_said(chance),
+        costs=costs_said(cost or ()),
+        progress=at_terminal(),
+        **given,
+    )
+    with aside(outputs):
+        say_search(found)
+    write_all((json, lambda path: write_text(path, search_json(found))))
 
 
 @app.command(epilog="Example: funnelsim budget deals.csv --spend spend.csv --total 250000 --html budget.html")

@@ -7,7 +7,7 @@ for the engines.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from funnelsim.forecasting.budget import Plan
     from funnelsim.forecasting.compare import Comparison
     from funnelsim.forecasting.forecast import Forecast
+    from funnelsim.forecasting.seek import Search
     from funnelsim.simulation.record import Run
     from funnelsim.simulation.run import Replications
 
@@ -512,6 +513,55 @@ def budget(
     return best_budget(
         place, total=total, per=place.kind, bounds=(at_least, at_most), curve=curve, draws=draws, seed=seed
     )
+
+
+def seek(
+    what: Anything,
+    target: float | str,
+    *,
+    until: str | datetime.date | None = None,
+    chance: float = 0.8,
+    costs: Mapping[str, float] | None = None,
+    period: str | None = None,
+    periods: int | None = None,
+    spend: str | Path | pd.DataFrame | None = None,
+    draws: int = 60,
+    seed: int = 1,
+    progress: bool = False,
+    model: str | Path | Model | None = None,
+    **reading: Unpack[ReadOptions],
+) -> Search:
+    """Return what must change to reach a target with a chance, and the deals on which it hangs.
+
+    Args:
+        what: a path, URL, table, history, situation, or a stated funnel.
+        target: money wanted in all periods together: 6e6, or "6M".
+        until: the last day, as in 2026-12-31; instead of it, a number of periods.
+        chance: with which the target is wanted.
+        costs: lever -> money for each per cent of change (for reps: each rep), for the cheapest mix.
+        period, periods, spend, model: as in `forecast`.
+        draws: posterior draws in each trial.
+        seed: same seed, same numbers.
+        progress: whether to show a bar.
+        **reading: mapping, as_of, source, query, anonymise.
+
+    Raises:
+        FunnelError: a wrong option, an unknown lever, or a history too thin for numbers.
+
+    >>> found = seek("sales_funnel_5", 1e6, until="2026-03-31", draws=1)
+    >>> found.now
+    0.0
+    """
+    from funnelsim.forecasting.seek import check_wish, find_ways
+
+    refuse_words(period=period, periods=periods, until=until, target=target, draws=draws, seed=seed)
+    wanted = amounts_wanted(target)
+    if list(wanted) != [""]:
+        raise FunnelError(f"target {target}: expected one amount, of all periods together")
+    check_wish(wanted[""], chance)
+    place = situation(what, period=period, periods=periods, until=until, spend=spend, model=model, **reading)
+    refuse_thin(place)
+    return find_ways(place, wanted[""], chance=chance, costs=costs, draws=draws, seed=seed, progress=progress)
 
 
 def conversion_table(measures: pd.DataFrame, stages: Sequence[str]) -> pd.DataFrame:

@@ -12,12 +12,14 @@ from funnelsim.forecasting.backtest import Record, coverage, skill, summary
 from funnelsim.forecasting.compare import Comparison
 from funnelsim.forecasting.forecast import NAMES, Forecast
 from funnelsim.forecasting.periods import spoken
+from funnelsim.forecasting.seek import Search
 from funnelsim.forecasting.situation import ASKED, Situation
 from funnelsim.forecasting.split import wide
 from funnelsim.history.export import reading_notes, summary_of
 from funnelsim.history.log import History
 from funnelsim.history.metrics import metrics
 from funnelsim.model.funnel import Funnel
+from funnelsim.show import words
 from funnelsim.show.terminal import print_comparison, print_forecast, show_metrics, show_table
 from funnelsim.show.words import titled
 from funnelsim.simulation.record import Run
@@ -196,6 +198,57 @@ def say_comparison(result: Comparison) -> None:
         show_table(
             frame, titled(f"What each lever of '{name}' brings, all periods together", result.currency)
         )
+
+
+def say_search(found: Search) -> None:
+    """Print what must change to reach a target, and what it hangs on."""
+    print(f"{found}\n")
+    levers = found.levers[["lever", "words", "chance", "cost"]]
+    levers = levers if found.levers["cost"].notna().any() else levers.drop(columns="cost")
+    levers = levers.rename(columns={"words": "smallest change that does it"})
+    show_table(levers, "Each lever alone, from today on", kinds={"chance": "share", "cost": "money"})
+    if len(found.mix):
+        title = f"The cheapest mix, {words.money(float(found.mix['cost'].sum()), found.currency)}"
+        show_table(found.mix[["lever", "words", "cost"]], title, kinds={"cost": "money"})
+    if len(found.leads):
+        told = found.leads.rename(columns={"way": "leads", "leads": "expected", "by": "late after"})
+        kinds = {"expected": "count", "more": "count", "late after": "date"}
+        show_table(told, "How many more leads would do it", kinds=kinds)
+    if len(found.deals):
+        shares = dict.fromkeys(("P(win)", "P(target)", "if won", "if lost"), "share")
+        title = titled("Deals on which the target hangs", found.currency)
+        show_table(found.deals, title, kinds=shares | {"value": "money"})
+    if len(found.learn):
+        title = titled("What it is worth to know, before deciding on the mix", found.currency)
+        show_table(found.learn, title, kinds={"perfect": "money", "sample": "money"})
+    for note in found.notes:
+        print(f"- {note}")
+
+
+def search_json(found: Search) -> str:
+    """Return what must change as JSON text; keys are those of `Search`, null where nothing is known."""
+    top: dict[str, object] = {
+        "target": found.target,
+        "wanted": found.sure,
+        "until": f"{found.until:%Y-%m-%d}",
+        "currency": found.currency or None,
+        "chance": _number(found.now),
+        "mean": _number(found.mean),
+    }
+    dated = (
+        found.leads.assign(by=found.leads["by"].dt.strftime("%Y-%m-%d")) if len(found.leads) else found.leads
+    )
+    frames = {
+        "levers": found.levers,
+        "mix": found.mix,
+        "leads": dated,
+        "deals": found.deals,
+        "learn": found.learn,
+    }
+    top |= {name: _cells(frame) for name, frame in frames.items()}
+    return (
+        json.dumps(top | {"notes": list(found.notes)}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    )
 
 
 def say_run(run: Run) -> None:

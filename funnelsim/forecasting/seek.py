@@ -29,6 +29,7 @@ from funnelsim.forecasting.periods import TOTAL, days_of, within
 from funnelsim.forecasting.situation import INSTANT, Situation
 from funnelsim.model.levers import LEVERS, RepsLever, Scenario, apply_scenario, named_for
 from funnelsim.model.model import Draws, Model, expected, pace_of
+from funnelsim.model.units import quantity
 from funnelsim.show import words
 
 MOST, LEAST = 2.0, 0.5  # beyond twice, or half, of what is, no fitted rate is believed
@@ -36,6 +37,7 @@ FINE = 1e-3  # changes are told in tenths of a per cent, rounded up so that the 
 STEPS = 12  # of a lever's whole range in a mix: finer ones change its cost by under a tenth
 LARGEST = 10  # deals in the must-win list: what a meeting can talk about
 LATE = 0.5  # a lead is late when it brings under half of what one brings today
+NOTHING = 1e-9  # of a deviation: what is worth less has drowned in rounding
 A_QUARTER = 91.0  # days that a sample of what is to come takes
 MOST_MORE = 1000.0  # times today's leads; whoever needs more needs another plan
 NOT_EXACT = "Leads queue, refer or win often: leads needed and must-win deals are not worked out."
@@ -178,6 +180,8 @@ def find_ways(
     """
     check_wish(target, chance)
     model, edges = place.model, days_of(place.periods, place.model.as_of)
+    if model.counts is None and model.win_spread <= 0 and engine_for(model, edges[[0, -1]]) == "exact":
+        draws = 1  # stated rates: all draws are alike
     common = draws_of(model, place.deals, edges, draws=draws, seed=seed).common
     ask = _Ask(place, target, draws, seed, common)
     known = list(candidates(model))
@@ -214,6 +218,38 @@ def check_wish(target: float, chance: float) -> None:
         raise FunnelError(f"target {target}: expected an amount of money above 0")
     if not 0.01 <= chance <= 0.99:
         raise FunnelError(f"chance {chance}: expected 0.01 to 0.99; nothing is sure")
+
+
+def chance_said(text: str) -> float:
+    """Return a chance as it is said: 80%, 80 % or 0.8.
+
+    >>> chance_said("80%"), chance_said("0.8")
+    (0.8, 0.8)
+    """
+    percent = text.strip().endswith("%")
+    try:
+        number = quantity(text.strip().removesuffix("%").strip(), money=False)
+    except FunnelError:
+        raise FunnelError(f"chance '{text}': expected a chance such as 80%") from None
+    return number / 100 if percent else number
+
+
+def costs_said(lines: Sequence[str]) -> dict[str, float]:
+    """Return costs as they are said at a terminal: "leads search=900" -> money for each per cent.
+
+    >>> costs_said(["odds Negotiation > Won=15k", "reps sales=8000"])
+    {'odds Negotiation > Won': 15000.0, 'reps sales': 8000.0}
+    """
+    found = {}
+    for line in lines:
+        name, sign, amount = line.rpartition("=")
+        if not sign or not name.strip():
+            raise FunnelError(f"cost '{line}': expected LEVER=MONEY, such as 'leads search=900'")
+        try:
+            found[name.strip()] = quantity(amount.strip())
+        except FunnelError as error:
+            raise FunnelError(f"cost '{line}': {error}") from None
+    return found
 
 
 def candidates(model: Model) -> Iterator[Candidate]:
@@ -415,12 +451,12 @@ def leads_needed(ask: _Ask, lump: Lump, wanted: float) -> pd.DataFrame:
     """
     model, edges = ask.place.model, ask.edges[[0, -1]]
     found = chances(model.funnel, model.table, edges, pace=pace_of(model, edges))
-    wins, cells = found.at_entry[:, :, :, 0], model.entries.cells
-    per_day = expected(model.entries, int(np.ceil(edges[-1])))
+    now, wins = found.at_entry[0, :, :, 0], (found.at_entry[1:, :, :, 0] + found.at_entry[:-1, :, :, 0]) / 2
+    per_day, cells = expected(model.entries, int(np.ceil(edges[-1]))), model.entries.cells
     day = np.minimum((np.arange(len(wins)) * found.step).astype(np.int64), per_day.shape[1] - 1)
     rows = []
     for channel in named_for("channel", model) or ("",):
-        leads = np.zeros((len(wins), *wins.shape[1:]))
+        leads = np.zeros_like(wins)
         for cell, coming in zip(cells, per_day, strict=True):
             if cell.channel == channel:
                 leads[:, cell.group, cell.stage] += coming[day] * found.step
@@ -430,7 +466,7 @@ def leads_needed(ask: _Ask, lump: Lump, wanted: float) -> pd.DataFrame:
         rows.append(_needed(ask, lump, way, float(leads.sum()), each, by_time, found.step, wanted))
     share = np.bincount([cell.group for cell in cells], model.entries.share, len(model.groups))
     for number, stage in enumerate(model.funnel.stages):
-        each, by_time = share * wins[0, :, number], wins[:, :, number] @ share
+        each, by_time = share * now[:, number], wins[:, :, number] @ share
         rows.append(_needed(ask, lump, f"in {stage} today", np.nan, each, by_time, found.step, wanted))
     return pd.DataFrame(rows, columns=["way", "leads", "more", "by"])
 
@@ -499,7 +535,8 @@ def information_value(mean: float, sd: float) -> float:
     if sd <= 0:
         return 0.0
     z = abs(mean) / sd
-    return float(sd * (np.exp(-z * z / 2) / np.sqrt(2 * np.pi) - z * ndtr(-z)))
+    value = float(sd * (np.exp(-z * z / 2) / np.sqrt(2 * np.pi) - z * ndtr(-z)))
+    return value if value > NOTHING * sd else 0.0
 
 
 def worth_knowing(ask: _Ask, mix: Scenario, cost: float) -> pd.DataFrame:
