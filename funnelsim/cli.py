@@ -324,6 +324,7 @@ def seek(
     **given: Any,
 ) -> None:
     """Say what must change to reach a target: each lever alone, the cheapest mix, leads, must-win deals."""
+    from funnelsim.files import aside, write_all, write_text
     from funnelsim.forecasting.outputs import say_search, search_json
     from funnelsim.forecasting.seek import chance_said, costs_said
     from funnelsim.verbs import seek as find

@@ -40,6 +40,7 @@ LATE = 0.5  # a lead is late when it brings under half of what one brings today
 NOTHING = 1e-9  # of a deviation: what is worth less has drowned in rounding
 A_QUARTER = 91.0  # days that a sample of what is to come takes
 MOST_MORE = 1000.0  # times today's leads; whoever needs more needs another plan
+BY_DATE = "Leads win at their expected dates: how many more would do it is not worked out."
 NOT_EXACT = "Leads queue, refer or win often: leads needed and must-win deals are not worked out."
 
 
@@ -198,7 +199,11 @@ def find_ways(
     notes: tuple[str, ...] = (NOT_EXACT,)
     if ask.exact(model):
         lump = ask.lump(model)
-        leads, deals, notes = leads_needed(ask, lump, chance), must_win(ask, lump), ()
+        deals, notes = must_win(ask, lump), ()
+        if model.due is None:
+            leads = leads_needed(ask, lump, chance)
+        else:
+            notes = (BY_DATE,)
         mean = float(_money(lump).mean()) + target - ask.missing()
         if len(mix) and model.counts is not None:
             learn = worth_knowing(ask, _mix_of(known, mix), float(mix["cost"].sum()))
