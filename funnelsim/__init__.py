@@ -1,7 +1,7 @@
 """funnelsim: simulate and forecast marketing and sales funnels.
 
 The verbs take whatever you have, a company's record or a stated funnel: `read_history`, `read_funnel`,
-`check`, `calibrate`, `situation`, `forecast`, `compare`, `simulate`, `backtest`, `budget`.
+`check`, `calibrate`, `situation`, `forecast`, `compare`, `seek`, `simulate`, `backtest`, `budget`.
 `charts.NAME(result)` draws what they return. `inside` opens the machine for lessons. The floors, from
 below: `errors`, `arrays`; `files`; `model`, `history`, `show`; `calibration`, `simulation`; `forecasting`;
 `verbs`; `pages`; `cli`. Every name is loaded when it is first used, so that importing is quick.

@@ -1,9 +1,9 @@
 """From model and open deals to answers: revenue, comparisons, budgets, and how good forecasts were.
 
 What enters: whatever the user has; `situation` makes of it a history, a model, open deals and periods.
-What leaves: `Forecast`, `Comparison`, `Plan`, `Record`, each with frames, a sentence and a small table.
+What leaves: `Forecast`, `Comparison`, `Search`, `Plan`, `Record`: frames, a sentence and a small table each.
 Read first `periods` and `situation`; then the three steps of a forecast: `exact` (chances by one backward
 pass; `by_date` where leads win at a stated date), `distribution` (coins and compound Poisson by Fourier
-transform), `forecast`. `deals` and `split` look at its parts; `compare` and `budget` ask what would change;
-`baselines`, `scores`, `width` and `backtest` judge it; `outputs` writes it for other programs.
+transform), `forecast`. `split` looks at its parts; `compare`, `seek` and `budget` ask what would change;
+`baselines`, `scores` and `backtest` judge it; `outputs` writes it for other programs.
 """
