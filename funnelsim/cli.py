@@ -81,6 +81,13 @@ WhatIf = Annotated[
         callback=lambda given: in_words(given),
     ),
 ]
+Listed = Annotated[
+    bool,
+    typer.Option(
+        "--list", help="name the funnels that come along", is_eager=True,
+        callback=lambda given: list_funnels(given),
+    ),
+]  # fmt: skip
 Save = Annotated[Path | None, typer.Option(help="write the scenario as YAML")]
 By = Annotated[str | None, typer.Option(help="expected revenue also by segment, channel, owner or stage")]
 Known = Annotated[
@@ -397,6 +404,7 @@ def simulate(
     ] = None,
     precision: Annotated[float, typer.Option(help="for auto: half-width of 95 %, by the mean")] = 0.01,
     workers: Annotated[int, typer.Option(help="processes, for many replications")] = 1,
+    list_: Listed = False,  # noqa: ARG001 - it has ended all by itself
     **given: Any,
 ) -> None:
     """Simulate the lives of all leads, say what became of them, and write the log, itself a valid history.
@@ -598,6 +606,20 @@ def write_frame(path: Path, frame: pd.DataFrame) -> None:
         sys.stdout.write(csv_text(frame))
     else:
         write_table(frame, path)
+
+
+def list_funnels(asked: bool) -> bool:
+    """Print the stated funnels that come along, and what each is about, and end."""
+    if asked:
+        import pandas as pd
+
+        from funnelsim.model.stated import funnel_subjects
+        from funnelsim.show.terminal import show_table
+
+        rows = list(funnel_subjects().items())
+        show_table(pd.DataFrame(rows, columns=["funnel", "what it is about"]), "Stated funnels")
+        raise typer.Exit
+    return asked
 
 
 def in_words(given: list[str] | None) -> list[str] | None:

@@ -18,8 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import stats
+from typer.testing import CliRunner
 
 import funnelsim as fs
+from funnelsim.cli import app
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting import exact
 from funnelsim.forecasting.outputs import mapping_text
@@ -222,8 +224,15 @@ def test_sales_funnel_4_shrinks_while_the_chance_grows() -> None:
         chances(model, 0, stage)[target] for stage, target in zip(steps, [*steps[1:], "Bought"], strict=True)
     ]
     assert on == sorted(on)
-    assert model.referrals[0].mean > 0
     assert "Retargeting" in model.funnel.exits[3]
+    leads = fs.simulate(model, days=365).history.leads
+    assert (leads["channel"] == "referral").mean() == pytest.approx(1 / 13, abs=0.01)
+
+
+def test_funnels_that_come_along_are_named() -> None:
+    said = CliRunner().invoke(app, ["simulate", "--list"])
+    assert said.exit_code == 0
+    assert all(name in said.output for name in shipped_funnels())
 
 
 def test_sales_funnel_5_has_two_kinds_of_deal_and_alerts() -> None:

@@ -68,6 +68,18 @@ def shipped_funnels() -> list[str]:
     return sorted(file.stem for file in SHIPPED.glob("*.yaml"))
 
 
+def funnel_subjects() -> dict[str, str]:
+    """Return what each shipped funnel is about: its name -> the first line of its file.
+
+    >>> funnel_subjects()["lead_funnel"]
+    'The lead funnel (潜在客户漏斗): from the first look to the hand-over to sales.'
+    """
+    return {
+        name: read_text(SHIPPED / f"{name}.yaml").partition("\n")[0].lstrip("# ")
+        for name in shipped_funnels()
+    }
+
+
 def scenario_path(name: str) -> Path:
     """Return where a scenario that comes with the package lies, such as "price_up".
 
