@@ -62,9 +62,9 @@ class Task:
     as_of: str | None = None
 
 
-PARTS, CLOCK = "the parts of the design", "values of new wins"
+PARTS, CLOCK, DEADLINE = "the parts of the design", "values of new wins", "deadlines"
 BANK, SHOP = "bpic2012/events.parquet", "olist/olist_marketing_qualified_leads_dataset.csv"
-STAYS, MAPS = "hotel_stays/events.parquet", "tests/maps"
+STAYS, MAPS, CROWD = "hotel_stays/events.parquet", "tests/maps", "kickstarter_starter/events.parquet"
 TASKS = (
     Task("bpic2012, a week", BANK, f"{MAPS}/bpic2012.yaml", "week", chose=PARTS),
     Task("bpic2012, 2 weeks ahead", BANK, f"{MAPS}/bpic2012.yaml", "week", count=2, chose=PARTS),
@@ -76,7 +76,7 @@ TASKS = (
     Task("nyc_violations, a quarter", "nyc_violations/events.parquet", BESIDE, "quarter", "2005-01-01"),
     Task("longbeach_shelter, a month", "longbeach_shelter/events.parquet", BESIDE, "month", "2022-01-01"),
     Task("burlington_permits, a month", "burlington_permits/events.parquet", BESIDE, "month", "2023-07-01"),
-    Task("kickstarter_starter, a month", "kickstarter_starter/events.parquet", BESIDE, "month", "2014-07-01"),
+    Task("kickstarter_starter, a month", CROWD, BESIDE, "month", "2014-07-01", chose=DEADLINE),
 )
 
 
