@@ -98,10 +98,11 @@ class Search:
 
 @dataclass(frozen=True)
 class _Ask:
-    """A target of a situation, and the luck that every trial shares."""
+    """A target of a situation, what of it is not booked yet, and the luck that every trial shares."""
 
     place: Situation
     target: float
+    missing: float
     draws: int
     seed: int
     common: Floats
@@ -120,12 +121,8 @@ class _Ask:
         found = joined(intensities(model, self.place.deals, self.edges, self.drawn(model), whole=True))
         return revenue_lump(model, self.place.deals, found, 0)
 
-    def missing(self) -> float:
-        start = self.place.periods[0].start
-        return self.target - within(self.place.booked, start, self.place.model.as_of)[0]
-
     def reach(self, lump: Lump) -> float:
-        return at_least(distributions(lump)["total"], self.missing())
+        return at_least(distributions(lump)["total"], self.missing)
 
     def chance(self, scenario: Scenario) -> float:
         """Return the chance to reach the target under some levers."""
@@ -184,7 +181,8 @@ def find_ways(
     if model.counts is None and model.win_spread <= 0 and engine_for(model, edges[[0, -1]]) == "exact":
         draws = 1  # stated rates: all draws are alike
     common = draws_of(model, place.deals, edges, draws=draws, seed=seed).common
-    ask = _Ask(place, target, draws, seed, common)
+    missing = target - within(place.booked, place.periods[0].start, model.as_of)[0]
+    ask = _Ask(place, target, missing, draws, seed, common)
     known = list(candidates(model))
     prices = _prices(costs or {}, known)
     now = ask.chance(Scenario("as planned"))
@@ -204,7 +202,7 @@ def find_ways(
             leads = leads_needed(ask, lump, chance)
         else:
             notes = (BY_DATE,)
-        mean = float(_money(lump).mean()) + target - ask.missing()
+        mean = float(_money(lump).mean()) + target - ask.missing
         if len(mix) and model.counts is not None:
             learn = worth_knowing(ask, _mix_of(known, mix), float(mix["cost"].sum()))
     return Search(
@@ -479,7 +477,7 @@ def leads_needed(ask: _Ask, lump: Lump, wanted: float) -> pd.DataFrame:
 def _needed(
     ask: _Ask, lump: Lump, way: str, leads: float, each: Floats, by_time: Floats, step: float, wanted: float
 ) -> dict[str, object]:
-    """Return a row of `leads_needed`: n by halving, its wins added to those to come."""
+    """Return a row of `leads_needed`: its wins added to those to come."""
 
     def reach(number: float) -> float:
         return ask.reach(replace(lump, mean_new=lump.mean_new + number * each))
@@ -487,16 +485,14 @@ def _needed(
     late = np.flatnonzero(by_time < LATE * by_time[0])
     day = ask.place.model.as_of + pd.Timedelta(days=step * float(late[0] if len(late) else len(by_time) - 1))
     row = {"way": way, "leads": leads, "more": np.nan, "by": day.normalize()}
-    low, high = 0.0, 1.0
-    most = MOST_MORE * max(leads if np.isfinite(leads) else 0.0, 100.0)
+    low, high, most = 0.0, 1.0, MOST_MORE * max(leads if np.isfinite(leads) else 0.0, 100.0)
     while reach(high) < wanted:
         if high >= most or each.max(initial=0.0) <= 0:
             return row
         low, high = high, 4 * high
-    while high - low > max(0.01 * high, 0.5):
-        middle = (low + high) / 2
-        low, high = (low, middle) if reach(middle) >= wanted else (middle, high)
-    return row | {"more": float(np.ceil(high))}
+    few = max(0.005 * high, 0.5)  # leads: what is told is rounded up to whole ones anyway
+    number = brentq(lambda n: reach(n) - wanted, low, high, xtol=few) if reach(low) < wanted else low
+    return row | {"more": float(np.ceil(number))}
 
 
 def must_win(ask: _Ask, lump: Lump) -> pd.DataFrame:
