@@ -1,7 +1,7 @@
 """funnelsim: simulate and forecast marketing and sales funnels.
 
 The verbs take whatever you have, a company's record or a stated funnel: `read_history`, `read_funnel`,
-`check`, `calibrate`, `situation`, `forecast`, `compare`, `seek`, `simulate`, `backtest`, `budget`.
+`check`, `calibrate`, `situation`, `forecast`, `compare`, `seek`, `live`, `simulate`, `backtest`, `budget`.
 `charts.NAME(result)` draws what they return. `inside` opens the machine for lessons. The floors, from
 below: `errors`, `arrays`; `files`; `model`, `history`, `show`; `calibration`, `simulation`; `forecasting`;
 `verbs`; `pages`; `cli`. Every name is loaded when it is first used, so that importing is quick.
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from funnelsim.forecasting.budget import Plan as Plan
     from funnelsim.forecasting.compare import Comparison as Comparison
     from funnelsim.forecasting.forecast import Forecast as Forecast
+    from funnelsim.forecasting.live import Live as Live
     from funnelsim.forecasting.seek import Search as Search
     from funnelsim.forecasting.situation import Situation as Situation
     from funnelsim.forecasting.situation import situation as situation
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from funnelsim.verbs import check as check
     from funnelsim.verbs import compare as compare
     from funnelsim.verbs import forecast as forecast
+    from funnelsim.verbs import live as live
     from funnelsim.verbs import seek as seek
     from funnelsim.verbs import simulate as simulate
 
@@ -47,6 +49,7 @@ _HOMES = {
     "Forecast": "forecasting.forecast",
     "FunnelError": "errors",
     "History": "history.log",
+    "Live": "forecasting.live",
     "Model": "model.model",
     "Plan": "forecasting.budget",
     "Record": "forecasting.backtest",
@@ -62,6 +65,7 @@ _HOMES = {
     "compare": "verbs",
     "forecast": "verbs",
     "inside": "inside",
+    "live": "verbs",
     "read_funnel": "model.stated",
     "read_history": "history.read",
     "sample_path": "sample",

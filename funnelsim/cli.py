@@ -1,4 +1,4 @@
-"""The same from a terminal: demo, check, calibrate, forecast, compare, seek, budget, simulate, backtest, lab.
+"""The same from a terminal: demo, check, calibrate, forecast, compare, seek, live, budget, and the rest.
 
 Each command is the verb of its name: it reads, asks the verb, prints what the result says, and writes what
 was asked for. Options that commands share are said once, below.
@@ -166,10 +166,7 @@ def demo(html: Html = None) -> None:
     from funnelsim.sample import sample_path
 
     page = html or Path("out") / "forecast.html"
-    try:
-        page.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FunnelError(f"{page}: its folder cannot be made: {error.strerror}") from None
+    _make_folder(page)
     typer.echo("The company is made up; its story stands in benchmarks/sample/company.py.\n")
     forecast(str(sample_path()), mapping=sample_path("mapping.yaml"), html=page)
 
@@ -349,6 +346,26 @@ def seek(
     with aside(outputs):
         say_search(found)
     write_all((json, lambda path: write_text(path, search_json(found))))
+
+
+@app.command(epilog="Example: funnelsim live deals.csv --target 1.5M --html live.html")
+@shared(AHEAD, {"target": (Target, None)}, READING, LUCK)
+def live(
+    what: What,
+    html: Annotated[Path | None, typer.Option(help="where the page goes [default: out/live.html]")] = None,
+    language: Annotated[str, typer.Option(help="of the page's words: en or zh")] = "en",
+    **given: Any,
+) -> None:
+    """Write a page that keeps answering, without Python or a network, while levers are moved."""
+    from funnelsim.files import Output, write_all
+    from funnelsim.verbs import live as answer
+
+    page = html or Path("out") / "live.html"
+    _make_folder(page)
+    _refuse_outputs([Output("--html", page, (".html", ".htm"))], what, given)
+    result = answer(what, language=language, **given)
+    typer.echo(str(result))
+    write_all((page, result.save))
 
 
 @app.command(epilog="Example: funnelsim budget deals.csv --spend spend.csv --total 250000 --html budget.html")
@@ -534,6 +551,13 @@ def _refuse_outputs(
         *(one for one in asked if not is_words(one)),
     ]
     files.refuse_outputs(outputs, (*read, *named))
+
+
+def _make_folder(page: Path) -> None:
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FunnelError(f"{page}: its folder cannot be made: {error.strerror}") from None
 
 
 def _data(option: str, path: Path | None) -> Output:

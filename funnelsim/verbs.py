@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from funnelsim.forecasting.budget import Plan
     from funnelsim.forecasting.compare import Comparison
     from funnelsim.forecasting.forecast import Forecast
+    from funnelsim.forecasting.live import Live
     from funnelsim.forecasting.seek import Search
     from funnelsim.simulation.record import Run
     from funnelsim.simulation.run import Replications
@@ -562,6 +563,49 @@ def seek(
     place = situation(what, period=period, periods=periods, until=until, spend=spend, model=model, **reading)
     refuse_thin(place)
     return find_ways(place, wanted[""], chance=chance, costs=costs, draws=draws, seed=seed, progress=progress)
+
+
+def live(
+    what: Anything,
+    *,
+    period: str | None = None,
+    periods: int | None = None,
+    until: str | datetime.date | None = None,
+    target: float | str | None = None,
+    draws: int = 200,
+    seed: int = 1,
+    language: str = "en",
+    model: str | Path | Model | None = None,
+    **reading: Unpack[ReadOptions],
+) -> Live:
+    """Return a page that keeps answering without Python while odds, days, leads, price and target are moved.
+
+    Its numbers are those of `forecast`, and under changes those of `compare`. A model that its engine does
+    not know (reps, referrals, expected dates ...) gets a page that stands still and says why.
+
+    Args:
+        what: a path, URL, table, history, situation, or a stated funnel.
+        period, periods, until, draws, seed, model: as in `forecast`.
+        target: money wanted in each period, as a number or as "2.5M".
+        language: of the page's words: "en" or "zh".
+        **reading: mapping, as_of, source, query, anonymise.
+
+    Raises:
+        FunnelError: it cannot be read, an option is wrong, or a history too thin for numbers.
+
+    >>> live("ecommerce", period="month", periods=1, draws=20).why
+    ''
+    """
+    from funnelsim.forecasting.live import live_page
+    from funnelsim.show.live.document import live_words
+
+    refuse_words(period=period, periods=periods, until=until, target=target, draws=draws, seed=seed)
+    wanted = amounts_wanted(target)
+    if list(wanted) not in ([], [""]):
+        raise FunnelError(f"target {target}: the page moves one amount, wanted in each period, such as 2.5M")
+    live_words(language)
+    place = situation(what, period=period, periods=periods, until=until, model=model, **reading)
+    return live_page(place, target=wanted.get(""), draws=draws, seed=seed, language=language)
 
 
 def conversion_table(measures: pd.DataFrame, stages: Sequence[str]) -> pd.DataFrame:

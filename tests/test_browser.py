@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,21 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from chromium import browser
 from typer.testing import CliRunner
 
 from funnelsim.cli import app
 
 NASTY = "<script>document.title='hacked'</script>"
 PICTURE = "<img src=x onerror=\"document.title='hacked'\">"
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-
-
-def browser() -> str:
-    """Return the browser's command; skip where there is none."""
-    found = next((path for path in map(shutil.which, NAMES) if path), None)
-    if found is None:
-        pytest.skip(f"no browser here: none of {', '.join(NAMES)} is on the path")
-    return found
 
 
 def seen(page: Path, profile: Path) -> str:

@@ -144,7 +144,7 @@ def test_calibrate_writes_a_model_that_reads_back(log, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "check", "calibrate", "forecast", "compare", "simulate", "backtest"]
+    "command", ["demo", "check", "calibrate", "forecast", "compare", "live", "simulate", "backtest"]
 )
 def test_help_has_an_example(command, capsys):
     assert run(command, "--help") == 0

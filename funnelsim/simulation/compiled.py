@@ -282,7 +282,7 @@ def no_visits() -> RepVisits:
 
 
 @kernel
-def live(rules: Rules, start: Start, families: Families, scope: Scope) -> Lives:
+def live_all(rules: Rules, start: Start, families: Families, scope: Scope) -> Lives:
     """Live all lives, block by block.
 
     Returns:

@@ -18,7 +18,7 @@ from funnelsim.model.funnel import winning_exits
 from funnelsim.model.model import Draws, Model, OpenDeals, Pace, nobody, pace_of, typical_due, with_common
 from funnelsim.model.rates import era_hits, era_leaving
 from funnelsim.simulation.births import Start, families_of, start_of
-from funnelsim.simulation.compiled import Lives, Scope, live
+from funnelsim.simulation.compiled import Lives, Scope, live_all
 from funnelsim.simulation.crew import crew_of
 from funnelsim.simulation.luck import MOST_REPLICATES, MOST_SEED, shock
 from funnelsim.simulation.queues import live_with_reps
@@ -151,7 +151,7 @@ def lives_of(
         return start, rules, live_in_simpy(rules, start, families, crew, scope)
     if model.work:
         return start, rules, live_with_reps(rules, start, families, crew, scope)
-    return start, rules, live(rules, start, families, scope)
+    return start, rules, live_all(rules, start, families, scope)
 
 
 def _dates(model: Model, deals: OpenDeals, draw: Draws | None) -> Dates | None:
