@@ -245,7 +245,9 @@ def test_a_page_in_a_notebook_answers_too(page: Live, tmp_path: Path) -> None:
         await tab.until(f"{inside}.querySelector('.hint') && {inside}.querySelector('main:not(.quick)')")
         moves = "(input => { input.value = 10; input.dispatchEvent(new Event('input')); })"
         await tab.ask(f"{moves}({inside}.getElementById('s-price'))")
-        await tab.until(f"{inside}.querySelector('main:not(.quick) td.gain')")
+        await tab.until(
+            f"{inside}.querySelector('main:not(.quick) td.gain') && {inside}.querySelector('.changes')"
+        )
         return await tab.ask(f"{inside}.querySelector('.changes').textContent")
 
     assert in_browser(Shown(), tmp_path, moved) == "Price +10\u202f%."
