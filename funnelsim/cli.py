@@ -102,6 +102,12 @@ OwnRecord = Annotated[
     bool,
     typer.Option("--own-record", help="intervals as wide as the last 8 forecasts needed; seconds more"),
 ]
+Cache = Annotated[
+    bool,
+    typer.Option(
+        "--cache/--no-cache", help="keep what is made of files, so that the next question need not wait"
+    ),
+]
 Json = Annotated[
     Path | None, typer.Option("--json", help="write the numbers for other programs; - for the terminal")
 ]
@@ -119,6 +125,7 @@ AHEAD: Options = {
     "until": (Until, None),
     "model": (Known, None),
 }
+KEEPING: Options = {"cache": (Cache, True)}
 LUCK: Options = {"draws": (Draws, 200), "seed": (Seed, 1)}
 SAYING: Options = {"target": (Target, None), "engine": (Engine, None)}
 ASKING: Options = {"scenario": (Scenario, None), "what_if": (WhatIf, None), "save": (Save, None)}
@@ -223,7 +230,7 @@ def calibrate(
 @app.command(
     epilog="Example: funnelsim forecast deals.csv --period quarter --target 1500000 --html forecast.html"
 )
-@shared(ASKING, AHEAD, SAYING, READING, FITTING, LUCK)
+@shared(ASKING, AHEAD, SAYING, READING, FITTING, LUCK, KEEPING)
 def forecast(
     what: What,
     json: Json = None,
@@ -275,7 +282,7 @@ def forecast(
 
 
 @app.command(epilog="Example: funnelsim compare deals.csv price_up 'days Qualified -20%' --html compare.html")
-@shared(AHEAD, SAYING, READING, FITTING, LUCK)
+@shared(AHEAD, SAYING, READING, FITTING, LUCK, KEEPING)
 def compare(
     what: What,
     scenarios: Annotated[
@@ -315,7 +322,7 @@ def compare(
 @app.command(
     epilog="Example: funnelsim seek deals.csv --target 6M --until 2026-12-31 --cost 'leads search=900'"
 )
-@shared(AHEAD, READING, {"spend": (Spend, None), "seed": (Seed, 1)})
+@shared(AHEAD, READING, {"spend": (Spend, None), "seed": (Seed, 1)}, KEEPING)
 def seek(
     what: What,
     target: Annotated[str, typer.Option(help="money wanted in all periods together: 6M")],
@@ -369,7 +376,7 @@ def live(
 
 
 @app.command(epilog="Example: funnelsim budget deals.csv --spend spend.csv --total 250000 --html budget.html")
-@shared({"spend": (Spend, None)}, READING, LUCK)
+@shared({"spend": (Spend, None)}, READING, LUCK, KEEPING)
 def budget(
     what: What,
     total: Annotated[float | None, typer.Option(help="money to split [default: what is spent now]")] = None,
@@ -407,7 +414,7 @@ def budget(
 
 
 @app.command(epilog="Example: funnelsim simulate sales_funnel_5 --days 365 --seed 1 -o log.csv")
-@shared(ASKING, READING, {"seed": (Seed, 1)})
+@shared(ASKING, READING, {"seed": (Seed, 1)}, KEEPING)
 def simulate(
     what: What,
     output: Annotated[

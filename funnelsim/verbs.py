@@ -207,6 +207,7 @@ def forecast(
     model: str | Path | Model | None = None,
     large: bool = False,
     dask: str | None = None,
+    cache: bool = False,
     **reading: Unpack[ReadOptions],
 ) -> Forecast:
     """Forecast revenue and wins from open deals and from leads that do not exist yet.
@@ -234,6 +235,7 @@ def forecast(
         model: fitted before, as `calibrate` returns or the terminal writes it; only open leads are read then.
         large: whether a file is read in parts; so it is where it is too large to be held.
         dask: address of a Dask cluster whose workers read and count the parts.
+        cache: whether what is made of files is kept in the user's cache folder, and taken from there.
         **reading: mapping, as_of, source, query, anonymise.
 
     Raises:
@@ -254,7 +256,7 @@ def forecast(
     wanted = read_goals(targets) if isinstance(targets, str | Path) else targets
     place = situation(
         what, period=period, periods=periods, until=until, spend=spend, scenario=scenario, what_if=what_if,
-        model=model, large=large, dask=dask, **reading,
+        model=model, large=large, dask=dask, cache=cache, **reading,
     )  # fmt: skip
     if by is not None and place.facts is not None:
         raise FunnelError(f"by {by}: of a history that was read in parts only the sums are known")
@@ -298,6 +300,7 @@ def compare(
     model: str | Path | Model | None = None,
     large: bool = False,
     dask: str | None = None,
+    cache: bool = False,
     **reading: Unpack[ReadOptions],
 ) -> Comparison:
     """Compare scenarios with the present plan: same state, same luck, same posterior draws.
@@ -307,6 +310,7 @@ def compare(
         scenarios: one or several: files with levers, names in `scenarios/`, or words such as "price +5%".
         period, periods, until, spend, target, draws, seed, engine, progress, model, large, dask: as in
             `forecast`.
+        cache: as in `forecast`.
         **reading: mapping, as_of, source, query, anonymise.
 
     Raises:
@@ -330,6 +334,7 @@ def compare(
         model=model,
         large=large,
         dask=dask,
+        cache=cache,
         **reading,
     )
     refuse_thin(place)
@@ -349,7 +354,7 @@ def simulate(
     what: Anything, days: float = ..., *, seed: int = ..., replicate: int = ..., engine: str = ...,
     scenario: WhatIf | None = ..., what_if: str | Sequence[str] = ..., reps: Sequence[str] = ...,
     replications: None = ..., precision: float = ..., workers: int = ..., progress: bool = ...,
-    **reading: Unpack[ReadOptions],
+    cache: bool = ..., **reading: Unpack[ReadOptions],
 ) -> Run: ...  # fmt: skip
 
 
@@ -358,7 +363,7 @@ def simulate(
     what: Anything, days: float = ..., *, seed: int = ..., replicate: int = ..., engine: str = ...,
     scenario: WhatIf | None = ..., what_if: str | Sequence[str] = ..., reps: Sequence[str] = ...,
     replications: int | str, precision: float = ..., workers: int = ..., progress: bool = ...,
-    **reading: Unpack[ReadOptions],
+    cache: bool = ..., **reading: Unpack[ReadOptions],
 ) -> Replications: ...  # fmt: skip
 
 
@@ -376,6 +381,7 @@ def simulate(
     precision: float = 0.01,
     workers: int = 1,
     progress: bool = False,
+    cache: bool = False,
     **reading: Unpack[ReadOptions],
 ) -> Run | Replications:
     """Simulate the lives of all leads, open and not yet born, for so many days: once, or many times.
@@ -395,6 +401,7 @@ def simulate(
         precision: for "auto": half-width of their 95 % intervals, as a share of the mean.
         workers: processes, for many times.
         progress: whether to show a bar, for many times.
+        cache: as in `forecast`.
         **reading: mapping, as_of, source, query, anonymise.
 
     Raises:
@@ -412,7 +419,7 @@ def simulate(
     refuse_words(scenario=scenario, what_if=what_if)
     if replications is not None:
         check_replications(replications, workers, precision)
-    place = situation(what, scenario=scenario, what_if=what_if, **reading)
+    place = situation(what, scenario=scenario, what_if=what_if, cache=cache, **reading)
     model = with_sizes(place.model, reps)
     if replications is None:
         return run_model(model, days, seed=seed, replicate=replicate, open_deals=place.deals, engine=engine)
@@ -486,6 +493,7 @@ def budget(
     curve: str = "power",
     draws: int = 200,
     seed: int = 1,
+    cache: bool = False,
     **reading: Unpack[ReadOptions],
 ) -> Plan:
     """Return where the next euro should go, and how a budget is best split among the channels.
@@ -500,6 +508,7 @@ def budget(
         curve: "power" or "saturation".
         draws: posterior draws.
         seed: same seed, same numbers.
+        cache: as in `forecast`.
         **reading: mapping, as_of, source, query, anonymise.
 
     Raises:
@@ -509,7 +518,7 @@ def budget(
 
     refuse_words(period=period, periods=periods, curve=curve, draws=draws, seed=seed)
     count = periods if periods is not None or isinstance(what, Situation) else 4
-    place = situation(what, period=period, periods=count, spend=spend, **reading)
+    place = situation(what, period=period, periods=count, spend=spend, cache=cache, **reading)
     refuse_thin(place)
     return best_budget(
         place, total=total, per=place.kind, bounds=(at_least, at_most), curve=curve, draws=draws, seed=seed
@@ -530,6 +539,7 @@ def seek(
     seed: int = 1,
     progress: bool = False,
     model: str | Path | Model | None = None,
+    cache: bool = False,
     **reading: Unpack[ReadOptions],
 ) -> Search:
     """Return what must change to reach a target with a chance, and the deals on which it hangs.
@@ -544,6 +554,7 @@ def seek(
         draws: posterior draws in each trial.
         seed: same seed, same numbers.
         progress: whether to show a bar.
+        cache: as in `forecast`.
         **reading: mapping, as_of, source, query, anonymise.
 
     Raises:
@@ -560,7 +571,9 @@ def seek(
     if list(wanted) != [""]:
         raise FunnelError(f"target {target}: expected one amount, of all periods together")
     check_wish(wanted[""], chance)
-    place = situation(what, period=period, periods=periods, until=until, spend=spend, model=model, **reading)
+    place = situation(
+        what, period=period, periods=periods, until=until, spend=spend, model=model, cache=cache, **reading
+    )
     refuse_thin(place)
     return find_ways(place, wanted[""], chance=chance, costs=costs, draws=draws, seed=seed, progress=progress)
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 # Matrices are small: threads of the linear algebra only wait for each other. Read when numpy is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# What the terminal keeps of the histories that tests read goes where it disturbs nobody.
+KEPT = tempfile.TemporaryDirectory(prefix="funnelsim-cache-")
+os.environ["XDG_CACHE_HOME"] = KEPT.name
 ROOT = Path(__file__).resolve().parent.parent
 
 

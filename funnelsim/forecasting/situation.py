@@ -13,16 +13,16 @@ from typing import TypeAlias, TypedDict, Unpack
 import numpy as np
 import pandas as pd
 
-from funnelsim.calibration.calibrate import fit_model, open_pipeline
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError
-from funnelsim.forecasting.baselines import simple_points, view_of
+from funnelsim.forecasting.kept import Fit, find_fit, find_frame, keep_fit, keep_frame, key_of
 from funnelsim.forecasting.periods import Period, past_periods, periods_from, periods_until, within
 from funnelsim.history.databases import is_address
 from funnelsim.history.large_file import is_large
 from funnelsim.history.log import DAY, History, bookings, shows_amounts, valued
-from funnelsim.history.read import read_history
+from funnelsim.history.read import queried, read_history
 from funnelsim.history.spend import read_spend
+from funnelsim.history.tables import Table
 from funnelsim.model.levers import Scenario, apply_scenario
 from funnelsim.model.model import Model, OpenDeals, nobody
 from funnelsim.model.scenario import WhatIf, read_words, scenario_of, together
@@ -72,6 +72,7 @@ class Situation:
         kind: what a period is: week, month, quarter, half or year.
         given: the model that somebody gave; None where it was fitted to the history, or the funnel is stated.
         facts: of a history too large to be held, what holds for all leads; `history` is None then.
+        key: under which it is kept in the cache folder; "" where it is not.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Situation:
     kind: str
     given: Model | None = None
     facts: History | None = None
+    key: str = ""
 
     def __str__(self) -> str:
         first, last = self.periods[0].label, self.periods[-1].label
@@ -102,7 +104,12 @@ class Situation:
     @cached_property
     def ways(self) -> pd.DataFrame:
         """What simpler forecasters say of revenue, worked out when first asked for; see `simpler_ways`."""
-        return simpler_ways(self)
+        kept = find_frame(self.key, "ways", self.kind, self.periods) if self.key else None
+        if kept is None:
+            kept = simpler_ways(self)
+            if self.key:
+                keep_frame(kept, self.key, "ways", self.kind, self.periods)
+        return kept
 
     def _repr_html_(self) -> str:
         rows = [(p.label, f"{p.start:%Y-%m-%d}", f"{p.end - INSTANT:%Y-%m-%d}") for p in self.periods]
@@ -125,6 +132,7 @@ def situation(
     model: str | Path | Model | None = None,
     large: bool = False,
     dask: str | None = None,
+    cache: bool = False,
     **reading: Unpack[ReadOptions],
 ) -> Situation:
     """Return where somebody stands, whatever he has: read, fitted, and ready for every other verb.
@@ -141,6 +149,8 @@ def situation(
         model: fitted before (see `calibrate`): nothing is fitted, only open leads are read.
         large: whether a file is read in parts; so it is where it is too large to be held (see `is_large`).
         dask: address of a Dask cluster whose workers read and count the parts.
+        cache: whether what is made of files is kept in the user's cache folder, and taken from there if they
+            are as they were; the result is the same.
         **reading: mapping, as_of, source, query, anonymise; see `ReadOptions`.
 
     Raises:
@@ -161,14 +171,15 @@ def situation(
             if read_by_parts(what, large, dask):
                 place = _of_parts(Path(what), kind, count, spend, given, dask, reading)  # type: ignore[arg-type]
             else:
-                place = _of_history(_name(what), history_of(what, **reading), kind, count, spend, given)
+                made, key = _fitted(what, kind, spend, given, reading, cache)
+                place = _of_fit(_name(what), made, kind, count, given, key)
         else:
             _refuse_model("a stated funnel", model)
             place = _of_model(stated, kind, count)
     return place if scenario is None and not what_if else under(place, scenario, what_if)
 
 
-def history_of(what: Anything, **reading: Unpack[ReadOptions]) -> History:
+def history_of(what: Anything | Table, **reading: Unpack[ReadOptions]) -> History:
     """Return the history that somebody has, read as he says.
 
     Raises:
@@ -236,6 +247,8 @@ def simpler_ways(place: Situation) -> pd.DataFrame:
 
     They know whole periods only, so of one that is cut they say nothing.
     """
+    from funnelsim.forecasting.baselines import simple_points, view_of
+
     known = place.history or place.facts
     if known is None:
         return pd.DataFrame({"way": []})
@@ -396,16 +409,36 @@ def _refuse_other_money(model: Model, history: History, amounts: bool) -> None:
         raise FunnelError(f"model: it counts in {model.currency}, the history in {history.currency}")
 
 
-def _of_history(
-    name: str,
-    history: History,
+def _fitted(
+    what: Anything,
     kind: str,
-    count: Reach,
     spend: str | Path | pd.DataFrame | None,
-    given: Model | None = None,
-) -> Situation:
-    """Return where a company stands; without any amount, revenue is counted in wins."""
-    ahead = _ahead(history.until, kind, count, history.period_start)
+    given: Model | None,
+    reading: ReadOptions,
+    cache: bool,
+) -> tuple[Fit, str]:
+    """Return what is made of a history, read and fitted or as it was kept, and its key; "" if not kept."""
+    if not cache or not isinstance(what, str | Path) or isinstance(spend, pd.DataFrame):
+        return _fit(history_of(what, **reading), kind, spend, given), ""
+    base = is_address(str(what))
+    known = queried(str(what), reading.get("mapping"), reading.get("query")) if base else what
+    key = key_of(known, kind, spend, given, reading)
+    kept = find_fit(key) if key else None
+    if kept is not None:
+        return kept, key
+    made = _fit(history_of(known, **reading), kind, spend, given)
+    if not key or key != key_of(known, kind, spend, given, reading):  # a file changed while it was read
+        return made, ""
+    keep_fit(key, made)
+    return made, key
+
+
+def _fit(
+    history: History, kind: str, spend: str | Path | pd.DataFrame | None, given: Model | None = None
+) -> Fit:
+    """Return what is made of a history; without any amount, revenue is counted in wins."""
+    from funnelsim.calibration.calibrate import fit_model, open_pipeline
+
     first = _ahead(history.until, kind, 1, history.period_start)[0]
     length = (first.end - first.start) / DAY
     booked, currency = valued(history)
@@ -416,7 +449,13 @@ def _of_history(
     else:
         fitted = _carried_on(given, history, shows_amounts(history))
     model = replace(fitted, currency=currency)
-    return Situation(name, history, model, open_pipeline(history, model), booked, ahead, kind, given)
+    return Fit(history, model, open_pipeline(history, model), booked)
+
+
+def _of_fit(name: str, fit: Fit, kind: str, count: Reach, given: Model | None, key: str = "") -> Situation:
+    """Return where a company stands whose history was fitted."""
+    ahead = _ahead(fit.history.until, kind, count, fit.history.period_start)
+    return Situation(name, fit.history, fit.model, fit.deals, fit.booked, ahead, kind, given, key=key)
 
 
 def read_by_parts(what: Anything, large: bool, dask: str | None) -> bool:
@@ -522,7 +561,8 @@ def _moved(
     if known is None:
         return _of_model(place.model, wanted, number)
     if spend is not None or wanted != place.kind:
-        return _of_history(place.name, history_of(place), wanted, number, spend, place.given)
+        made = _fit(history_of(place), wanted, spend, place.given)
+        return _of_fit(place.name, made, wanted, number, place.given)
     ahead = _ahead(place.model.as_of, wanted, number, known.period_start)
     return replace(place, periods=ahead) if ahead != place.periods else place
 

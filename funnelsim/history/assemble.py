@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import hmac
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
@@ -46,6 +47,7 @@ MOST_PLACES = 200
 MOST_CELLS = 20_000_000
 PERSONAL = r"^(?:[^@\s]+@[^@\s]+\.[^@\s]+|\+[\d\s()/-]{7,})$"
 DIGITS = 16
+NAMED = re.compile(r": lead '.*", re.DOTALL)  # as `example` writes it
 Moments = NDArray[np.datetime64]
 LONGEST_SILENCE = 36_525  # days: a date a century after the last event is a typing error
 # A pause that no business makes between one event and the next.
@@ -500,7 +502,7 @@ def protected(raw: Raw, personal: bool, anonymise: str | None) -> Raw:
             raise FunnelError("anonymise: an empty key; expected a secret of your own")
         columns = [column for column in ("lead", "owner", "deal") if column in raw.rows.columns]
         hashed = {column: _hashed(raw.rows[column], anonymise) for column in columns}
-        return replace(raw, rows=raw.rows.assign(**hashed))
+        return replace(raw, rows=raw.rows.assign(**hashed), findings=_unnamed(raw.findings))
     lead = raw.rows["lead"]
     if personal or not lead.str.fullmatch(PERSONAL).any():
         return raw
@@ -508,7 +510,13 @@ def protected(raw: Raw, personal: bool, anonymise: str | None) -> Raw:
     width = len(str(number.max()))
     named = pd.Series([f"lead {n:0{width}d}" for n in number], index=lead.index, dtype="str")
     limit = "Leads were named by e-mail addresses or phone numbers: they are numbered instead."
-    return replace(raw, rows=raw.rows.assign(lead=named.mask(lead == "", "")), limits=(*raw.limits, limit))
+    rows = raw.rows.assign(lead=named.mask(lead == "", ""))
+    return replace(raw, rows=rows, limits=(*raw.limits, limit), findings=_unnamed(raw.findings))
+
+
+def _unnamed(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Return findings whose examples name the row alone, which is enough to look the lead up in the file."""
+    return tuple(replace(one, example=NAMED.sub("", one.example)) for one in findings)
 
 
 def _hashed(names: pd.Series, key: str) -> pd.Series:

@@ -37,7 +37,7 @@ UNTIL_WHEN = (
 
 
 def read_history(
-    path: str | Path | pd.DataFrame,
+    path: str | Path | pd.DataFrame | Table,
     mapping: str | Path | Dictionary[str, object] | None = None,
     as_of: str | datetime.date | pd.Timestamp | None = None,
     source: str | None = None,
@@ -49,7 +49,8 @@ def read_history(
     """Return the history that a file holds; `history.source` says how it was understood.
 
     Args:
-        path: a file, a folder or archive of files, a SQLAlchemy URL, or a table already in memory.
+        path: a file, a folder or archive of files, a SQLAlchemy URL, a table already in memory, or what a
+            query gave (see `queried`).
         mapping: a mapping file, or its content. Where it names columns, it alone decides; else it adds
             to what is recognised (such as the names of the wins).
         as_of: what is later is set aside; the day of the last event when not given.
@@ -107,10 +108,26 @@ def by_mapping(said: Said, source: str | None) -> bool:
     return source is None and bool({"columns", "dates", "outcome"} & set(said))
 
 
+def queried(
+    address: str, mapping: str | Path | Dictionary[str, object] | None = None, query: str | None = None
+) -> Table:
+    """Return the rows that a data base gives to a query, or to the one that a mapping states.
+
+    Raises:
+        FunnelError: see `query_table`; or the mapping cannot be read.
+    """
+    from funnelsim.history.mapping_file import read_said, stated
+
+    said, file, _ = read_said(mapping) if mapping is not None else ({}, "mapping", None)
+    return query_table(address, query or stated(said, file).query)
+
+
 def _opened(
-    path: str | Path | pd.DataFrame, door: Door, query: str | None
+    path: str | Path | pd.DataFrame | Table, door: Door, query: str | None
 ) -> tuple[tuple[Table, ...], tuple[Path, ...]]:
     """Return the tables, and the folder in which other files of theirs may lie."""
+    if isinstance(path, Table):
+        return (path,), ()
     if isinstance(path, pd.DataFrame):
         frame = path.set_axis(range(1, len(path) + 1), axis=0).set_axis(list(map(str, path.columns)), axis=1)
         if frame.empty:

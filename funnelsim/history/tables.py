@@ -140,15 +140,25 @@ def read_tables(path: str | Path, door: Door = AS_FOUND) -> tuple[Table, ...]:
     Raises:
         FunnelError: no such file, empty, binary, too large, or damaged; says which.
     """
-    if Path(path).is_dir():
-        files = sorted(file for file in Path(path).iterdir() if file.name.casefold().endswith(ENDINGS))[
-            :MOST_FILES
-        ]
-        if not files:
-            raise FunnelError(f"{path}: a folder without a table ({', '.join(ENDINGS)})")
-        return tuple(table for file in files for table in read_tables(file, door))
-    parts = _unpacked(Path(path).name, file_bytes(path))
-    return tuple(_table(name, data, door) for name, data in parts)
+    return tuple(
+        _table(name, data, door)
+        for file in files_in(Path(path))
+        for name, data in _unpacked(file.name, file_bytes(file))
+    )
+
+
+def files_in(path: Path) -> list[Path]:
+    """Return the files with tables in a folder and the folders in it; of a file, the file itself.
+
+    Raises:
+        FunnelError: a folder without any.
+    """
+    if not path.is_dir():
+        return [path]
+    inside = sorted(file for file in path.iterdir() if file.name.casefold().endswith(ENDINGS))[:MOST_FILES]
+    if not inside:
+        raise FunnelError(f"{path}: a folder without a table ({', '.join(ENDINGS)})")
+    return [file for one in inside for file in files_in(one)]
 
 
 def read_table(path: str | Path, door: Door = AS_FOUND) -> Table:
