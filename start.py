@@ -142,6 +142,20 @@ def install(extras: set[str]) -> None:
         )
 
 
+def compile_all() -> None:
+    """Compile the libraries and the package to bytecode, else the first question waits for it; no obstacle.
+
+    Modules of other Pythons that libraries carry along are refused by this one, so the exit code says nothing.
+    """
+    say("Compiling them, once ...")
+    libraries = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    where = subprocess.run(
+        [str(PYTHON), "-c", libraries], env=surroundings(), capture_output=True, encoding="utf-8"
+    ).stdout.strip()
+    folders = [folder for folder in (where, str(ROOT / "funnelsim")) if folder]
+    run(module("compileall", "-qq", "-j", WORKERS, *folders), quiet=True)
+
+
 def set_up(word: str) -> None:
     """Make sure that what `word` needs is installed; a second time this is a look at a stamp."""
     have = installed()
@@ -152,6 +166,7 @@ def set_up(word: str) -> None:
     extras = EXTRAS[word] | (have or set())
     STAMP.unlink(missing_ok=True)
     install(extras)
+    compile_all()
     STAMP.write_text(" ".join([fingerprint(), *sorted(extras)]) + "\n", encoding="utf-8")
     say(f"Set up in {time.monotonic() - began:.0f} s.")
 

@@ -15,9 +15,6 @@ from typing import TYPE_CHECKING, Unpack, overload
 
 import pandas as pd
 
-from funnelsim.calibration.calibrate import fit_model, open_pipeline
-from funnelsim.calibration.intake import intake_blocks
-from funnelsim.calibration.trust import Trust, dwell_times, findings, incidence_frame, trust_of, winner_ages
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError, check_word
 from funnelsim.forecasting.periods import Targets, amounts_wanted, periods_from
@@ -43,6 +40,7 @@ from funnelsim.model.scenario import WhatIf, check_question, check_words, scenar
 from funnelsim.model.units import check_span
 
 if TYPE_CHECKING:
+    from funnelsim.calibration.trust import Trust
     from funnelsim.forecasting.backtest import Record
     from funnelsim.forecasting.budget import Plan
     from funnelsim.forecasting.compare import Comparison
@@ -74,6 +72,8 @@ class Check:
     @cached_property
     def trust(self) -> Trust:
         """What the history says for and against the model that was fitted to it."""
+        from funnelsim.calibration.trust import trust_of
+
         return trust_of(self.history, self.model)
 
     @cached_property
@@ -89,16 +89,22 @@ class Check:
     @cached_property
     def findings(self) -> tuple[str, ...]:
         """What to know before trusting a forecast, a sentence each."""
+        from funnelsim.calibration.trust import findings
+
         return findings(self.trust, self.deals)
 
     @cached_property
     def incidence(self) -> pd.DataFrame:
         """Share that left each stage by each exit against days, fitted and counted."""
+        from funnelsim.calibration.trust import incidence_frame
+
         return incidence_frame(self.trust)
 
     @cached_property
     def dwell(self) -> pd.DataFrame:
         """Days by which 10, 25, 50, 75 and 90 % of leads have left each stage."""
+        from funnelsim.calibration.trust import dwell_times
+
         return dwell_times(self.trust)
 
     @cached_property
@@ -116,11 +122,15 @@ class Check:
     @cached_property
     def winners(self) -> pd.DataFrame:
         """The ages at which later winners had left each stage."""
+        from funnelsim.calibration.trust import winner_ages
+
         return winner_ages(self.trust)
 
     @cached_property
     def intake(self) -> pd.DataFrame:
         """Leads per block of days, past and to come, with level and season; no rows of a short record."""
+        from funnelsim.calibration.intake import intake_blocks
+
         return intake_blocks(spells(self.history), (self.history.began - self.history.until) / DAY)
 
     @property
@@ -152,6 +162,8 @@ def check(what: Anything, **reading: Unpack[ReadOptions]) -> Check:
     Raises:
         FunnelError: it cannot be read or understood.
     """
+    from funnelsim.calibration.calibrate import fit_model, open_pipeline
+
     model = _stated(what, reading)
     if isinstance(what, Situation) and what.history is not None:
         return Check(what.history, what.model, what.deals)
@@ -179,6 +191,8 @@ def calibrate(
     Raises:
         FunnelError: it cannot be read, or no lead ever visited a stage.
     """
+    from funnelsim.calibration.calibrate import fit_model
+
     model = what.model if isinstance(what, Situation) and what.facts else _stated(what, reading)
     if model is not None:
         return model
@@ -244,7 +258,8 @@ def forecast(
     >>> str(forecast("ecommerce", period="month", periods=1, draws=20)).split(":")[0]
     '2026-01'
     """
-    from funnelsim.forecasting.forecast import forecast_periods, handover_words, silenced
+    from funnelsim.forecasting.forecast import Forecast, forecast_periods, handover_words, silenced
+    from funnelsim.forecasting.kept import find_noun, keep_noun, print_of
     from funnelsim.forecasting.split import goal_chances, read_goals, revenue_by, with_names
 
     refuse_words(
@@ -260,10 +275,15 @@ def forecast(
     )  # fmt: skip
     if by is not None and place.facts is not None:
         raise FunnelError(f"by {by}: of a history that was read in parts only the sums are known")
-    made = forecast_periods(
-        place.model, place.deals, place.periods, booked=place.booked, draws=draws, seed=seed, engine=engine,
-        target=target, whole=True, progress=progress,
-    )  # fmt: skip
+    same = print_of(place.model) if place.key else ""
+    about = ("forecast", same, place.periods, draws, seed, engine, target)
+    made = find_noun(Forecast, place.key, *about)
+    if made is None:
+        made = forecast_periods(
+            place.model, place.deals, place.periods, booked=place.booked, draws=draws, seed=seed,
+            engine=engine, target=target, whole=True, progress=progress,
+        )  # fmt: skip
+        keep_noun(made, place.key, *about)
     reasons = unanswerable(place)
     if reasons and not place.model.funnel.earns:
         reasons += handover_words(place.model, place.deals, place.periods)

@@ -4,7 +4,7 @@ import json
 import sqlite3
 import stat
 import zipfile
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,10 @@ import pytest
 from pandas.testing import assert_frame_equal
 from typer.testing import CliRunner
 
+import funnelsim.forecasting.forecast as predicting
 import funnelsim.forecasting.kept as kept
 import funnelsim.forecasting.situation as standing
+from funnelsim.calibration.posterior import draw_counts, draw_rates, stream
 from funnelsim.cli import app
 from funnelsim.forecasting.situation import Situation, situation
 from funnelsim.model.store import same
@@ -258,4 +260,33 @@ def test_the_terminal_keeps_unless_told_otherwise(folder: Path, moves: Path) -> 
     assert not folder.exists()
     first, again = (CliRunner().invoke(app, command) for _ in range(2))
     assert fresh.output == first.output == again.output
-    assert len(list(folder.iterdir())) == 2
+    assert len(list(folder.iterdir())) == 3
+
+
+def test_the_same_question_gets_its_answer_from_the_cache(
+    folder: Path, moves: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"what_if": "odds Lead > Won +20%", "target": {"total": 3.0}, "draws": 10, "cache": True}
+    asked["mapping"] = moves.with_name("map.yaml")
+    first, plain = forecast(moves, **asked), forecast(moves, **(asked | {"what_if": ()}))
+    assert not first.periods.equals(plain.periods)
+    with monkeypatch.context() as patch:
+        patch.setattr(predicting, "forecast_periods", None)
+        again = forecast(moves, **asked)
+        with pytest.raises(TypeError):
+            forecast(moves, **(asked | {"seed": 2}))
+    for name in ("periods", "widths", "deals", "total", "total_width", "past"):
+        assert_frame_equal(getattr(again, name), getattr(first, name), check_exact=True)
+    assert (again.as_of, again.currency, again.engine) == (first.as_of, first.currency, first.engine)
+    assert again.notes == first.notes
+
+
+def test_draws_are_made_once_and_leave_the_generator_as_if_made_again() -> None:
+    place = situation(sample_path())
+    one, other = stream(1, "rates"), stream(1, "rates")
+    drawn = draw_counts(place.model.counts, 5, one, place.model.funnel)
+    rest = one.random()
+    for again in (other, stream(1, "rates")):
+        found = draw_rates(replace(place.model, win_level=1.0), 5, again)
+        np.testing.assert_array_equal(found[:, 0], drawn)
+        assert again.random() == rest

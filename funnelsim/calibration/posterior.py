@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
 from funnelsim.arrays import Floats
 from funnelsim.model.funnel import Funnel, winning_exits
@@ -28,6 +28,11 @@ PRIOR_EVENTS = PRIOR_EXITS = 0.5
 FAR, LEAST_DAYS = 10.0, 1e-3
 # Keeps logarithms and quotients finite.
 LEAST_RATE = 1e-9
+
+
+MOST_REMEMBERED = 4  # sets of draws: those of a comparison, of its split, and of what a budget asks
+# Counts and funnel are held as well, so that no other ones can come to have their identity.
+_LATEST: dict[tuple[int, int, int, str], tuple[Counts, Funnel, Floats, Any]] = {}
 
 
 @dataclass(frozen=True)
@@ -168,8 +173,24 @@ def draw_rates(model: Model, draws: int, rng: np.random.Generator) -> Floats:
     """
     if model.counts is None:
         return np.broadcast_to(model.table.rate, (draws, *model.table.rate.shape))
-    drawn = draw_counts(model.counts, draws, rng, model.funnel)
+    drawn = _drawn_once(model.counts, draws, rng, model.funnel)
     return era_rates(model.levers, raise_wins(drawn, model.funnel, model.win_level))
+
+
+def _drawn_once(counts: Counts, draws: int, rng: np.random.Generator, funnel: Funnel) -> Floats:
+    """Do `draw_counts`, but remember the latest draws: scenarios of one history differ by their levers only.
+
+    Draws are told by the very counts, funnel and state of the generator, which is left as if it had drawn.
+    """
+    key = (id(counts), id(funnel), draws, repr(rng.bit_generator.state))
+    if key not in _LATEST:
+        drawn = draw_counts(counts, draws, rng, funnel)
+        while len(_LATEST) >= MOST_REMEMBERED:
+            _LATEST.pop(next(iter(_LATEST)), None)
+        _LATEST[key] = (counts, funnel, drawn, rng.bit_generator.state)
+    _, _, drawn, state = _LATEST[key]
+    rng.bit_generator.state = state
+    return drawn
 
 
 def raise_wins(rate: Floats, funnel: Funnel, level: float) -> Floats:
@@ -247,6 +268,8 @@ def strength(observed: Floats, expected: Floats) -> Floats:
     Returns:
         k, shape (...): small when units differ, `STRENGTHS[-1]` when they do not.
     """
+    from scipy.special import gammaln
+
     k = STRENGTHS.reshape(-1, *([1] * observed.ndim))
     count, mean = observed[None], np.maximum(expected[None], LEAST_RATE)
     log_likelihood = (

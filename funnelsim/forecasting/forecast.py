@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from funnelsim.arrays import Floats, Integers
 from funnelsim.calibration.posterior import draw_rates, stream

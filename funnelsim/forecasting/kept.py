@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,7 @@ from funnelsim.history.tables import Table, files_in
 from funnelsim.model.model import Model, OpenDeals
 from funnelsim.model.store import decode, encode
 
+Noun = TypeVar("Noun")
 FORMAT = 1  # of an entry; what is kept in another one is passed by
 MOST_BYTES = 500_000_000  # of all entries together: some hundred histories of usual size
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -135,6 +136,32 @@ def find_frame(key: str, *about: object) -> pd.DataFrame | None:
 def keep_frame(frame: pd.DataFrame, key: str, *about: object) -> None:
     """Keep a table beside an entry, by what it is about."""
     _write(_beside(key, about), {"frame": frame}, {})
+
+
+def find_noun(kind: type[Noun], key: str, *about: object) -> Noun | None:
+    """Return a noun of tables and words that is kept beside an entry; None where none is."""
+    found = _read(_beside(key, about)) if key else None
+    if found is None:
+        return None
+    try:
+        return kind(**found[0], **{name: decode(value) for name, value in found[1].items()})
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def keep_noun(noun: Any, key: str, *about: object) -> None:
+    """Keep a noun of tables and words beside an entry, by what it is about; without a key it is not kept."""
+    if not key:
+        return
+    parts = {part.name: getattr(noun, part.name) for part in fields(noun)}
+    frames = {name: part for name, part in parts.items() if isinstance(part, pd.DataFrame)}
+    words = {name: encode(part) for name, part in parts.items() if name not in frames}
+    _write(_beside(key, about), {name: frame for name, frame in frames.items() if len(frame.columns)}, words)
+
+
+def print_of(model: Model) -> str:
+    """Return a hash of a model: two that differ in any number or word differ in it."""
+    return hashlib.sha256(json.dumps(encode(model)).encode()).hexdigest()
 
 
 def cache_folder() -> Path:

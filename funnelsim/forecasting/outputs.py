@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from funnelsim.forecasting.backtest import Record, coverage, skill, summary
-from funnelsim.forecasting.compare import Comparison
 from funnelsim.forecasting.forecast import NAMES, Forecast
 from funnelsim.forecasting.periods import spoken
-from funnelsim.forecasting.seek import Search
 from funnelsim.forecasting.situation import ASKED, Situation
-from funnelsim.forecasting.split import wide
 from funnelsim.history.export import reading_notes, summary_of
 from funnelsim.history.log import History
-from funnelsim.history.metrics import metrics
 from funnelsim.model.funnel import Funnel
 from funnelsim.show import words
 from funnelsim.show.terminal import print_comparison, print_forecast, show_metrics, show_table
 from funnelsim.show.words import titled
-from funnelsim.simulation.record import Run
-from funnelsim.simulation.run import Replications
+
+if TYPE_CHECKING:
+    from funnelsim.forecasting.backtest import Record
+    from funnelsim.forecasting.compare import Comparison
+    from funnelsim.forecasting.seek import Search
+    from funnelsim.simulation.record import Run
+    from funnelsim.simulation.run import Replications
 
 SHARES = dict.fromkeys(
     ("mape", "inside_50", "inside_80", "inside_95", "nominal", "covered", "low", "high", "skill"), "share"
@@ -114,6 +114,8 @@ def summary_json(history: History) -> str:
 
 def record_json(found: Record) -> str:
     """Return a backtest as JSON text: the scores of every method, skill, coverage, and the whole record."""
+    from funnelsim.forecasting.backtest import coverage, skill, summary
+
     record = found.record
     top: dict[str, object] = {
         "period": found.kind,
@@ -174,6 +176,8 @@ def say_forecast(place: Situation, result: Forecast, by: str | None) -> None:
         if not note.startswith(ASKED):
             print(f"- {note}")
     if result.parts is not None:
+        from funnelsim.forecasting.split import wide
+
         shown = wide(result.parts)
         kinds = dict.fromkeys(map(str, shown.columns[2:]), "money") | {"open leads": "count"}
         print("")
@@ -253,6 +257,8 @@ def search_json(found: Search) -> str:
 
 def say_run(run: Run) -> None:
     """Print what became of all leads."""
+    from funnelsim.history.metrics import metrics
+
     print(run)
     if len(run.log):
         show_metrics(metrics(run.history), "What happened")

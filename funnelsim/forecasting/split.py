@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from funnelsim.arrays import Flags, Floats, Integers
 from funnelsim.errors import FunnelError, nearest
