@@ -143,17 +143,12 @@ def install(extras: set[str]) -> None:
 
 
 def compile_all() -> None:
-    """Compile the libraries and the package to bytecode, else the first question waits for it; no obstacle.
+    """Compile libraries and package to bytecode, or the first questions wait for it.
 
-    Modules of other Pythons that libraries carry along are refused by this one, so the exit code says nothing.
+    Libraries carry files that only other Pythons understand, so the exit code says nothing.
     """
     say("Compiling them, once ...")
-    libraries = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    where = subprocess.run(
-        [str(PYTHON), "-c", libraries], env=surroundings(), capture_output=True, encoding="utf-8"
-    ).stdout.strip()
-    folders = [folder for folder in (where, str(ROOT / "funnelsim")) if folder]
-    run(module("compileall", "-qq", "-j", WORKERS, *folders), quiet=True)
+    run(module("compileall", "-qq", "-j", WORKERS, str(VENV), str(ROOT / "funnelsim")), quiet=True)
 
 
 def set_up(word: str) -> None:

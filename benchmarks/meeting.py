@@ -2,9 +2,9 @@
 
     python benchmarks/meeting.py [--times 5]
 
-The bundled sample is asked by the terminal's own commands, with bytecode and machine code compiled and a cache
-folder of the benchmark's own. Processor seconds (user and system, all threads) are the median of some runs; on
-a machine that others use as well they rise by half, so limits are printed beside them and judged by nobody.
+The bundled sample is asked by the terminal's own commands, with bytecode and machine code compiled and a
+cache folder of the benchmark's own. Processor seconds (user and system, all threads) are the median of some
+runs. On a machine that others use as well they rise by half, so limits are printed and judged by nobody.
 """
 
 from __future__ import annotations

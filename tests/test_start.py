@@ -31,6 +31,7 @@ def installs(start, monkeypatch) -> list[set[str]]:
     """What was installed, one set of extras for each time; nothing really is."""
     done = []
     monkeypatch.setattr(start, "install", done.append)
+    monkeypatch.setattr(start, "compile_all", lambda: None)
     return done
 
 
