@@ -37,6 +37,7 @@ FORMAT = 1  # of an entry; what is kept in another one is passed by
 MOST_BYTES = 500_000_000  # of all entries together: some hundred histories of usual size
 PACKAGE = Path(__file__).resolve().parent.parent
 FRAMES = ("events", "leads", "updates", "undone")
+MADE = ("visits", "wins", "open")  # what a history works out once, as it is asked by every verb
 CONTENT = "content.json"
 DEEPEST = 8  # mappings that name mappings; nobody writes more, but for one that names itself
 
@@ -107,6 +108,7 @@ def find_fit(key: str) -> Fit | None:
         said: dict[str, Any] = {name: decode(value) for name, value in known.items()}
         said |= {name: frames[name] for name in FRAMES}
         history = History(**said, quality=tally)
+        vars(history).update({name: frames[name] for name in MADE})
         columns = {str(name): frames["deals"][name].to_numpy(copy=True) for name in frames["deals"]}
         columns["name"] = frames["deals"]["name"].to_numpy(dtype=object)
         return Fit(history, decode(content["model"]), OpenDeals(**columns), frames["booked"])
@@ -121,7 +123,7 @@ def keep_fit(key: str, fit: Fit) -> None:
     known = {name: encode(getattr(history, name)) for name in plain}
     known["quality"] = _plain(asdict(history.quality))
     deals = {part.name: getattr(fit.deals, part.name) for part in fields(fit.deals)}
-    frames = {name: getattr(history, name) for name in FRAMES}
+    frames = {name: getattr(history, name) for name in (*FRAMES, *MADE)}
     frames["booked"] = fit.booked
     frames["deals"] = pd.DataFrame({name: column for name, column in deals.items() if column is not None})
     _write(key, frames, {"history": known, "model": encode(fit.model)})
