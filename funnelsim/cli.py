@@ -356,7 +356,7 @@ def seek(
 
 
 @app.command(epilog="Example: funnelsim live deals.csv --target 1.5M --html live.html")
-@shared(AHEAD, {"target": (Target, None)}, READING, LUCK)
+@shared(AHEAD, {"target": (Target, None)}, READING, LUCK, KEEPING)
 def live(
     what: What,
     html: Annotated[Path | None, typer.Option(help="where the page goes [default: out/live.html]")] = None,

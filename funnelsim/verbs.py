@@ -609,6 +609,7 @@ def live(
     seed: int = 1,
     language: str = "en",
     model: str | Path | Model | None = None,
+    cache: bool = False,
     **reading: Unpack[ReadOptions],
 ) -> Live:
     """Return a page that keeps answering without Python while odds, days, leads, price and target are moved.
@@ -618,7 +619,7 @@ def live(
 
     Args:
         what: a path, URL, table, history, situation, or a stated funnel.
-        period, periods, until, draws, seed, model: as in `forecast`.
+        period, periods, until, draws, seed, model, cache: as in `forecast`.
         target: money wanted in each period, as a number or as "2.5M".
         language: of the page's words: "en" or "zh".
         **reading: mapping, as_of, source, query, anonymise.
@@ -637,7 +638,7 @@ def live(
     if list(wanted) not in ([], [""]):
         raise FunnelError(f"target {target}: the page moves one amount, wanted in each period, such as 2.5M")
     live_words(language)
-    place = situation(what, period=period, periods=periods, until=until, model=model, **reading)
+    place = situation(what, period=period, periods=periods, until=until, model=model, cache=cache, **reading)
     return live_page(place, target=wanted.get(""), draws=draws, seed=seed, language=language)
 
 
