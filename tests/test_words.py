@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from test_scenario import company
 import funnelsim as fs
 from funnelsim.errors import FunnelError
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.levers import LEVERS, Scenario
+from funnelsim.model.levers import LEVERS, Scenario, apply_scenario, outlays
 from funnelsim.model.model import Calendar, Model
 from funnelsim.model.scenario import CLAUSES, FORMS, grammar, read_scenario, read_words, scenario_text
 from funnelsim.model.stated import read_funnel
@@ -271,3 +272,44 @@ def test_verbs_take_words_wherever_they_take_a_scenario(tmp_path: Path) -> None:
 def test_the_terminal_tells_the_grammar(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("forecast", "any.csv", "--what-if", "help") == 0
     assert capsys.readouterr().out.strip() == grammar()
+
+
+@pytest.mark.parametrize(
+    ("said", "paid"),
+    [
+        ("costs 50000", [50_000.0, 0.0]),
+        ("costs 50k from 2026-08", [0.0, 50_000.0]),
+        ("price +5%; costs 3100 per month until 2026-07", [3100 * 31 / (365.25 / 12), 0.0]),
+        ("spend events -50%", [-400.0 * 31, -400.0 * 31]),
+        ("spend search +10% elasticity 0.5", [float("nan")] * 2),
+    ],
+)
+def test_what_a_plan_costs_is_said_once_or_per_time(said: str, paid: list[float]) -> None:
+    """July and August; events cost 800 a day today, and nobody knows what search costs."""
+    model, ends = company(), np.array([0.0, 31.0, 62.0])
+    found = sum(one.within(ends) for one in outlays(model, read_words(said, model)))
+    np.testing.assert_allclose(found, paid)
+
+
+def test_costs_alone_move_no_lead_and_are_written_and_read(tmp_path: Path) -> None:
+    model = company()
+    asked = read_words("costs 12k per month from 2026-08 until 2026-10; costs 50k", model)
+    assert apply_scenario(model, asked) is model
+    (tmp_path / "s.yaml").write_text(scenario_text(asked), encoding="utf-8")
+    assert read_scenario(tmp_path / "s.yaml", model).changes == asked.changes
+    (tmp_path / "top.yaml").write_text("costs: [50000, 12000 per month]\nchanges: []\n", encoding="utf-8")
+    told = read_scenario(tmp_path / "top.yaml", model).sentence
+    assert told == "The plan costs 50,000 once; the plan costs 12,000 per month."
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        ("costs -5", "stands where money such as 50000"),
+        ("costs 3 per fortnight", "unknown unit of time 'fortnight'"),
+        ("costs 50k until 2026-08", "is paid once"),
+    ],
+)
+def test_wrong_costs_are_refused(said: str, wrong: str) -> None:
+    with pytest.raises(FunnelError, match=wrong):
+        read_words(said, company())

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Protocol, TypeVar, cast, dataclass_transform
 
 import numpy as np
 from pydantic import Field, Strict
 
+from funnelsim.arrays import Floats
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.files import shown
 from funnelsim.model.model import IntakeChange, Model, Spend
 from funnelsim.model.rates import RateChange, RateTable, table_under
 from funnelsim.model.reps import Draw, resize_pool
 from funnelsim.model.statement import Name, WholeNumber, part
-from funnelsim.model.units import Date, Number, PerDay, Ramp, amount_per_time, check_name, day_number
+from funnelsim.model.units import (
+    Date,
+    Number,
+    PerDay,
+    Price,
+    Ramp,
+    amount_per_time,
+    check_name,
+    day_number,
+    per_day,
+)
 
 Kind = TypeVar("Kind")
 Factor = Annotated[Number, Field(ge=0, le=1000)]
@@ -324,18 +335,35 @@ class SpendLever:
     @staticmethod
     def act(model: Model, levers: Sequence[SpendLever]) -> Model:
         """Let the leads of each channel answer to all changes of its spend together."""
-        by_channel: dict[str, list[SpendLever]] = {}
-        for one in levers:
-            by_channel.setdefault(one.spend, []).append(one)
-        return _with_intake(model, [answer for own in by_channel.values() for answer in _answers(model, own)])
+        ways = _by_channel(levers)
+        return _with_intake(model, [answer for own in ways for answer in _answers(model, own)])
+
+
+def _by_channel(levers: Sequence[SpendLever]) -> list[list[SpendLever]]:
+    found: dict[str, list[SpendLever]] = {}
+    for one in levers:
+        found.setdefault(one.spend, []).append(one)
+    return list(found.values())
 
 
 def _answers(model: Model, levers: Sequence[SpendLever]) -> list[IntakeChange]:
-    """Return how the leads of one channel answer; between dates, changes of its spend act in order."""
+    """Return how the leads of one channel answer to its spend."""
     now, cells = levers[0].now(model), _cells(model, {"channel": levers[0].spend})
+    changes = []
+    for start, end, spend in _spent(model, levers):
+        answer = (spend / now.per_day) ** now.elasticity
+        changes.append(IntakeChange(cells, start + now.lag_days, end + now.lag_days, answer))
+    return changes
+
+
+def _spent(model: Model, levers: Sequence[SpendLever]) -> Iterator[tuple[float, float, float]]:
+    """Return what is spent per day on one channel from day to day, wherever it is not as today.
+
+    Between dates, changes of its spend act in order.
+    """
+    now = levers[0].now(model)
     spans = [_span(one.from_, one.to, model) for one in levers]
     moments = sorted({day for span in spans for day in span} - {np.inf})
-    changes = []
     for start, end in zip(moments, [*moments[1:], np.inf], strict=True):
         spend = now.per_day
         for one, (first, last) in zip(levers, spans, strict=True):
@@ -345,9 +373,7 @@ def _answers(model: Model, levers: Sequence[SpendLever]) -> list[IntakeChange]:
         if spend < -1e-9:
             raise FunnelError(f"the spend on {now.channel} would be {spend:g} per day, less than nothing")
         if spend != now.per_day:
-            answer = (max(spend, 0.0) / now.per_day) ** now.elasticity
-            changes.append(IntakeChange(cells, start + now.lag_days, end + now.lag_days, answer))
-    return changes
+            yield start, end, max(spend, 0.0)
 
 
 @lever
@@ -486,6 +512,65 @@ class WorkLever:
         pairs = zip(model.work, more, strict=True)
         longer = (replace(each, time=Draw(each.time.quantiles * m)) for each, m in pairs)
         return replace(model, work=tuple(longer))
+
+
+@lever
+class CostsLever:
+    """What a plan costs beside its spend: money once, or per time; it moves no lead."""
+
+    costs: Price
+    from_: Date | None = Field(default=None, alias="from")
+    to: Date | None = None
+
+    def check(self, model: Model) -> tuple[str, ...]:
+        _span(self.from_, self.to, model)
+        if self.to is not None and not isinstance(self.costs, str):
+            raise FunnelError(f"to: {self.to} ends what is paid per time; {self.costs:g} is paid once")
+        return _past(self.from_, model)
+
+    @property
+    def sentence(self) -> str:
+        """As in "the plan costs 12,000 per month from 1 August 2026"."""
+        per_time = isinstance(self.costs, str)
+        told = amount_per_time(per_day(self.costs)) if per_time else f"{self.costs:,.10g} once"
+        return f"the plan costs {told}{_when(self.from_, self.to)}"
+
+    @staticmethod
+    def act(model: Model, _: Sequence[CostsLever]) -> Model:
+        """Change nothing: money alone moves no lead."""
+        return model
+
+
+@dataclass(frozen=True)
+class Outlay:
+    """Money that a plan takes: per day from start to end, or once where these are one day; nan: unknown."""
+
+    start: float
+    end: float
+    amount: float
+
+    def within(self, edges: Floats) -> Floats:
+        """Return what falls into each period, (periods,), from its ends in days since the as-of date."""
+        if self.start == self.end:
+            return np.where((edges[:-1] <= self.start) & (self.start < edges[1:]), self.amount, 0.0)
+        days = np.minimum(edges[1:], self.end) - np.maximum(edges[:-1], self.start)
+        return np.where(days > 0, self.amount * days, 0.0)
+
+
+def outlays(model: Model, scenario: Scenario) -> list[Outlay]:
+    """Return what a plan costs more than today's: what it says, and what its channels spend above today."""
+    costs = [one for one in scenario.changes if isinstance(one, CostsLever)]
+    found = []
+    for one in costs:
+        start, end = _span(one.from_, one.to, model)
+        per_time = isinstance(one.costs, str)
+        amount = per_day(one.costs) if per_time else float(one.costs)
+        found.append(Outlay(start, end if per_time else start, amount))
+    for own in _by_channel([one for one in scenario.changes if isinstance(one, SpendLever)]):
+        known = own[0].today is not None or any(s.channel == own[0].spend for s in model.entries.spend)
+        now = own[0].now(model).per_day if known else np.nan
+        found += [Outlay(start, end, spend - now) for start, end, spend in _spent(model, own)]
+    return found
 
 
 def _span(first: Day, last: Day, model: Model) -> tuple[float, float]:

@@ -18,11 +18,11 @@ from pydantic import BeforeValidator, Field
 
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.files import parse_yaml, read_text, shown, validated
-from funnelsim.model.levers import LEVERS, Lever, Scenario, named_for
+from funnelsim.model.levers import LEVERS, CostsLever, Lever, Scenario, named_for
 from funnelsim.model.model import Model
 from funnelsim.model.stated import scenario_path
 from funnelsim.model.statement import Name, part
-from funnelsim.model.units import amount_per_time, days_in, per_day, quantity, quote_ramps, span
+from funnelsim.model.units import Price, amount_per_time, days_in, per_day, price, quantity, quote_ramps, span
 
 WhatIf: TypeAlias = str | Path | Scenario
 
@@ -31,13 +31,21 @@ def _listed(given: Any) -> Any:
     return [] if given is None else given
 
 
+def _several(given: Any) -> Any:
+    return given if isinstance(given, list) else [given]
+
+
 @part
 class ScenarioFile:
-    """A whole scenario file; every change is a mapping until its lever is known."""
+    """A whole scenario file; every change is a mapping until its lever is known.
+
+    Its `costs` are one or several amounts without dates; with dates they are a change.
+    """
 
     question: str = ""
     funnel: Name | None = None
     based_on: Name | None = None
+    costs: Annotated[list[Price], BeforeValidator(_several)] = Field(default_factory=list)
     changes: Annotated[list[dict[str, Any]], BeforeValidator(_listed)] = Field(default_factory=list)
 
 
@@ -106,7 +114,7 @@ def _changes(path: Path, file: ScenarioFile, model: Model) -> tuple[list[Lever],
         except FunnelError as error:
             raise FunnelError(f"{path}: {where}.{error}") from None
         changes.append(change)
-    return changes, notes
+    return [*changes, *(CostsLever(costs=one) for one in file.costs)], notes
 
 
 def _shaped(path: Path, number: int, raw: dict[str, Any]) -> Lever:
@@ -154,7 +162,7 @@ class Form:
         """As in "days STAGE FACTOR [in SEGMENT] [from DATE] [until DATE]"."""
         more = [f"[{clause} {CLAUSES[clause][0]}]" for clause in self.clauses]
         much = self.much if self.key != "spend" else f"{self.much} ..."
-        return " ".join([self.word, self.names, much, *more])
+        return " ".join(filter(None, [self.word, self.names, much, *more]))
 
 
 DATED = ("from", "until")
@@ -172,6 +180,7 @@ AMOUNTS = {
     "FACTOR": "+5% | -20% | x1.5 | *1.5",
     "CHANGE": "FACTOR | +10 per week | -12000 per month",
     "REPS": "+2 | -1 | =9",
+    "MONEY": "50000 (once) | 12000 per month",
     "DATE": "2026-10-01 | 2026-10 | 2026Q4 | 2026H2 | 2026",
     "SPEEDS": "35% 65% of full speed, month by month",
 }
@@ -194,6 +203,7 @@ FORMS = (
     Form("reps", "reps", "POOL", "REPS", ("ramp", *DATED), "reps account executives +2 from 2026-08"),
     Form("referrals", "referrals", "[PLACE]", "FACTOR", (), "referrals x1.5"),
     Form("work", "work", "[STAGE]", "FACTOR", (), "work Negotiation -30%"),
+    Form("costs", "costs", "", "MONEY", DATED, "costs 12000 per month from 2026-08"),
 )
 ROLES = {
     "entries": "channel, stage or segment", "referrals": "place that refers", "work": "stage that needs reps"
@@ -210,6 +220,9 @@ FLOW = re.compile(
 )
 HEADS = re.compile(rf"\s*(?P<sign>[+={SIGN}-])\s*(?P<number>\d{{1,9}})(?![\w.,%])")
 MUCH = re.compile(rf"\s*[+=x*\N{{MULTIPLICATION SIGN}}{SIGN}-]\s*[\d.,]", re.IGNORECASE)
+MONEY = re.compile(
+    rf"\s*(?:{DIGITS})(?:\s?(?:k|tsd|m|mio|million|bn|mrd|billion)\b)?(?:\s+per\s+\w+)?", re.IGNORECASE
+)
 REST = re.compile(
     rf"\s*(?P<word>.+?)(?=\s*(?:->|[>;\N{{RIGHTWARDS ARROW}}]|{MUCH.pattern}|$))", re.IGNORECASE
 )
@@ -390,6 +403,8 @@ def _said(reader: _Reader, form: Form, model: Model) -> list[dict[str, Any]]:
 def _named(reader: _Reader, form: Form, model: Model) -> dict[str, Any]:
     """Read what a change is of."""
     names = form.names.strip("[]")
+    if not names:
+        return {}
     if names == "STAGE > PLACE":
         stage = _name(reader, "stage", model.funnel.stages, ARROW)
         if not reader.take(ARROW):
@@ -462,6 +477,8 @@ def _known(text: str, begin: int, known: Iterable[str]) -> list[str]:
 
 def _much(reader: _Reader, form: Form) -> dict[str, Any]:
     """Read by how much."""
+    if form.much == "MONEY":
+        return {form.key: _value(reader, MONEY, "money such as 50000, or 12000 per month", price)}
     if form.much == "REPS":
         heads = reader.take(HEADS)
         if heads is None:

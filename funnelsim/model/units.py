@@ -39,6 +39,7 @@ SPAN = re.compile(
     r"(?P<fiscal>FY)?(?P<year>\d{4})"
     r"(?:-(?P<month>\d{2})(?:-(?P<day>\d{2}))?|[\s-]?(?P<kind>[QqHh])(?P<number>\d))?"
 )
+MOST_MONEY = 1e12  # no plan costs more; a longer number is a slip
 NO_SPAN = "is no date; expected one like 2026-10-01, 2026-10, 2026Q4, 2026H2 or 2026"
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 
@@ -67,6 +68,25 @@ def amount_per_time(amount: float) -> str:
     numbers = {f"{amount * days:,.10g}": unit for unit, days in reversed(UNIT_DAYS.items()) if days >= 1}
     number = min(reversed(numbers), key=len)
     return f"{number} per {numbers[number]}"
+
+
+def price(given: object) -> float | str:
+    """Return money as a file holds it: a number, paid once, or text such as "12000 per month".
+
+    Raises:
+        FunnelError: neither, or less than nothing.
+
+    >>> price("50k"), price("1,200 per month"), price(3)
+    (50000.0, '1200.0 per month', 3.0)
+    """
+    if isinstance(given, str):
+        amount, _, unit = given.partition(" per ")
+        if unit:
+            days_in(unit.strip())
+        return f"{quantity(amount)!r} per {unit.strip()}" if unit else quantity(amount)
+    if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= MOST_MONEY:
+        return float(given)
+    raise FunnelError(f"{shown(given)} given, expected money such as 50000, or '12000 per month'")
 
 
 def days_in(unit: object) -> float:
@@ -313,6 +333,7 @@ def check_name(name: str, names: Iterable[str], where: str, role: str) -> str:
 
 
 PerDay = Annotated[float, BeforeValidator(per_day)]
+Price = Annotated[float | str, BeforeValidator(price)]
 Ramp = Annotated[tuple[float, ...], BeforeValidator(ramp)]
 Date = Annotated[datetime.date, BeforeValidator(date)]
 Dates = Annotated[tuple[Date, ...], BeforeValidator(dates)]
