@@ -291,20 +291,24 @@ def compare(
     ] = None,
     what_if: WhatIf = None,
     save: Save = None,
+    json: Json = None,
+    xlsx: Annotated[Path | None, typer.Option(help="write the numbers as a workbook")] = None,
     html: Html = None,
     **given: Any,
 ) -> None:
-    """Compare scenarios from the same state, with the same luck and the same draws.
+    """Compare scenarios from the same state, with the same luck and draws, gains against costs.
 
     Each --what-if is a scenario of its own, which its words name.
     """
-    from funnelsim.files import aside, write_all
-    from funnelsim.forecasting.outputs import say_comparison
+    from funnelsim.files import Output, aside, write_all, write_text
+    from funnelsim.forecasting.outputs import comparison_json, comparison_sheets, say_comparison
+    from funnelsim.history.export import write_workbook
     from funnelsim.model.scenario import check_words
     from funnelsim.verbs import compare as pair
 
     asked = [*(scenarios or ()), *(what_if or ())]
-    outputs = [_page("--html", html), _yaml(save)]
+    book = Output("--xlsx", xlsx, (".xlsx",))
+    outputs = [_data("--json", json), book, _page("--html", html), _yaml(save)]
     _refuse_outputs(outputs, what, given, asked)
     if save is not None and len(asked) != 1:
         raise FunnelError(f"--save {save}: one scenario is written, but {len(asked)} were given")
@@ -314,6 +318,8 @@ def compare(
     with aside(outputs):
         say_comparison(result)
     write_all(
+        (json, lambda path: write_text(path, comparison_json(result))),
+        (xlsx, lambda path: write_workbook(comparison_sheets(result), path)),
         (html, lambda path: _compare_page(path, result)),
         (save, lambda path: _save(path, next(iter(result.plans.values())))),
     )

@@ -9,8 +9,9 @@ import numpy as np
 from funnelsim.calibration.trust import thin_share
 from funnelsim.forecasting.backtest import SHARE_COLUMNS, Record
 from funnelsim.forecasting.budget import Plan, budget_rows, last_earning_day
-from funnelsim.forecasting.compare import Comparison
+from funnelsim.forecasting.compare import BASE, Comparison
 from funnelsim.forecasting.forecast import Forecast
+from funnelsim.forecasting.outputs import WORTH_KINDS, worth_rows
 from funnelsim.forecasting.periods import TOTAL
 from funnelsim.forecasting.situation import ASKED, Situation
 from funnelsim.show import charts, words
@@ -135,29 +136,65 @@ def _record_sections(result: Forecast, trust: Check) -> list[Section]:
 
 
 def compare_page(path: Path, result: Comparison) -> None:
-    """Write the page of a comparison: differences with intervals, and what each lever brings."""
+    """Write the page of a comparison: which plan, how much, how sure, what it costs and what it hangs on."""
     shown = result.table[["scenario", "period", "mean", "difference", "low", "high", "p_better"]]
     caption = f"{words.titled('Revenue', result.currency)}; low, high: the 80 % interval of the difference."
     drawn = charts.differences(result)
     said = "\n\n".join(f"{name}: {plan.sentence}" for name, plan in result.plans.items() if plan.changes)
-    sections = [Section("What would change?", chart=drawn, table=shown, caption=caption, text=said)]
+    worth = f"{words.titled(f'{result.span}', result.currency)}; net: gain less cost, with its 80 % interval."
+    sections = [
+        Section("Which plan?", table=worth_rows(result), kinds=WORTH_KINDS, caption=worth, text=said),
+        Section("What would change?", chart=drawn, table=shown, caption=caption),
+    ]
+    if len(result.months):
+        wide = result.months.pivot(index="month", columns="scenario", values="net").reset_index()
+        caption = f"{words.titled('Expected gain less cost, cumulated', result.currency)}."
+        kinds = dict.fromkeys(map(str, wide.columns[1:]), "money")
+        sections.append(Section("When does it pay?", table=wide, kinds=kinds, caption=caption))
     together = f"{words.titled('All periods together', result.currency)}; parts add up to the whole gain."
     sections += [
-        Section(f"Which lever brings what in '{name}'?", table=frame, caption=together)
+        Section(f"Which lever brings what in '{words.name(name)}'?", table=frame, caption=together)
         for name, frame in result.parts.items()
+    ]
+    sections += [
+        Section(f"What does '{words.name(name)}' hang on?", chart=charts.swings(result, name))
+        for name in result.swings
     ]
     write_report(
         path,
         "Scenarios",
         sections,
-        headline=str(result),
+        headline=result.answer,
+        facts=_plan_facts(result),
         how_to_read=(
             "The same leads live through every scenario with the same luck: a difference is never noise.",
             "Better: the share of futures in which the scenario earns more than the present plan.",
             "The difference is exact, its interval simulated: few large deals can pull them apart.",
+            "Total: all periods together. A deal wins once in it, so its interval is no sum of intervals.",
         ),
-        limits=(*result.notes, *LIMITS),
+        limits=(*result.remarks, *LIMITS),
     )
+
+
+def _plan_facts(result: Comparison) -> list[Fact]:
+    """Return what a leader asks first of the best plan: how much, how sure, what it costs, when it pays."""
+    if result.best == BASE:
+        return []
+    row = result.best_row
+    low, high = (
+        words.money(words.to_error(row[end], row[f"{end}_error"]), sign=True) for end in ("low", "high")
+    )
+    gain = words.money(words.to_error(row["difference"], row["error"]), result.currency, sign=True)
+    sure = words.verdict(row["p_better"], row["futures"], row["p_mean"])
+    facts = [
+        Fact("gain", gain, f"{low} to {high} (80 %)"),
+        Fact("sure?", sure, f"net above 0 in {words.futures(row['p_net'], row['lives'])}"),
+    ]
+    if not row["cost"]:
+        return [*facts, Fact("costs", "none stated")]
+    net = words.money(words.to_error(row["net"], row["error"]), result.currency, sign=True)
+    cost = Fact("costs", words.money(row["cost"], result.currency), f"net {net}")
+    return [*facts, cost, Fact("pays from", result.pays or "not within the span", result.span)]
 
 
 def budget_page(path: Path, plan: Plan) -> None:

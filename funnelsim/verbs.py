@@ -34,7 +34,7 @@ from funnelsim.forecasting.situation import (
 )
 from funnelsim.history.log import DAY, History, open_leads, quality_table, spells
 from funnelsim.history.metrics import metrics
-from funnelsim.model.levers import Scenario, apply_scenario, with_sizes
+from funnelsim.model.levers import Scenario, with_sizes
 from funnelsim.model.model import Model, OpenDeals
 from funnelsim.model.scenario import WhatIf, check_question, check_words, scenario_of
 from funnelsim.model.units import check_span
@@ -336,7 +336,7 @@ def compare(
     Raises:
         FunnelError: no scenario, one that cannot be read, or a history too thin for numbers.
     """
-    from funnelsim.forecasting.compare import BASE, Comparison, compare_models, lever_parts, scenario_names
+    from funnelsim.forecasting.compare import compared, scenario_names
 
     asked = [scenarios] if isinstance(scenarios, str | Path | Scenario) else scenarios
     if not asked:
@@ -359,14 +359,7 @@ def compare(
     )
     refuse_thin(place)
     plans = {name: scenario_of(one, place.model) for name, one in scenario_names(asked).items()}
-    models = {BASE: place.model} | {name: apply_scenario(place.model, plan) for name, plan in plans.items()}
-    table = compare_models(
-        models, place.deals, place.periods, booked=place.booked, draws=draws, seed=seed, engine=engine,
-        target=target, progress=progress,
-    )  # fmt: skip
-    parts = lever_parts(place, plans, draws=draws, seed=seed)
-    notes = tuple(dict.fromkeys(note for plan in plans.values() for note in plan.notes))
-    return Comparison(table, parts, place.model.currency, notes, plans)
+    return compared(place, plans, draws=draws, seed=seed, engine=engine, target=target, progress=progress)
 
 
 @overload

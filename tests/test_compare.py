@@ -1,6 +1,8 @@
 """Scenarios differ by their levers only; what they bring is split among the levers without remainder."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +13,32 @@ from test_scenario import company
 
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.compare import (
+    _Bench,
+    _by_orders,
     _shapley_part,
     _spread,
+    break_even,
     compare_models,
+    compared,
     expected_revenue,
     lever_parts,
     shapley,
     shared_luck,
+    swing,
 )
 from funnelsim.forecasting.forecast import forecast_periods
-from funnelsim.forecasting.periods import days_of
+from funnelsim.forecasting.periods import TOTAL, days_of
 from funnelsim.forecasting.situation import situation
-from funnelsim.model.levers import DaysLever, Lever, OddsLever, Scenario, apply_scenario
+from funnelsim.model.levers import (
+    CostsLever,
+    DaysLever,
+    Lever,
+    OddsLever,
+    Scenario,
+    ValueLever,
+    apply_scenario,
+)
+from funnelsim.show import words
 
 EDGES = days_of(QUARTERS, DAY_0)
 MORE_WINS = OddsLever(odds={"C": "Won"}, multiply=1.3)
@@ -105,18 +121,118 @@ def test_a_split_takes_the_draws_of_the_comparison_or_what_3200_forecasts_allow(
     assert lever_parts(situation(company()), files, draws=asked) == {"many": min(asked, 20)}
 
 
-def test_too_little_or_too_much_is_refused() -> None:
+def test_nothing_to_compare_is_refused() -> None:
     with pytest.raises(FunnelError, match="at least one scenario"):
         compare_models({"base": serial()}, THREE, QUARTERS)
-    many = Scenario("many", "", (MORE_WINS,) * 9)
-    with pytest.raises(FunnelError, match="9 levers"):
-        shapley(replace(serial()), many, THREE, EDGES)
 
 
 def test_the_interval_of_a_gap_is_the_middle_eight_tenths_and_reaches_its_mean() -> None:
     """Gaps 0 to 10: a tenth lies below 1 and above 9; one future in eleven does not differ."""
     gap = np.arange(11.0)
-    assert _spread(gap, 5.0) == {"low": 1.0, "high": 9.0, "p_better": 1.0, "futures": 10.0}
+    found = _spread(gap, 5.0)
+    kept = ("low", "high", "p_better", "futures", "lives")
+    assert [found[name] for name in kept] == [1.0, 9.0, 1.0, 10.0, 11.0]
     assert _spread(gap, 9.5)["high"] == 9.5 and _spread(gap, 0.5)["low"] == 0.5
     assert _spread(gap - 4, 1.0)["p_better"] == 0.6
-    assert _spread(np.zeros(5), 0.0) == {"low": 0.0, "high": 0.0, "p_better": 0.5, "futures": 0.0}
+    assert set(_spread(np.zeros(5), 0.0).values()) == {0.0, 0.5, 5.0}
+
+
+def test_the_error_of_an_end_is_that_of_many_samples() -> None:
+    """Ends of 400 samples of 200 normal gaps scatter as their errors say."""
+    rng = np.random.default_rng(3)
+    many = [_spread(rng.normal(size=200), 0.0) for _ in range(400)]
+    scatter = np.std([one["low"] for one in many])
+    assert_allclose(np.mean([one["low_error"] for one in many]), scatter, rtol=0.15)
+
+
+def test_orders_give_the_parts_of_nine_levers_within_their_error() -> None:
+    """Of a sum every order gives the parts themselves; a product of pairs is met within four errors."""
+    rng = np.random.default_rng(5)
+    own = rng.normal(size=9)
+    parts, errors = _by_orders(lambda chosen: float(own[list(chosen)].sum()), 9, 8, rng)
+    assert_allclose(parts, own)
+    assert_allclose(errors, 0, atol=1e-12)
+
+    def worth(chosen: Sequence[int]) -> float:
+        return float(own[list(chosen)].sum() ** 3)
+
+    known = {c: worth(c) for size in range(10) for c in combinations(range(9), size)}
+    exact = np.array([_shapley_part(known, lever, 9) for lever in range(9)])
+    parts, errors = _by_orders(worth, 9, 40, rng)
+    assert (np.abs(parts - exact) < 4 * errors).all()
+    assert_allclose(parts.sum(), own.sum() ** 3)
+
+
+def test_a_price_is_surely_better_however_few_futures_there_are() -> None:
+    dearer = ValueLever(value="all", multiply=1.05)
+    base = serial()
+    models = {"base": base} | {
+        name: apply_scenario(base, Scenario(name, "", changes))
+        for name, changes in {"dearer": (dearer,), "both": (dearer, MORE_WINS)}.items()
+    }
+    found = compare_models(models, THREE, QUARTERS, draws=4)
+    of = found.set_index(["scenario", "period"]).xs(TOTAL, level="period")
+    assert (of.loc["dearer", "p_better"], of.loc["dearer", "futures"]) == (1.0, np.inf)
+    assert words.verdict(1.0, np.inf) == "surely better"
+    assert np.isfinite(of.loc["both", "futures"])
+    assert_allclose(of.loc["dearer", "mean"] / of.loc["base", "mean"], 1.05)
+
+
+def test_all_periods_together_are_a_row_of_their_own() -> None:
+    """Its mean is the sum, its chance that of the forecast; what costs is taken off, period by period."""
+    costs = {"better": np.array([5.0, 0.0, 1.0])[: len(QUARTERS)]}
+    found = compare_models(
+        {"base": serial(), "better": under(MORE_WINS)}, THREE, QUARTERS, draws=50, costs=costs,
+        target={TOTAL: 60.0},
+    )  # fmt: skip
+    rows = found[found["scenario"] == "better"].set_index("period")
+    whole, single = rows.loc[TOTAL], rows.drop(TOTAL)
+    assert_allclose(whole["difference"], single["difference"].sum())
+    assert_allclose(whole["net"], single["net"].sum())
+    assert whole["cost"] == costs["better"].sum()
+    base = found[found["scenario"] == "base"].set_index("period").loc[TOTAL]
+    assert_allclose(whole["target_gain"], whole["p_target"] - base["p_target"])
+    exact = forecast_periods(under(MORE_WINS), THREE, QUARTERS, draws=50, target={TOTAL: 60.0})
+    assert_allclose(whole["p_target"], exact.total_width["p_target"].iloc[0])
+    assert whole["target_low"] <= whole["target_gain"] <= whole["target_high"]
+
+
+def test_months_of_a_plan_add_up_to_its_difference_and_tell_when_it_pays() -> None:
+    place = situation(serial(), periods=2)
+    dear = Scenario("dear", "", (MORE_WINS, CostsLever(costs=1e9)))
+    cheap = Scenario("cheap", "", (MORE_WINS, CostsLever(costs=0.01)))
+    found = compared(place, {"dear": dear, "cheap": cheap}, draws=20)
+    whole = found.whole.set_index("scenario")
+    for name in ("dear", "cheap"):
+        rows = found.months[found.months["scenario"] == name]
+        assert_allclose(rows["net"].iloc[-1], whole.loc[name, "net"], rtol=1e-6)
+    pays = found.worth.set_index("scenario")["pays"]
+    assert pays["dear"] == "" and pays["cheap"] != ""
+    assert found.best == "cheap" and "it pays from" in str(found)
+
+
+def test_at_its_break_even_a_price_earns_nothing_more() -> None:
+    """With one way to win, a tenth more for each win is lost where a tenth fewer are won."""
+    place = situation(serial(), periods=2)
+    plan = Scenario("dearer", "", (ValueLever(value="all", multiply=1.1),))
+    edges = days_of(place.periods, place.model.as_of)
+    bench = _Bench.of(place.model, place.deals, edges, 1, 1)
+    now = bench.revenue(Scenario("now"))
+    found = break_even(bench, plan, now)
+    worse = OddsLever(odds={"C": "Won"}, multiply=1 + found)
+    assert -0.75 < found < 0
+    assert abs(bench.gain(replace(plan, changes=(*plan.changes, worse)), now)) < 2e-3 * now
+    assert np.isnan(break_even(bench, Scenario("faster", "", (FASTER,)), now))
+
+
+def test_a_lever_swings_from_half_to_half_more_and_a_fitted_one_within_its_error() -> None:
+    place = situation(serial(), periods=1)
+    edges = days_of(place.periods, place.model.as_of)
+    bench = _Bench.of(place.model, place.deals, edges, 1, 1)
+    now = bench.revenue(Scenario("now"))
+    plan = Scenario("p", "", (ValueLever(value="all", multiply=1.1), CostsLever(costs=3.0)))
+    rows = swing(bench, plan, now).set_index("lever")
+    price = rows.loc["prices, also of open deals, rise by 10 %"]
+    assert_allclose([price["weak"], price["strong"]], [0.05 * now - 3, 0.15 * now - 3])
+    paid = rows.loc["the plan costs 3 once"]
+    assert_allclose([paid["weak"], paid["strong"]], [0.1 * now - 1.5, 0.1 * now - 4.5])

@@ -92,6 +92,29 @@ def test_a_workbook_is_ready_to_be_used(log, tmp_path):
     assert sheet[2][chance].number_format == "0.0%"
 
 
+def test_a_comparison_is_written_for_programs_and_as_a_workbook(log, tmp_path):
+    files = [tmp_path / name for name in ("c.json", "c.xlsx", "c.html")]
+    options = [word for path in files for word in (f"--{path.suffix[1:]}", path)]
+    asked = ["price +5%; costs 1000", "nothing_changes"]
+    assert run("compare", log, *asked, "--draws", 8, "--target", "total=1M", *options) == 0
+    told = json.loads(files[0].read_text(encoding="utf-8"))
+    plan, same = told["scenarios"][1:]
+    whole = plan["periods"][-1]
+    assert told["headline"].startswith("'price") and whole["period"] == "total"
+    assert plan["together"]["cost"] == whole["cost"] == 1000
+    assert abs(plan["months"][-1]["net"] - whole["net"]) < 1e-6 * abs(whole["net"]) + 1e-3
+    assert {row["difference"] for row in same["periods"]} == {0}
+    book = openpyxl.load_workbook(files[1])
+    assert book.sheetnames == ["plans", "periods", "months", "levers"]
+    heads = [cell.value for cell in book["plans"][1]]
+    assert all(sheet.freeze_panes == "A2" for sheet in book)
+    assert book["plans"][2][heads.index("roi")].number_format == "0.0%"
+    assert book["plans"][2][heads.index("cost")].number_format == "#,##0.00"
+    page = files[2].read_text(encoding="utf-8")
+    for question in ("Which plan?", "What would change?", "When does it pay?", "hang on?"):
+        assert question in page
+
+
 def test_standard_output_holds_the_numbers_and_nothing_else(log, capsys):
     assert run("forecast", log, "--draws", 4, "--json", "-") == 0
     told = capsys.readouterr()

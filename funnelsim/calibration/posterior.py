@@ -16,7 +16,7 @@ from funnelsim.model.rates import Counts, RateTable, era_rates
 # From groups that have hardly anything in common to none that differ, in steps of 17 %: the likelihood of a
 # strength is flat within one.
 # What chance is needed for; a purpose keeps its place in this list, or its numbers would change.
-PURPOSES = ("rates", "wins", "dates", "spend", "quality", "resamples")
+PURPOSES = ("rates", "wins", "dates", "spend", "quality", "resamples", "orders")
 SMALLEST = 1e-12  # of a Gamma's shape: its draws are 0, as those of an exit that does not exist must be
 STRENGTHS = np.geomspace(0.3, 3000.0, 61)
 # Half an event, as in Jeffreys' prior of a Poisson rate. That it lies at the rate of the bin before, not at

@@ -2,30 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import copy
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from itertools import combinations
 from math import factorial
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import brentq
 
-from funnelsim.arrays import Floats
+from funnelsim.arrays import Floats, Integers
+from funnelsim.calibration.posterior import stream
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError
+from funnelsim.forecasting.distribution import reached
 from funnelsim.forecasting.forecast import (
     ENGINES,
+    MOST_AT_ONCE,
+    Forecast,
+    Intensity,
     check_luck,
     choose_engine,
     draws_of,
     engine_for,
     forecast_periods,
     intensities,
-    totals,
+    joined,
+    revenue_lump,
 )
-from funnelsim.forecasting.periods import Period, Targets, days_of
+from funnelsim.forecasting.periods import TOTAL, Period, Targets, days_of, targets_of, within
 from funnelsim.forecasting.situation import Situation
-from funnelsim.model.levers import Scenario, apply_scenario
+from funnelsim.model.levers import (
+    CostsLever,
+    Lever,
+    OddsLever,
+    RepsLever,
+    Scenario,
+    SpendLever,
+    ValueLever,
+    apply_scenario,
+    outlays,
+)
 from funnelsim.model.model import Draws, Model, OpenDeals, amounts
 from funnelsim.model.scenario import WhatIf, is_words, scenario_file, scenario_of
 from funnelsim.show import words
@@ -33,9 +53,15 @@ from funnelsim.simulation.run import period_sums
 
 FEWEST_DRAWS = 20  # below it the parts of a gain are more noise than gain
 MOST_WORK = 3200  # forecasts that a split may take, draws x sets of levers: about as long as the comparison
+MOST_EXACT = 8  # levers whose every set is tried: 256; more are split by some orders
+FEWEST_PAIRS = 8  # orders and their reverses: fewer say nothing on their own error
 BASE = "as planned"
 # The same wins added up in another order, or by another machine: sums of thousands agree to twelve digits.
 SAME = 1e-11
+FARTHEST = 4.0  # odds beyond a quarter or four times today's: no price is worth asking about there
+TENTH = 1.2816  # deviations from the mean to the 10th and 90th percentile of a bell curve
+WEAK, STRONG = 0.5, 1.5  # of a lever's change, where nobody knows its error
+NO_SPEND = "What is spent on a channel today is not known, and so is what the plan costs; add 'today'."
 
 
 @dataclass(frozen=True)
@@ -43,12 +69,18 @@ class Comparison:
     """What scenarios change against the present plan.
 
     Args:
-        table: rows scenario x period: mean, difference, low and high (80 % interval of the difference),
-            p_better, futures, and quantiles of revenue; the first scenario is the present plan.
+        table: rows scenario x period, and all periods together as "total": see `compare_models`.
         parts: scenario -> its levers and their parts of the gain (Shapley), where it has several.
         currency: three letters, or nothing.
         notes: what to beware of, a sentence each.
         plans: scenario -> its levers, whose `sentence` says what it changes.
+        worth: one row per scenario, all periods together: difference, low, high, p_better, futures, cost, net
+            (gain: difference less cost), net_low, net_high, p_net (chance that it is above 0), roi (net /
+            cost), roi_low, roi_high, pays (first month from whose end on the cumulated expected net gain
+            stays above 0, "" if none), break_even (see there).
+        months: of plans with costs: scenario, month, gain, cost, and net, cumulated.
+        swings: scenario -> its levers, weak and strong (what the plan then earns more than today), and what
+            weak and strong mean.
     """
 
     table: pd.DataFrame
@@ -56,24 +88,102 @@ class Comparison:
     currency: str
     notes: tuple[str, ...] = ()
     plans: dict[str, Scenario] = field(default_factory=dict)
+    worth: pd.DataFrame = field(default_factory=pd.DataFrame)
+    months: pd.DataFrame = field(default_factory=pd.DataFrame)
+    swings: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> pd.DataFrame:
+        """All periods together of each scenario: the rows called "total", or those of the only period."""
+        total = self.table[self.table["period"] == TOTAL]
+        return total if len(total) else self.table
 
     @property
     def best(self) -> str:
-        """The scenario with the largest expected gain over all periods; the plan itself if none gains."""
-        gain = self.table.groupby("scenario", sort=False)["difference"].sum()
-        return str(gain.idxmax())
+        """The scenario with the largest expected net gain; the plan itself if none gains."""
+        net = self.whole.set_index("scenario")["net"]  # nan: nobody knows what it costs
+        return str(net.fillna(-np.inf).idxmax())
+
+    @property
+    def span(self) -> str:
+        """The periods in words, as in "2026 Q3 to 2026 Q4"."""
+        names = list(dict.fromkeys(self.table.loc[self.table["period"] != TOTAL, "period"]))
+        return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+
+    @property
+    def best_row(self) -> dict[str, Any]:
+        """The best scenario's row of all periods together."""
+        return _row_of(self.whole, self.best)
+
+    @property
+    def pays(self) -> str:
+        """The month from which on the best scenario pays, "" if none."""
+        return str(_row_of(self.worth, self.best)["pays"])
+
+    @property
+    def answer(self) -> str:
+        """Which plan, how much and how sure, in a sentence."""
+        if self.best == BASE:
+            return f"No plan is expected to earn more than the present one, {self.span}."
+        row = self.best_row
+        gain = words.money(words.to_error(row["difference"], row["error"]), self.currency, sign=True)
+        ends = (words.to_error(row[end], row[f"{end}_error"]) for end in ("low", "high"))
+        low, high = (words.money(end, self.currency, sign=True) for end in ends)
+        sure = words.verdict(row["p_better"], row["futures"], row["p_mean"])
+        best = "brings most" if len(self.plans) > 1 else "brings"
+        told = f"'{words.name(self.best)}' {best}: {gain}, {self.span}"
+        return f"{told} (80 %: {low} to {high}), {sure}."
 
     def __str__(self) -> str:
-        name = self.best
-        if name == BASE:
-            return "No scenario is expected to bring more than the present plan."
-        rows = self.table[self.table["scenario"] == name]
-        gain = words.money(float(rows["difference"].sum()), self.currency, sign=True)
-        most = rows.iloc[int(rows["difference"].to_numpy().argmax())]
-        return (
-            f"'{words.name(name)}' is expected to bring most: {gain} over all periods; "
-            f"in {most['period']} {words.verdict(float(most['p_better']), float(most['futures']))}."
-        )
+        return self.answer if self.best == BASE else f"{self.answer} {self._cost()}"
+
+    def _cost(self) -> str:
+        """Say what the best plan costs, and when it pays."""
+        row = self.best_row
+        if row["cost"] == 0:
+            return "No costs are stated."
+        if not np.isfinite(row["cost"]):
+            return "What it costs is not known."
+        when = f"it pays from {self.pays} on" if self.pays else "it does not pay within the span"
+        verb, cost = ("costs", row["cost"]) if row["cost"] > 0 else ("saves", -row["cost"])
+        net = words.money(words.to_error(row["net"], row["error"]), self.currency, sign=True)
+        above = f"above 0 in {words.futures(row['p_net'], row['lives'])}"
+        return f"It {verb} {words.money(cost, self.currency)}: net {net}, {above}; {when}."
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What else is worth saying: break-even, chances of targets, Monte Carlo errors, and the notes."""
+        told = [self._limit(row) for row in self.worth.to_dict("records") if np.isfinite(row["break_even"])]
+        told += [
+            self._reach(row)
+            for row in self.whole.to_dict("records")
+            if row["scenario"] != BASE and np.isfinite(row["target_gain"]) and row["target_gain"] != 0
+        ]
+        off = float(self.whole[["low_error", "high_error"]].to_numpy().max())
+        if off > 0:
+            lives = f"{self.table['lives'].iloc[0]:,.0f} lives"
+            known = f"to within {words.money(float(f'{off:.2g}'), self.currency)} or less, by {lives}"
+            told.append(
+                f"Ends of the intervals are known {known}, and rounded to that; more draws narrow it."
+            )
+        return (*told, *self.notes)
+
+    def _reach(self, row: Mapping[Any, Any]) -> str:
+        """Say by how much a plan moves the chance to reach the target."""
+        low, mean, high = (100 * row[name] for name in ("target_low", "target_gain", "target_high"))
+        before, after = words.percent(row["p_target"] - row["target_gain"]), words.percent(row["p_target"])
+        moved = f"moves the chance of {words.money(row['target'], self.currency)} from {before} to {after}"
+        return f"'{row['scenario']}' {moved}: {mean:+.0f} points (80 %: {low:+.0f} to {high:+.0f})."
+
+    def _limit(self, row: Mapping[Any, Any]) -> str:
+        """Say how far the odds of winning may fall, or must rise, until a plan earns what today's does."""
+        change, name = row["break_even"], row["scenario"]
+        moved = any(hasattr(one, "odds") for one in self.plans[name].changes)
+        further = " further" if moved else ""
+        share = words.percent(abs(change))
+        if change < 0:
+            return f"'{name}' pays as long as the odds of winning fall{further} by less than {share}."
+        return f"'{name}' pays only if the odds of winning rise{further} by more than {share}."
 
     def __repr__(self) -> str:
         return str(self)
@@ -81,6 +191,12 @@ class Comparison:
     def _repr_html_(self) -> str:
         shown = self.table[["scenario", "period", "mean", "difference", "low", "high", "p_better"]]
         return card(str(self), shown)
+
+
+def _row_of(frame: pd.DataFrame, name: str) -> dict[str, Any]:
+    """Return a scenario's only row."""
+    rows = frame[frame["scenario"] == name].to_dict("records")
+    return {str(key): value for key, value in rows[0].items()}
 
 
 def scenario_names(asked: Sequence[WhatIf]) -> dict[str, WhatIf]:
@@ -110,19 +226,39 @@ def scenario_names(asked: Sequence[WhatIf]) -> dict[str, WhatIf]:
     return dict(zip(names, (one for _, _, one in found), strict=True))
 
 
+@dataclass(frozen=True)
+class _Side:
+    """One plan's futures: forecast, revenue by life, and by draw its expectation and P(target).
+
+    The last column of each is that of all periods together, where there are several.
+    """
+
+    forecast: Forecast
+    lived: Floats
+    means: Floats | None
+    tails: Floats
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        periods, widths = self.forecast.with_total
+        kept = periods[(periods["origin"] == "total") & (periods["measure"] == "revenue")]
+        return kept.merge(widths[["period", "target", "p_target"]], on="period").reset_index(drop=True)
+
+
 def compare_models(
     models: Mapping[str, Model],
     open_deals: OpenDeals,
     periods: tuple[Period, ...],
     *,
     booked: pd.DataFrame | None = None,
+    costs: Mapping[str, Floats] | None = None,
     draws: int = 200,
     seed: int = 1,
     engine: str | None = None,
     target: Targets | None = None,
     progress: bool = False,
 ) -> pd.DataFrame:
-    """Compare scenarios with the first of them, period by period.
+    """Compare scenarios with the first of them, period by period, and over all periods together.
 
     Every scenario is lived through by the same leads with the same luck and the same posterior draw
     in each replication; the interval and the chance to be better are over these pairs. Where the
@@ -131,12 +267,17 @@ def compare_models(
 
     Args:
         models: name -> model under that scenario; the first is what the others are compared with.
+        costs: name -> money that it costs more than the first in each period, (periods,); nan: not known.
         draws: replications, each with a posterior draw of its own.
 
     Returns:
-        Rows scenario x period: mean, difference, low and high (80 % interval of the difference),
-        p_better (of the futures in which the two differ, the share that earns more than the first; .5 where
-        none differs), futures (how many differ), and quantiles of revenue.
+        Rows scenario x period, and "total" where there are several periods (a deal wins once in it): mean,
+        difference and its standard error over draws, low and high (80 % interval of the difference) with the
+        Monte Carlo errors of these ends, p_better (of the futures in which the two differ, the share that
+        earns more than the first; .5 where none differs), futures (how many differ; infinitely many where a
+        plan only moves prices, and so is surely better or worse) of lives, p_mean (of the draws, the share
+        that expects more; nan where lives alone tell), cost, net, net_low, net_high, p_net, target, p_target,
+        target_gain with target_low and target_high (80 % over draws), and quantiles of revenue.
 
     Raises:
         FunnelError: fewer than two scenarios, or scenarios that start from different dates.
@@ -146,30 +287,147 @@ def compare_models(
     check_luck(draws, seed)
     first = next(iter(models.values()))
     edges = days_of(periods, first.as_of)
-    if engine is None:  # one for all: two engines' noise would be taken for a difference of plans
-        engine = max((engine_for(model, edges) for model in models.values()), key=ENGINES.index)
+    engine = _one_engine(list(models.values()), edges, engine)
     shared = draws_of(first, open_deals, edges, draws=draws, seed=seed)
-    paired, levels = {}, {}
-    for name, model in models.items():
+    goals = targets_of(target, periods)
+    sure = 0.0 if booked is None else within(booked, periods[0].start, first.as_of)[0]
+    missing = _missing(goals, periods, sure)
+
+    def side(model: Model) -> _Side:
         drawn = shared
         if model is not first:
             drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed, common=shared.common)
-        paired[name] = _lived(model, open_deals, edges, drawn, seed, progress)
-        levels[name] = forecast_periods(
+        exact = engine == "exact" and len(open_deals) <= MOST_AT_ONCE
+        found = intensities(model, open_deals, edges, drawn, whole=True) if exact else None
+        forecast = forecast_periods(
             model, open_deals, periods, booked=booked, draws=draws, seed=seed, target=target,
-            engine=engine, drawn=drawn, progress=progress,
+            engine=engine, drawn=drawn, found=found, whole=True, progress=progress,
         )  # fmt: skip
-    base = next(iter(models))
+        lived = _with_sum(_lived(model, open_deals, edges, drawn, seed, progress))
+        means = None if found is None else _with_sum(_means(model, open_deals, found))
+        return _Side(forecast, lived, means, _tails(model, open_deals, found, lived, missing))
+
+    base = side(first)
     rows = []
-    for name, found in levels.items():
-        total = totals(found)
-        expected = _gap(total["mean"].to_numpy(), totals(levels[base])["mean"].to_numpy())
-        for k, row in enumerate(total.to_dict("records")):
-            gap = _gap(paired[name][:, k], paired[base][:, k])
-            parts = {"difference": expected[k]} | _spread(gap, expected[k])
-            kept = {key: value for key, value in row.items() if key not in {"origin", "measure", "sd"}}
-            rows.append({"scenario": name} | kept | parts)
+    for name, model in models.items():
+        other = base if model is first else side(model)
+        cost = _with_sum(np.atleast_2d((costs or {}).get(name, np.zeros(len(periods)))))[0]
+        rows += _rows(name, other, base, cost, _surely(first, model))
     return pd.DataFrame(rows)
+
+
+def _one_engine(models: Sequence[Model], edges: Floats, wanted: str | None) -> str:
+    """Return the engine of all plans: two engines' noise would be taken for a difference of plans."""
+    if wanted is not None:
+        return wanted
+    chosen = {engine_for(model, ends) for model in models for ends in (edges, edges[[0, -1]])}
+    return max(chosen, key=ENGINES.index)
+
+
+def _with_sum(columns: Floats) -> Floats:
+    """Return the columns of periods, and, where there are several, their sum as one more."""
+    if columns.shape[1] == 1:
+        return columns
+    return np.hstack([columns, columns.sum(axis=1, keepdims=True)])
+
+
+def _missing(goals: Mapping[str, float], periods: Sequence[Period], sure: float) -> Floats:
+    """Return what targets still want beside what is booked, a column each, nan without a target."""
+    names = [period.label for period in periods] + ([TOTAL] if len(periods) > 1 else [])
+    booked = np.array([sure if k in (0, len(periods)) else 0.0 for k in range(len(names))])
+    wanted: Floats = np.array([goals.get(name, np.nan) for name in names]) - booked
+    return wanted
+
+
+def _means(model: Model, deals: OpenDeals, found: Intensity) -> Floats:
+    """Return the revenue that each draw expects of each period, (draws, periods)."""
+    chance = found.chance if found.more is None else found.chance + found.more
+    money: Floats = np.einsum("dip,i->dp", chance, amounts(model, deals)) + found.new_money
+    return money
+
+
+def _tails(model: Model, deals: OpenDeals, found: Intensity | None, lived: Floats, missing: Floats) -> Floats:
+    """Return the chance of each draw (of each life: 0 or 1) to reach each target, (draws, columns)."""
+    tails = np.full(lived.shape, np.nan)
+    for k, wanted in enumerate(missing):
+        if np.isnan(wanted):
+            continue
+        if found is None:
+            tails[:, k] = lived[:, k] >= wanted
+        elif k < found.chance.shape[2]:
+            tails[:, k] = reached(revenue_lump(model, deals, found, k), wanted)
+        else:
+            tails[:, k] = reached(revenue_lump(model, deals, joined(found), 0), wanted)
+    return tails
+
+
+def _surely(first: Model, model: Model) -> int:
+    """Return 1 where a plan earns more from every win it touches and moves no lead, -1 where less, else 0."""
+    moved = [one.name for one in fields(model) if getattr(model, one.name) is not getattr(first, one.name)]
+    if moved != ["values"]:
+        return 0
+    new, old = model.values, first.values
+    gaps = np.concatenate([(new.amounts - old.amounts).ravel(), (new.ratio - old.ratio).ravel()])
+    return int(bool((gaps >= 0).all())) - int(bool((gaps <= 0).all()))
+
+
+def _rows(name: str, side: _Side, base: _Side, cost: Floats, sure: int) -> list[dict[str, Any]]:
+    """Return a scenario's rows: what it brings in each period, and against the first."""
+    mine, theirs, rows = side.rows, base.rows, []
+    level, before = (_summed(frame["mean"].to_numpy()) for frame in (mine, theirs))
+    expected = _summed(_gap(level, before))
+    for k, row in enumerate(mine.to_dict("records")):
+        gap = _gap(side.lived[:, k], base.lived[:, k])
+        kept = {str(key): value for key, value in row.items() if key not in {"origin", "measure", "sd"}}
+        told: dict[str, Any] = {"scenario": name} | kept
+        told |= {"mean": level[k], "difference": expected[k]} | _spread(gap, expected[k])
+        told |= _on_average(side, base, k, gap)
+        if sure and expected[k] != 0:
+            told |= {"p_better": float(sure > 0), "futures": np.inf}
+        told |= _net(told, gap, float(cost[k]))
+        reach = row["p_target"] - theirs["p_target"].iloc[k]
+        rows.append(told | _target_gap(side.tails[:, k], base.tails[:, k], reach, side.means is None))
+    return rows
+
+
+def _summed(columns: Floats) -> Floats:
+    """Return expectations with that of all periods as the sum of theirs: that is exact, whoever simulates."""
+    return columns if len(columns) == 1 else np.append(columns[:-1], columns[:-1].sum())
+
+
+def _on_average(side: _Side, base: _Side, k: int, gap: Floats) -> dict[str, float]:
+    """Return the standard error of a difference over the draws, and the share of draws that expect a gain."""
+    if side.means is None or base.means is None:
+        return {"error": float(gap.std() / np.sqrt(len(gap))), "p_mean": np.nan}
+    means = _gap(side.means[:, k], base.means[:, k])
+    better = float((means > 0).mean()) if means.any() else 0.5
+    return {"error": float(means.std() / np.sqrt(len(means))), "p_mean": better}
+
+
+def _net(told: Mapping[str, float], gap: Floats, cost: float) -> dict[str, float]:
+    """Return what is left of a difference when the plan is paid."""
+    found = {"cost": cost, "net": told["difference"] - cost}
+    found |= {"net_low": told["low"] - cost, "net_high": told["high"] - cost}
+    if cost == 0:
+        return found | {"p_net": told["p_better"]}
+    return found | {"p_net": float((gap > cost).mean()) if np.isfinite(cost) else np.nan}
+
+
+def _target_gap(mine: Floats, theirs: Floats, reach: float, lived: bool) -> dict[str, float]:
+    """Return by how much a chance to reach a target changes, with 80 % over draws (of lives: their error)."""
+    gap = _gap(mine, theirs)
+    if np.isnan(reach) or np.isnan(gap).any():
+        return dict.fromkeys(("target_gain", "target_low", "target_high"), np.nan)
+    if lived:
+        half = TENTH * float(gap.std() / np.sqrt(len(gap)))
+        return {"target_gain": reach, "target_low": reach - half, "target_high": reach + half}
+    low, high = np.quantile(gap, [0.1, 0.9])
+    reach = 0.0 if not gap.any() else reach
+    return {
+        "target_gain": reach,
+        "target_low": float(min(low, reach)),
+        "target_high": float(max(high, reach)),
+    }
 
 
 def _gap(one: Floats, other: Floats) -> Floats:
@@ -187,16 +445,20 @@ def _spread(gap: Floats, mean: float) -> dict[str, float]:
     """Return the 80 % interval and the chance to be better of a simulated gap whose mean is known exactly.
 
     The interval reaches to the mean at least: where a rare large win makes it, few lives have seen one.
-    Futures in which nothing differs say nothing on which is better: they are left out.
+    Futures in which nothing differs say nothing on which is better: they are left out. The error of an end is
+    half the distance of the lives a standard deviation of their number above and below it.
 
-    >>> _spread(np.array([0.0, 0.0, 2.0, 3.0, 4.0]), 5.0)
-    {'low': 0.0, 'high': 5.0, 'p_better': 1.0, 'futures': 3.0}
+    >>> _spread(np.array([0.0, 0.0, 2.0, 3.0, 4.0]), 5.0)["futures"]
+    3.0
     """
     low, high = np.quantile(gap, [0.1, 0.9])
-    differ = int((gap != 0).sum())
+    differ, lives = int((gap != 0).sum()), len(gap)
     better = float((gap > 0).sum() / differ) if differ else 0.5
+    off = float(np.sqrt(0.09 / lives))
+    around = np.quantile(gap, np.clip([0.1 - off, 0.1 + off, 0.9 - off, 0.9 + off], 0.0, 1.0))
     ends = {"low": float(min(low, mean)), "high": float(max(high, mean))}
-    return ends | {"p_better": better, "futures": float(differ)}
+    errors = {"low_error": float(around[1] - around[0]) / 2, "high_error": float(around[3] - around[2]) / 2}
+    return ends | errors | {"p_better": better, "futures": float(differ), "lives": float(lives)}
 
 
 def shared_luck(
@@ -219,38 +481,81 @@ def _lived(
     return total
 
 
+@dataclass(frozen=True)
+class _Bench:
+    """Where plans are tried: the same open deals, periods, draws, common factors and luck."""
+
+    model: Model
+    deals: OpenDeals
+    edges: Floats
+    draws: int
+    seed: int
+    common: Floats
+
+    @classmethod
+    def of(cls, model: Model, deals: OpenDeals, edges: Floats, draws: int, seed: int) -> _Bench:
+        common = draws_of(model, deals, edges, draws=draws, seed=seed).common
+        return cls(model, deals, edges, draws, seed, common)
+
+    def gain(self, scenario: Scenario, now: float) -> float:
+        """Return what a plan is expected to earn more than today's `now`, less what it costs."""
+        cost = sum(float(one.within(self.edges).sum()) for one in outlays(self.model, scenario))
+        return self.revenue(scenario) - now - cost
+
+    def revenue(self, scenario: Scenario) -> float:
+        model = apply_scenario(self.model, scenario)
+        return expected_revenue(
+            model, self.deals, self.edges, draws=self.draws, seed=self.seed, common=self.common
+        )
+
+
 def shapley(
     model: Model, scenario: Scenario, open_deals: OpenDeals, edges: Floats, *, draws: int = 20, seed: int = 1
 ) -> pd.DataFrame:
     """Split a scenario's gain in expected revenue among its levers, fairly.
 
     A lever's part is its mean gain over all orders in which the levers could be pulled
-    (Shapley 1953, doi:10.1515/9781400881970-018); the parts add up to the whole gap.
+    (Shapley 1953, doi:10.1515/9781400881970-018); the parts add up to the whole gap. Of more than 8 levers
+    some orders are drawn, each with its reverse, and the parts have a standard error.
 
     Returns:
-        Columns lever (in words) and part (money over all periods).
-
-    Raises:
-        FunnelError: more than 8 levers, which would need too many forecasts.
+        Columns lever (in words), part (money over all periods) and, of more than 8 levers, error.
     """
-    count = len(scenario.changes)
-    if count > 8:
-        raise FunnelError(f"shapley: {count} levers; at most 8 can be split")
-    common = draws_of(model, open_deals, edges, draws=draws, seed=seed).common
-    worth = {
-        chosen: expected_revenue(
-            apply_scenario(model, scenario.only(chosen)),
-            open_deals,
-            edges,
-            draws=draws,
-            seed=seed,
-            common=common,
-        )
-        for size in range(count + 1)
-        for chosen in combinations(range(count), size)
-    }
-    parts = [_shapley_part(worth, lever, count) for lever in range(count)]
-    return pd.DataFrame({"lever": [change.sentence for change in scenario.changes], "part": parts})
+    scenario = scenario.only(i for i, c in enumerate(scenario.changes) if not isinstance(c, CostsLever))
+    bench, count = _Bench.of(model, open_deals, edges, draws, seed), len(scenario.changes)
+    known: dict[tuple[int, ...], float] = {}
+
+    def worth(chosen: Sequence[int]) -> float:
+        key = tuple(sorted(chosen))
+        if key not in known:
+            known[key] = bench.revenue(scenario.only(key))
+        return known[key]
+
+    told = pd.DataFrame({"lever": [change.sentence for change in scenario.changes]})
+    if count > MOST_EXACT:
+        pairs = max(FEWEST_PAIRS, MOST_WORK // (2 * draws * count))
+        parts, errors = _by_orders(worth, count, pairs, stream(seed, "orders"))
+        return told.assign(part=parts, error=errors)
+    for size in range(count + 1):
+        for chosen in combinations(range(count), size):
+            worth(chosen)
+    return told.assign(part=[_shapley_part(known, lever, count) for lever in range(count)])
+
+
+def _by_orders(
+    worth: Callable[[Sequence[int]], float], count: int, pairs: int, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Return Shapley parts by random orders, each with its reverse, and their standard errors.
+
+    Source: Castro, Gomez and Tejada 2009, doi:10.1016/j.cor.2008.04.004; the reverses halve the error.
+    """
+    found = np.zeros((pairs, count))
+    for pair in range(pairs):
+        order = rng.permutation(count)
+        for one in (order, order[::-1]):
+            levels = [worth(one[:size].tolist()) for size in range(count + 1)]
+            found[pair, one] += np.diff(levels) / 2
+    return found.mean(axis=0), found.std(axis=0, ddof=1) / np.sqrt(pairs)
 
 
 def lever_parts(
@@ -266,9 +571,10 @@ def lever_parts(
     found = {}
     for name, asked in scenarios.items():
         scenario = scenario_of(asked, place.model)
-        if len(scenario.changes) < 2:
+        count = sum(not isinstance(change, CostsLever) for change in scenario.changes)
+        if count < 2:
             continue
-        most = MOST_WORK >> len(scenario.changes) if exact else FEWEST_DRAWS
+        most = MOST_WORK >> count if exact else FEWEST_DRAWS
         number = min(draws, max(most, FEWEST_DRAWS))
         found[name] = shapley(place.model, scenario, place.deals, edges, draws=number, seed=seed)
     return found
@@ -283,8 +589,7 @@ def expected_revenue(
         return float(sums.sum(axis=1).mean())
     drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed, common=common)
     found = intensities(model, open_deals, edges, drawn)
-    sold = found.chance.mean(axis=0).sum(axis=1) @ amounts(model, open_deals)
-    return float(sold + found.new_money.mean(axis=0).sum())
+    return float(_means(model, open_deals, found).mean(axis=0).sum())
 
 
 def _shapley_part(worth: Mapping[tuple[int, ...], float], lever: int, count: int) -> float:
@@ -294,3 +599,204 @@ def _shapley_part(worth: Mapping[tuple[int, ...], float], lever: int, count: int
             weight = factorial(len(chosen)) * factorial(count - len(chosen) - 1) / factorial(count)
             part += weight * (worth[tuple(sorted((*chosen, lever)))] - value)
     return part
+
+
+def compared(
+    place: Situation,
+    plans: Mapping[str, Scenario],
+    *,
+    draws: int = 200,
+    seed: int = 1,
+    engine: str | None = None,
+    target: Targets | None = None,
+    progress: bool = False,
+) -> Comparison:
+    """Compare plans with the present one: what they bring, cost and hang on, and when they pay."""
+    models = {BASE: place.model} | {name: apply_scenario(place.model, plan) for name, plan in plans.items()}
+    edges = days_of(place.periods, place.model.as_of)
+    costs = {name: cost_of(place.model, plan, edges) for name, plan in plans.items()}
+    table = compare_models(
+        models, place.deals, place.periods, booked=place.booked, costs=costs, draws=draws, seed=seed,
+        engine=engine, target=target, progress=progress,
+    )  # fmt: skip
+    parts = lever_parts(place, plans, draws=draws, seed=seed)
+    bench = _Bench.of(place.model, place.deals, edges, min(draws, FEWEST_DRAWS), seed)
+    now = bench.revenue(Scenario(BASE))
+    paid = {
+        name: plan for name, plan in plans.items() if np.isfinite(costs[name]).all() and costs[name].any()
+    }
+    months = by_month(place, paid, draws=draws, seed=seed)
+    swings = {
+        name: swing(bench, plan, now)
+        for name, plan in plans.items()
+        if plan.changes and np.isfinite(costs[name]).all()
+    }
+    limits = {name: break_even(bench, plan, now) for name, plan in plans.items()}
+    notes = tuple(dict.fromkeys(note for plan in plans.values() for note in plan.notes))
+    if not all(np.isfinite(cost).all() for cost in costs.values()):
+        notes = (*notes, NO_SPEND)
+    made = Comparison(table, parts, place.model.currency, notes, dict(plans), months=months, swings=swings)
+    return replace(made, worth=_worth(made, limits))
+
+
+def cost_of(model: Model, plan: Scenario, edges: Floats) -> Floats:
+    """Return what a plan costs more than today's in each period, (periods,); nan where it is not known."""
+    paid: Floats = sum((one.within(edges) for one in outlays(model, plan)), np.zeros(len(edges) - 1))
+    return paid
+
+
+def _worth(made: Comparison, limits: Mapping[str, float]) -> pd.DataFrame:
+    """Return the table `worth` of a comparison."""
+    columns = ["scenario", "difference", "low", "high", "p_better", "futures", "cost"]
+    columns += ["net", "net_low", "net_high", "p_net"]
+    frame = made.whole.loc[made.whole["scenario"] != BASE, columns].reset_index(drop=True)
+    cost = frame["cost"].where(frame["cost"] > 0)
+    for name, of in (("roi", "net"), ("roi_low", "net_low"), ("roi_high", "net_high")):
+        frame[name] = frame[of] / cost
+    frame["pays"] = [_pays(made.months, name) for name in frame["scenario"]]
+    frame["break_even"] = frame["scenario"].map(limits).astype(float)
+    return frame
+
+
+def _pays(months: pd.DataFrame, name: str) -> str:
+    """Return the first month from whose end on a plan's cumulated net gain stays above 0, "" if none."""
+    if not len(months):
+        return ""
+    rows = months[months["scenario"] == name]
+    below = np.flatnonzero(rows["net"].to_numpy() <= 0)
+    first = int(below[-1]) + 1 if len(below) else 0
+    return str(rows["month"].iloc[first]) if first < len(rows) else ""
+
+
+def by_month(
+    place: Situation, plans: Mapping[str, Scenario], *, draws: int = 200, seed: int = 1
+) -> pd.DataFrame:
+    """Return month by month what plans are expected to bring and to cost; net gains are cumulated.
+
+    Returns:
+        scenario, month, gain, cost, net.
+    """
+    edges = days_of(place.periods, place.model.as_of)
+    ends, months, names = _month_ends(place, edges)
+    common = draws_of(place.model, place.deals, edges, draws=draws, seed=seed).common
+    common = common[:, np.searchsorted(edges, ends[:-1], side="right") - 1]
+
+    def expected(model: Model) -> Floats:
+        drawn = draws_of(model, place.deals, ends, draws=draws, seed=seed, common=common)
+        money = _expected(model, place.deals, ends, drawn, seed).mean(axis=0)
+        found: Floats = np.bincount(months, money, len(names)).astype(np.float64)
+        return found
+
+    before = expected(place.model) if plans else np.zeros(0)
+    frames = []
+    for name, plan in plans.items():
+        model = apply_scenario(place.model, plan)
+        gain = _gap(before if model is place.model else expected(model), before)
+        cost = np.bincount(months, cost_of(place.model, plan, ends), len(names))
+        told = {"scenario": name, "month": names, "gain": gain, "cost": cost, "net": np.cumsum(gain - cost)}
+        frames.append(pd.DataFrame(told))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def _month_ends(place: Situation, edges: Floats) -> tuple[Floats, Integers, list[str]]:
+    """Return ends of months and periods in days, the number of the month between each two, and names."""
+    as_of = place.model.as_of
+    starts = pd.date_range(as_of, place.periods[-1].end, freq="MS", normalize=True)
+    days = np.asarray((starts - as_of) / pd.Timedelta(days=1), dtype=np.float64)
+    ends = np.unique(np.concatenate([edges, days[(days > 0) & (days < edges[-1])]]))
+    middle = as_of + pd.to_timedelta((ends[:-1] + ends[1:]) / 2, unit="D")
+    labels = middle.strftime("%Y-%m")
+    codes, names = pd.factorize(labels)
+    return ends, codes.astype(np.int64), list(names)
+
+
+def _expected(model: Model, deals: OpenDeals, edges: Floats, drawn: Draws, seed: int) -> Floats:
+    """Return the revenue that each draw expects (or each life brings) in each period, (draws, periods)."""
+    if choose_engine(model, None) != "exact":
+        return _lived(model, deals, edges, drawn, seed, False)
+    return _means(model, deals, intensities(model, deals, edges, drawn))
+
+
+def break_even(bench: _Bench, plan: Scenario, now: float) -> float:
+    """Return the change of the odds of every way to win at which a plan with other prices earns nothing more.
+
+    Returns:
+        As in -.11: pays as long as odds fall by less than 11 %; nan for a plan that moves no price, or that
+        gains nothing; -.75 or 3 where it is beyond.
+    """
+    if not any(isinstance(change, ValueLever) for change in plan.changes):
+        return math.nan
+    funnel = bench.model.funnel
+    ways = [(stage, place) for stage, ends in zip(funnel.stages, funnel.exits, strict=True) for place in ends]
+    ways = [(stage, place) for stage, place in ways if place in funnel.earns]
+
+    def gain(log: float) -> float:
+        odds = tuple(OddsLever(odds={stage: place}, multiply=math.exp(log)) for stage, place in ways)
+        return bench.gain(replace(plan, changes=plan.changes + cast("tuple[Lever, ...]", odds)), now)
+
+    level, far = gain(0.0), math.log(FARTHEST)
+    if not math.isfinite(level) or level == 0 or not ways:
+        return math.nan
+    end = -far if level > 0 else far
+    if gain(end) * level > 0:
+        return math.exp(end) - 1
+    return math.exp(brentq(gain, min(0.0, end), max(0.0, end), xtol=1e-3)) - 1
+
+
+def swing(bench: _Bench, plan: Scenario, now: float) -> pd.DataFrame:
+    """Return what a plan earns more than today if one lever after the other does less, or more, than planned.
+
+    A lever whose strength was fitted is set to the 10th and 90th percentile of it; any other to half and one
+    and a half of its change.
+
+    Returns:
+        lever, weak, strong (money, net of costs), at_weak, at_strong (in words), widest first.
+    """
+    rows = []
+    for number, change in enumerate(plan.changes):
+        ends = _ends(change, bench.model)
+        told: dict[str, object] = {"lever": change.sentence}
+        for name, (one, said) in zip(("weak", "strong"), ends, strict=True):
+            changes = (*plan.changes[:number], one, *plan.changes[number + 1 :])
+            told |= {name: bench.gain(replace(plan, changes=changes), now), f"at_{name}": said}
+        rows.append(told)
+    frame = pd.DataFrame(rows, columns=["lever", "weak", "strong", "at_weak", "at_strong"])
+    width = (frame["strong"] - frame["weak"]).abs()
+    return frame.loc[width.sort_values(ascending=False, kind="stable").index].reset_index(drop=True)
+
+
+def _ends(change: Lever, model: Model) -> list[tuple[Lever, str]]:
+    """Return a lever at its weak and strong end, each with what that is."""
+    if isinstance(change, SpendLever) and change.elasticity is None:
+        own = next((one for one in model.entries.spend if one.channel == change.spend), None)
+        if own is not None and own.error > 0:
+            ends = np.clip(own.elasticity + TENTH * own.error * np.array([-1.0, 1.0]), 0.0, 2.0)
+            return [(_with(change, elasticity=float(x)), f"elasticity {x:.2f}") for x in ends]
+    return [(_part_of(change, part, model), said) for part, said in ((WEAK, "half"), (STRONG, "half more"))]
+
+
+def _part_of(change: Lever, part: float, model: Model) -> Lever:
+    """Return a lever with a part of its change, whole reps staying whole."""
+    moved: dict[str, Any] = {}
+    if isinstance(change, CostsLever):
+        amount, _, unit = str(change.costs).partition(" per ")
+        money = float(amount) * part
+        return _with(change, costs=f"{money!r} per {unit}" if unit else money)
+    if getattr(change, "multiply", 1.0) != 1.0:
+        moved["multiply"] = max(1 + (change.multiply - 1) * part, 0.0)  # type: ignore[attr-defined]
+    if isinstance(change, RepsLever):
+        now = 0 if change.set is None else int(model.pools[change.pool(model)].size[0])
+        more = ((change.add or 0 if change.set is None else change.set) - now) * part
+        whole = int(more) if part < 1 else int(math.copysign(math.ceil(abs(more)), more))
+        moved = {"add": whole} if change.set is None else {"set": max(now + whole, 0)}
+    elif getattr(change, "add", None) is not None:
+        moved["add"] = change.add * part  # type: ignore[attr-defined]
+    return _with(change, **moved)
+
+
+def _with(change: Lever, **moved: Any) -> Lever:
+    """Return a lever with other values; `replace` would read them as those of a file."""
+    made = copy.copy(change)
+    for name, value in moved.items():
+        object.__setattr__(made, name, value)
+    return made

@@ -192,6 +192,32 @@ def at_least(found: Distribution, money: float) -> float:
     return float(np.clip(found.chance[found.grid >= money - 1e-6 * width].sum(), 0.0, 1.0))
 
 
+def reached(lump: Lump, money: float) -> Floats:
+    """Return, for each draw, the chance that at least `money` comes in, (draws,); their mean is `at_least`'s.
+
+    >>> nobody = (np.zeros((2, 1)), np.ones((1, 1)))
+    >>> reached(Lump(np.array([10.0]), np.array([[0.5], [0.25]]), *nobody), 10.0).round(4).tolist()
+    [0.5, 0.25]
+    """
+    giants = _giants(lump)
+    rest = _without(lump, giants)
+    step, points = _grid(rest)
+    sets = np.array(list(product((0.0, 1.0), repeat=int(giants.sum()))))
+    likely = np.prod(np.where(sets[:, None] == 1.0, lump.chance[:, giants], 1 - lump.chance[:, giants]), 2)
+    missing = money - sets @ lump.amount[giants]
+    found = np.empty(len(lump.chance))
+    for begin in range(0, len(found), _DRAWS):
+        part = slice(begin, begin + _DRAWS)
+        some = replace(rest, chance=rest.chance[part], mean_new=rest.mean_new[part])
+        spectra = _coins(some, (step, points)) * _births(some, (step, points))
+        chance = np.clip(np.fft.irfft(spectra, points, axis=1), 0.0, None)
+        above = np.cumsum(chance[:, ::-1], axis=1)[:, ::-1] / chance.sum(axis=1, keepdims=True)
+        above = np.hstack([above, np.zeros((len(above), 1))])
+        cell = np.clip(np.ceil(missing / step - 1e-6), 0, points).astype(np.int64)
+        found[part] = (above[:, cell] * likely[:, part].T).sum(axis=1)
+    return np.clip(found, 0.0, 1.0)
+
+
 def _moments(lump: Lump) -> dict[str, tuple[float, float, float]]:
     """Return mean, chance variance and parameter variance of each origin, in closed form.
 

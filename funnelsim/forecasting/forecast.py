@@ -136,6 +136,7 @@ def forecast_periods(
     engine: str | None = None,
     target: Targets | None = None,
     drawn: Draws | None = None,
+    found: Intensity | None = None,
     whole: bool = False,
     progress: bool = False,
 ) -> Forecast:
@@ -152,6 +153,7 @@ def forecast_periods(
             twenty wins, win at most once in a period.
         target: money wanted in each period, or by name of the period or "total" (see `targets_of`).
         drawn: the draws, where they are made already; of very many open deals their factors alone count.
+        found: chances under these draws, where they are worked out already.
         whole: whether all periods together are forecast too; it moves no number of a single one.
 
     Raises:
@@ -173,7 +175,8 @@ def forecast_periods(
         notes = () if model.due is None else (DATES_ASIDE,)
     else:
         drawn = drawn or draws_of(model, open_deals, edges, draws=draws, seed=seed)
-        road = _exactly if chosen == "exact" else partial(_by_lives, engine=chosen, seed=seed)
+        exactly = partial(_exactly, found=found)
+        road = exactly if chosen == "exact" else partial(_by_lives, engine=chosen, seed=seed)
         parts, deals = road(model, open_deals, periods, drawn, whole=whole, progress=progress)
         if chosen == "exact" and whole and engine_for(model, edges[[0, -1]], engine) != "exact":
             parts[-1] = _lived_total(model, open_deals, edges, drawn, seed, progress)
@@ -184,14 +187,14 @@ def forecast_periods(
         notes = (_luck_words(parts[0]["revenue"]["total"], draws, periods[0].label),)
     sure = (0.0, 0.0) if booked is None else within(booked, periods[0].start, model.as_of)
     rows, widths = _frames(periods, parts[: len(periods)], sure, goals)
-    found = Forecast(
+    made = Forecast(
         model.as_of, model.currency, chosen, _common_target(goals, periods), rows, widths, deals, notes=notes
     )
     if not whole:
-        return found
+        return made
     span = (Period(TOTAL, periods[0].start, periods[-1].end),)
     total, width = _frames(span, parts[len(periods) :], sure, goals)
-    return replace(found, total=total, total_width=width)
+    return replace(made, total=total, total_width=width)
 
 
 def _common_target(goals: Mapping[str, float], periods: Sequence[Period]) -> float:
@@ -206,15 +209,16 @@ def _exactly(
     periods: tuple[Period, ...],
     drawn: Draws,
     *,
+    found: Intensity | None,
     whole: bool,
     progress: bool,
 ) -> tuple[Parts, pd.DataFrame]:
     """Return the distributions of every period, of all together if asked, and the deal table, by formula."""
     from funnelsim.forecasting.split import deal_table
 
-    found = intensities(
-        model, open_deals, days_of(periods, model.as_of), drawn, whole=whole, progress=progress
-    )
+    if found is None:
+        edges = days_of(periods, model.as_of)
+        found = intensities(model, open_deals, edges, drawn, whole=whole, progress=progress)
     further = 0.0 if found.more is None else found.more.mean(axis=0)
     deals = deal_table(model, open_deals, found.chance.mean(axis=0), periods, further)
     parts = _by_formula(model, open_deals, found)

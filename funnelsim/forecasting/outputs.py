@@ -191,17 +191,84 @@ def say_forecast(place: Situation, result: Forecast, by: str | None) -> None:
 
 
 def say_comparison(result: Comparison) -> None:
-    """Print what each scenario changes, and what each of its levers brings."""
+    """Print which plan is best, what each changes, costs and hangs on, and what each lever brings."""
+    print(f"{result}\n")
     for name, plan in result.plans.items():
         print(f"{name}: {plan.sentence or 'Nothing changes.'}")
     print()
     print_comparison(result.table, result.currency)
-    for note in result.notes:
+    if (result.worth["cost"] != 0).any():
+        title = titled(f"What each plan costs and returns, {result.span}", result.currency)
+        show_table(worth_rows(result), title, kinds=WORTH_KINDS)
+    for note in result.remarks:
         print(f"- {note}")
+    print()
     for name, frame in result.parts.items():
-        show_table(
-            frame, titled(f"What each lever of '{name}' brings, all periods together", result.currency)
+        title = titled(f"What each lever of '{name}' brings, all periods together", result.currency)
+        show_table(frame, title, kinds={"error": "money"})
+    for name, frame in result.swings.items():
+        title = titled(f"What '{name}' hangs on: its net gain with one lever weak or strong", result.currency)
+        show_table(frame, title, kinds={"weak": "money", "strong": "money"})
+
+
+def worth_rows(result: Comparison) -> pd.DataFrame:
+    """Return what each plan costs and returns, as people read it."""
+    frame = result.worth
+    told = frame[["scenario", "cost", "difference", "net", "net_low", "net_high"]].copy()
+    told["net above 0"] = frame["p_net"].where((frame["cost"] != 0) | (frame["futures"] > 0))
+    told["return on cost"] = frame["roi"]
+    told["pays from"] = frame["pays"].where(frame["pays"] != "", "not within the span")
+    told.loc[~(frame["cost"] > 0), "pays from"] = ""
+    return told.rename(columns={"difference": "gain", "net_low": "80 % from", "net_high": "to"})
+
+
+WORTH_KINDS = dict.fromkeys(("cost", "gain", "net", "80 % from", "to"), "money")
+WORTH_KINDS |= {"net above 0": "share", "return on cost": "share"}
+
+
+def comparison_json(result: Comparison) -> str:
+    """Return a comparison as JSON text; keys are kept from release to release.
+
+    Top: headline, best (scenario), currency, scenarios, notes. Each scenario: name, change (in words),
+    periods (rows as in `Comparison.table`, the last being "total"), together (as in `Comparison.worth`; null
+    for the present plan), months, parts and levers. Null stands for what is not known, and for `futures` of a
+    plan that is surely better or worse.
+    """
+    scenarios = []
+    for name in dict.fromkeys(result.table["scenario"]):
+        rows = result.table[result.table["scenario"] == name].drop(columns="scenario")
+        worth = result.worth[result.worth["scenario"] == name].drop(columns="scenario")
+        months = result.months
+        own = months[months["scenario"] == name].drop(columns="scenario") if len(months) else months
+        plan = result.plans.get(name)
+        scenarios.append(
+            {
+                "name": name,
+                "change": "" if plan is None else plan.sentence,
+                "periods": _cells(_dated(rows)),
+                "together": next(iter(_cells(worth)), None),
+                "months": _cells(own),
+                "parts": _cells(result.parts.get(name, pd.DataFrame())),
+                "levers": _cells(result.swings.get(name, pd.DataFrame())),
+            }
         )
+    top = {"headline": str(result), "best": result.best, "currency": result.currency or None}
+    found = top | {"scenarios": scenarios, "notes": list(result.remarks)}
+    return json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _dated(rows: pd.DataFrame) -> pd.DataFrame:
+    days = {name: rows[name].dt.strftime("%Y-%m-%d") for name in ("start", "end")}
+    return rows.assign(**days)
+
+
+def comparison_sheets(result: Comparison) -> dict[str, pd.DataFrame]:
+    """Return the sheets of a comparison's workbook, those that have rows."""
+    sheets = {"plans": result.worth, "periods": result.table, "months": result.months}
+    for title, frames in (("parts", result.parts), ("levers", result.swings)):
+        told = [frame.assign(scenario=name) for name, frame in frames.items()]
+        sheets[title] = pd.concat(told, ignore_index=True) if told else pd.DataFrame()
+    return {title: frame for title, frame in sheets.items() if len(frame)}
 
 
 def say_search(found: Search) -> None:

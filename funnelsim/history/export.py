@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from funnelsim.errors import FunnelError, nearest
@@ -17,6 +19,7 @@ MOST_SHEET_ROWS = 1_048_576  # of the file format, its header included
 WIDTH_ROWS, WIDEST = 200, 48  # rows looked at for a column's width, and the most that is readable
 # A spreadsheet runs a cell that begins with one of these as a formula.
 FORMULA = r"^([=+\-@\t\r\n|])"
+SHARE_NAMES = ("P(", "p_", "share", "roi", "break_even", "target_")  # how columns of shares begin
 SHAPES = ("salesforce", "hubspot", "pipedrive")
 
 
@@ -96,7 +99,7 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
         elif ending == ".csv":
             temporary.write_bytes(csv_text(frame).encode("utf-8"))
         else:
-            temporary.write_bytes(_workbook(harmless(frame), Path(path)))
+            temporary.write_bytes(_workbook({"table": harmless(frame)}, Path(path)))
 
 
 def csv_text(frame: pd.DataFrame) -> str:
@@ -120,31 +123,38 @@ def harmless(frame: pd.DataFrame) -> pd.DataFrame:
     return safe
 
 
-def _workbook(frame: pd.DataFrame, path: Path) -> bytes:
-    """Return a workbook of one sheet: a bold header that stays in sight, filters, widths, number formats."""
+def write_workbook(sheets: Mapping[str, pd.DataFrame], path: Path) -> None:
+    """Write tables as the sheets of a workbook, whole or not at all."""
+    with whole_file(path) as temporary:
+        safe = {name: harmless(frame.replace([np.inf, -np.inf], np.nan)) for name, frame in sheets.items()}
+        temporary.write_bytes(_workbook(safe, path))
+
+
+def _workbook(sheets: Mapping[str, pd.DataFrame], path: Path) -> bytes:
+    """Return a workbook: on each sheet bold heads that stay in sight, filters, widths, number formats."""
     try:
         from openpyxl.styles import Font
         from openpyxl.utils import get_column_letter
     except ImportError:
         raise FunnelError("Excel files need openpyxl: pip install 'funnelsim[formats]'") from None
-    if len(frame) >= MOST_SHEET_ROWS:
-        raise FunnelError(
-            f"{path}: a sheet holds {MOST_SHEET_ROWS - 1:,} rows, this table has {len(frame):,}; write .csv"
-        )
     data = io.BytesIO()
     with pd.ExcelWriter(data, engine="openpyxl") as writer:
-        frame.to_excel(writer, index=False, sheet_name="table")
-        sheet = writer.sheets["table"]
-        sheet.freeze_panes = "A2"
-        sheet.auto_filter.ref = sheet.dimensions
-        for number, name in enumerate(frame.columns, start=1):
-            sheet.cell(1, number).font = Font(bold=True)
-            longest = int(frame[name].head(WIDTH_ROWS).astype(str).str.len().max()) if len(frame) else 0
-            width = min(max(len(str(name)), longest) + 2, WIDEST)
-            sheet.column_dimensions[get_column_letter(number)].width = width
-            shape = _number_format(str(name), frame[name])
-            for (cell,) in sheet.iter_rows(min_row=2, min_col=number, max_col=number):
-                cell.number_format = shape
+        for title, frame in sheets.items():
+            if len(frame) >= MOST_SHEET_ROWS:
+                most = f"a sheet holds {MOST_SHEET_ROWS - 1:,} rows"
+                raise FunnelError(f"{path}: {most}, this table has {len(frame):,}; write .csv")
+            frame.to_excel(writer, index=False, sheet_name=title)
+            sheet = writer.sheets[title]
+            sheet.freeze_panes = "A2"
+            sheet.auto_filter.ref = sheet.dimensions
+            for number, name in enumerate(frame.columns, start=1):
+                sheet.cell(1, number).font = Font(bold=True)
+                longest = int(frame[name].head(WIDTH_ROWS).astype(str).str.len().max()) if len(frame) else 0
+                width = min(max(len(str(name)), longest) + 2, WIDEST)
+                sheet.column_dimensions[get_column_letter(number)].width = width
+                shape = _number_format(str(name), frame[name])
+                for (cell,) in sheet.iter_rows(min_row=2, min_col=number, max_col=number):
+                    cell.number_format = shape
     return data.getvalue()
 
 
@@ -154,7 +164,7 @@ def _number_format(name: str, column: pd.Series) -> str:
         return "yyyy-mm-dd hh:mm"
     if not pd.api.types.is_float_dtype(column):
         return "General"
-    return "0.0%" if name.startswith("P(") or name == "share" else "#,##0.00"
+    return "0.0%" if name.startswith(SHARE_NAMES) else "#,##0.00"
 
 
 def crm_shape(history: History, crm: str) -> pd.DataFrame:

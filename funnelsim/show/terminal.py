@@ -141,18 +141,22 @@ def print_comparison(compared: pd.DataFrame, currency: str = "", *, file: TextIO
     """Print what each scenario changes and whether that could be luck.
 
     Args:
-        compared: scenario, period, mean, difference, low, high, p_better, optionally futures (that differ).
+        compared: scenario, period, mean, difference, low, high, p_better, optionally futures (that differ),
+            p_mean, and the standard errors error, low_error and high_error, to which numbers are rounded.
         currency: three letters, or nothing.
         file: where to, standard output if None.
     """
     texts = []
     for row in compared.to_dict("records"):
-        interval = f"{words.short(row['low'], sign=True)} to {words.short(row['high'], sign=True)}"
+        low, gap, high = (
+            words.short(words.to_error(row[name], row.get(error, 0.0)), sign=True)
+            for name, error in (("low", "low_error"), ("difference", "error"), ("high", "high_error"))
+        )
         same = row["difference"] == 0 and row["low"] == 0 and row["high"] == 0
-        judged = words.judged(row["p_better"], row.get("futures", 100.0))
-        gap = ["", "", ""] if same else [words.short(row["difference"], sign=True), interval, judged]
+        judged = words.judged(row["p_better"], row.get("futures", 100.0), row.get("p_mean", float("nan")))
+        told = ["", "", ""] if same else [gap, f"{low} to {high}", judged]
         texts.append(
-            [words.name(row["scenario"]), words.name(row["period"]), cell(row["mean"], "money"), *gap]
+            [words.name(row["scenario"]), words.name(row["period"]), cell(row["mean"], "money"), *told]
         )
     heads = ["scenario", "period", "expected", "difference", "80 % interval", "better? (futures that differ)"]
     title = f"{words.titled('Revenue', currency)} under each scenario: same leads, same luck"

@@ -166,10 +166,25 @@ def futures(chance: float, number: float = 100) -> str:
     return f"{'none' if chance == 0 else count} of 100 futures"
 
 
-def verdict(p_better: float, number: float = math.inf) -> str:
+def to_error(value: float, error: float) -> float:
+    """Return a value rounded to a step (1, 2 or 5 times a power of ten) no finer than its standard error.
+
+    >>> to_error(123_456, 300), to_error(123_456, 13_000), to_error(123_456, 0.0)
+    (123500.0, 120000.0, 123456)
+    """
+    if not (error > 0 and math.isfinite(value) and math.isfinite(error)):
+        return value
+    ten = 10.0 ** math.floor(math.log10(error))
+    step = next(ten * times for times in (1, 2, 5, 10) if ten * times >= error)
+    return round(value / step) * step
+
+
+def verdict(p_better: float, number: float = math.inf, on_average: float = math.nan) -> str:
     """Return in words whether a difference is real or could be luck; few futures make nothing sure.
 
-    Of n futures the chance is taken as (n p + 1/2) / (n + 1), Jeffreys' posterior mean.
+    Of n futures the chance is taken as (n p + 1/2) / (n + 1), Jeffreys' posterior mean. What infinitely many
+    futures say alike is sure. A gain small beside luck, that every draw of the rates expects (`on_average`
+    0 or 1), is better on average.
 
     >>> [verdict(p) for p in (0.97, 0.85, 0.5, 0.1, 0.01)]
     ['almost surely better', 'probably better', 'could be luck', 'probably worse', 'almost surely worse']
@@ -178,22 +193,28 @@ def verdict(p_better: float, number: float = math.inf) -> str:
     """
     if not math.isfinite(p_better):
         return "not known"
+    if number == math.inf and p_better in (0, 1):
+        return "surely better" if p_better else "surely worse"
     if math.isfinite(number):
         p_better = (number * p_better + 0.5) / (number + 1)
     edges = ((0.05, "almost surely worse"), (0.2, "probably worse"), (0.8, "could be luck"))
     for edge, words in edges:
         if p_better <= edge:
-            return words
+            on = {0.0: "worse on average", 1.0: "better on average"}.get(on_average)
+            return on if on and words == "could be luck" else words
     return "probably better" if p_better < 0.95 else "almost surely better"
 
 
-def judged(p_better: float, number: float = 100) -> str:
+def judged(p_better: float, number: float = 100, on_average: float = math.nan) -> str:
     """Return verdict and count together, as tables and charts show them.
 
     >>> judged(0.97)
     'almost surely better (97 of 100)'
     """
-    return f"{verdict(p_better, number)} ({futures(p_better, number).removesuffix(' futures')})"
+    said = verdict(p_better, number, on_average)
+    if said.startswith("surely"):
+        return f"{said} (in every future)"
+    return f"{said} ({futures(p_better, number).removesuffix(' futures')})"
 
 
 def width_of(text: str) -> int:

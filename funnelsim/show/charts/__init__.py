@@ -17,7 +17,13 @@ import pandas as pd
 
 from funnelsim.show.charts.backtest import coverage_chart, pit_chart, record_chart, skill_chart
 from funnelsim.show.charts.fan import fan_chart
-from funnelsim.show.charts.forecast import budget_chart, difference_chart, split_chart, spread_chart
+from funnelsim.show.charts.forecast import (
+    budget_chart,
+    difference_chart,
+    split_chart,
+    spread_chart,
+    swing_chart,
+)
 from funnelsim.show.charts.history import age_chart, dwell_chart, funnel_chart, incidence_chart, intake_chart
 from funnelsim.show.charts.queue import movement_chart, queue_chart, wait_chart
 from funnelsim.show.charts.theme import enable, png, use_theme
@@ -40,6 +46,7 @@ __all__ = [
     "skill",
     "split",
     "spread",
+    "swings",
     "waits",
 ]
 
@@ -104,6 +111,17 @@ class Tabled(Protocol):
     def currency(self) -> str: ...
 
 
+class Swinging(Protocol):
+    """What a comparison shows of what its plans hang on."""
+
+    @property
+    def swings(self) -> dict[str, pd.DataFrame]: ...
+    @property
+    def worth(self) -> pd.DataFrame: ...
+    @property
+    def currency(self) -> str: ...
+
+
 class Lived(Protocol):
     """What a run shows of itself."""
 
@@ -134,6 +152,12 @@ def spread(forecast: Expected) -> alt.LayerChart:
 def differences(comparison: Tabled) -> alt.LayerChart:
     """Draw what each scenario changes, with its interval; see `difference_chart`."""
     return difference_chart(comparison.table, comparison.currency)
+
+
+def swings(comparison: Swinging, scenario: str) -> alt.LayerChart:
+    """Draw what a plan earns if one lever is weak or strong; see `swing_chart`."""
+    worth = comparison.worth.set_index("scenario")["net"]
+    return swing_chart(comparison.swings[scenario], float(worth[scenario]), comparison.currency)
 
 
 def budget(plan: Tabled) -> alt.LayerChart:

@@ -162,15 +162,19 @@ def _difference_rows(compared: pd.DataFrame) -> pd.DataFrame:
     """Return the scenarios that change something, named and judged in words."""
     table = compared[["scenario", "period", "difference", "low", "high", "p_better"]].copy()
     table["futures"] = compared.get("futures", 100.0)
-    same = (table["difference"] == 0) & (table["low"] == 0) & (table["high"] == 0)
+    table["p_mean"] = compared.get("p_mean", float("nan"))
+    for name, error in (("difference", "error"), ("low", "low_error"), ("high", "high_error")):
+        errors = compared.get(error, pd.Series(0.0, index=compared.index))
+        table[name] = [words.to_error(value, off) for value, off in zip(table[name], errors, strict=True)]
+    same = (compared["difference"] == 0) & (compared["low"] == 0) & (compared["high"] == 0)
     table = table if same.all() else table[~same]
     several = table["period"].nunique() > 1
     table["row"] = [
-        f"{words.name(s)}, {p}" if several else words.name(s)
+        f"{words.clean(s, words.LONGEST_NAME - len(p) - 2)}, {p}" if several else words.name(s)
         for s, p in zip(table["scenario"], table["period"], strict=True)
     ]
-    pairs = zip(table["p_better"], table["futures"], strict=True)
-    table["verdict"] = [words.judged(p, number) for p, number in pairs]
+    pairs = zip(table["p_better"], table["futures"], table["p_mean"], strict=True)
+    table["verdict"] = [words.judged(p, number, on_average) for p, number, on_average in pairs]
     edges = [table["p_better"] >= 0.8, table["p_better"] <= 0.2]
     table["sure"] = np.select(edges, SURE[:2], SURE[2])
     return table.reset_index(drop=True)
@@ -184,9 +188,49 @@ def _difference_finding(table: pd.DataFrame, order: list[str], currency: str) ->
         words.money(float(best["high"]), currency, sign=True),
     )
     change = words.money(float(best["difference"]), currency, sign=True)
-    judged = words.verdict(float(best["p_better"]), float(best["futures"]))
+    judged = words.verdict(float(best["p_better"]), float(best["futures"]), float(best["p_mean"]))
     return (
         f"{words.name(best['scenario'])}: {change} in {order[-1]} (80 % interval {low} to {high}), {judged}"
+    )
+
+
+def swing_chart(swings: pd.DataFrame, planned: float, currency: str = "") -> alt.LayerChart:
+    """Draw what a plan earns more than today if one lever is weak or strong: a tornado, widest on top.
+
+    Args:
+        swings: lever, weak, strong, at_weak, at_strong.
+        planned: what it is expected to earn more with all levers as planned.
+        currency: three letters, "" where none is stated.
+    """
+    theme.need(swings, ("lever", "weak", "strong", "at_weak", "at_strong"), "swings")
+    table = swings.assign(lever=swings["lever"].map(words.name))
+    y = theme.rows("lever", list(table["lever"]))
+    axis = theme.amount_axis(words.titled("Net gain over the present plan", currency), grid=True)
+    base = alt.Chart(theme.rounded(table))
+    tips = ["lever:N", "at_weak:N", "at_strong:N", *theme.tips(("weak", "strong"))]
+    bar = base.mark_bar(height=14, color=theme.BLUES[1]).encode(
+        x=alt.X("weak:Q", axis=axis), x2="strong:Q", y=y, tooltip=tips
+    )
+    ends = [
+        base.mark_point(filled=filled, size=90, color=theme.BLUES[3], opacity=1).encode(x=f"{end}:Q", y=y)
+        for end, filled in (("weak", False), ("strong", True))
+    ]
+    marks = pd.DataFrame({"at": [0.0, float(planned)], "what": ["present plan", "as planned"]})
+    lines = alt.Chart(marks).mark_rule(color=theme.INK, strokeWidth=1.2).encode(x="at:Q", tooltip="what:N")
+    chart = theme.layered([bar, *ends, lines], theme.WIDTH * 0.66, 38 * len(table))
+    how = (
+        "Hollow: the lever weak (half its change, or the 10th percentile of what was fitted). Filled: strong."
+    )
+    how += " Lines: no gain, and the gain as planned."
+    return theme.headed(chart, _swing_finding(table, planned, currency), how)
+
+
+def _swing_finding(table: pd.DataFrame, planned: float, currency: str) -> str:
+    first = table.iloc[0]
+    low, high = sorted((float(first["weak"]), float(first["strong"])))
+    told = f"{words.money(low, currency, sign=True)} to {words.money(high, currency, sign=True)}"
+    return (
+        f"It hangs most on '{first['lever']}': {told} (planned {words.money(planned, currency, sign=True)})"
     )
 
 
