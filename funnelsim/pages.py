@@ -137,10 +137,11 @@ def _record_sections(result: Forecast, trust: Check) -> list[Section]:
 
 def compare_page(path: Path, result: Comparison) -> None:
     """Write the page of a comparison: which plan, how much, how sure, what it costs and what it hangs on."""
-    shown = result.table[["scenario", "period", "mean", "difference", "low", "high", "p_better"]]
+    shown = result.rounded[["scenario", "period", "mean", "difference", "low", "high", "p_better"]]
     caption = f"{words.titled('Revenue', result.currency)}; low, high: the 80 % interval of the difference."
     drawn = charts.differences(result)
     said = "\n\n".join(f"{name}: {plan.sentence}" for name, plan in result.plans.items() if plan.changes)
+    said = "\n\n".join((said, *result.findings))
     worth = f"{words.titled(f'{result.span}', result.currency)}; net: gain less cost, with its 80 % interval."
     sections = [
         Section("Which plan?", table=worth_rows(result), kinds=WORTH_KINDS, caption=worth, text=said),
@@ -172,7 +173,7 @@ def compare_page(path: Path, result: Comparison) -> None:
             "The difference is exact, its interval simulated: few large deals can pull them apart.",
             "Total: all periods together. A deal wins once in it, so its interval is no sum of intervals.",
         ),
-        limits=(*result.remarks, *LIMITS),
+        limits=(*result.cautions, *LIMITS),
     )
 
 

@@ -14,7 +14,7 @@ from funnelsim.show import charts
 from funnelsim.show.charts import theme
 from funnelsim.show.charts.backtest import coverage_chart, pit_chart, record_chart, skill_chart
 from funnelsim.show.charts.fan import bands, chance_of, fan_chart
-from funnelsim.show.charts.forecast import difference_chart, split_chart, spread_chart
+from funnelsim.show.charts.forecast import difference_chart, split_chart, spread_chart, swing_chart
 from funnelsim.show.charts.history import age_chart, dwell_chart, funnel_chart, incidence_chart, intake_chart
 from funnelsim.show.charts.queue import movement_chart, queue_chart, wait_chart
 from funnelsim.show.charts.theme import VEGA, compiled, heading, render
@@ -110,6 +110,13 @@ BLOCKS = pd.DataFrame(
     }
 )  # fmt: skip
 
+SWINGS = pd.DataFrame(
+    {
+        "lever": ["prices", "costs"], "weak": [4e4, 9.5e4], "strong": [1.5e5, 8.5e4],
+        "at_weak": ["half", "half"], "at_strong": ["half more", "half more"],
+    }
+)  # fmt: skip
+
 MADE = {
     "fan": (
         lambda: fan_chart(periods(), target=1.1e6, currency="EUR"),
@@ -124,6 +131,7 @@ MADE = {
         "20 % is booked, 60 % should come from open deals, 20 % from leads",
     ),
     "differences": (lambda: difference_chart(compared(), "EUR"), "+120 k EUR in 2026 Q4"),
+    "swings": (lambda: swing_chart(SWINGS, 9e4, "EUR"), "It hangs most on 'prices': +40 k EUR to +150 k EUR"),
     "spread": (
         lambda: spread_chart(
             pd.DataFrame({"period": ["2026 Q3"], "chance": [3.0], "parameter": [4.0], "total": [5.0]})
@@ -187,6 +195,17 @@ def test_data_is_rounded_and_small(kind):
     for number in numbers(data):
         assert number == float(f"{number:.6g}")
     assert max(map(len, data.values())) <= 2000
+
+
+def test_rows_of_a_long_name_stay_apart_and_are_rounded_to_their_error() -> None:
+    rows = compared().assign(error=13_000.0, low_error=0.0, high_error=0.0)
+    rows["scenario"] = rows["scenario"].where(
+        rows["difference"] == 0, "odds Negotiation > Won +15%; days Q -20%"
+    )
+    twice = pd.concat([rows, rows.assign(period="total")], ignore_index=True)
+    (drawn,) = [d for d in difference_chart(twice).to_dict()["datasets"].values() if "row" in d[0]]
+    assert len({row["row"] for row in drawn}) == len(drawn)
+    assert all(row["difference"] % 20_000 == 0 for row in drawn)
 
 
 def test_the_last_bits_of_another_machine_change_nothing():

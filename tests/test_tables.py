@@ -3,6 +3,7 @@
 import io
 import re
 
+import numpy as np
 import pandas as pd
 
 from funnelsim.show.terminal import print_comparison, print_forecast, show_table
@@ -143,3 +144,27 @@ def test_a_terminal_breaks_heads_before_it_cuts_names(monkeypatch):
     out = Terminal()
     show_table(wide, file=out)
     assert "spend now" in out.getvalue()
+
+
+def test_a_comparison_is_rounded_to_its_error_and_a_sure_small_gain_is_no_luck():
+    row = {
+        "scenario": "up",
+        "period": "Q3",
+        "mean": 1e6,
+        "difference": 123_456.0,
+        "low": -9_876.0,
+        "high": 3e5,
+    }
+    row |= {
+        "error": 900.0,
+        "low_error": 4_000.0,
+        "high_error": 4e4,
+        "p_better": 0.6,
+        "futures": 9.0,
+        "p_mean": 1.0,
+    }
+    told = printed(print_comparison, pd.DataFrame([row]))
+    assert "+123 k" in told and "−10 k to +300 k" in told
+    assert "better on average (5 of 9)" in told
+    sure = printed(print_comparison, pd.DataFrame([row | {"p_better": 1.0, "futures": np.inf}]))
+    assert "surely better (in every future)" in sure

@@ -99,6 +99,20 @@ class Comparison:
         return total if len(total) else self.table
 
     @property
+    def rounded(self) -> pd.DataFrame:
+        """The table with differences and their ends rounded to what is known of them, for people."""
+        errors = {"difference": "error", "net": "error", "low": "low_error", "net_low": "low_error"}
+        errors |= {"high": "high_error", "net_high": "high_error"}
+        told = {
+            name: [
+                words.to_error(value, off)
+                for value, off in zip(self.table[name], self.table[error], strict=True)
+            ]
+            for name, error in errors.items()
+        }
+        return self.table.assign(**told)
+
+    @property
     def best(self) -> str:
         """The scenario with the largest expected net gain; the plan itself if none gains."""
         net = self.whole.set_index("scenario")["net"]  # nan: nobody knows what it costs
@@ -151,22 +165,25 @@ class Comparison:
         return f"It {verb} {words.money(cost, self.currency)}: net {net}, {above}; {when}."
 
     @property
-    def remarks(self) -> tuple[str, ...]:
-        """What else is worth saying: break-even, chances of targets, Monte Carlo errors, and the notes."""
+    def findings(self) -> tuple[str, ...]:
+        """Break-even prices, and by how much plans move the chance to reach the target."""
         told = [self._limit(row) for row in self.worth.to_dict("records") if np.isfinite(row["break_even"])]
         told += [
             self._reach(row)
             for row in self.whole.to_dict("records")
             if row["scenario"] != BASE and np.isfinite(row["target_gain"]) and row["target_gain"] != 0
         ]
+        return tuple(told)
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """How exact the intervals are, and the notes."""
         off = float(self.whole[["low_error", "high_error"]].to_numpy().max())
-        if off > 0:
-            lives = f"{self.table['lives'].iloc[0]:,.0f} lives"
-            known = f"to within {words.money(float(f'{off:.2g}'), self.currency)} or less, by {lives}"
-            told.append(
-                f"Ends of the intervals are known {known}, and rounded to that; more draws narrow it."
-            )
-        return (*told, *self.notes)
+        if off == 0:
+            return self.notes
+        known = f"to within {words.money(float(f'{off:.2g}'), self.currency)} or less"
+        lives = f"by {self.table['lives'].iloc[0]:,.0f} lives, and rounded to that"
+        return (f"Ends of the intervals are known {known}, {lives}; more draws narrow it.", *self.notes)
 
     def _reach(self, row: Mapping[Any, Any]) -> str:
         """Say by how much a plan moves the chance to reach the target."""

@@ -200,7 +200,7 @@ def say_comparison(result: Comparison) -> None:
     if (result.worth["cost"] != 0).any():
         title = titled(f"What each plan costs and returns, {result.span}", result.currency)
         show_table(worth_rows(result), title, kinds=WORTH_KINDS)
-    for note in result.remarks:
+    for note in (*result.findings, *result.cautions):
         print(f"- {note}")
     print()
     for name, frame in result.parts.items():
@@ -214,16 +214,17 @@ def say_comparison(result: Comparison) -> None:
 def worth_rows(result: Comparison) -> pd.DataFrame:
     """Return what each plan costs and returns, as people read it."""
     frame = result.worth
-    told = frame[["scenario", "cost", "difference", "net", "net_low", "net_high"]].copy()
+    whole = result.rounded.loc[result.whole.index].set_index("scenario").loc[frame["scenario"]].reset_index()
+    told = whole[["scenario", "cost", "difference", "net", "net_low", "net_high"]].copy()
     told["net above 0"] = frame["p_net"].where((frame["cost"] != 0) | (frame["futures"] > 0))
-    told["return on cost"] = frame["roi"]
+    told["ROI"] = frame["roi"]
     told["pays from"] = frame["pays"].where(frame["pays"] != "", "not within the span")
     told.loc[~(frame["cost"] > 0), "pays from"] = ""
     return told.rename(columns={"difference": "gain", "net_low": "80 % from", "net_high": "to"})
 
 
 WORTH_KINDS = dict.fromkeys(("cost", "gain", "net", "80 % from", "to"), "money")
-WORTH_KINDS |= {"net above 0": "share", "return on cost": "share"}
+WORTH_KINDS |= {"net above 0": "share", "ROI": "share"}
 
 
 def comparison_json(result: Comparison) -> str:
@@ -253,7 +254,7 @@ def comparison_json(result: Comparison) -> str:
             }
         )
     top = {"headline": str(result), "best": result.best, "currency": result.currency or None}
-    found = top | {"scenarios": scenarios, "notes": list(result.remarks)}
+    found = top | {"scenarios": scenarios, "notes": [*result.findings, *result.cautions]}
     return json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
