@@ -11,9 +11,9 @@ from funnelsim.calibration.calibrate import fit_model, open_pipeline
 from funnelsim.calibration.intake import block_counts, outlook
 from funnelsim.calibration.posterior import draw_rates
 from funnelsim.calibration.trust import exit_shares, fitted_and_observed, group_factors, trust_of
+from funnelsim.forecasting.attribution import shared_luck
 from funnelsim.forecasting.backtest import scored_rows
 from funnelsim.forecasting.budget import worth_of_channels
-from funnelsim.forecasting.compare import shared_luck
 from funnelsim.forecasting.exact import at_ages, chances
 from funnelsim.forecasting.forecast import NAMES, forecast_periods, totals
 from funnelsim.forecasting.periods import days_of

@@ -12,20 +12,18 @@ from test_forecast import DAY_0, QUARTERS, THREE, row, serial
 from test_scenario import company
 
 from funnelsim.errors import FunnelError
-from funnelsim.forecasting.compare import (
-    _Bench,
+from funnelsim.forecasting.attribution import (
+    Bench,
     _by_orders,
     _shapley_part,
-    _spread,
     break_even,
-    compare_models,
-    compared,
     expected_revenue,
     lever_parts,
     shapley,
     shared_luck,
     swing,
 )
+from funnelsim.forecasting.compare import _spread, compare_models, compared
 from funnelsim.forecasting.forecast import forecast_periods
 from funnelsim.forecasting.periods import TOTAL, days_of
 from funnelsim.forecasting.situation import situation
@@ -111,7 +109,7 @@ def test_a_split_takes_the_draws_of_the_comparison_or_what_3200_forecasts_allow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, levers: int, asked: int, taken: int
 ) -> None:
     """Sets of n levers are 2 ** n; below twenty draws a part is noise; lives to simulate are given twenty."""
-    monkeypatch.setattr("funnelsim.forecasting.compare.shapley", lambda *given, draws, seed: draws)
+    monkeypatch.setattr("funnelsim.forecasting.attribution.shapley", lambda *given, draws, seed: draws)
     alone, many = tmp_path / "alone.yaml", tmp_path / "many.yaml"
     alone.write_text("changes: [{days: Lead, multiply: 0.9}]", encoding="utf-8")
     many.write_text(f"changes: [{', '.join(['{days: Lead, multiply: 0.9}'] * levers)}]", encoding="utf-8")
@@ -216,7 +214,7 @@ def test_at_its_break_even_a_price_earns_nothing_more() -> None:
     place = situation(serial(), periods=2)
     plan = Scenario("dearer", "", (ValueLever(value="all", multiply=1.1),))
     edges = days_of(place.periods, place.model.as_of)
-    bench = _Bench.of(place.model, place.deals, edges, 1, 1)
+    bench = Bench.of(place.model, place.deals, edges, 1, 1)
     now = bench.revenue(Scenario("now"))
     found = break_even(bench, plan, now)
     worse = OddsLever(odds={"C": "Won"}, multiply=1 + found)
@@ -228,7 +226,7 @@ def test_at_its_break_even_a_price_earns_nothing_more() -> None:
 def test_a_lever_swings_from_half_to_half_more_and_a_fitted_one_within_its_error() -> None:
     place = situation(serial(), periods=1)
     edges = days_of(place.periods, place.model.as_of)
-    bench = _Bench.of(place.model, place.deals, edges, 1, 1)
+    bench = Bench.of(place.model, place.deals, edges, 1, 1)
     now = bench.revenue(Scenario("now"))
     plan = Scenario("p", "", (ValueLever(value="all", multiply=1.1), CostsLever(costs=3.0)))
     rows = swing(bench, plan, now).set_index("lever")

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from test_forecast import serial
 
 from funnelsim.errors import FunnelError
-from funnelsim.forecasting.compare import expected_revenue
+from funnelsim.forecasting.attribution import expected_revenue
 from funnelsim.model.model import Model, OpenDeals, Values, amounts, only
 from funnelsim.simulation.run import period_sums, run_model
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import copy
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from itertools import combinations
-from math import factorial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq
 
 from funnelsim.arrays import Floats, Integers
-from funnelsim.calibration.posterior import stream
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError
+from funnelsim.forecasting.attribution import (
+    FEWEST_DRAWS,
+    TENTH,
+    Bench,
+    break_even,
+    lever_parts,
+    lived_revenue,
+    revenue_by_draw,
+    swing,
+)
 from funnelsim.forecasting.distribution import reached
 from funnelsim.forecasting.forecast import (
     ENGINES,
@@ -36,31 +40,17 @@ from funnelsim.forecasting.forecast import (
 from funnelsim.forecasting.periods import TOTAL, Period, Targets, days_of, targets_of, within
 from funnelsim.forecasting.situation import Situation
 from funnelsim.model.levers import (
-    CostsLever,
-    Lever,
-    OddsLever,
-    RepsLever,
     Scenario,
-    SpendLever,
-    ValueLever,
     apply_scenario,
     outlays,
 )
-from funnelsim.model.model import Draws, Model, OpenDeals, amounts
-from funnelsim.model.scenario import WhatIf, is_words, scenario_file, scenario_of
+from funnelsim.model.model import Draws, Model, OpenDeals
+from funnelsim.model.scenario import WhatIf, is_words, scenario_file
 from funnelsim.show import words
-from funnelsim.simulation.run import period_sums
 
-FEWEST_DRAWS = 20  # below it the parts of a gain are more noise than gain
-MOST_WORK = 3200  # forecasts that a split may take, draws x sets of levers: about as long as the comparison
-MOST_EXACT = 8  # levers whose every set is tried: 256; more are split by some orders
-FEWEST_PAIRS = 8  # orders and their reverses: fewer say nothing on their own error
 BASE = "as planned"
 # The same wins added up in another order, or by another machine: sums of thousands agree to twelve digits.
 SAME = 1e-11
-FARTHEST = 4.0  # odds beyond a quarter or four times today's: no price is worth asking about there
-TENTH = 1.2816  # deviations from the mean to the 10th and 90th percentile of a bell curve
-WEAK, STRONG = 0.5, 1.5  # of a lever's change, where nobody knows its error
 NO_SPEND = "What is spent on a channel today is not known, and so is what the plan costs; add 'today'."
 
 
@@ -320,8 +310,8 @@ def compare_models(
             model, open_deals, periods, booked=booked, draws=draws, seed=seed, target=target,
             engine=engine, drawn=drawn, found=found, whole=True, progress=progress,
         )  # fmt: skip
-        lived = _with_sum(_lived(model, open_deals, edges, drawn, seed, progress))
-        means = None if found is None else _with_sum(_means(model, open_deals, found))
+        lived = _with_sum(lived_revenue(model, open_deals, edges, drawn, seed, progress))
+        means = None if found is None else _with_sum(revenue_by_draw(model, open_deals, found))
         return _Side(forecast, lived, means, _tails(model, open_deals, found, lived, missing))
 
     base = side(first)
@@ -354,13 +344,6 @@ def _missing(goals: Mapping[str, float], periods: Sequence[Period], sure: float)
     booked = np.array([sure if k in (0, len(periods)) else 0.0 for k in range(len(names))])
     wanted: Floats = np.array([goals.get(name, np.nan) for name in names]) - booked
     return wanted
-
-
-def _means(model: Model, deals: OpenDeals, found: Intensity) -> Floats:
-    """Return the revenue that each draw expects of each period, (draws, periods)."""
-    chance = found.chance if found.more is None else found.chance + found.more
-    money: Floats = np.einsum("dip,i->dp", chance, amounts(model, deals)) + found.new_money
-    return money
 
 
 def _tails(model: Model, deals: OpenDeals, found: Intensity | None, lived: Floats, missing: Floats) -> Floats:
@@ -478,146 +461,6 @@ def _spread(gap: Floats, mean: float) -> dict[str, float]:
     return ends | errors | {"p_better": better, "futures": float(differ), "lives": float(lives)}
 
 
-def shared_luck(
-    model: Model, open_deals: OpenDeals, edges: Floats, *, draws: int, seed: int,
-    common: Floats | None = None, progress: bool = False,
-) -> Floats:  # fmt: skip
-    """Return simulated revenue of each period under the luck that all scenarios share, (draws, periods)."""
-    drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed, common=common)
-    return _lived(model, open_deals, edges, drawn, seed, progress)
-
-
-def _lived(
-    model: Model, open_deals: OpenDeals, edges: Floats, drawn: Draws, seed: int, progress: bool
-) -> Floats:
-    sums = period_sums(
-        model, edges, open_deals=open_deals, replications=len(drawn), seed=seed, drawn=drawn,
-        progress=progress,
-    )  # fmt: skip
-    total: Floats = sums.revenue.sum(axis=2)
-    return total
-
-
-@dataclass(frozen=True)
-class _Bench:
-    """Where plans are tried: the same open deals, periods, draws, common factors and luck."""
-
-    model: Model
-    deals: OpenDeals
-    edges: Floats
-    draws: int
-    seed: int
-    common: Floats
-
-    @classmethod
-    def of(cls, model: Model, deals: OpenDeals, edges: Floats, draws: int, seed: int) -> _Bench:
-        common = draws_of(model, deals, edges, draws=draws, seed=seed).common
-        return cls(model, deals, edges, draws, seed, common)
-
-    def gain(self, scenario: Scenario, now: float) -> float:
-        """Return what a plan is expected to earn more than today's `now`, less what it costs."""
-        cost = sum(float(one.within(self.edges).sum()) for one in outlays(self.model, scenario))
-        return self.revenue(scenario) - now - cost
-
-    def revenue(self, scenario: Scenario) -> float:
-        model = apply_scenario(self.model, scenario)
-        return expected_revenue(
-            model, self.deals, self.edges, draws=self.draws, seed=self.seed, common=self.common
-        )
-
-
-def shapley(
-    model: Model, scenario: Scenario, open_deals: OpenDeals, edges: Floats, *, draws: int = 20, seed: int = 1
-) -> pd.DataFrame:
-    """Split a scenario's gain in expected revenue among its levers, fairly.
-
-    A lever's part is its mean gain over all orders in which the levers could be pulled
-    (Shapley 1953, doi:10.1515/9781400881970-018); the parts add up to the whole gap. Of more than 8 levers
-    some orders are drawn, each with its reverse, and the parts have a standard error.
-
-    Returns:
-        Columns lever (in words), part (money over all periods) and, of more than 8 levers, error.
-    """
-    scenario = scenario.only(i for i, c in enumerate(scenario.changes) if not isinstance(c, CostsLever))
-    bench, count = _Bench.of(model, open_deals, edges, draws, seed), len(scenario.changes)
-    known: dict[tuple[int, ...], float] = {}
-
-    def worth(chosen: Sequence[int]) -> float:
-        key = tuple(sorted(chosen))
-        if key not in known:
-            known[key] = bench.revenue(scenario.only(key))
-        return known[key]
-
-    told = pd.DataFrame({"lever": [change.sentence for change in scenario.changes]})
-    if count > MOST_EXACT:
-        pairs = max(FEWEST_PAIRS, MOST_WORK // (2 * draws * count))
-        parts, errors = _by_orders(worth, count, pairs, stream(seed, "orders"))
-        return told.assign(part=parts, error=errors)
-    for size in range(count + 1):
-        for chosen in combinations(range(count), size):
-            worth(chosen)
-    return told.assign(part=[_shapley_part(known, lever, count) for lever in range(count)])
-
-
-def _by_orders(
-    worth: Callable[[Sequence[int]], float], count: int, pairs: int, rng: np.random.Generator
-) -> tuple[Floats, Floats]:
-    """Return Shapley parts by random orders, each with its reverse, and their standard errors.
-
-    Source: Castro, Gomez and Tejada 2009, doi:10.1016/j.cor.2008.04.004; the reverses halve the error.
-    """
-    found = np.zeros((pairs, count))
-    for pair in range(pairs):
-        order = rng.permutation(count)
-        for one in (order, order[::-1]):
-            levels = [worth(one[:size].tolist()) for size in range(count + 1)]
-            found[pair, one] += np.diff(levels) / 2
-    return found.mean(axis=0), found.std(axis=0, ddof=1) / np.sqrt(pairs)
-
-
-def lever_parts(
-    place: Situation, scenarios: Mapping[str, WhatIf], *, draws: int = 20, seed: int = 1
-) -> dict[str, pd.DataFrame]:
-    """Return the levers of each scenario that has several, with their parts of its gain; see `shapley`.
-
-    With the draws of `compare_models` the parts add up to its differences; where there are more than three
-    levers, or lives to simulate, fewer draws are taken, and the sum is only near them.
-    """
-    edges = days_of(place.periods, place.model.as_of)
-    exact = choose_engine(place.model, None) == "exact"
-    found = {}
-    for name, asked in scenarios.items():
-        scenario = scenario_of(asked, place.model)
-        count = sum(not isinstance(change, CostsLever) for change in scenario.changes)
-        if count < 2:
-            continue
-        most = MOST_WORK >> count if exact else FEWEST_DRAWS
-        number = min(draws, max(most, FEWEST_DRAWS))
-        found[name] = shapley(place.model, scenario, place.deals, edges, draws=number, seed=seed)
-    return found
-
-
-def expected_revenue(
-    model: Model, open_deals: OpenDeals, edges: Floats, *, draws: int, seed: int, common: Floats | None = None
-) -> float:
-    """Return the expected revenue of all periods together: exact where that fits, else simulated."""
-    if choose_engine(model, None) != "exact":
-        sums = shared_luck(model, open_deals, edges, draws=draws, seed=seed, common=common)
-        return float(sums.sum(axis=1).mean())
-    drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed, common=common)
-    found = intensities(model, open_deals, edges, drawn)
-    return float(_means(model, open_deals, found).mean(axis=0).sum())
-
-
-def _shapley_part(worth: Mapping[tuple[int, ...], float], lever: int, count: int) -> float:
-    part = 0.0
-    for chosen, value in worth.items():
-        if lever not in chosen:
-            weight = factorial(len(chosen)) * factorial(count - len(chosen) - 1) / factorial(count)
-            part += weight * (worth[tuple(sorted((*chosen, lever)))] - value)
-    return part
-
-
 def compared(
     place: Situation,
     plans: Mapping[str, Scenario],
@@ -637,7 +480,7 @@ def compared(
         engine=engine, target=target, progress=progress,
     )  # fmt: skip
     parts = lever_parts(place, plans, draws=draws, seed=seed)
-    bench = _Bench.of(place.model, place.deals, edges, min(draws, FEWEST_DRAWS), seed)
+    bench = Bench.of(place.model, place.deals, edges, min(draws, FEWEST_DRAWS), seed)
     now = bench.revenue(Scenario(BASE))
     paid = {
         name: plan for name, plan in plans.items() if np.isfinite(costs[name]).all() and costs[name].any()
@@ -730,90 +573,5 @@ def _month_ends(place: Situation, edges: Floats) -> tuple[Floats, Integers, list
 def _expected(model: Model, deals: OpenDeals, edges: Floats, drawn: Draws, seed: int) -> Floats:
     """Return the revenue that each draw expects (or each life brings) in each period, (draws, periods)."""
     if choose_engine(model, None) != "exact":
-        return _lived(model, deals, edges, drawn, seed, False)
-    return _means(model, deals, intensities(model, deals, edges, drawn))
-
-
-def break_even(bench: _Bench, plan: Scenario, now: float) -> float:
-    """Return the change of the odds of every way to win at which a plan with other prices earns nothing more.
-
-    Returns:
-        As in -.11: pays as long as odds fall by less than 11 %; nan for a plan that moves no price, or that
-        gains nothing; -.75 or 3 where it is beyond.
-    """
-    if not any(isinstance(change, ValueLever) for change in plan.changes):
-        return math.nan
-    funnel = bench.model.funnel
-    ways = [(stage, place) for stage, ends in zip(funnel.stages, funnel.exits, strict=True) for place in ends]
-    ways = [(stage, place) for stage, place in ways if place in funnel.earns]
-
-    def gain(log: float) -> float:
-        odds = tuple(OddsLever(odds={stage: place}, multiply=math.exp(log)) for stage, place in ways)
-        return bench.gain(replace(plan, changes=plan.changes + cast("tuple[Lever, ...]", odds)), now)
-
-    level, far = gain(0.0), math.log(FARTHEST)
-    if not math.isfinite(level) or level == 0 or not ways:
-        return math.nan
-    end = -far if level > 0 else far
-    if gain(end) * level > 0:
-        return math.exp(end) - 1
-    return math.exp(brentq(gain, min(0.0, end), max(0.0, end), xtol=1e-3)) - 1
-
-
-def swing(bench: _Bench, plan: Scenario, now: float) -> pd.DataFrame:
-    """Return what a plan earns more than today if one lever after the other does less, or more, than planned.
-
-    A lever whose strength was fitted is set to the 10th and 90th percentile of it; any other to half and one
-    and a half of its change.
-
-    Returns:
-        lever, weak, strong (money, net of costs), at_weak, at_strong (in words), widest first.
-    """
-    rows = []
-    for number, change in enumerate(plan.changes):
-        ends = _ends(change, bench.model)
-        told: dict[str, object] = {"lever": change.sentence}
-        for name, (one, said) in zip(("weak", "strong"), ends, strict=True):
-            changes = (*plan.changes[:number], one, *plan.changes[number + 1 :])
-            told |= {name: bench.gain(replace(plan, changes=changes), now), f"at_{name}": said}
-        rows.append(told)
-    frame = pd.DataFrame(rows, columns=["lever", "weak", "strong", "at_weak", "at_strong"])
-    width = (frame["strong"] - frame["weak"]).abs()
-    return frame.loc[width.sort_values(ascending=False, kind="stable").index].reset_index(drop=True)
-
-
-def _ends(change: Lever, model: Model) -> list[tuple[Lever, str]]:
-    """Return a lever at its weak and strong end, each with what that is."""
-    if isinstance(change, SpendLever) and change.elasticity is None:
-        own = next((one for one in model.entries.spend if one.channel == change.spend), None)
-        if own is not None and own.error > 0:
-            ends = np.clip(own.elasticity + TENTH * own.error * np.array([-1.0, 1.0]), 0.0, 2.0)
-            return [(_with(change, elasticity=float(x)), f"elasticity {x:.2f}") for x in ends]
-    return [(_part_of(change, part, model), said) for part, said in ((WEAK, "half"), (STRONG, "half more"))]
-
-
-def _part_of(change: Lever, part: float, model: Model) -> Lever:
-    """Return a lever with a part of its change, whole reps staying whole."""
-    moved: dict[str, Any] = {}
-    if isinstance(change, CostsLever):
-        amount, _, unit = str(change.costs).partition(" per ")
-        money = float(amount) * part
-        return _with(change, costs=f"{money!r} per {unit}" if unit else money)
-    if getattr(change, "multiply", 1.0) != 1.0:
-        moved["multiply"] = max(1 + (change.multiply - 1) * part, 0.0)  # type: ignore[attr-defined]
-    if isinstance(change, RepsLever):
-        now = 0 if change.set is None else int(model.pools[change.pool(model)].size[0])
-        more = ((change.add or 0 if change.set is None else change.set) - now) * part
-        whole = int(more) if part < 1 else int(math.copysign(math.ceil(abs(more)), more))
-        moved = {"add": whole} if change.set is None else {"set": max(now + whole, 0)}
-    elif getattr(change, "add", None) is not None:
-        moved["add"] = change.add * part  # type: ignore[attr-defined]
-    return _with(change, **moved)
-
-
-def _with(change: Lever, **moved: Any) -> Lever:
-    """Return a lever with other values; `replace` would read them as those of a file."""
-    made = copy.copy(change)
-    for name, value in moved.items():
-        object.__setattr__(made, name, value)
-    return made
+        return lived_revenue(model, deals, edges, drawn, seed, False)
+    return revenue_by_draw(model, deals, intensities(model, deals, edges, drawn))
