@@ -110,10 +110,16 @@ def test_parts_of_levers_add_up_to_the_differences_shown(log, tmp_path, capsys):
     words = (tmp_path / "both.yaml", tmp_path / "one.yaml", "--draws", 40, "--period", "month")
     assert run("compare", log, *words) == 0
     told = capsys.readouterr().out
-    assert "What each lever of 'both' brings, all periods together" in told and "'one'" not in told
+    assert "What each lever of 'both' brings, all periods together" in told
+    assert "What each lever of 'one' brings" not in told
     rows = [re.split(r"\s{2,}", line) for line in told.splitlines()]
     expected = [
-        [float(row[2].replace(",", "")) for row in rows if row[0] == name] for name in ("as planned", "both")
+        [
+            float(row[2].replace(",", ""))
+            for row in rows
+            if row[0] == name and row[1] in ("2026-01", "2026-02")
+        ]
+        for name in ("as planned", "both")
     ]
     parts = re.findall(r" by \d+ % +([\u2212\d,]+)$", told, re.MULTILINE)
     gain = sum(float(part.replace(",", "").replace("\u2212", "-")) for part in parts)

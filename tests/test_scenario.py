@@ -459,10 +459,17 @@ def test_no_pools_no_reps(tmp_path: Path) -> None:
         scenario(tmp_path, "changes: [{reps: closers, add: 2}]", flywheel)
 
 
+def with_spend(model: Model) -> Model:
+    """Give every channel a spend, and leads that answer to it, as a fitted company has them."""
+    channels = dict.fromkeys(cell.channel for cell in model.entries.cells if cell.channel)
+    spend = tuple(Spend(channel, 800.0, 0.4) for channel in channels)
+    return replace(model, entries=replace(model.entries, spend=spend))
+
+
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_shipped_scenario_fits_its_model(path: Path) -> None:
     named = yaml.safe_load(quote_ramps(path.read_text(encoding="utf-8"))).get("funnel")
-    model = company() if named is None else read_funnel(named)
+    model = with_spend(company()) if named is None else read_funnel(named)
     made = read_scenario(path, model)
     changed = apply_scenario(model, made)
     assert made.question.endswith("?")

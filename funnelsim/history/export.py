@@ -137,12 +137,13 @@ def _workbook(sheets: Mapping[str, pd.DataFrame], path: Path) -> bytes:
         from openpyxl.utils import get_column_letter
     except ImportError:
         raise FunnelError("Excel files need openpyxl: pip install 'funnelsim[formats]'") from None
+    for frame in sheets.values():  # before the writer is open: on leaving, it would complain of an empty book
+        if len(frame) >= MOST_SHEET_ROWS:
+            most = f"a sheet holds {MOST_SHEET_ROWS - 1:,} rows"
+            raise FunnelError(f"{path}: {most}, this table has {len(frame):,}; write .csv")
     data = io.BytesIO()
     with pd.ExcelWriter(data, engine="openpyxl") as writer:
         for title, frame in sheets.items():
-            if len(frame) >= MOST_SHEET_ROWS:
-                most = f"a sheet holds {MOST_SHEET_ROWS - 1:,} rows"
-                raise FunnelError(f"{path}: {most}, this table has {len(frame):,}; write .csv")
             frame.to_excel(writer, index=False, sheet_name=title)
             sheet = writer.sheets[title]
             sheet.freeze_panes = "A2"
