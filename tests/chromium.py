@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import os
 import shutil
@@ -27,8 +26,14 @@ def browser() -> str:
     return found
 
 
+def headless(profile: Path) -> list[str]:
+    """Return the words that start a browser without a window; skip where there is none."""
+    root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    return [browser(), "--headless", *root, "--disable-gpu", f"--user-data-dir={profile}"]
+
+
 class Tab:
-    """A tab of a browser: it goes to a page, answers expressions, presses keys, and keeps what went wrong."""
+    """A tab of a browser: it goes to a page, answers expressions, and keeps what went wrong."""
 
     def __init__(self, socket: WebSocketClientConnection) -> None:
         self.socket, self.number = socket, 0
@@ -84,24 +89,16 @@ class Tab:
         await self.call("Page.navigate", url=address)
         await self.until("document.readyState === 'complete' && location.href !== 'about:blank'")
 
-    async def picture(self, path: Path) -> None:
-        """Write the whole page as a picture."""
-        size = (await self.call("Page.getLayoutMetrics"))["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
-        said = await self.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
-        path.write_bytes(base64.b64decode(said["data"]))
-
-    async def paper(self, path: Path) -> None:
-        """Write the page as it is printed."""
-        said = await self.call("Page.printToPDF", preferCSSPageSize=True, printBackground=False)
-        path.write_bytes(base64.b64decode(said["data"]))
-
 
 def drive(profile: Path, what: Callable[[Tab], Coroutine[Any, Any, Any]]) -> Any:
     """Start a browser, do something in its tab, end it, and return what came of it."""
-    root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    words = [browser(), "--headless", *root, "--disable-gpu", "--no-first-run", f"--user-data-dir={profile}"]
-    words += ["--remote-debugging-port=0", "--hide-scrollbars", "about:blank"]
+    words = [
+        *headless(profile),
+        "--no-first-run",
+        "--remote-debugging-port=0",
+        "--hide-scrollbars",
+        "about:blank",
+    ]
     running = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         return asyncio.run(_in_tab(profile, what))

@@ -1,6 +1,5 @@
 """A page in a real browser: names from the data are text there, also where a script draws them."""
 
-import os
 import re
 import subprocess
 from html.parser import HTMLParser
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from chromium import browser
+from chromium import browser, headless
 from typer.testing import CliRunner
 
 from funnelsim.cli import app
@@ -20,9 +19,13 @@ PICTURE = "<img src=x onerror=\"document.title='hacked'\">"
 
 def seen(page: Path, profile: Path) -> str:
     """Return the page as the browser holds it once its scripts have run."""
-    root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    words = [browser(), "--headless", *root, "--disable-gpu", f"--user-data-dir={profile}"]
-    words += ["--virtual-time-budget=20000", "--timeout=60000", "--dump-dom", page.as_uri()]
+    words = [
+        *headless(profile),
+        "--virtual-time-budget=20000",
+        "--timeout=60000",
+        "--dump-dom",
+        page.as_uri(),
+    ]
     ran = subprocess.run(words, capture_output=True, encoding="utf-8", timeout=180, check=True)
     return ran.stdout
 

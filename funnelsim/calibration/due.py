@@ -524,7 +524,8 @@ def prices_ahead(pieces: Pieces, funnel: Funnel, typical: Floats, half_life: flo
     weight = 2.0 ** (days / half_life) * (days + WINDOW * np.arange(1, PRICE_BLOCKS + 1)[:, None] <= 0)
     opened, new = _amounts_ahead(pieces, typical, wins, days)
     luck = max(float(ratio.var() / ratio.mean() ** 2), LEAST_LUCK)
-    moves = _moves(new, mean_levels(new * weight, PRIOR_AMOUNTS * luck))
+    usual = mean_levels(new * weight, PRIOR_AMOUNTS * luck)
+    moves = _moves(new, usual)
     here = np.where(new[0] > 0, weight * new[2] / luck, 0.0)
     by_luck = float(weight[here > 0].sum())
     season = max((float((here * moves**2).sum()) - by_luck) / max(float(here.sum()), 1e-12), 0.0)
@@ -533,7 +534,7 @@ def prices_ahead(pieces: Pieces, funnel: Funnel, typical: Floats, half_life: flo
     here = np.where(opened[0] > 0, here, 0.0)
     against = (here * ((moves - moves_open) ** 2 - moves**2)).sum() / 2
     follows = 1 / (1 + np.exp(np.clip(against, -700.0, 700.0)))
-    price: Floats = mean_levels(new * weight, PRIOR_AMOUNTS * luck) * np.exp(follows * moves_open[:, 0])
+    price: Floats = usual * np.exp(follows * moves_open[:, 0])
     return np.repeat(price, int(WINDOW))
 
 

@@ -81,6 +81,10 @@ class Bench:
         common = draws_of(model, deals, edges, draws=draws, seed=seed).common
         return cls(model, deals, edges, draws, seed, common)
 
+    def drawn(self, model: Model) -> Draws:
+        """Return the draws of a model on this bench."""
+        return draws_of(model, self.deals, self.edges, draws=self.draws, seed=self.seed, common=self.common)
+
     def gain(self, scenario: Scenario, now: float) -> float:
         """Return what a plan is expected to earn more than today's `now`, less what it costs."""
         cost = sum(float(one.within(self.edges).sum()) for one in outlays(self.model, scenario))
@@ -89,9 +93,8 @@ class Bench:
     def revenue(self, scenario: Scenario) -> float:
         """Return what is expected of all periods together under a plan."""
         model = apply_scenario(self.model, scenario)
-        return expected_revenue(
-            model, self.deals, self.edges, draws=self.draws, seed=self.seed, common=self.common
-        )
+        money = expected_money(model, self.deals, self.edges, self.drawn(model), self.seed)
+        return float(money.mean(axis=0).sum())
 
 
 def shapley(
@@ -169,12 +172,15 @@ def expected_revenue(
     model: Model, open_deals: OpenDeals, edges: Floats, *, draws: int, seed: int, common: Floats | None = None
 ) -> float:
     """Return the expected revenue of all periods together: exact where that fits, else simulated."""
-    if choose_engine(model, None) != "exact":
-        sums = shared_luck(model, open_deals, edges, draws=draws, seed=seed, common=common)
-        return float(sums.sum(axis=1).mean())
     drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed, common=common)
-    found = intensities(model, open_deals, edges, drawn)
-    return float(revenue_by_draw(model, open_deals, found).mean(axis=0).sum())
+    return float(expected_money(model, open_deals, edges, drawn, seed).mean(axis=0).sum())
+
+
+def expected_money(model: Model, deals: OpenDeals, edges: Floats, drawn: Draws, seed: int) -> Floats:
+    """Return the revenue that each draw expects (or each life brings) in each period, (draws, periods)."""
+    if choose_engine(model, None) != "exact":
+        return lived_revenue(model, deals, edges, drawn, seed, False)
+    return revenue_by_draw(model, deals, intensities(model, deals, edges, drawn))
 
 
 def _shapley_part(worth: Mapping[tuple[int, ...], float], lever: int, count: int) -> float:
@@ -244,7 +250,7 @@ def swing(bench: Bench, plan: Scenario, now: float) -> pd.DataFrame:
 def _ends(change: Lever, model: Model) -> list[tuple[Lever, str]]:
     """Return a lever at its weak and strong end, each with what that is."""
     if isinstance(change, SpendLever) and change.elasticity is None:
-        own = next((one for one in model.entries.spend if one.channel == change.spend), None)
+        own = change.own(model)
         if own is not None and own.error > 0:
             ends = np.clip(own.elasticity + TENTH * own.error * np.array([-1.0, 1.0]), 0.0, 2.0)
             return [(_with(change, elasticity=float(x)), f"elasticity {x:.2f}") for x in ends]

@@ -17,6 +17,7 @@ from funnelsim.forecasting.attribution import (
     TENTH,
     Bench,
     break_even,
+    expected_money,
     lever_parts,
     lived_revenue,
     revenue_by_draw,
@@ -29,7 +30,6 @@ from funnelsim.forecasting.forecast import (
     Forecast,
     Intensity,
     check_luck,
-    choose_engine,
     draws_of,
     engine_for,
     forecast_periods,
@@ -39,12 +39,8 @@ from funnelsim.forecasting.forecast import (
 )
 from funnelsim.forecasting.periods import TOTAL, Period, Targets, days_of, targets_of, within
 from funnelsim.forecasting.situation import Situation
-from funnelsim.model.levers import (
-    Scenario,
-    apply_scenario,
-    outlays,
-)
-from funnelsim.model.model import Draws, Model, OpenDeals
+from funnelsim.model.levers import Scenario, apply_scenario, outlays
+from funnelsim.model.model import Model, OpenDeals
 from funnelsim.model.scenario import WhatIf, is_words, scenario_file
 from funnelsim.show import words
 
@@ -536,6 +532,8 @@ def by_month(
     Returns:
         scenario, month, gain, cost, net.
     """
+    if not plans:
+        return pd.DataFrame()
     edges = days_of(place.periods, place.model.as_of)
     ends, months, names = _month_ends(place, edges)
     common = draws_of(place.model, place.deals, edges, draws=draws, seed=seed).common
@@ -543,11 +541,11 @@ def by_month(
 
     def expected(model: Model) -> Floats:
         drawn = draws_of(model, place.deals, ends, draws=draws, seed=seed, common=common)
-        money = _expected(model, place.deals, ends, drawn, seed).mean(axis=0)
+        money = expected_money(model, place.deals, ends, drawn, seed).mean(axis=0)
         found: Floats = np.bincount(months, money, len(names)).astype(np.float64)
         return found
 
-    before = expected(place.model) if plans else np.zeros(0)
+    before = expected(place.model)
     frames = []
     for name, plan in plans.items():
         model = apply_scenario(place.model, plan)
@@ -555,7 +553,7 @@ def by_month(
         cost = np.bincount(months, cost_of(place.model, plan, ends), len(names))
         told = {"scenario": name, "month": names, "gain": gain, "cost": cost, "net": np.cumsum(gain - cost)}
         frames.append(pd.DataFrame(told))
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    return pd.concat(frames, ignore_index=True)
 
 
 def _month_ends(place: Situation, edges: Floats) -> tuple[Floats, Integers, list[str]]:
@@ -568,10 +566,3 @@ def _month_ends(place: Situation, edges: Floats) -> tuple[Floats, Integers, list
     labels = middle.strftime("%Y-%m")
     codes, names = pd.factorize(labels)
     return ends, codes.astype(np.int64), list(names)
-
-
-def _expected(model: Model, deals: OpenDeals, edges: Floats, drawn: Draws, seed: int) -> Floats:
-    """Return the revenue that each draw expects (or each life brings) in each period, (draws, periods)."""
-    if choose_engine(model, None) != "exact":
-        return lived_revenue(model, deals, edges, drawn, seed, False)
-    return revenue_by_draw(model, deals, intensities(model, deals, edges, drawn))

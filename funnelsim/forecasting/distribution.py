@@ -52,6 +52,12 @@ class Lump:
     atoms: Floats
     spread: float = 0.0
 
+    @property
+    def expected(self) -> Floats:
+        """The money that each draw expects, (draws,)."""
+        money: Floats = self.chance @ self.amount + self.mean_new @ self.atoms.mean(axis=1)
+        return money
+
 
 @dataclass(frozen=True)
 class Distribution:
@@ -89,13 +95,10 @@ def distributions(lump: Lump) -> dict[str, Distribution]:
     [0.3375, 0.3375, 0.1125]
     """
     moments = _moments(lump)
-    giants = _giants(lump)
-    rest, alone = _without(lump, giants), _without(lump, np.ones(len(lump.amount), dtype=bool))
+    rest, likely, shift = _apart(lump)
+    alone = _without(lump, np.ones(len(lump.amount), dtype=bool))
     grid, finer = _grid(rest), _grid(alone)
-    sets = np.array(list(product((0.0, 1.0), repeat=int(giants.sum()))))
-    likely = np.prod(np.where(sets[:, None] == 1.0, lump.chance[:, giants], 1 - lump.chance[:, giants]), 2)
     spectra = _spectra(rest, alone, grid, finer, likely)
-    shift = sets @ lump.amount[giants]
     return {
         "open": _mixed(grid, spectra["open"], shift, moments["open"]),
         "new": _mixed(finer, spectra["new"], np.zeros(1), moments["new"]),
@@ -130,6 +133,18 @@ def _spectra(
         found["total"] += likely[:, part] @ (coins * _births(some, grid)) / draws
         found["new"] += _births(new, finer).sum(axis=0) / draws
     return found
+
+
+def _apart(lump: Lump) -> tuple[Lump, Floats, Floats]:
+    """Return the lump without giants and, of each set of giants that may win, chance and money.
+
+    Returns:
+        The rest, (sets, draws) chances, (sets,) money.
+    """
+    giants = _giants(lump)
+    sets = np.array(list(product((0.0, 1.0), repeat=int(giants.sum()))))
+    likely = np.prod(np.where(sets[:, None] == 1.0, lump.chance[:, giants], 1 - lump.chance[:, giants]), 2)
+    return _without(lump, giants), likely, sets @ lump.amount[giants]
 
 
 def _without(lump: Lump, gone: Flags) -> Lump:
@@ -199,12 +214,9 @@ def reached(lump: Lump, money: float) -> Floats:
     >>> reached(Lump(np.array([10.0]), np.array([[0.5], [0.25]]), *nobody), 10.0).round(4).tolist()
     [0.5, 0.25]
     """
-    giants = _giants(lump)
-    rest = _without(lump, giants)
+    rest, likely, shift = _apart(lump)
     step, points = _grid(rest)
-    sets = np.array(list(product((0.0, 1.0), repeat=int(giants.sum()))))
-    likely = np.prod(np.where(sets[:, None] == 1.0, lump.chance[:, giants], 1 - lump.chance[:, giants]), 2)
-    missing = money - sets @ lump.amount[giants]
+    missing = money - shift
     found = np.empty(len(lump.chance))
     for begin in range(0, len(found), _DRAWS):
         part = slice(begin, begin + _DRAWS)
@@ -242,8 +254,7 @@ def _grid(lump: Lump) -> tuple[float, int]:
     mean, *parts = _moments(lump)["total"]
     new = lump.mean_new.max(axis=0)
     largest = max(lump.amount.max(initial=0.0), lump.atoms[new > 1e-9].max(initial=0.0))
-    extreme = float((lump.chance @ lump.amount + lump.mean_new @ lump.atoms.mean(axis=1)).max())
-    reach = max(mean, extreme) + 9 * float(np.sqrt(sum(parts))) + largest
+    reach = max(mean, float(lump.expected.max())) + 9 * float(np.sqrt(sum(parts))) + largest
     if reach <= 0:
         return 1.0, 2
     amounts = np.concatenate([lump.amount, lump.atoms[new > 1e-9].ravel()])

@@ -131,13 +131,14 @@ def keep_fit(key: str, fit: Fit) -> None:
 
 def find_frame(key: str, *about: object) -> pd.DataFrame | None:
     """Return a table that is kept beside an entry, by what it is about; None where none is."""
-    found = _read(_beside(key, about))
+    found = _read(_beside(key, about)) if key else None
     return None if found is None else found[0].get("frame")
 
 
 def keep_frame(frame: pd.DataFrame, key: str, *about: object) -> None:
-    """Keep a table beside an entry, by what it is about."""
-    _write(_beside(key, about), {"frame": frame}, {})
+    """Keep a table beside an entry, by what it is about; without a key it is not kept."""
+    if key:
+        _write(_beside(key, about), {"frame": frame}, {})
 
 
 def find_noun(kind: type[Noun], key: str, *about: object) -> Noun | None:

@@ -115,16 +115,18 @@ def live_page(
     model, deals, edges = place.model, place.deals, days_of(place.periods, place.model.as_of)
     why = why_not_live(model, deals)
     drawn = None if why else draws_of(model, deals, edges, draws=draws, seed=seed)
+    found = None if drawn is None else intensities(model, deals, edges, drawn)
     plan = forecast_periods(
-        model, deals, place.periods, booked=place.booked, draws=draws, seed=seed, target=target, drawn=drawn
-    )
+        model, deals, place.periods, booked=place.booked, draws=draws, seed=seed, target=target, drawn=drawn,
+        found=found,
+    )  # fmt: skip
     contract: dict[str, Any] = {"version": CONTRACT, "page": _page_part(place, plan, why)}
     contract |= {"engine": None, "drags": []}
-    if drawn is not None:
+    if drawn is not None and found is not None:
         some = _distinct(drawn)
         contract["engine"] = _engine_part(place, plan, some, edges)
-        found = intensities(model, deals, edges, some)
-        contract["drags"] = [_drag(model, deals, found, count) for count in DRAGS]
+        sold, born, luck = (part[: len(some)] for part in _moments(model, deals, found))
+        contract["drags"] = [_drag(few_draws((sold, born, luck), count)) for count in DRAGS]
     return Live(contract, plan, why_sentence(why, language), language)
 
 
@@ -246,8 +248,8 @@ def channels_of(model: Model, days: int) -> list[str]:
 # A few draws that stand for all
 
 
-def _drag(model: Model, deals: OpenDeals, found: Intensity, count: int) -> dict[str, list[float]]:
-    rows, weights = few_draws(_moments(model, deals, found), count)
+def _drag(few: tuple[Integers, Floats]) -> dict[str, list[float]]:
+    rows, weights = few
     return {"rows": rows.tolist(), "weights": weights.tolist()}
 
 
@@ -330,7 +332,6 @@ def _page_part(place: Situation, plan: Forecast, why: str) -> dict[str, Any]:
         "kind": place.kind,
         "why": why,
         "places": list(funnel.places),
-        "stages": len(funnel.stages),
         "exits": [[funnel.numbers[place] for place in exits] for exits in funnel.exits],
         "wins": np.argwhere(winning_exits(funnel) & (funnel.targets >= 0)).tolist(),
         "main": [int(column) for column in main_exits(model)],

@@ -14,11 +14,11 @@ from tqdm import tqdm
 from funnelsim.arrays import Floats
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError, nearest
+from funnelsim.forecasting.attribution import Bench
 from funnelsim.forecasting.distribution import Lump, at_least, distributions
 from funnelsim.forecasting.exact import chances
 from funnelsim.forecasting.forecast import (
     MOST_AT_ONCE,
-    draws_of,
     engine_for,
     forecast_periods,
     intensities,
@@ -28,7 +28,8 @@ from funnelsim.forecasting.forecast import (
 from funnelsim.forecasting.periods import TOTAL, days_of, within
 from funnelsim.forecasting.situation import INSTANT, Situation
 from funnelsim.model.levers import LEVERS, RepsLever, Scenario, apply_scenario, named_for
-from funnelsim.model.model import Draws, Model, expected, pace_of
+from funnelsim.model.model import Model, expected, pace_of
+from funnelsim.model.scenario import together
 from funnelsim.model.units import quantity
 from funnelsim.show import words
 
@@ -98,45 +99,36 @@ class Search:
 
 @dataclass(frozen=True)
 class _Ask:
-    """A target of a situation, what of it is not booked yet, and the luck that every trial shares."""
+    """A target of a situation, what of it is not booked yet, and the bench on which all is tried."""
 
     place: Situation
     target: float
     missing: float
-    draws: int
-    seed: int
-    common: Floats
-
-    @property
-    def edges(self) -> Floats:
-        return days_of(self.place.periods, self.place.model.as_of)
-
-    def drawn(self, model: Model) -> Draws:
-        return draws_of(
-            model, self.place.deals, self.edges, draws=self.draws, seed=self.seed, common=self.common
-        )
+    bench: Bench
 
     def lump(self, model: Model) -> Lump:
         """Return all that can bring money in the span, as one period."""
-        found = joined(intensities(model, self.place.deals, self.edges, self.drawn(model), whole=True))
-        return revenue_lump(model, self.place.deals, found, 0)
+        bench = self.bench
+        found = joined(intensities(model, bench.deals, bench.edges, bench.drawn(model), whole=True))
+        return revenue_lump(model, bench.deals, found, 0)
 
     def reach(self, lump: Lump) -> float:
         return at_least(distributions(lump)["total"], self.missing)
 
     def chance(self, scenario: Scenario) -> float:
         """Return the chance to reach the target under some levers."""
-        model = apply_scenario(self.place.model, scenario)
+        model, bench = apply_scenario(self.place.model, scenario), self.bench
         if self.exact(model):
             return self.reach(self.lump(model))
         found = forecast_periods(
-            model, self.place.deals, self.place.periods, booked=self.place.booked, draws=self.draws,
-            seed=self.seed, target={TOTAL: self.target}, drawn=self.drawn(model), whole=True,
+            model, bench.deals, self.place.periods, booked=self.place.booked, draws=bench.draws,
+            seed=bench.seed, target={TOTAL: self.target}, drawn=bench.drawn(model), whole=True,
         )  # fmt: skip
         return float(found.total_width["p_target"].iloc[0])
 
     def exact(self, model: Model) -> bool:
-        return engine_for(model, self.edges[[0, -1]]) == "exact" and len(self.place.deals) <= MOST_AT_ONCE
+        bench = self.bench
+        return engine_for(model, bench.edges[[0, -1]]) == "exact" and len(bench.deals) <= MOST_AT_ONCE
 
 
 @dataclass(frozen=True)
@@ -147,6 +139,11 @@ class Candidate:
     pulled: Callable[[float], Scenario]
     most: float
     whole: bool = False
+
+    @property
+    def none(self) -> float:
+        """What changes nothing: no rep more, or a factor of 1."""
+        return 0.0 if self.whole else 1.0
 
 
 def find_ways(
@@ -180,31 +177,31 @@ def find_ways(
     model, edges = place.model, days_of(place.periods, place.model.as_of)
     if model.counts is None and model.win_spread <= 0 and engine_for(model, edges[[0, -1]]) == "exact":
         draws = 1  # stated rates: all draws are alike
-    common = draws_of(model, place.deals, edges, draws=draws, seed=seed).common
     missing = target - within(place.booked, place.periods[0].start, model.as_of)[0]
-    ask = _Ask(place, target, missing, draws, seed, common)
+    ask = _Ask(place, target, missing, Bench.of(model, place.deals, edges, draws, seed))
     known = list(candidates(model))
     prices = _prices(costs or {}, known)
-    now = ask.chance(Scenario("as planned"))
+    lump = ask.lump(model) if ask.exact(model) else None
+    now = ask.chance(Scenario("as planned")) if lump is None else ask.reach(lump)
     rows = [
         _alone(ask, one, chance, now, prices.get(one.name, np.nan))
         for one in tqdm(known, desc="levers", disable=not progress, leave=False)
     ]
     levers = _in_order(rows)
-    mix = cheapest_mix(ask, known, prices, chance, levers) if now < chance and prices else pd.DataFrame()
+    wanting = now < chance and prices
+    mix = cheapest_mix(ask, known, prices, now, chance, levers) if wanting else pd.DataFrame()
     leads = deals = learn = pd.DataFrame()
     mean = np.nan
     notes: tuple[str, ...] = (NOT_EXACT,)
-    if ask.exact(model):
-        lump = ask.lump(model)
-        deals, notes = must_win(ask, lump), ()
+    if lump is not None:
+        deals, notes = must_win(ask, lump, now), ()
         if model.due is None:
             leads = leads_needed(ask, lump, chance)
         else:
             notes = (BY_DATE,)
-        mean = float(_money(lump).mean()) + target - ask.missing
+        mean = float(lump.expected.mean()) + target - ask.missing
         if len(mix) and model.counts is not None:
-            learn = worth_knowing(ask, _mix_of(known, mix), float(mix["cost"].sum()))
+            learn = worth_knowing(ask, lump, _mix_of(known, mix), float(mix["cost"].sum()))
     return Search(
         target, chance, place.periods[-1].end, now, mean, levers, mix, leads, deals, learn, model.currency,
         notes,
@@ -263,7 +260,7 @@ def candidates(model: Model) -> Iterator[Candidate]:
             if place in funnel.stages[number + 1 :] or place in funnel.earns:
                 yield _lever(f"odds {stage} > {place}", "odds", {stage: place})
         yield _lever(f"days {stage}", "days", stage, LEAST)
-    if not bool((model.values.amounts == 1.0).all()):
+    if model.values.in_money:
         yield _lever("price", "value", "all")
     channels = named_for("channel", model)
     yield _lever("leads", "entries", "all")
@@ -313,7 +310,7 @@ def _alone(ask: _Ask, one: Candidate, wanted: float, now: float, price: float) -
     """Return what one lever alone must do: a row of `Search.levers`."""
     head = {"lever": one.name, "change": np.nan, "words": "", "chance": now, "cost": np.nan}
     if now >= wanted:
-        return head | {"change": 0.0 if one.whole else 1.0, "words": "nothing must change", "cost": 0.0}
+        return head | {"change": one.none, "words": "nothing must change", "cost": 0.0}
     most = one.pulled(one.most)
     top = ask.chance(most)
     if top < wanted:
@@ -360,8 +357,9 @@ def _in_order(rows: Sequence[dict[str, object]]) -> pd.DataFrame:
 
 
 def cheapest_mix(
-    ask: _Ask, known: Sequence[Candidate], prices: Mapping[str, float], wanted: float, levers: pd.DataFrame
-) -> pd.DataFrame:
+    ask: _Ask, known: Sequence[Candidate], prices: Mapping[str, float], now: float, wanted: float,
+    levers: pd.DataFrame,
+) -> pd.DataFrame:  # fmt: skip
     """Return the cheapest mix of levers with a stated cost that does it: lever, words, change, cost.
 
     Step by step, always the lever that moves the chance (as a normal deviate) most for its cost; the last
@@ -369,8 +367,7 @@ def cheapest_mix(
     together do not do it.
     """
     priced = [one for one in known if one.name in prices]
-    steps = before = np.zeros(len(priced))
-    reached = ask.chance(_mixed(priced, steps))
+    steps, before, reached = np.zeros(len(priced)), np.zeros(len(priced)), now
     while reached < wanted:
         able = np.flatnonzero(steps < STEPS)
         if not len(able):
@@ -410,12 +407,8 @@ def _changes(priced: Sequence[Candidate], steps: Floats) -> list[float]:
 
 def _mixed(priced: Sequence[Candidate], steps: Floats) -> Scenario:
     """Return all levers pulled together."""
-    pulled = [
-        one.pulled(change)
-        for one, change in zip(priced, _changes(priced, steps), strict=True)
-        if change != (0.0 if one.whole else 1.0)
-    ]
-    return Scenario("mix", "", tuple(change for one in pulled for change in one.changes))
+    pairs = zip(priced, _changes(priced, steps), strict=True)
+    return together([one.pulled(change) for one, change in pairs if change != one.none])
 
 
 def _bill(priced: Sequence[Candidate], steps: Floats, prices: Mapping[str, float]) -> float:
@@ -434,11 +427,10 @@ def _cut(ask: _Ask, priced: Sequence[Candidate], before: Floats, steps: Floats, 
 
 
 def _mix_of(known: Sequence[Candidate], mix: pd.DataFrame) -> Scenario:
+    """Return the scenario of a mix that was found."""
     by_name = {one.name: one for one in known}
-    pulled = [
-        by_name[lever].pulled(change) for lever, change in zip(mix["lever"], mix["change"], strict=True)
-    ]
-    return Scenario("mix", "", tuple(change for one in pulled for change in one.changes))
+    pairs = zip(mix["lever"], mix["change"], strict=True)
+    return together([by_name[lever].pulled(change) for lever, change in pairs])
 
 
 def leads_needed(ask: _Ask, lump: Lump, wanted: float) -> pd.DataFrame:
@@ -452,7 +444,7 @@ def leads_needed(ask: _Ask, lump: Lump, wanted: float) -> pd.DataFrame:
         way, leads (expected in the span), more, by (the last day on which a lead of it brings at least half
         of what one brings today); more is nan where a thousand times as many would not do.
     """
-    model, edges = ask.place.model, ask.edges[[0, -1]]
+    model, edges = ask.place.model, ask.bench.edges[[0, -1]]
     found = chances(model.funnel, model.table, edges, pace=pace_of(model, edges))
     now, wins = found.at_entry[0, :, :, 0], (found.at_entry[1:, :, :, 0] + found.at_entry[:-1, :, :, 0]) / 2
     per_day, cells = expected(model.entries, int(np.ceil(edges[-1]))), model.entries.cells
@@ -495,14 +487,14 @@ def _needed(
     return row | {"more": float(np.ceil(number))}
 
 
-def must_win(ask: _Ask, lump: Lump) -> pd.DataFrame:
+def must_win(ask: _Ask, lump: Lump, now: float) -> pd.DataFrame:
     """Return the deals on which the target hangs: its chance if each is won, and if each is lost.
 
     Returns:
         lead, stage, value, P(win), P(target), if won, if lost; those that move it most first.
     """
     deals, stages = ask.place.deals, ask.place.model.funnel.stages
-    mean, now = lump.chance.mean(axis=0)[: len(deals)], ask.reach(lump)
+    mean = lump.chance.mean(axis=0)[: len(deals)]
     weight = lump.amount[: len(deals)] * np.sqrt(mean * (1 - mean))
     rows = []
     for deal in np.argsort(-weight, kind="stable")[:LARGEST]:
@@ -540,7 +532,7 @@ def information_value(mean: float, sd: float) -> float:
     return value if value > NOTHING * sd else 0.0
 
 
-def worth_knowing(ask: _Ask, mix: Scenario, cost: float) -> pd.DataFrame:
+def worth_knowing(ask: _Ask, plain: Lump, mix: Scenario, cost: float) -> pd.DataFrame:
     """Return what learning each unknown would be worth to the decision to pull the mix, or to leave it.
 
     The gain in expected money less the cost differs from draw to draw; its part that follows the rates of
@@ -553,9 +545,8 @@ def worth_knowing(ask: _Ask, mix: Scenario, cost: float) -> pd.DataFrame:
     Source: Strong, Oakley and Brennan 2014, doi:10.1177/0272989X13505910.
     """
     model = ask.place.model
-    plain, pulled = ask.lump(model), ask.lump(apply_scenario(model, mix))
-    gain = _money(pulled) - _money(plain) - cost
-    mean, rates, seen = float(gain.mean()), ask.drawn(model).rates, _seen(ask)
+    gain = ask.lump(apply_scenario(model, mix)).expected - plain.expected - cost
+    mean, rates, seen = float(gain.mean()), ask.bench.drawn(model).rates, _seen(ask)
     rows = []
     for number, stage in enumerate(model.funnel.stages):
         spread = _spread_by(rates[:, 0, :, number][:, :, model.funnel.targets[number] >= 0], gain)
@@ -582,11 +573,6 @@ def _spread_by(rates: Floats, gain: Floats) -> float:
     rest = float((gain - fitted).var()) / max(len(gain) - parts.shape[1], 1)
     by_luck = rest * (parts.shape[1] - 1)  # what columns without any meaning would seem to explain
     return float(np.sqrt(max(float(fitted.var()) - by_luck, 0.0)))
-
-
-def _money(lump: Lump) -> Floats:
-    money: Floats = lump.chance @ lump.amount + lump.mean_new @ lump.atoms.mean(axis=1)
-    return money
 
 
 def _seen(ask: _Ask) -> float:

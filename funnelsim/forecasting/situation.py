@@ -104,11 +104,10 @@ class Situation:
     @cached_property
     def ways(self) -> pd.DataFrame:
         """What simpler forecasters say of revenue, worked out when first asked for; see `simpler_ways`."""
-        kept = find_frame(self.key, "ways", self.kind, self.periods) if self.key else None
+        kept = find_frame(self.key, "ways", self.kind, self.periods)
         if kept is None:
             kept = simpler_ways(self)
-            if self.key:
-                keep_frame(kept, self.key, "ways", self.kind, self.periods)
+            keep_frame(kept, self.key, "ways", self.kind, self.periods)
         return kept
 
     def _repr_html_(self) -> str:
@@ -401,7 +400,7 @@ def _carried_on(model: Model, history: History, amounts: bool) -> Model:
 
 
 def _refuse_other_money(model: Model, history: History, amounts: bool) -> None:
-    known = not bool((model.values.amounts == 1.0).all())
+    known = model.values.in_money
     if known != amounts:
         other = ("knows amounts", "shows none") if known else ("knows no amounts", "shows some")
         raise FunnelError(f"model: it {other[0]}, the history {other[1]}; calibrate again")

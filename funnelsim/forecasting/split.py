@@ -432,8 +432,10 @@ def by_blocks(
     for k in range(len(periods)):
         large |= too_large(worth, _between(likely[:, k], nodes, slice(None)))
     gathered, tables = _Gathered.none(draws, len(periods)), []
-    together, all_of = _Gathered.none(draws, 1), joined(found)
-    huge = too_large(worth, _between(all_of.chance.mean(axis=0)[:, 0], nodes, slice(None)))
+    together, all_of, huge = _Gathered.none(draws, 1), found, large
+    if whole:
+        all_of = joined(found)
+        huge = too_large(worth, _between(all_of.chance.mean(axis=0)[:, 0], nodes, slice(None)))
     blocks = range(0, len(deals), MOST_AT_ONCE)
     for begin in tqdm(blocks, desc="blocks", disable=not progress, leave=False):
         rows = slice(begin, begin + MOST_AT_ONCE)

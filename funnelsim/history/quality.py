@@ -211,10 +211,10 @@ def spread(rows: pd.DataFrame, grain: Grain, until: pd.Timestamp) -> pd.DataFram
     start, end = grain.bounds(rows["at"])
     last = (start == start.max()) & (start < until)
     end = end.where(~last | (end < until), until)
-    number = rows.groupby([rows["lead"], start]).cumcount()
+    kin = rows.groupby([rows["lead"], start])
+    number, cell = kin.cumcount(), kin.ngroup().to_numpy()
     key = rows["lead"].astype(str) + "|" + start.dt.strftime("%Y%m%d") + "|" + number.astype(str)
     luck = pd.util.hash_array(key.to_numpy(dtype=object), categorize=False) / 2.0**64
-    cell = pd.factorize(key.str.rsplit("|", n=1).str[0])[0]
     order = np.lexsort((luck, cell))
     place = np.lexsort((number.to_numpy(), cell))
     part = np.empty(len(rows))

@@ -316,10 +316,14 @@ class SpendLever:
         """As in "costs of search rise by 9,600 per month from 1 July 2026"."""
         return f"costs of {self.spend} {_moved(self.multiply, self.add)}{_when(self.from_, self.to)}"
 
+    def own(self, model: Model) -> Spend | None:
+        """Return what the model knows of the channel's spend, if anything."""
+        return next((spend for spend in model.entries.spend if spend.channel == self.spend), None)
+
     def now(self, model: Model) -> Spend:
         """Return what is spent on the channel before the change, and how its leads answer."""
         channel = check_name(self.spend, named_for("channel", model), "spend", "channel")
-        own = next((spend for spend in model.entries.spend if spend.channel == channel), None)
+        own = self.own(model)
         elasticity = self.elasticity if self.elasticity is not None else own.elasticity if own else None
         if elasticity is None:
             raise FunnelError(
@@ -567,7 +571,7 @@ def outlays(model: Model, scenario: Scenario) -> list[Outlay]:
         amount = per_day(one.costs) if per_time else float(one.costs)
         found.append(Outlay(start, end if per_time else start, amount))
     for own in _by_channel([one for one in scenario.changes if isinstance(one, SpendLever)]):
-        known = own[0].today is not None or any(s.channel == own[0].spend for s in model.entries.spend)
+        known = own[0].today is not None or own[0].own(model) is not None
         now = own[0].now(model).per_day if known else np.nan
         found += [Outlay(start, end, spend - now) for start, end, spend in _spent(model, own)]
     return found

@@ -46,6 +46,11 @@ class Values:
         mean: Floats = self.amounts.mean(axis=1)
         return mean
 
+    @property
+    def in_money(self) -> bool:
+        """Whether any amount is known: without one every win counts 1, and revenue is the number of wins."""
+        return not bool((self.amounts == 1.0).all())
+
 
 @dataclass(frozen=True)
 class Cell:

@@ -446,7 +446,7 @@ def _name(reader: _Reader, role: str, known: Sequence[str], after: re.Pattern[st
     if found:
         name = (fitting or found)[0]
         reader.at = begin + len(name)
-        return next((one for one in known if one == reader.text[begin : reader.at]), name)
+        return name
     quote = reader.text[begin : begin + 1]
     end = reader.text.find(quote, begin + 1) if quote in ("'", '"') else -1
     if end > 0:
@@ -531,7 +531,7 @@ def _clause(reader: _Reader, clause: str, model: Model) -> Any:
         )
     if clause == "today":
         flow = re.compile(r"\s*\d[\d.,_]*\w*\s+per\s+\w+")
-        return _value(reader, flow, "money such as 31000 per month", _per_time)
+        return _value(reader, flow, "money such as 31000 per month", price)
     return _value(
         reader, re.compile(rf"\s*(?:{DIGITS})"), "a number such as 0.4", lambda text: quantity(text, False)
     )
@@ -547,12 +547,6 @@ def _value(reader: _Reader, pattern: re.Pattern[str], wanted: str, read: Callabl
         return read(found[0].strip())
     except FunnelError as error:
         raise FunnelError(f"{reader.where}, from character {begin + 1} on: {error}") from None
-
-
-def _per_time(text: str) -> str:
-    number, unit = text.split(" per ")
-    days_in(unit.strip())
-    return f"{quantity(number)!r} per {unit.strip()}"
 
 
 def scenario_text(scenario: Scenario) -> str:

@@ -669,5 +669,5 @@ const Engine = (() => {
     return found;
   }
 
-  return { VERSION, create, forecast };
+  return { create, forecast };
 })();

@@ -140,16 +140,19 @@
     view.paint({ at, plan: planNow(), now: result, gap: null, exact: false, status: status(false) });
   }
 
-  const planNow = () => page.plan.map((plan, k) => ({ ...plan, reach: planReach(k) }));
+  function planNow() {
+    const reach = planReach();
+    return page.plan.map((plan, k) => ({ ...plan, reach: reach[k] }));
+  }
 
   /**
-   * Return the chance of the target under today's plan: Python's own, or by the last exact run at another
-   * target.
+   * Return the chance of the target in each period under today's plan: Python's own, or by the last exact run
+   * at another target.
    */
-  function planReach(k) {
-    if (!at.target || at.target === page.target) return page.plan[k].reach;
-    if (now.reach?.target === at.target) return now.reach.values[k];
-    return Engine.forecast(now.still, [], goal()).periods[k].total.reach;
+  function planReach() {
+    if (!at.target || at.target === page.target) return page.plan.map(({ reach }) => reach);
+    if (now.reach?.target === at.target) return now.reach.values;
+    return Engine.forecast(now.still, [], goal()).periods.map(({ total }) => total.reach);
   }
 
   const status = exact => {

@@ -277,7 +277,7 @@ const View = (() => {
     return html("div", { class: "choose" }, html("label", { for: id }, nameOf(view, slider)), input);
   }
 
-  function choiceOf({ words, page }, slider, choice) {
+  function choiceOf({ words }, slider, choice) {
     if (slider.kind === "from") return choice ? day(choice, words.lang) : words.now;
     if (slider.kind === "loss") return `${choice}${words.space}%`;
     return choice;
