@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import binom
 from typer.testing import CliRunner
@@ -15,9 +16,10 @@ import funnelsim as fs
 from funnelsim.cli import app
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.periods import Period
-from funnelsim.forecasting.seek import candidates, find_ways, information_value
+from funnelsim.forecasting.seek import candidates, cheapest_mix, find_ways, information_value
 from funnelsim.forecasting.situation import Situation
 from funnelsim.model.funnel import Funnel
+from funnelsim.model.levers import Scenario
 from funnelsim.model.model import Cell, Entries, Model, OpenDeals, Values
 from funnelsim.model.rates import constant_table
 
@@ -129,6 +131,18 @@ def test_reps_are_whole_people() -> None:
     assert reps
     assert reps[0].pulled(2.0).changes[0].sentence.startswith("2 more reps")
     assert reps[0].pulled(0.0).changes == ()
+
+
+def test_a_mix_may_be_one_rep_more() -> None:
+    class Ask:
+        def chance(self, scenario: Scenario) -> float:
+            return 0.9 if scenario.changes else 0.5
+
+    reps = next(one for one in candidates(fs.read_funnel("saas_marketing_and_sales")) if one.whole)
+    none = pd.DataFrame({"lever": ["price"], "change": [np.nan], "words": [""], "cost": [np.nan]})
+    mix = cheapest_mix(Ask(), [replace(reps, most=12.0)], {reps.name: 5000.0}, 0.5, 0.8, none)
+    assert mix["change"].tolist() == [1.0]
+    assert mix["cost"].tolist() == [5000.0]
 
 
 @pytest.mark.parametrize(

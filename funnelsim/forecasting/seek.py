@@ -379,10 +379,10 @@ def cheapest_mix(
         before, steps, reached = steps, tried[best], float(found[best])
     changes = _changes(priced, _cut(ask, priced, before, steps, wanted))
     rows = [
-        {"lever": one.name, "words": plan.changes[0].sentence, "change": change,
+        {"lever": one.name, "words": one.pulled(change).changes[0].sentence, "change": change,
          "cost": _cost(one, change, prices[one.name])}
         for one, change in zip(priced, changes, strict=True)
-        if (plan := one.pulled(change)).changes and change != 1.0
+        if change != one.none
     ]  # fmt: skip
     mix = pd.DataFrame(rows)
     alone = levers[levers["cost"].notna() & levers["change"].notna()].nsmallest(1, "cost")
