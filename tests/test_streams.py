@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from scipy.stats import gamma, kstest
 
 import funnelsim as fs
-from funnelsim.calibration.posterior import PURPOSES, gamma_strata, stream
+from funnelsim.calibration.posterior import PURPOSES, even_chances, gamma_at, stream
 from funnelsim.forecasting.forecast import even_pairs
 
 
@@ -21,7 +21,7 @@ def test_streams_of_other_seeds_and_purposes_share_no_number():
 
 def test_strata_are_gamma_variables_one_in_each_stratum():
     shape = np.array([[0.3, 1.0], [4.0, 80.0]])
-    drawn = gamma_strata(shape, 400, stream(5, "rates"))
+    drawn = gamma_at(shape, even_chances(np.ones(4), 400, stream(5, "rates")))
     assert drawn.shape == (400, 2, 2)
     for place in np.ndindex(shape.shape):
         values = drawn[(slice(None), *place)]
@@ -31,6 +31,32 @@ def test_strata_are_gamma_variables_one_in_each_stratum():
     assert_allclose(drawn.mean(axis=0), shape, rtol=0.02)
     others = np.corrcoef(drawn.reshape(400, -1).T) - np.eye(4)
     assert np.abs(others).max() < 5 / np.sqrt(400)
+
+
+def test_the_most_important_variables_are_freed_of_correlations():
+    """Of 300 variables a hundred are turned; what they make together then has the spread that it should."""
+    importance = np.arange(300.0)
+    turned, plain = (even_chances(importance * on, 200, stream(3, "rates")) for on in (1, 0))
+    for chance in (turned, plain):
+        assert (np.sort(np.floor(chance * 200).astype(int), axis=0) == np.arange(200)[:, None]).all()
+    apart = [np.abs(np.corrcoef(one[:, 200:].T) - np.eye(100)).mean() for one in (turned, plain)]
+    assert apart[0] < 0.02 < 0.05 < apart[1]
+    spread = [
+        np.std(
+            [
+                even_chances(importance * on, 200, stream(seed, "rates"))[:, 200:].sum(1).std()
+                for seed in range(9)
+            ]
+        )
+        for on in (1, 0)
+    ]  # of a sum of a hundred: sqrt(100 / 12) = 2.9, which luck alone moves by a twentieth
+    assert spread[0] / np.sqrt(100 / 12) < 0.02 < 0.03 < spread[1] / np.sqrt(100 / 12)
+
+
+def test_few_draws_are_turned_without_a_fault():
+    for draws in range(1, 9):
+        chance = even_chances(np.ones(6), draws, stream(draws, "rates"))
+        assert chance.shape == (draws, 6) and ((chance > 0) & (chance < 1)).all()
 
 
 def test_factors_are_spread_evenly_over_draws_of_all_sizes():

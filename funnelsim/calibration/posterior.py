@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from funnelsim.arrays import Floats
+from funnelsim.arrays import Floats, Integers
 from funnelsim.model.funnel import Funnel, winning_exits
 from funnelsim.model.model import Model
 from funnelsim.model.rates import Counts, RateTable, era_rates
@@ -17,6 +17,10 @@ from funnelsim.model.rates import Counts, RateTable, era_rates
 # strength is flat within one.
 # What chance is needed for; a purpose keeps its place in this list, or its numbers would change.
 PURPOSES = ("rates", "wins", "dates", "spend", "quality", "resamples", "orders")
+# Of the draws' number: so many variables are freed of correlations. On the sample, 16 seeds, a quarter leaves
+# the 10 % quantile a standard deviation of .43 % by the rates alone, a half .31, four fifths .32.
+TURNED = 0.5
+LEAST_VALUE = 1e-3  # of an eigenvalue: with three or four draws two variables can be one
 SMALLEST = 1e-12  # of a Gamma's shape: its draws are 0, as those of an exit that does not exist must be
 STRENGTHS = np.geomspace(0.3, 3000.0, 61)
 # Half an event, as in Jeffreys' prior of a Poisson rate. That it lies at the rate of the bin before, not at
@@ -126,41 +130,96 @@ def stream(seed: int, purpose: str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(PURPOSES.index(purpose),)))
 
 
-def gamma_strata(shape: Floats, draws: int, rng: np.random.Generator) -> Floats:
-    """Return draws of Gamma variables of scale 1, each with one value in every stratum of chance.
+def even_chances(importance: Floats, draws: int, rng: np.random.Generator) -> Floats:
+    """Return chances of variables over draws, each with one value in every stratum of chance.
 
     A Latin hypercube: variable by variable, the chances (permutation + uniform) / draws are even, so that
-    means over the draws are nearly exact; between variables they are independent.
+    means over the draws are nearly exact. Between variables they are independent but for luck, and the most
+    important ones have been turned until that luck is gone as well, so that the spread of what they make
+    together does not depend on the seed.
 
     Args:
-        shape: shapes of the variables, an array of any shape.
+        importance: (variables,) which to turn first: about what each adds to the variance of the outcome.
 
     Returns:
-        (draws, *shape).
+        (draws, variables).
 
-    Source: McKay, Beckman and Conover, Technometrics 1979, doi:10.2307/1268522.
+    Source: McKay, Beckman and Conover, Technometrics 1979, doi:10.2307/1268522; Iman and Conover,
+        Communications in Statistics 1982, doi:10.1080/03610918208812265.
     """
+    variables = importance.size
+    places = rng.permuted(np.broadcast_to(np.arange(draws)[:, None], (draws, variables)), axis=0)
+    first = np.argsort(-importance, kind="stable")[: int(draws * TURNED)]
+    first = first[importance[first] > 0]
+    if first.size > 1:
+        places[:, first] = _turned(places[:, first])
+    chance: Floats = (places + rng.random((draws, variables))) / draws
+    return chance
+
+
+def _turned(places: Integers) -> Integers:
+    """Return ranks, shape (draws, variables), close to the given ones and without correlations.
+
+    Ranks as normal scores Z go over to Z C^(-1/2), C being their correlations, and are ranked again; a
+    second time, since ranking brings a little of C back.
+    """
+    from scipy.special import ndtri
+
+    draws = len(places)
+    for _ in range(2):
+        scores = ndtri((places + 0.5) / draws)
+        scores /= scores.std(axis=0)
+        values, vectors = np.linalg.eigh(scores.T @ scores / draws)
+        places = (
+            (scores @ (vectors / np.sqrt(np.maximum(values, LEAST_VALUE))) @ vectors.T)
+            .argsort(axis=0)
+            .argsort(axis=0)
+        )
+    return places
+
+
+def gamma_at(shape: Floats, chance: Floats) -> Floats:
+    """Return quantiles of Gamma variables of scale 1, (draws, *shape), at chances (draws, variables)."""
     from scipy.special import gammaincinv
 
-    places = rng.permuted(np.broadcast_to(np.arange(draws)[:, None], (draws, shape.size)), axis=0)
-    chance = (places + rng.random((draws, shape.size))) / draws
-    found: Floats = gammaincinv(np.maximum(shape.ravel(), SMALLEST), chance).reshape(draws, *shape.shape)
+    found: Floats = gammaincinv(np.maximum(shape.ravel(), SMALLEST), chance).reshape(-1, *shape.shape)
     return found
 
 
 def draw_counts(counts: Counts, draws: int, rng: np.random.Generator, funnel: Funnel | None = None) -> Floats:
     """Return draws from the posterior of the rates, shape (draws, groups, stages, exits, bins)."""
     pool = posterior(counts, funnel)
-    rate = gamma_strata(pool.shape, draws, rng) / pool.exposure
-    if len(counts.events) == 1:
+    groups = len(counts.events) > 1
+    k, ages = pool.by_group, pool.by_age[..., None]
+    shapes = [pool.shape, *([k + pool.events.sum(-1), ages + pool.events] * groups)]
+    chance = even_chances(_importance(pool, groups), draws, rng)
+    ends = np.cumsum([shape.size for shape in shapes])
+    drawn = [gamma_at(*pair) for pair in zip(shapes, np.split(chance, ends[:-1], axis=1), strict=True)]
+    rate = drawn[0] / pool.exposure
+    if not groups:
         return rate[:, None]
     expected = rate[:, None] * pool.at_risk[:, :, None, :]
-    k, events = pool.by_group, pool.events.sum(-1)
-    theta = (gamma_strata(k + events, draws, rng) / (k + expected.sum(-1)))[..., None]
-    k = pool.by_age[..., None]
-    phi = gamma_strata(k + pool.events, draws, rng) / (k + expected * theta)
-    drawn: Floats = rate[:, None] * theta * phi
-    return drawn
+    theta = (drawn[1] / (k + expected.sum(-1)))[..., None]
+    phi = drawn[2] / (ages + expected * theta)
+    rates: Floats = rate[:, None] * theta * phi
+    return rates
+
+
+def _importance(pool: Posterior, groups: bool) -> Floats:
+    """Return about what each variable of the draws adds to the variance of the log of a flow.
+
+    Of an exit that n leavers took in all, those of one age, n_b, carry the share n_b / n, and their rate is
+    known to 1 / n_b: the square of the share over n_b is n_b / n^2. What nobody took does not matter.
+    """
+
+    def of(events: Floats) -> Floats:
+        found: Floats = (events / (1.0 + events.sum(-1, keepdims=True)) ** 2).ravel()
+        return found
+
+    pooled = of(pool.events.sum(0))
+    if not groups:
+        return pooled
+    return np.concatenate([pooled, of(pool.events.sum(-1)[..., None]), of(pool.events)])
 
 
 def draw_rates(model: Model, draws: int, rng: np.random.Generator) -> Floats:
