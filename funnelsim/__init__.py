@@ -1,10 +1,11 @@
 """funnelsim: simulate and forecast marketing and sales funnels.
 
 The verbs take whatever you have, a company's record or a stated funnel: `read_history`, `read_funnel`,
-`check`, `calibrate`, `situation`, `forecast`, `compare`, `seek`, `live`, `simulate`, `backtest`, `budget`.
-`charts.NAME(result)` draws what they return. `inside` opens the machine for lessons. The floors, from
-below: `errors`, `arrays`; `files`; `model`, `history`, `show`; `calibration`, `simulation`; `forecasting`;
-`verbs`; `pages`; `cli`. Every name is loaded when it is first used, so that importing is quick.
+`check`, `calibrate`, `situation`, `forecast`, `compare`, `seek`, `health`, `live`, `simulate`, `backtest`,
+`budget`. `charts.NAME(result)` draws what they return. `inside` opens the machine for lessons. The floors,
+from below: `errors`, `arrays`; `files`; `model`, `history`, `show`; `calibration`, `simulation`;
+`forecasting`; `verbs`; `pages`; `cli`. Every name is loaded when it is first used, so that importing is
+quick.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from funnelsim.forecasting.budget import Plan as Plan
     from funnelsim.forecasting.compare import Comparison as Comparison
     from funnelsim.forecasting.forecast import Forecast as Forecast
+    from funnelsim.forecasting.health import Health as Health
     from funnelsim.forecasting.live import Live as Live
     from funnelsim.forecasting.seek import Search as Search
     from funnelsim.forecasting.situation import Situation as Situation
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from funnelsim.verbs import check as check
     from funnelsim.verbs import compare as compare
     from funnelsim.verbs import forecast as forecast
+    from funnelsim.verbs import health as health
     from funnelsim.verbs import live as live
     from funnelsim.verbs import seek as seek
     from funnelsim.verbs import simulate as simulate
@@ -48,6 +51,7 @@ _HOMES = {
     "Comparison": "forecasting.compare",
     "Forecast": "forecasting.forecast",
     "FunnelError": "errors",
+    "Health": "forecasting.health",
     "History": "history.log",
     "Live": "forecasting.live",
     "Model": "model.model",
@@ -64,6 +68,7 @@ _HOMES = {
     "check": "verbs",
     "compare": "verbs",
     "forecast": "verbs",
+    "health": "verbs",
     "inside": "inside",
     "live": "verbs",
     "read_funnel": "model.stated",

@@ -1,4 +1,4 @@
-"""The same from a terminal: demo, check, calibrate, forecast, compare, seek, live, budget, and the rest.
+"""The same from a terminal: demo, check, calibrate, forecast, compare, seek, health, live, and the rest.
 
 Each command is the verb of its name: it reads, asks the verb, prints what the result says, and writes what
 was asked for. Options that commands share are said once, below.
@@ -359,6 +359,37 @@ def seek(
     with aside(outputs):
         say_search(found)
     write_all((json, lambda path: write_text(path, search_json(found))))
+
+
+@app.command(epilog="Example: funnelsim health deals.csv --target 5M --xlsx health.xlsx")
+@shared(AHEAD, {"target": (Target, None)}, READING, {"spend": (Spend, None)}, LUCK, KEEPING)
+def health(
+    what: What,
+    days: Annotated[int, typer.Option(help="how long a stated funnel lives before it is looked at")] = 365,
+    worries: Annotated[
+        Path | None, typer.Option(help="write the deals to worry about as .csv, .xlsx or .parquet")
+    ] = None,
+    json: Json = None,
+    xlsx: Annotated[Path | None, typer.Option(help="write all tables as a workbook")] = None,
+    **given: Any,
+) -> None:
+    """Say what is going on: deals to worry about, and what hangs on the largest."""
+    from funnelsim.files import Output, aside, write_all, write_text
+    from funnelsim.forecasting.outputs import health_json, say_health
+    from funnelsim.history.export import write_workbook
+    from funnelsim.verbs import health as look
+
+    book = Output("--xlsx", xlsx, (".xlsx",))
+    outputs = [_data("--json", json), _table("--worries", worries), book]
+    _refuse_outputs(outputs, what, given)
+    found = look(what, days=days, progress=at_terminal(), **given)
+    with aside(outputs):
+        say_health(found)
+    write_all(
+        (json, lambda path: write_text(path, health_json(found))),
+        (worries, lambda path: write_frame(path, found.worries)),
+        (xlsx, lambda path: write_workbook(found.frames, path)),
+    )
 
 
 @app.command(epilog="Example: funnelsim live deals.csv --target 1.5M --html live.html")

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from funnelsim.forecasting.budget import Plan
     from funnelsim.forecasting.compare import Comparison
     from funnelsim.forecasting.forecast import Forecast
+    from funnelsim.forecasting.health import Health
     from funnelsim.forecasting.live import Live
     from funnelsim.forecasting.seek import Search
     from funnelsim.simulation.record import Run
@@ -633,6 +634,58 @@ def live(
     live_words(language)
     place = situation(what, period=period, periods=periods, until=until, model=model, cache=cache, **reading)
     return live_page(place, target=wanted.get(""), draws=draws, seed=seed, language=language)
+
+
+def health(
+    what: Anything | Run,
+    *,
+    period: str | None = None,
+    periods: int | None = None,
+    until: str | datetime.date | None = None,
+    spend: str | Path | pd.DataFrame | None = None,
+    target: Targets | None = None,
+    days: float = YEAR,
+    draws: int = 200,
+    seed: int = 1,
+    progress: bool = False,
+    model: str | Path | Model | None = None,
+    cache: bool = False,
+    **reading: Unpack[ReadOptions],
+) -> Health:
+    """Return what is going on: deals to worry about, and what hangs on the largest.
+
+    Args:
+        what: a path, URL, table, history or situation; a stated funnel, which lives for some days and is held
+            against what was stated, or a run of one.
+        period, periods, until, spend, draws, seed, progress, model, cache: as in `forecast`.
+        target: as in `forecast`; money at stake is told of the first period, or of the total where it alone
+            has a target.
+        days: of a stated funnel's life.
+        **reading: mapping, as_of, source, query, anonymise.
+
+    Raises:
+        FunnelError: it cannot be read, or an option is wrong.
+
+    >>> health("lead_funnel", days=90, draws=1).span
+    '2026 Q2'
+    """
+    from funnelsim.forecasting.health import look
+    from funnelsim.forecasting.situation import after_run
+    from funnelsim.simulation.record import Run
+
+    refuse_words(period=period, periods=periods, until=until, target=target, draws=draws, seed=seed)
+    if not isinstance(what, Run):
+        stated = _stated(what, reading)
+        what = what if stated is None else simulate(stated, days, seed=seed)
+    if isinstance(what, Run):
+        place = after_run(what, period or "quarter", reach_of(periods, until) or 2)
+    else:
+        place = situation(
+            what, period=period, periods=periods, until=until, spend=spend, model=model, cache=cache,
+            **reading,
+        )  # fmt: skip
+    made = forecast(place, target=target, draws=draws, seed=seed, progress=progress)
+    return look(place, made, draws=draws, seed=seed)
 
 
 def conversion_table(measures: pd.DataFrame, stages: Sequence[str]) -> pd.DataFrame:

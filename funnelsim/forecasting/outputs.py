@@ -10,7 +10,7 @@ import pandas as pd
 
 from funnelsim.forecasting.forecast import NAMES, Forecast
 from funnelsim.forecasting.periods import spoken
-from funnelsim.forecasting.situation import ASKED, Situation
+from funnelsim.forecasting.situation import ASKED, INSTANT, Situation
 from funnelsim.history.export import reading_notes, summary_of
 from funnelsim.history.log import History
 from funnelsim.model.funnel import Funnel
@@ -21,6 +21,7 @@ from funnelsim.show.words import titled
 if TYPE_CHECKING:
     from funnelsim.forecasting.backtest import Record
     from funnelsim.forecasting.compare import Comparison
+    from funnelsim.forecasting.health import Health
     from funnelsim.forecasting.seek import Search
     from funnelsim.simulation.record import Run
     from funnelsim.simulation.run import Replications
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 SHARES = dict.fromkeys(
     ("mape", "inside_50", "inside_80", "inside_95", "nominal", "covered", "low", "high", "skill"), "share"
 )
+MOST_WORRIES = 20  # what a meeting looks at; the workbook holds all
 GUIDE = "# How to read"  # how a mapping file begins that was written beside a simulated log
 
 
@@ -318,6 +320,49 @@ def search_json(found: Search) -> str:
         "learn": found.learn,
     }
     top |= {name: _cells(frame) for name, frame in frames.items()}
+    return (
+        json.dumps(top | {"notes": list(found.notes)}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    )
+
+
+def say_health(found: Health) -> None:
+    """Print what is going on: sentences first, then a table of each kind."""
+    for sentence in found.sentences or (str(found),):
+        print(f"- {sentence}")
+    print()
+    span = f"{words.name(found.span)}"
+    if len(found.worries):
+        told = found.worries[
+            ["lead", "stage", "owner", "value", "P(win)", "stake", "p_without", "reason", "why"]
+        ]
+        told = told.dropna(axis="columns", how="all").rename(columns={"p_without": "P(target) without it"})
+        kinds = {"stake": "money"}
+        show_table(
+            told, titled(f"Deals to worry about, {span}", found.currency), kinds=kinds, rows=MOST_WORRIES
+        )
+    if len(found.concentration):
+        told = found.concentration.drop(columns="stake").dropna(axis="columns", how="all")
+        title = titled(f"If the largest fall out, {span}", found.currency)
+        show_table(
+            told.rename(columns={"low": "80 % from", "high": "to"}),
+            title,
+            kinds={"80 % from": "money", "to": "money"},
+        )
+    for note in found.notes:
+        print(f"- {note}")
+
+
+def health_json(found: Health) -> str:
+    """Return what is going on as JSON text; keys are those of `Health`, null where nothing is known."""
+    top: dict[str, object] = {
+        "as_of": f"{found.as_of - INSTANT:%Y-%m-%d}",
+        "currency": found.currency or None,
+        "span": found.span,
+        "target": _number(found.target),
+        "mean": _number(found.mean),
+        "sentences": list(found.sentences),
+    }
+    top |= {name: _rows(frame) for name, frame in found.frames.items()}
     return (
         json.dumps(top | {"notes": list(found.notes)}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     )

@@ -15,6 +15,7 @@ from funnelsim.arrays import Floats
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.forecasting.attribution import Bench
+from funnelsim.forecasting.deals import must_win
 from funnelsim.forecasting.distribution import Lump, at_least, distributions
 from funnelsim.forecasting.exact import chances
 from funnelsim.forecasting.forecast import (
@@ -36,7 +37,6 @@ from funnelsim.show import words
 MOST, LEAST = 2.0, 0.5  # beyond twice, or half, of what is, no fitted rate is believed
 FINE = 1e-3  # changes are told in tenths of a per cent, rounded up so that the chance is kept
 STEPS = 12  # of a lever's whole range in a mix: finer ones change its cost by under a tenth
-LARGEST = 10  # deals in the must-win list: what a meeting can talk about
 LATE = 0.5  # a lead is late when it brings under half of what one brings today
 NOTHING = 1e-9  # of a deviation: what is worth less has drowned in rounding
 A_QUARTER = 91.0  # days that a sample of what is to come takes
@@ -194,7 +194,7 @@ def find_ways(
     mean = np.nan
     notes: tuple[str, ...] = (NOT_EXACT,)
     if lump is not None:
-        deals, notes = must_win(ask, lump, now), ()
+        deals, notes = must_win(place, lump, ask.missing, now), ()
         if model.due is None:
             leads = leads_needed(ask, lump, chance)
         else:
@@ -485,33 +485,6 @@ def _needed(
     few = max(0.005 * high, 0.5)  # leads: what is told is rounded up to whole ones anyway
     number = brentq(lambda n: reach(n) - wanted, low, high, xtol=few) if reach(low) < wanted else low
     return row | {"more": float(np.ceil(number))}
-
-
-def must_win(ask: _Ask, lump: Lump, now: float) -> pd.DataFrame:
-    """Return the deals on which the target hangs: its chance if each is won, and if each is lost.
-
-    Returns:
-        lead, stage, value, P(win), P(target), if won, if lost; those that move it most first.
-    """
-    deals, stages = ask.place.deals, ask.place.model.funnel.stages
-    mean = lump.chance.mean(axis=0)[: len(deals)]
-    weight = lump.amount[: len(deals)] * np.sqrt(mean * (1 - mean))
-    rows = []
-    for deal in np.argsort(-weight, kind="stable")[:LARGEST]:
-        won, lost = (_known(ask, lump, int(deal), outcome) for outcome in (1.0, 0.0))
-        head = (deals.name[deal], stages[deals.stage[deal]], lump.amount[deal], mean[deal])
-        rows.append((*head, now, won, lost))
-    columns = ["lead", "stage", "value", "P(win)", "P(target)", "if won", "if lost"]
-    table = pd.DataFrame(rows, columns=columns)
-    moved = (table["if won"] - table["if lost"]).to_numpy(dtype=np.float64)
-    return table.iloc[np.argsort(-moved, kind="stable")].reset_index(drop=True)
-
-
-def _known(ask: _Ask, lump: Lump, deal: int, outcome: float) -> float:
-    """Return the chance of the target where the outcome of one deal is known."""
-    sure = lump.chance.copy()
-    sure[:, deal] = outcome
-    return ask.reach(replace(lump, chance=sure))
 
 
 def information_value(mean: float, sd: float) -> float:

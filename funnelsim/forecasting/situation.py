@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias, TypedDict, Unpack
+from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,9 @@ from funnelsim.model.model import Model, OpenDeals, nobody
 from funnelsim.model.scenario import WhatIf, read_words, scenario_of, together
 from funnelsim.model.stated import read_funnel, shipped_funnels
 from funnelsim.model.store import load_model
+
+if TYPE_CHECKING:
+    from funnelsim.simulation.record import Run
 
 # From three wins the rate of winning is known within a factor of 4.8, from five within 3.3 (95 % interval).
 FEWEST_WINS = 5
@@ -389,14 +392,33 @@ def _carried_on(model: Model, history: History, amounts: bool) -> Model:
     if model.levers or model.entries.changes:
         raise FunnelError("model: a scenario's levers are pulled in it; give the plain one, and the scenario")
     _refuse_other_money(model, history, amounts)
-    days = int((history.until - model.as_of) / DAY)
+    note = f"Model: fitted before, to what was known until {model.as_of - INSTANT:%Y-%m-%d}."
+    return replace(_later(model, history.until), notes=(note, *model.notes))
+
+
+def _later(model: Model, until: pd.Timestamp) -> Model:
+    """Return a model whose day 0 is a later one."""
+    days = int((until - model.as_of) / DAY)
     path = model.entries.path
     longer = np.append(path, np.resize(path[-min(365, path.size) :], days))[days:]
-    note = f"Model: fitted before, to what was known until {model.as_of - INSTANT:%Y-%m-%d}."
-    return replace(
-        model, entries=replace(model.entries, path=longer), as_of=history.until, notes=(note, *model.notes),
-        due=None if model.due is None else replace(model.due, price=model.due.price[days:]),
-    )  # fmt: skip
+    due = None if model.due is None else replace(model.due, price=model.due.price[days:])
+    return replace(model, entries=replace(model.entries, path=longer), as_of=until, due=due)
+
+
+def after_run(run: Run, kind: str = "quarter", count: Reach = 2) -> Situation:
+    """Return where a stated funnel stands at the end of simulated lives, held against what was stated.
+
+    Levers that were pulled in the run are no part of what is stated.
+    """
+    from funnelsim.calibration.calibrate import open_pipeline
+
+    table, known = run.model.table, run.history
+    base = replace(table, rate=table.rate[:1], starts=table.starts[:1], speed=table.speed[:1])
+    entries = replace(run.model.entries, changes=())
+    model = _later(replace(run.model, table=base, entries=entries, levers=()), known.until)
+    booked = valued(known)[0] if model.values.in_money else bookings(known).assign(value=1.0)
+    deals, ahead = open_pipeline(known, model), _ahead(known.until, kind, count)
+    return Situation(model.funnel.name, known, model, deals, booked, ahead, kind, model)
 
 
 def _refuse_other_money(model: Model, history: History, amounts: bool) -> None:
