@@ -111,6 +111,9 @@ Cache = Annotated[
 Json = Annotated[
     Path | None, typer.Option("--json", help="write the numbers for other programs; - for the terminal")
 ]
+Record = Annotated[
+    str | None, typer.Option("--record", help="file, or URL of a data base, in which forecasts are kept")
+]
 Html = Annotated[Path | None, typer.Option(help="write a page that needs no network")]
 
 # Options that commands share: name -> annotation and default.
@@ -243,6 +246,7 @@ def forecast(
     targets: Annotated[
         Path | None, typer.Option(help="with --by: CSV of group, period, target of each group")
     ] = None,
+    record: Record = None,
     **given: Any,
 ) -> None:
     """Forecast revenue and wins from open deals and from leads that do not exist yet.
@@ -258,18 +262,23 @@ def forecast(
 
     save = given.pop("save")
     outputs = [_data("--json", json), _table("--deals", deals), _page("--html", html), _yaml(save)]
+    outputs.append(_base(record))
     _refuse_outputs(outputs, what, given, [] if targets is None else [str(targets)])
     asked = {"scenario": given.pop("scenario"), "what_if": given.pop("what_if") or ()}
     said = {name: given.pop(name) for name in (*SAYING, *LUCK)}
     span = {name: given[name] for name in ("period", "periods", "until")}
-    refuse_words(**span, by=by, **said, **asked)
+    refuse_words(**span, by=by, **said, **asked, record=record)
     plain = situation(what, **given)
     plan = asked_of(plain, **asked)
     place = under(plain, plan)
-    result = expect(place, **said, by=by, targets=targets, own_record=own_record, progress=at_terminal())
+    result = expect(
+        place, **said, by=by, targets=targets, own_record=own_record, progress=at_terminal(), record=record
+    )
     day = given["as_of"] or f"{place.model.as_of - INSTANT:%Y-%m-%d}"
     with aside(outputs):
         say_forecast(place, result, by)
+        if record is not None and not result.silent:
+            typer.echo(f"- Kept in the record {_shown(record)}.")
     write_all(
         (
             json,
@@ -294,6 +303,11 @@ def compare(
     json: Json = None,
     xlsx: Annotated[Path | None, typer.Option(help="write the numbers as a workbook")] = None,
     html: Html = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(help="the scenario that was decided: with --record, what it promises is kept"),
+    ] = None,
+    record: Record = None,
     **given: Any,
 ) -> None:
     """Compare scenarios from the same state, with the same luck and draws, gains against costs.
@@ -308,15 +322,17 @@ def compare(
 
     asked = [*(scenarios or ()), *(what_if or ())]
     book = Output("--xlsx", xlsx, (".xlsx",))
-    outputs = [_data("--json", json), book, _page("--html", html), _yaml(save)]
+    outputs = [_data("--json", json), book, _page("--html", html), _yaml(save), _base(record)]
     _refuse_outputs(outputs, what, given, asked)
     if save is not None and len(asked) != 1:
         raise FunnelError(f"--save {save}: one scenario is written, but {len(asked)} were given")
     for words in what_if or ():
         check_words(words)
-    result = pair(what, asked, **given, progress=at_terminal())
+    result = pair(what, asked, **given, keep=keep, record=record, progress=at_terminal())
     with aside(outputs):
         say_comparison(result)
+        if keep is not None:
+            typer.echo(f"- '{keep}' is kept as decided in the record {_shown(str(record))}.")
     write_all(
         (json, lambda path: write_text(path, comparison_json(result))),
         (xlsx, lambda path: write_workbook(comparison_sheets(result), path)),
@@ -628,6 +644,20 @@ def _yaml(path: Path | None) -> Output:
     from funnelsim.files import Output
 
     return Output("--save", path, (".yaml", ".yml"), stream=True)
+
+
+def _base(record: str | None) -> Output:
+    from funnelsim.files import Output
+    from funnelsim.history.databases import is_address
+
+    path = None if record is None or is_address(record) else Path(record)
+    return Output("--record", path, (".db", ".sqlite", ".sqlite3"), loose=True)
+
+
+def _shown(record: str) -> str:
+    from funnelsim.history.databases import without_password
+
+    return without_password(record)
 
 
 def _save(path: Path, plan: Plan) -> None:

@@ -31,6 +31,7 @@ from funnelsim.forecasting.situation import (
     spend_table,
     stated_model,
     unanswerable,
+    under,
 )
 from funnelsim.history.log import DAY, History, open_leads, quality_table, spells
 from funnelsim.history.metrics import metrics
@@ -223,6 +224,7 @@ def forecast(
     large: bool = False,
     dask: str | None = None,
     cache: bool = False,
+    record: str | Path | None = None,
     **reading: Unpack[ReadOptions],
 ) -> Forecast:
     """Forecast revenue and wins from open deals and from leads that do not exist yet.
@@ -251,6 +253,7 @@ def forecast(
         large: whether a file is read in parts; so it is where it is too large to be held.
         dask: address of a Dask cluster whose workers read and count the parts.
         cache: whether what is made of files is kept in the user's cache folder, and taken from there.
+        record: a file, or the URL of a data base, in which the forecast is kept, for `bridge` and `record`.
         **reading: mapping, as_of, source, query, anonymise.
 
     Raises:
@@ -265,7 +268,7 @@ def forecast(
 
     refuse_words(
         period=period, periods=periods, until=until, engine=engine, by=by, target=target, draws=draws,
-        seed=seed, scenario=scenario, what_if=what_if,
+        seed=seed, scenario=scenario, what_if=what_if, record=record,
     )  # fmt: skip
     if targets is not None and by is None:
         raise FunnelError("targets: say by 'by' whether groups are segments, channels, owners or stages")
@@ -302,7 +305,12 @@ def forecast(
     if by is not None and wanted is not None and not made.silent:
         goals = goal_chances(place, made, by, wanted, draws=draws, seed=seed)
     asked = tuple(note for note in place.model.notes if note.startswith(ASKED))
-    return replace(made, past=place.past, parts=parts, goals=goals, notes=(*asked, *made.notes))
+    made = replace(made, past=place.past, parts=parts, goals=goals, notes=(*asked, *made.notes))
+    if record is not None:
+        from funnelsim.forecasting.ledger import keep
+
+        keep(record, place, made, draws=draws, seed=seed)
+    return made
 
 
 def compare(
@@ -322,6 +330,8 @@ def compare(
     large: bool = False,
     dask: str | None = None,
     cache: bool = False,
+    keep: str | None = None,
+    record: str | Path | None = None,
     **reading: Unpack[ReadOptions],
 ) -> Comparison:
     """Compare scenarios with the present plan: same state, same luck, same posterior draws.
@@ -332,6 +342,9 @@ def compare(
         period, periods, until, spend, target, draws, seed, engine, progress, model, large, dask: as in
             `forecast`.
         cache: as in `forecast`.
+        keep: name of the scenario that was decided; what it promises is kept in `record`, to be held against
+            what comes, beside the forecast without it.
+        record: a file, or the URL of a data base.
         **reading: mapping, as_of, source, query, anonymise.
 
     Raises:
@@ -344,8 +357,12 @@ def compare(
         raise FunnelError("compare: name at least one scenario to compare with the present plan")
     refuse_words(
         period=period, periods=periods, until=until, engine=engine, target=target, draws=draws, seed=seed,
-        scenarios=asked,
+        scenarios=asked, record=record,
     )  # fmt: skip
+    if (keep is None) != (record is None):
+        raise FunnelError("compare: `keep` names the plan that was decided, `record` says where; give both")
+    if keep is not None:
+        check_word("keep", keep, list(scenario_names(asked)))
     place = situation(
         what,
         period=period,
@@ -360,7 +377,22 @@ def compare(
     )
     refuse_thin(place)
     plans = {name: scenario_of(one, place.model) for name, one in scenario_names(asked).items()}
-    return compared(place, plans, draws=draws, seed=seed, engine=engine, target=target, progress=progress)
+    result = compared(place, plans, draws=draws, seed=seed, engine=engine, target=target, progress=progress)
+    if keep is not None and record is not None:
+        from funnelsim.forecasting.ledger import keep as put
+
+        for name, one in (("", place), (keep, under(place, plans[keep]))):
+            said = forecast(one, draws=draws, seed=seed, engine=engine, target=target)
+            put(
+                record,
+                one,
+                said,
+                draws=draws,
+                seed=seed,
+                plan=name,
+                says=plans[keep].sentence if name else "",
+            )
+    return result
 
 
 @overload
@@ -720,6 +752,7 @@ def refuse_words(
     target: Targets | None = None,
     draws: int = 1,
     seed: int = 1,
+    record: str | Path | None = None,
 ) -> None:
     """Refuse wrong words before anything is read or fitted: seconds of work are not spent on a typo.
 
@@ -742,6 +775,10 @@ def refuse_words(
         check_word("curve", curve, CURVES)
     amounts_wanted(target)
     check_luck(draws, seed)
+    if record is not None:
+        from funnelsim.forecasting.ledger import check_record
+
+        check_record(record)
     for one in scenarios if scenario is None else (*scenarios, scenario):
         check_question(one)
     for words in [what_if] if isinstance(what_if, str) else what_if:

@@ -56,7 +56,7 @@ def query_table(address: str, query: str | None) -> Table:
         FunnelError: no query, another statement than one SELECT, no driver, no connection, or a wrong query;
             the password is never shown.
     """
-    shown = SECRET.sub("...", address)
+    shown = without_password(address)
     if not query or not query.strip():
         raise FunnelError(f"{shown}: say what to read: `query` with a SELECT or the name of a table")
     statement = select_of(query, shown)
@@ -67,8 +67,7 @@ def query_table(address: str, query: str | None) -> Table:
     except FunnelError:
         raise
     except Exception as error:  # drivers raise errors of their own
-        said = _without_secret(" ".join(str(error).split("\n")[0].split()), address, shown)
-        raise FunnelError(f"{shown}: {said[:300] or type(error).__name__}") from None
+        raise FunnelError(complaint(error, address)) from None
     if frame.empty:
         raise FunnelError(f"{shown}: the query finds no row")
     frame.columns = pd.Index([str(name) for name in frame.columns])
@@ -148,7 +147,7 @@ def _from_server(address: str, statement: str) -> pd.DataFrame:
         import sqlalchemy
     except ImportError:
         raise FunnelError("data bases need SQLAlchemy: pip install 'funnelsim[formats]'") from None
-    engine = sqlalchemy.create_engine(_url(address))
+    engine = sqlalchemy.create_engine(url_of(address))
     try:
         with engine.connect() as connection:
             if engine.dialect.name == "postgresql":
@@ -164,7 +163,7 @@ def _from_server(address: str, statement: str) -> pd.DataFrame:
     return frame
 
 
-def _url(address: str) -> sqlalchemy.URL:
+def url_of(address: str) -> sqlalchemy.URL:
     """Return an address as SQLAlchemy takes it, also where the password holds an '@' or '/' as it is."""
     import sqlalchemy
 
@@ -177,6 +176,22 @@ def _url(address: str) -> sqlalchemy.URL:
     word = unquote(word) if ENCODED.search(word) else word
     plain = sqlalchemy.make_url(f"{scheme}://{host}{mark}{options}")
     return plain.set(username=unquote(name), password=word)
+
+
+def without_password(address: str) -> str:
+    """Return an address as it may be shown.
+
+    >>> without_password("postgresql://ann:word@host/base")
+    'postgresql://...@host/base'
+    """
+    return SECRET.sub("...", address)
+
+
+def complaint(error: Exception, address: str) -> str:
+    """Return what a driver complains of, in a sentence that begins with the address, without its password."""
+    shown = without_password(address)
+    said = _without_secret(" ".join(str(error).split("\n")[0].split()), address, shown)
+    return f"{shown}: {said[:300] or type(error).__name__}"
 
 
 def _without_secret(text: str, address: str, shown: str) -> str:
