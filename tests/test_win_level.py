@@ -203,3 +203,17 @@ def test_a_quarter_counts_from_twenty_five_wins_on() -> None:
     found, _ = win_calendar(often, MONDAY, MONDAY + pd.DateOffset(months=12))
     assert found.rush < 0.2
     assert win_calendar(often[::2], MONDAY, MONDAY + pd.DateOffset(months=12))[0].rush == 1.0
+
+
+@pytest.mark.parametrize("between", [0.0, 0.15])
+def test_months_of_leads_that_are_decided_differ_by_less_than_poisson_luck(between):
+    """300 leads a window, half of which win: the variance of their number is half its mean."""
+    rng = np.random.default_rng(4)
+    chance = np.clip(0.5 * (1.0 + between * rng.standard_normal((200, 26))), 0.0, 1.0)
+    wins, expected = rng.binomial(300, chance).astype(float), np.full(26, 150.0)
+    found = [excess_spread(row, expected, prior=0.0, luck=0.5) ** 2 for row in wins]
+    poisson = [excess_spread(row, expected, prior=0.0) ** 2 for row in wins]
+    # Four windows of the prior, at 0, beside 4.98 discounted ones.
+    share = (1 - 0.8**26) / 0.2 / ((1 - 0.8**26) / 0.2 + 4.0)
+    assert np.mean(poisson) < np.mean(found)
+    assert abs(np.mean(found) - share * between**2) < 0.001 + 4 * np.std(found) / np.sqrt(200)

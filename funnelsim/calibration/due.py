@@ -349,7 +349,8 @@ def fit_due(
     level = decided_level(pieces, funnel, reached, hits) if record.decided else Level(1.0, 0.0, 0)
     hits = np.minimum(hits * level.factor, reached)
     price = np.zeros(0) if typical is None else prices_ahead(pieces, funnel, typical, half_life)
-    return Due(counts, reached, hits, late, stated, ahead, spread, price, record.decided), date_words(record)
+    found = Due(counts, reached, hits, late, stated, ahead, spread, price, record.decided, level.spread)
+    return found, date_words(record)
 
 
 def count_pieces(
@@ -438,12 +439,14 @@ def decided_level(pieces: Pieces, funnel: Funnel, reached: Floats, hits: Floats)
     """
     chance = (hits + hits.sum() / max(float(reached.sum()), 1e-12)) / (reached + 1.0)
     there = _reached(pieces, funnel)
-    observed, expected = [], []
+    observed, expected, luck = [], [], []
     for first, last in latest_windows(float(pieces.start.min(initial=0.0)), WINDOW):
         rows = there & (pieces.due + 1 > first) & (pieces.due + 1 <= last)
+        each = chance[pieces.group[rows], pieces.stage[rows]]
         observed.append(float(np.isfinite(pieces.won[rows]).sum()))
-        expected.append(float(chance[pieces.group[rows], pieces.stage[rows]].sum()))
-    return level_of(np.array(observed), np.array(expected))
+        expected.append(float(each.sum()))
+        luck.append(float((each * (1.0 - each)).sum()))
+    return level_of(np.array(observed), np.array(expected), luck=sum(luck) / max(sum(expected), 1e-12))
 
 
 def dates_on_entry(

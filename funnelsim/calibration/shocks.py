@@ -84,12 +84,13 @@ def win_level(
     return level_of(*past_windows(visits, funnel, counts, window, began), ahead)
 
 
-def level_of(observed: Floats, expected: Floats, ahead: int = 1) -> Level:
+def level_of(observed: Floats, expected: Floats, ahead: int = 1, luck: float = 1.0) -> Level:
     """Return level and spread from what was observed, and expected, in past windows, latest first.
 
     Args:
         observed, expected: (windows,) wins.
         ahead: as of `win_level`, which says how.
+        luck: variance of a number of wins over its mean; of leads that are decided, less than a Poisson's 1.
     """
     prior = float(np.hypot(PRIOR_SPREAD, YOUNG_SPREAD * np.exp(-len(observed) / YOUNG_WINDOWS / 2)))
     if len(observed) <= ahead:
@@ -103,7 +104,7 @@ def level_of(observed: Floats, expected: Floats, ahead: int = 1) -> Level:
     mse = ((errors**2 * discounts).sum(1) + PRIOR_WINDOWS * PRIOR_MSE) / (discounts.sum() + PRIOR_WINDOWS)
     weights = mse**-SHARPNESS / (mse**-SHARPNESS).sum()
     pooled = np.exp(weights @ np.log(levels))
-    return Level(float(pooled[0]), excess_spread(now, pooled[ahead:] * mean, prior), len(observed))
+    return Level(float(pooled[0]), excess_spread(now, pooled[ahead:] * mean, prior, luck), len(observed))
 
 
 def past_windows(
@@ -137,15 +138,18 @@ def _levels_with(memory: float, observed: Floats, expected: Floats) -> Floats:
     return levels
 
 
-def excess_spread(observed: Floats, expected: Floats, prior: float = PRIOR_SPREAD) -> float:
-    """Return how much past windows, latest first, differ from what was expected, beyond Poisson luck.
+def excess_spread(
+    observed: Floats, expected: Floats, prior: float = PRIOR_SPREAD, luck: float = 1.0
+) -> float:
+    """Return how much past windows, latest first, differ from what was expected, beyond the luck of each.
 
     Args:
         observed, expected: (windows,) wins, or other events.
         prior: the spread that four windows more would show.
+        luck: variance of a number over its mean, 1 of a Poisson variable.
     """
     weights = DISCOUNT ** np.arange(len(expected)) * (expected >= 1.0)
-    relative = ((observed - expected) ** 2 - expected) / np.maximum(expected, 1.0) ** 2
+    relative = ((observed - expected) ** 2 - luck * expected) / np.maximum(expected, 1.0) ** 2
     variance = ((weights * relative).sum() + PRIOR_WINDOWS * prior**2) / (weights.sum() + PRIOR_WINDOWS)
     return float(np.sqrt(np.clip(variance, 0.0, LARGEST_SPREAD**2)))
 
