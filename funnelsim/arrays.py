@@ -13,3 +13,5 @@ Flags = NDArray[np.bool_]
 Words = NDArray[np.uint64]
 Codes = NDArray[np.integer[Any]]
 Complexes = NDArray[np.complex128]
+
+MOST_SEED = 2**64  # as many as a word has

@@ -328,7 +328,8 @@ def compare(
         raise FunnelError(f"--save {save}: one scenario is written, but {len(asked)} were given")
     for words in what_if or ():
         check_words(words)
-    result = pair(what, asked, **given, keep=keep, record=record, progress=at_terminal())
+    told = json is not None or xlsx is not None  # nothing else shows the quantiles
+    result = pair(what, asked, **given, keep=keep, record=record, progress=at_terminal(), quantiles=told)
     with aside(outputs):
         say_comparison(result)
         if keep is not None:

@@ -326,6 +326,7 @@ def compare(
     seed: int = 1,
     engine: str | None = None,
     progress: bool = False,
+    quantiles: bool = True,
     model: str | Path | Model | None = None,
     large: bool = False,
     dask: str | None = None,
@@ -341,6 +342,7 @@ def compare(
         scenarios: one or several: files with levers, names in `scenarios/`, or words such as "price +5%".
         period, periods, until, spend, target, draws, seed, engine, progress, model, large, dask: as in
             `forecast`.
+        quantiles: whether the quantiles of each plan's revenue are wanted; they take as long as all the rest.
         cache: as in `forecast`.
         keep: name of the scenario that was decided; what it promises is kept in `record`, to be held against
             what comes, beside the forecast without it.
@@ -377,7 +379,10 @@ def compare(
     )
     refuse_thin(place)
     plans = {name: scenario_of(one, place.model) for name, one in scenario_names(asked).items()}
-    result = compared(place, plans, draws=draws, seed=seed, engine=engine, target=target, progress=progress)
+    result = compared(
+        place, plans, draws=draws, seed=seed, engine=engine, target=target, progress=progress,
+        quantiles=quantiles,
+    )  # fmt: skip
     if keep is not None and record is not None:
         from funnelsim.forecasting.ledger import keep as put
 

@@ -201,7 +201,7 @@ def test_a_late_lead_is_worth_what_it_can_still_earn(place):
 def test_value_per_lead_is_the_forecasts_own(place):
     """All channels, all days: with qualities taken out, worth adds up to the forecast's new leads."""
     from funnelsim.calibration.posterior import draw_rates, stream
-    from funnelsim.forecasting.forecast import intensities
+    from funnelsim.forecasting.intensity import intensities
     from funnelsim.model.model import Draws
 
     names = tuple(sorted({cell.channel for cell in place.model.entries.cells}))

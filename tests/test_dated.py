@@ -18,7 +18,8 @@ from funnelsim.forecasting.by_date import (
     matrix_exponential,
     with_dates,
 )
-from funnelsim.forecasting.forecast import LEVELS, NAMES, choose_engine, forecast_periods, intensities
+from funnelsim.forecasting.forecast import LEVELS, NAMES, choose_engine, forecast_periods
+from funnelsim.forecasting.intensity import intensities
 from funnelsim.forecasting.periods import periods_from
 from funnelsim.forecasting.scores import crps_quantiles
 from funnelsim.forecasting.situation import situation

@@ -9,7 +9,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from funnelsim.errors import FunnelError
-from funnelsim.forecasting.forecast import NAMES, Forecast, draws_of, forecast_periods, totals
+from funnelsim.forecasting.forecast import NAMES, Forecast, forecast_periods, totals
+from funnelsim.forecasting.intensity import draws_of
 from funnelsim.forecasting.outputs import as_json
 from funnelsim.forecasting.periods import periods_from
 from funnelsim.history.export import csv_text, write_table

@@ -10,7 +10,8 @@ from numpy.testing import assert_allclose
 from test_twins import some_calendar, some_deals
 
 from funnelsim.forecasting.exact import chances
-from funnelsim.forecasting.forecast import draws_of, forecast_periods, totals
+from funnelsim.forecasting.forecast import forecast_periods, totals
+from funnelsim.forecasting.intensity import draws_of
 from funnelsim.forecasting.periods import Period
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import (

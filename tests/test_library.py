@@ -7,7 +7,7 @@ import pytest
 from test_scenario import FOLDER, company
 
 from funnelsim.arrays import Floats
-from funnelsim.forecasting.forecast import draws_of, intensities
+from funnelsim.forecasting.intensity import draws_of, intensities
 from funnelsim.forecasting.periods import days_of
 from funnelsim.forecasting.situation import Situation, situation
 from funnelsim.model.levers import Scenario, apply_scenario, outlays

@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 import funnelsim as fs
 from funnelsim.cli import app
 from funnelsim.errors import FunnelError
-from funnelsim.forecasting.forecast import NAMES, draws_of, forecast_periods, totals
+from funnelsim.forecasting.forecast import NAMES, forecast_periods, totals
+from funnelsim.forecasting.intensity import draws_of
 from funnelsim.forecasting.live import DRAGS, Live, few_draws, live_page, why_not_live
 from funnelsim.forecasting.periods import days_of
 from funnelsim.forecasting.situation import Situation

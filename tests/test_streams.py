@@ -8,7 +8,7 @@ from scipy.stats import gamma, kstest
 
 import funnelsim as fs
 from funnelsim.calibration.posterior import PURPOSES, even_chances, gamma_at, stream
-from funnelsim.forecasting.forecast import even_pairs
+from funnelsim.forecasting.intensity import even_pairs
 
 
 def test_streams_of_other_seeds_and_purposes_share_no_number():

@@ -6,17 +6,18 @@ import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
 from math import factorial
 from typing import Any, cast
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq
 
 from funnelsim.arrays import Floats
 from funnelsim.calibration.posterior import stream
-from funnelsim.forecasting.forecast import Intensity, choose_engine, draws_of, intensities
+from funnelsim.forecasting.forecast import choose_engine
+from funnelsim.forecasting.intensity import Intensity, draws_of, fares, intensities
 from funnelsim.forecasting.periods import days_of
 from funnelsim.forecasting.situation import Situation
 from funnelsim.model.levers import (
@@ -40,6 +41,10 @@ MOST_EXACT = 8  # levers whose every set is tried: 256; more are split by some o
 FEWEST_PAIRS = 8  # orders and their reverses: fewer say nothing on their own error
 FARTHEST = 4.0  # odds beyond a quarter or four times today's: no price is worth asking about there
 TENTH = 1.2816  # deviations from the mean to the 10th and 90th percentile of a bell curve
+# Odds at which a plan's gain is worked out for its break-even: the polynomial through eight is as good as the
+# curve itself (1e-5), and all plans that only move prices share what is found there.
+NODES = 8
+MOST_HELD = 16_000_000  # chances of plans that are held for others: 128 MB
 WEAK, STRONG = 0.5, 1.5  # of a lever's change, where nobody knows its error
 
 
@@ -66,7 +71,10 @@ def lived_revenue(
 
 @dataclass(frozen=True)
 class Bench:
-    """Where plans are tried: the same open deals, periods, draws, common factors and luck."""
+    """Where plans are tried: the same open deals, periods, draws, common factors and luck.
+
+    What was found of one plan serves others whose leads fare alike, as prices and intake move no rate.
+    """
 
     model: Model
     deals: OpenDeals
@@ -81,9 +89,25 @@ class Bench:
         common = draws_of(model, deals, edges, draws=draws, seed=seed).common
         return cls(model, deals, edges, draws, seed, common)
 
+    @cached_property
+    def _known(self) -> dict[tuple[object, ...], tuple[Model, Intensity]]:
+        return {}
+
     def drawn(self, model: Model) -> Draws:
         """Return the draws of a model on this bench."""
         return draws_of(model, self.deals, self.edges, draws=self.draws, seed=self.seed, common=self.common)
+
+    def found(self, model: Model, progress: bool = False) -> Intensity:
+        """Return the chances under a model that a scenario makes of the bench's own."""
+        key = fares(model)
+        like = self._known.get(key)
+        found = intensities(
+            model, self.deals, self.edges, self.drawn(model), whole=True, progress=progress,
+            like=None if like is None else like[1],
+        )  # fmt: skip
+        if like is None and (len(self._known) + 1) * found.chance.size <= MOST_HELD:
+            self._known[key] = model, found
+        return found
 
     def gain(self, scenario: Scenario, now: float) -> float:
         """Return what a plan is expected to earn more than today's `now`, less what it costs."""
@@ -92,9 +116,13 @@ class Bench:
 
     def revenue(self, scenario: Scenario) -> float:
         """Return what is expected of all periods together under a plan."""
-        model = apply_scenario(self.model, scenario)
-        money = expected_money(model, self.deals, self.edges, self.drawn(model), self.seed)
-        return float(money.mean(axis=0).sum())
+        return float(self.money(apply_scenario(self.model, scenario)).mean(axis=0).sum())
+
+    def money(self, model: Model) -> Floats:
+        """Return the revenue that each draw expects (or each life brings) in each period."""
+        if choose_engine(model, None) != "exact":
+            return lived_revenue(model, self.deals, self.edges, self.drawn(model), self.seed, False)
+        return revenue_by_draw(model, self.deals, self.found(model))
 
 
 def shapley(
@@ -109,8 +137,14 @@ def shapley(
     Returns:
         Columns lever (in words), part (money over all periods) and, of more than 8 levers, error.
     """
+    bench = Bench.of(model, open_deals, edges, draws, seed)
+    return split_of(bench, scenario)
+
+
+def split_of(bench: Bench, scenario: Scenario) -> pd.DataFrame:
+    """Do `shapley` on a bench."""
     scenario = scenario.only(i for i, c in enumerate(scenario.changes) if not isinstance(c, CostsLever))
-    bench, count = Bench.of(model, open_deals, edges, draws, seed), len(scenario.changes)
+    count = len(scenario.changes)
     known: dict[tuple[int, ...], float] = {}
 
     def worth(chosen: Sequence[int]) -> float:
@@ -121,8 +155,8 @@ def shapley(
 
     told = pd.DataFrame({"lever": [change.sentence for change in scenario.changes]})
     if count > MOST_EXACT:
-        pairs = max(FEWEST_PAIRS, MOST_WORK // (2 * draws * count))
-        parts, errors = _by_orders(worth, count, pairs, stream(seed, "orders"))
+        pairs = max(FEWEST_PAIRS, MOST_WORK // (2 * bench.draws * count))
+        parts, errors = _by_orders(worth, count, pairs, stream(bench.seed, "orders"))
         return told.assign(part=parts, error=errors)
     for size in range(count + 1):
         for chosen in combinations(range(count), size):
@@ -147,16 +181,20 @@ def _by_orders(
 
 
 def lever_parts(
-    place: Situation, scenarios: Mapping[str, WhatIf], *, draws: int = 20, seed: int = 1
-) -> dict[str, pd.DataFrame]:
+    place: Situation, scenarios: Mapping[str, WhatIf], *, draws: int = 20, seed: int = 1,
+    benches: Mapping[int, Bench] | None = None,
+) -> dict[str, pd.DataFrame]:  # fmt: skip
     """Return the levers of each scenario that has several, with their parts of its gain; see `shapley`.
 
     With the draws of `compare_models` the parts add up to its differences; where there are more than three
     levers, or lives to simulate, fewer draws are taken, and the sum is only near them.
+
+    Args:
+        benches: number of draws -> bench, where plans were tried before.
     """
     edges = days_of(place.periods, place.model.as_of)
     exact = choose_engine(place.model, None) == "exact"
-    found = {}
+    known, found = dict(benches or {}), {}
     for name, asked in scenarios.items():
         scenario = scenario_of(asked, place.model)
         count = sum(not isinstance(change, CostsLever) for change in scenario.changes)
@@ -164,7 +202,9 @@ def lever_parts(
             continue
         most = MOST_WORK >> count if exact else FEWEST_DRAWS
         number = min(draws, max(most, FEWEST_DRAWS))
-        found[name] = shapley(place.model, scenario, place.deals, edges, draws=number, seed=seed)
+        if number not in known:
+            known[number] = Bench.of(place.model, place.deals, edges, number, seed)
+        found[name] = split_of(known[number], scenario)
     return found
 
 
@@ -173,14 +213,8 @@ def expected_revenue(
 ) -> float:
     """Return the expected revenue of all periods together: exact where that fits, else simulated."""
     drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed, common=common)
-    return float(expected_money(model, open_deals, edges, drawn, seed).mean(axis=0).sum())
-
-
-def expected_money(model: Model, deals: OpenDeals, edges: Floats, drawn: Draws, seed: int) -> Floats:
-    """Return the revenue that each draw expects (or each life brings) in each period, (draws, periods)."""
-    if choose_engine(model, None) != "exact":
-        return lived_revenue(model, deals, edges, drawn, seed, False)
-    return revenue_by_draw(model, deals, intensities(model, deals, edges, drawn))
+    bench = Bench(model, open_deals, edges, draws, seed, drawn.common)
+    return bench.revenue(Scenario("as it is"))
 
 
 def _shapley_part(worth: Mapping[tuple[int, ...], float], lever: int, count: int) -> float:
@@ -220,9 +254,17 @@ def break_even(bench: Bench, plan: Scenario, now: float) -> float:
     if not math.isfinite(level) or level == 0 or not ways:
         return math.nan
     end = -far if level > 0 else far
-    if gain(end) * level > 0:
+    last = gain(end)
+    if last * level > 0:
         return math.exp(end) - 1
-    return math.exp(brentq(gain, min(0.0, end), max(0.0, end), xtol=1e-3)) - 1
+    places = end / 2 * (1 - np.cos(np.pi * np.arange(NODES) / (NODES - 1)))
+    gains = [level, *(gain(float(log)) for log in places[1:-1]), last]
+    curve = np.polynomial.Chebyshev.fit(places, gains, NODES - 1)
+    near, away = 0.0, end
+    for _ in range(60):
+        middle = (near + away) / 2
+        near, away = (middle, away) if curve(middle) * level > 0 else (near, middle)
+    return math.exp(near) - 1
 
 
 def swing(bench: Bench, plan: Scenario, now: float) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -17,30 +17,32 @@ from funnelsim.forecasting.attribution import (
     TENTH,
     Bench,
     break_even,
-    expected_money,
     lever_parts,
     lived_revenue,
     revenue_by_draw,
     swing,
 )
 from funnelsim.forecasting.distribution import reached
+from funnelsim.forecasting.fates import Side as Fates
+from funnelsim.forecasting.fates import fate_gaps
 from funnelsim.forecasting.forecast import (
     ENGINES,
     MOST_AT_ONCE,
     Forecast,
-    Intensity,
     check_luck,
-    draws_of,
     engine_for,
     forecast_periods,
-    intensities,
+)
+from funnelsim.forecasting.intensity import (
+    Intensity,
+    draws_of,
     joined,
     revenue_lump,
 )
 from funnelsim.forecasting.periods import TOTAL, Period, Targets, days_of, targets_of, within
 from funnelsim.forecasting.situation import Situation
 from funnelsim.model.levers import Scenario, apply_scenario, outlays
-from funnelsim.model.model import Model, OpenDeals
+from funnelsim.model.model import Model, OpenDeals, amounts
 from funnelsim.model.scenario import WhatIf, is_words, scenario_file
 from funnelsim.show import words
 
@@ -168,7 +170,7 @@ class Comparison:
         if off == 0:
             return self.notes
         known = f"to within {words.money(float(f'{off:.2g}'), self.currency)} or less"
-        lives = f"by {self.table['lives'].iloc[0]:,.0f} lives, and rounded to that"
+        lives = f"by {self.table['lives'].iloc[0]:,.0f} futures, and rounded to that"
         return (f"Ends of the intervals are known {known}, {lives}; more draws narrow it.", *self.notes)
 
     def _reach(self, row: Mapping[Any, Any]) -> str:
@@ -231,21 +233,53 @@ def scenario_names(asked: Sequence[WhatIf]) -> dict[str, WhatIf]:
 
 @dataclass(frozen=True)
 class _Side:
-    """One plan's futures: forecast, revenue by life, and by draw its expectation and P(target).
+    """One plan's futures: what is told of it, revenue by draw, and what its gaps are counted from.
 
-    The last column of each is that of all periods together, where there are several.
+    Args:
+        rows: period, start, end, mean, target, p_target, and quantiles if asked.
+        means: (draws, columns) expected revenue; None where lives alone tell.
+        tails: (draws or lives, columns) chance to reach each target.
+        lived: (lives, columns) revenue; None where the exact pass tells all.
+        found: chances by the exact pass.
     """
 
-    forecast: Forecast
-    lived: Floats
+    model: Model
+    rows: pd.DataFrame
     means: Floats | None
     tails: Floats
+    lived: Floats | None
+    found: Intensity | None
+
+
+@dataclass(frozen=True)
+class _Field:
+    """What all plans share: the bench on which they are tried, periods, and what is asked of them."""
+
+    bench: Bench
+    periods: tuple[Period, ...]
+    booked: pd.DataFrame | None
+    engine: str
+    target: Targets | None
+    quantiles: bool
+    progress: bool
 
     @property
-    def rows(self) -> pd.DataFrame:
-        periods, widths = self.forecast.with_total
-        kept = periods[(periods["origin"] == "total") & (periods["measure"] == "revenue")]
-        return kept.merge(widths[["period", "target", "p_target"]], on="period").reset_index(drop=True)
+    def sure(self) -> float:
+        """Revenue that is booked in the first period already."""
+        if self.booked is None:
+            return 0.0
+        return within(self.booked, self.periods[0].start, self.bench.model.as_of)[0]
+
+    @property
+    def exact(self) -> bool:
+        """Whether the chances of single deals are worked out."""
+        return self.engine == "exact" and len(self.bench.deals) <= MOST_AT_ONCE
+
+    def lives(self, model: Model) -> Floats:
+        """Return the revenue of a life for each draw, (draws, columns)."""
+        bench = self.bench
+        drawn = bench.drawn(model)
+        return _with_sum(lived_revenue(model, bench.deals, bench.edges, drawn, bench.seed, self.progress))
 
 
 def compare_models(
@@ -260,18 +294,23 @@ def compare_models(
     engine: str | None = None,
     target: Targets | None = None,
     progress: bool = False,
+    quantiles: bool = True,
+    bench: Bench | None = None,
 ) -> pd.DataFrame:
     """Compare scenarios with the first of them, period by period, and over all periods together.
 
-    Every scenario is lived through by the same leads with the same luck and the same posterior draw
-    in each replication; the interval and the chance to be better are over these pairs. Where the
-    exact engine fits, expected revenue and its quantiles come from it. How leads answer to spend is taken
+    Every scenario has the same leads, the same luck and the same posterior draws; the interval and the
+    chance to be better are over pairs of futures. Where the exact engine fits, expected revenue and its
+    quantiles come from it, and so do the chances of the pairs (see `fate_gaps`); else every scenario is lived
+    through. How leads answer to spend is taken
     at its estimate: the interval does not hold the error of an elasticity (that of `best_budget` does).
 
     Args:
         models: name -> model under that scenario; the first is what the others are compared with.
         costs: name -> money that it costs more than the first in each period, (periods,); nan: not known.
-        draws: replications, each with a posterior draw of its own.
+        draws: posterior draws, each with some futures of its own.
+        quantiles: whether the quantiles of revenue are wanted, which take as long as all the rest.
+        bench: on which plans of the first model were tried with these draws.
 
     Returns:
         Rows scenario x period, and "total" where there are several periods (a deal wins once in it): mean,
@@ -291,32 +330,75 @@ def compare_models(
     first = next(iter(models.values()))
     edges = days_of(periods, first.as_of)
     engine = _one_engine(list(models.values()), edges, engine)
-    shared = draws_of(first, open_deals, edges, draws=draws, seed=seed)
-    goals = targets_of(target, periods)
-    sure = 0.0 if booked is None else within(booked, periods[0].start, first.as_of)[0]
-    missing = _missing(goals, periods, sure)
-
-    def side(model: Model) -> _Side:
-        drawn = shared
-        if model is not first:
-            drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed, common=shared.common)
-        exact = engine == "exact" and len(open_deals) <= MOST_AT_ONCE
-        found = intensities(model, open_deals, edges, drawn, whole=True) if exact else None
-        forecast = forecast_periods(
-            model, open_deals, periods, booked=booked, draws=draws, seed=seed, target=target,
-            engine=engine, drawn=drawn, found=found, whole=True, progress=progress,
-        )  # fmt: skip
-        lived = _with_sum(lived_revenue(model, open_deals, edges, drawn, seed, progress))
-        means = None if found is None else _with_sum(revenue_by_draw(model, open_deals, found))
-        return _Side(forecast, lived, means, _tails(model, open_deals, found, lived, missing))
-
-    base = side(first)
+    bench = bench or Bench.of(first, open_deals, edges, draws, seed)
+    ground = _Field(bench, periods, booked, engine, target, quantiles, progress)
+    base = _side(ground, first)
     rows = []
     for name, model in models.items():
-        other = base if model is first else side(model)
+        other = base if model is first else _side(ground, model)
         cost = _with_sum(np.atleast_2d((costs or {}).get(name, np.zeros(len(periods)))))[0]
-        rows += _rows(name, other, base, cost, _surely(first, model))
+        rows += _rows(name, other, base, _gaps(ground, base, other), cost, _surely(first, model), draws)
     return pd.DataFrame(rows)
+
+
+def _side(ground: _Field, model: Model) -> _Side:
+    """Return a plan's futures; lives are lived where the exact pass does not tell all."""
+    bench = ground.bench
+    found = bench.found(model, ground.progress) if ground.exact else None
+    lived = None if found is not None and found.more is None else ground.lives(model)
+    means = None if found is None else _with_sum(revenue_by_draw(model, bench.deals, found))
+    tails = _tails(model, bench.deals, found, means, lived, _missing(ground))
+    if means is not None and not ground.quantiles:
+        return _Side(model, _plain_rows(ground, means, tails), means, tails, lived, found)
+    forecast = forecast_periods(
+        model, bench.deals, ground.periods, booked=ground.booked, draws=bench.draws, seed=bench.seed,
+        target=ground.target, engine=ground.engine, drawn=bench.drawn(model), found=found, whole=True,
+        progress=ground.progress,
+    )  # fmt: skip
+    return _Side(model, _forecast_rows(forecast), means, tails, lived, found)
+
+
+def _forecast_rows(forecast: Forecast) -> pd.DataFrame:
+    """Return what a forecast tells of total revenue."""
+    periods, widths = forecast.with_total
+    kept = periods[(periods["origin"] == "total") & (periods["measure"] == "revenue")]
+    rows = kept.merge(widths[["period", "target", "p_target"]], on="period")
+    return rows.drop(columns=["origin", "measure", "sd"])
+
+
+def _plain_rows(ground: _Field, means: Floats, tails: Floats) -> pd.DataFrame:
+    """Return what the exact pass tells of total revenue without its distribution."""
+    spans = list(ground.periods)
+    if len(spans) > 1:
+        spans.append(Period(TOTAL, spans[0].start, spans[-1].end))
+    goals, reach = targets_of(ground.target, ground.periods), tails.mean(axis=0)
+    rows = [
+        {
+            "period": span.label, "start": span.start, "end": span.end,
+            "mean": float(means[:, k].mean()) + (ground.sure if k in (0, len(ground.periods)) else 0.0),
+            "target": goals.get(span.label, np.nan), "p_target": float(reach[k]),
+        }
+        for k, span in enumerate(spans)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _gaps(ground: _Field, base: _Side, side: _Side) -> Floats:
+    """Return by how much a plan's revenue differs from the present one's, (futures, columns)."""
+    if side.lived is not None and base.lived is not None:
+        return _gap(side.lived, base.lived)
+    one, two = (_fates(ground, plan) for plan in (base, side))
+    if one.ways.shape != two.ways.shape:  # leads that state a date may come at other prices
+        return _gap(ground.lives(side.model), ground.lives(base.model))
+    bench = ground.bench
+    spread = bench.model.entries.spread
+    return _with_sum(fate_gaps(one, two, bench.deals.name, spread=spread, seed=bench.seed))
+
+
+def _fates(ground: _Field, side: _Side) -> Fates:
+    found = cast(Intensity, side.found)
+    money = amounts(side.model, ground.bench.deals)
+    return Fates(money, found.chance, cast(Floats, found.ways), found.atoms[found.kind])
 
 
 def _one_engine(models: Sequence[Model], edges: Floats, wanted: str | None) -> str:
@@ -334,22 +416,28 @@ def _with_sum(columns: Floats) -> Floats:
     return np.hstack([columns, columns.sum(axis=1, keepdims=True)])
 
 
-def _missing(goals: Mapping[str, float], periods: Sequence[Period], sure: float) -> Floats:
+def _missing(ground: _Field) -> Floats:
     """Return what targets still want beside what is booked, a column each, nan without a target."""
+    periods, sure = ground.periods, ground.sure
+    goals = targets_of(ground.target, periods)
     names = [period.label for period in periods] + ([TOTAL] if len(periods) > 1 else [])
     booked = np.array([sure if k in (0, len(periods)) else 0.0 for k in range(len(names))])
     wanted: Floats = np.array([goals.get(name, np.nan) for name in names]) - booked
     return wanted
 
 
-def _tails(model: Model, deals: OpenDeals, found: Intensity | None, lived: Floats, missing: Floats) -> Floats:
+def _tails(
+    model: Model, deals: OpenDeals, found: Intensity | None, means: Floats | None, lived: Floats | None,
+    missing: Floats,
+) -> Floats:  # fmt: skip
     """Return the chance of each draw (of each life: 0 or 1) to reach each target, (draws, columns)."""
-    tails = np.full(lived.shape, np.nan)
+    draws = cast(Floats, lived if means is None else means)
+    tails = np.full(draws.shape, np.nan)
     for k, wanted in enumerate(missing):
         if np.isnan(wanted):
             continue
         if found is None:
-            tails[:, k] = lived[:, k] >= wanted
+            tails[:, k] = draws[:, k] >= wanted
         elif k < found.chance.shape[2]:
             tails[:, k] = reached(revenue_lump(model, deals, found, k), wanted)
         else:
@@ -367,16 +455,17 @@ def _surely(first: Model, model: Model) -> int:
     return int(bool((gaps >= 0).all())) - int(bool((gaps <= 0).all()))
 
 
-def _rows(name: str, side: _Side, base: _Side, cost: Floats, sure: int) -> list[dict[str, Any]]:
+def _rows(
+    name: str, side: _Side, base: _Side, gaps: Floats, cost: Floats, sure: int, draws: int
+) -> list[dict[str, Any]]:
     """Return a scenario's rows: what it brings in each period, and against the first."""
     mine, theirs, rows = side.rows, base.rows, []
     level, before = (_summed(frame["mean"].to_numpy()) for frame in (mine, theirs))
     expected = _summed(_gap(level, before))
     for k, row in enumerate(mine.to_dict("records")):
-        gap = _gap(side.lived[:, k], base.lived[:, k])
-        kept = {str(key): value for key, value in row.items() if key not in {"origin", "measure", "sd"}}
-        told: dict[str, Any] = {"scenario": name} | kept
-        told |= {"mean": level[k], "difference": expected[k]} | _spread(gap, expected[k])
+        gap = gaps[:, k]
+        told: dict[str, Any] = {"scenario": name} | {str(key): value for key, value in row.items()}
+        told |= {"mean": level[k], "difference": expected[k]} | _spread(gap, expected[k], draws)
         told |= _on_average(side, base, k, gap)
         if sure and expected[k] != 0:
             told |= {"p_better": float(sure > 0), "futures": np.inf}
@@ -437,12 +526,16 @@ def _gap(one: Floats, other: Floats) -> Floats:
     return clear
 
 
-def _spread(gap: Floats, mean: float) -> dict[str, float]:
+def _spread(gap: Floats, mean: float, draws: int = 0) -> dict[str, float]:
     """Return the 80 % interval and the chance to be better of a simulated gap whose mean is known exactly.
 
-    The interval reaches to the mean at least: where a rare large win makes it, few lives have seen one.
+    The interval reaches to the mean at least: where a rare large win makes it, few futures have seen one.
     Futures in which nothing differs say nothing on which is better: they are left out. The error of an end is
-    half the distance of the lives a standard deviation of their number above and below it.
+    half the distance of the futures a standard deviation of their number above and below it.
+
+    Args:
+        gap: (futures,), those of a draw side by side.
+        draws: of the rates; by default each future has one of its own.
 
     >>> _spread(np.array([0.0, 0.0, 2.0, 3.0, 4.0]), 5.0)["futures"]
     3.0
@@ -450,11 +543,23 @@ def _spread(gap: Floats, mean: float) -> dict[str, float]:
     low, high = np.quantile(gap, [0.1, 0.9])
     differ, lives = int((gap != 0).sum()), len(gap)
     better = float((gap > 0).sum() / differ) if differ else 0.5
-    off = float(np.sqrt(0.09 / lives))
-    around = np.quantile(gap, np.clip([0.1 - off, 0.1 + off, 0.9 - off, 0.9 + off], 0.0, 1.0))
+    below, above = (_number_off(gap, end, draws or lives) for end in (low, high))
+    around = np.quantile(gap, np.clip([0.1 - below, 0.1 + below, 0.9 - above, 0.9 + above], 0.0, 1.0))
     ends = {"low": float(min(low, mean)), "high": float(max(high, mean))}
     errors = {"low_error": float(around[1] - around[0]) / 2, "high_error": float(around[3] - around[2]) / 2}
     return ends | errors | {"p_better": better, "futures": float(differ), "lives": float(lives)}
+
+
+def _number_off(gap: Floats, end: float, draws: int) -> float:
+    """Return the standard deviation of the share of futures beyond a decile.
+
+    Futures of one draw are alike: the share of each draw's own futures tells by how much more than chance.
+    """
+    own = (gap.reshape(draws, -1) <= end).mean(axis=1)
+    share = float(own.mean())
+    by_chance = share * (1 - share) * draws / len(gap)
+    alike = float(own.var()) / by_chance if by_chance > 0 else 1.0
+    return float(np.sqrt(0.09 / len(gap) * max(alike, 1.0)))
 
 
 def compared(
@@ -466,16 +571,19 @@ def compared(
     engine: str | None = None,
     target: Targets | None = None,
     progress: bool = False,
+    quantiles: bool = True,
 ) -> Comparison:
     """Compare plans with the present one: what they bring, cost and hang on, and when they pay."""
     models = {BASE: place.model} | {name: apply_scenario(place.model, plan) for name, plan in plans.items()}
     edges = days_of(place.periods, place.model.as_of)
     costs = {name: cost_of(place.model, plan, edges) for name, plan in plans.items()}
+    check_luck(draws, seed)
+    whole = Bench.of(place.model, place.deals, edges, draws, seed)
     table = compare_models(
         models, place.deals, place.periods, booked=place.booked, costs=costs, draws=draws, seed=seed,
-        engine=engine, target=target, progress=progress,
+        engine=engine, target=target, progress=progress, quantiles=quantiles, bench=whole,
     )  # fmt: skip
-    parts = lever_parts(place, plans, draws=draws, seed=seed)
+    parts = lever_parts(place, plans, draws=draws, seed=seed, benches={draws: whole})
     bench = Bench.of(place.model, place.deals, edges, min(draws, FEWEST_DRAWS), seed)
     now = bench.revenue(Scenario(BASE))
     paid = {
@@ -538,11 +646,10 @@ def by_month(
     ends, months, names = _month_ends(place, edges)
     common = draws_of(place.model, place.deals, edges, draws=draws, seed=seed).common
     common = common[:, np.searchsorted(edges, ends[:-1], side="right") - 1]
+    bench = Bench(place.model, place.deals, ends, draws, seed, common)
 
     def expected(model: Model) -> Floats:
-        drawn = draws_of(model, place.deals, ends, draws=draws, seed=seed, common=common)
-        money = expected_money(model, place.deals, ends, drawn, seed).mean(axis=0)
-        found: Floats = np.bincount(months, money, len(names)).astype(np.float64)
+        found: Floats = np.bincount(months, bench.money(model).mean(axis=0), len(names)).astype(np.float64)
         return found
 
     before = expected(place.model)

@@ -12,6 +12,7 @@ from funnelsim.model.model import Pace, run_until
 from funnelsim.model.rates import RateTable
 from funnelsim.simulation.jit import strict
 
+NEGLIGIBLE = 1e-9  # a chance that nobody would miss
 FACTOR_DIGITS = 12  # factors that differ by less are one: a mean over a cell leaves its last bits to chance
 
 
@@ -122,23 +123,38 @@ def from_entries(found: Chances, group: int, stage: int, per_day: Floats) -> Flo
     return expected
 
 
-def from_all_entries(found: Chances, per_day: Floats) -> Floats:
-    """Do `from_entries` for every stage at once, and add up by group: (groups, periods).
+def from_ways(found: Chances, group: Integers, stage: Integers, per_day: Floats) -> Floats:
+    """Do `from_entries` for many ways in at once: (ways, periods).
 
     Args:
-        per_day: (groups, stages, days) expected leads per day.
+        group, stage: (ways,) of the leads that come in by each.
+        per_day: (ways, days) expected leads per day.
     """
-    value, day = found.at_entry, _days(found, per_day)
-    leads = per_day[..., day] * found.step
-    expected: Floats = np.einsum("gst,tgsk->gk", leads, value[1:] + value[:-1]) / 2
+    return from_value(found.at_entry[:, group, stage], found.step, per_day)
+
+
+def from_value(at_entry: Floats, step: float, per_day: Floats) -> Floats:
+    """Return expected revenue events of leads whose value of entering is known, (ways, periods).
+
+    Args:
+        at_entry: (times, ways, periods), see `Chances`.
+        step: days between the times.
+        per_day: (ways, days) expected leads per day.
+    """
+    leads = per_day[:, _day_of(len(at_entry) - 1, step, per_day.shape[-1])] * step
+    value = (at_entry[1:] + at_entry[:-1]).transpose(1, 0, 2)
+    expected: Floats = (leads[:, None] @ value)[:, 0] / 2
     return expected
 
 
 def _days(found: Chances, per_day: Floats) -> Integers:
     """Return the day that each cell of time lies in, (times,)."""
-    day = (found.step * (np.arange(len(found.at_entry) - 1) + 0.5)).astype(np.int64)
-    last: Integers = np.minimum(day, per_day.shape[-1] - 1)
-    return last
+    return _day_of(len(found.at_entry) - 1, found.step, per_day.shape[-1])
+
+
+def _day_of(times: int, step: float, days: int) -> Integers:
+    day: Integers = np.minimum((step * (np.arange(times) + 0.5)).astype(np.int64), days - 1)
+    return day
 
 
 def _shares(edges: Floats, moments: Floats, pace: Pace | None) -> Floats:

@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from funnelsim.arrays import Floats, Integers
-from funnelsim.calibration.posterior import draw_rates, stream
+from funnelsim.arrays import MOST_SEED, Floats
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError, check_word
-from funnelsim.forecasting.by_date import by_dates, draw_dates, leads_without_dates, steady, with_dates
-from funnelsim.forecasting.distribution import Distribution, Lump, at_least, distributions, quantiles
-from funnelsim.forecasting.exact import Chances, at_ages, chances, from_all_entries, from_entries
+from funnelsim.forecasting.by_date import steady
 from funnelsim.forecasting.periods import TOTAL, Period, Targets, days_of, targets_of, within
 from funnelsim.history.log import WINS
-from funnelsim.model.model import (
-    GOLDEN_STEP,
-    Draws,
-    Model,
-    OpenDeals,
-    amounts,
-    expected,
-    pace_of,
-    with_common,
-)
+from funnelsim.model.model import Draws, Model, OpenDeals, expected
 from funnelsim.show import words
-from funnelsim.simulation.luck import MOST_SEED
-from funnelsim.simulation.record import Sums
-from funnelsim.simulation.run import period_sums
+
+if TYPE_CHECKING:  # the engines bring numba with them, and a forecast that was kept needs neither
+    from funnelsim.forecasting.distribution import Distribution
+    from funnelsim.forecasting.intensity import Intensity
+    from funnelsim.simulation.record import Sums
 
 LEVELS = (
     0.01, 0.025, 0.05, 0.10, 0.20, 0.25, 0.30, 0.40, 0.50, 0.60, 0.70, 0.75, 0.80, 0.90, 0.95, 0.975, 0.99,
@@ -43,18 +32,13 @@ NAMES = [f"{level:.2f}" if level == round(level, 2) else f"{level}" for level in
 # Where from any stage more than seven wins in a hundred follow another of the same lead in the same period,
 # the distribution, which takes them for independent, would be more than 5 % too narrow (tried in
 # tests/test_forecast.py: at .06 it is not, at .10 it is): then lives are simulated.
-MOST_FURTHER, NEGLIGIBLE = 0.07, 1e-9
+MOST_FURTHER = 0.07
 # Two hundred draws of twenty thousand deals and two periods take 64 MB; more deals are forecast in blocks.
 MOST_AT_ONCE = 20_000
 DATES_ASIDE = f"Dates: set aside, as more than {MOST_AT_ONCE:,} leads are open; all win by their age."
 ENGINES = ("exact", "compiled", "simpy")
-ROUGH_STEPS = 8  # of a period: draws are only ranked by it, and it takes a hundredth of a forecast's time
-# One of so many shifts of the common factors: the headline's 10 % quantile then moves by .33 % with the seed
-# on the sample (24 seeds), before by .50 %, and some luck is left in the shift.
-SHIFTS = 8
 
-
-Parts = list[dict[str, dict[str, Distribution]]]
+Parts: TypeAlias = "list[dict[str, dict[str, Distribution]]]"
 
 
 @dataclass(frozen=True)
@@ -162,6 +146,8 @@ def forecast_periods(
     Raises:
         FunnelError: an unknown engine, too few draws, or exact asked of a model with queues.
     """
+    from funnelsim.forecasting.intensity import draws_of
+
     edges = days_of(periods, model.as_of)
     chosen = engine_for(model, edges, engine)
     check_luck(draws, seed)
@@ -217,6 +203,7 @@ def _exactly(
     progress: bool,
 ) -> tuple[Parts, pd.DataFrame]:
     """Return the distributions of every period, of all together if asked, and the deal table, by formula."""
+    from funnelsim.forecasting.intensity import intensities, joined
     from funnelsim.forecasting.split import deal_table
 
     if found is None:
@@ -234,6 +221,7 @@ def _by_lives(
 ) -> tuple[Parts, pd.DataFrame]:  # fmt: skip
     """Return the distributions of every period, of all together if asked, by lives, and the deal table."""
     from funnelsim.forecasting.split import deal_table
+    from funnelsim.simulation.run import period_sums
 
     sums = period_sums(
         model, days_of(periods, model.as_of), open_deals=open_deals, replications=len(drawn), seed=seed,
@@ -253,6 +241,8 @@ def _lived_total(
     model: Model, open_deals: OpenDeals, edges: Floats, drawn: Draws, seed: int, progress: bool
 ) -> dict[str, dict[str, Distribution]]:
     """Return the distributions of all periods together by lives with the draws of the exact pass."""
+    from funnelsim.simulation.run import period_sums
+
     sums = period_sums(
         model,
         edges,
@@ -329,6 +319,8 @@ def _why_not_exact(model: Model) -> str:
 
 def _by_formula(model: Model, deals: OpenDeals, found: Intensity) -> list[dict[str, dict[str, Distribution]]]:
     """Return the distributions of every period; a deal's further win is one more coin of its amount."""
+    from funnelsim.forecasting.distribution import distributions
+    from funnelsim.forecasting.intensity import revenue_lump
 
     def one(k: int) -> dict[str, dict[str, Distribution]]:
         revenue = revenue_lump(model, deals, found, k)
@@ -340,23 +332,10 @@ def _by_formula(model: Model, deals: OpenDeals, found: Intensity) -> list[dict[s
         return list(pool.map(one, range(found.chance.shape[2])))
 
 
-def coins(money: Floats, found: Intensity, period: int) -> tuple[Floats, Floats]:
-    """Return amounts of open deals and their chances in a period; further wins are coins of their own."""
-    chance = np.ascontiguousarray(found.chance[:, :, period])
-    if found.more is None:
-        return money, chance
-    rows = found.more[:, :, period].max(axis=0, initial=0.0) > NEGLIGIBLE
-    return np.append(money, money[rows]), np.hstack([chance, found.more[:, rows, period]])
-
-
-def revenue_lump(model: Model, deals: OpenDeals, found: Intensity, period: int) -> Lump:
-    """Return all that can bring money in a period."""
-    money, chance = coins(amounts(model, deals), found, period)
-    return Lump(money, chance, found.born[:, :, period], found.atoms, model.entries.spread)
-
-
 def _by_sample(sums: Floats) -> dict[str, Distribution]:
     """Return empirical distributions from replications, shape (replications, 2): open, new."""
+    from funnelsim.forecasting.distribution import Distribution
+
     columns = {"open": sums[:, 0], "new": sums[:, 1], "total": sums.sum(axis=1)}
     weight = np.full(len(sums), 1 / len(sums))
     return {
@@ -372,6 +351,8 @@ def _frames(
     goals: Mapping[str, float],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the tables `periods` and `widths`; what is booked shifts the first period's total."""
+    from funnelsim.forecasting.distribution import at_least
+
     rows, widths = [], []
     for k, (period, measures) in enumerate(zip(periods, parts, strict=True)):
         head = {"period": period.label, "start": period.start, "end": period.end}
@@ -398,49 +379,12 @@ def _frames(
 
 
 def _row(found: Distribution | None, shift: float) -> dict[str, float]:
+    from funnelsim.forecasting.distribution import quantiles
+
     if found is None:
         return {"mean": shift, "sd": 0.0} | dict.fromkeys(NAMES, shift)
     levels = quantiles(found, np.array(LEVELS)) + shift
     return {"mean": found.mean + shift, "sd": found.sd} | dict(zip(NAMES, levels.tolist(), strict=True))
-
-
-@dataclass(frozen=True)
-class Intensity:
-    """Chances and expected counts that a period's distribution is made of.
-
-    Args:
-        chance: (draws, deals, periods) chance of each open deal to win in each period.
-        born: (draws, kinds, periods) expected wins of leads not yet born, a kind being a group or, of leads
-            with a date, a group at a price.
-        atoms: (kinds, atoms) equally likely amounts of such a win.
-        more: (draws, deals, periods) expected further wins of open deals in the same period; None where a
-            lead wins at most once.
-        ever: (draws, deals) chance to win in any of the periods, where it is not the sum of their chances
-            and was asked for.
-    """
-
-    chance: Floats
-    born: Floats
-    atoms: Floats
-    more: Floats | None = None
-    ever: Floats | None = None
-
-    @property
-    def new_money(self) -> Floats:
-        """Expected revenue of leads not yet born, (draws, periods)."""
-        money: Floats = np.einsum("dkp,k->dp", self.born, self.atoms.mean(axis=1))
-        return money
-
-
-def joined(found: Intensity) -> Intensity:
-    """Return the chances of all periods as those of a single one: sums, where leads win at most once."""
-    ever = found.chance.sum(axis=2) if found.ever is None else found.ever
-    ever = np.minimum(ever, 1.0)[:, :, None]
-    born = found.born.sum(axis=2, keepdims=True)
-    if found.more is None:
-        return Intensity(ever, born, found.atoms)
-    wins = (found.chance + found.more).sum(axis=2, keepdims=True)
-    return Intensity(ever, born, found.atoms, np.clip(wins - ever, 0.0, 1.0))
 
 
 def further_share(model: Model, days: float) -> float:
@@ -452,6 +396,8 @@ def further_share(model: Model, days: float) -> float:
     Args:
         days: length of the period.
     """
+    from funnelsim.forecasting.exact import NEGLIGIBLE, chances
+
     if not model.funnel.wins_again:
         return 0.0
     edges = np.array([0.0, days])
@@ -490,164 +436,15 @@ def handover_words(model: Model, deals: OpenDeals, periods: tuple[Period, ...]) 
 
 def _wins(model: Model, deals: OpenDeals, edges: Floats) -> Floats:
     """Return expected wins of each period at the model's own rates."""
+    from funnelsim.forecasting.exact import at_ages, chances, from_ways
+    from funnelsim.forecasting.intensity import ways_in
+
     oldest = float(deals.age.max(initial=0.0))
     found = chances(model.funnel, model.table, edges, oldest=oldest)
     per_day = expected(model.entries, int(np.ceil(edges[-1])))
-    born = from_all_entries(found, _leads_a_day(model, per_day)).sum(axis=0)
+    born = from_ways(found, *ways_in(model), per_day).sum(axis=0)
     wins: Floats = at_ages(found, deals.group, deals.stage, deals.age).sum(axis=0) + born
     return wins
-
-
-def by_way(found: Chances, model: Model, per_day: Floats) -> Floats:
-    """Return expected wins of leads to come by way in, (cells, periods); per_day is (cells, days)."""
-    ways = zip(model.entries.cells, per_day, strict=True)
-    wins = [from_entries(found, cell.group, cell.stage, leads) for cell, leads in ways]
-    return np.array(wins).reshape(len(wins), found.at_entry.shape[-1])
-
-
-def _leads_a_day(model: Model, per_day: Floats) -> Floats:
-    """Return expected leads to come, (groups, stages, days), from those by way in, (cells, days)."""
-    leads = np.zeros((len(model.groups), len(model.funnel.stages), per_day.shape[1]))
-    for cell, row in zip(model.entries.cells, per_day, strict=True):
-        leads[cell.group, cell.stage] += row
-    return leads
-
-
-def intensities(
-    model: Model,
-    open_deals: OpenDeals,
-    edges: Floats,
-    drawn: Draws,
-    *,
-    whole: bool = False,
-    progress: bool = False,
-    step: float | None = None,
-) -> Intensity:
-    """Return chances of open deals and expected wins of leads to come, for every draw.
-
-    Args:
-        edges: (periods + 1,) days since the as-of date.
-        drawn: rates, common factors, and how leads with a date leave and win.
-        whole: whether the chance to win in any of the periods is wanted.
-        step: width of the lattice in days; the funnel's own by default.
-    """
-    oldest = float(open_deals.age.max(initial=0.0))
-    days = int(np.ceil(edges[-1]))
-    per_day = expected(model.entries, days)
-    clock = by_dates(model, open_deals, per_day, edges, drawn)
-    leads = _leads_a_day(model, leads_without_dates(model, per_day))
-    calm = pace_of(model, edges)
-
-    chance = np.empty((len(drawn), len(open_deals), len(edges) - 1))
-    more = np.empty_like(chance) if model.funnel.wins_again else None
-    births = np.empty((len(drawn), len(model.groups), len(edges) - 1))
-    ever = np.empty((len(drawn), len(open_deals))) if whole and more is not None else None
-
-    def one(draw: int) -> None:
-        table = model.table.with_rate(drawn.rates[draw])
-        pace = with_common(calm, edges, drawn.common[draw])
-        found = chances(model.funnel, table, edges, oldest=oldest, pace=pace, step=step)
-        births[draw] = from_all_entries(found, leads)
-        chance[draw] = at_ages(found, open_deals.group, open_deals.stage, open_deals.age)
-        if more is not None:
-            first = chances(model.funnel, table, edges, oldest=oldest, pace=pace, step=step, once=True)
-            wins = chance[draw].copy()
-            chance[draw] = at_ages(first, open_deals.group, open_deals.stage, open_deals.age)
-            more[draw] = np.clip(wins - chance[draw], 0.0, 1.0)
-        if ever is not None:
-            span = edges[[0, -1]]
-            any_ = chances(model.funnel, table, span, oldest=oldest, pace=pace, step=step, once=True)
-            ever[draw] = at_ages(any_, open_deals.group, open_deals.stage, open_deals.age)[:, 0]
-
-    one(0)
-    with ThreadPoolExecutor(2) as pool:
-        done = pool.map(one, range(len(drawn)))
-        list(tqdm(done, total=len(drawn), desc="draws", disable=not progress, leave=False))
-    chance, births, atoms = with_dates(chance, births, model.values.amounts, clock)
-    if ever is not None and clock is not None:
-        ever = np.where(clock.rows, chance.sum(axis=2), ever)
-    return Intensity(chance, births, atoms, more, ever)
-
-
-def draws_of(
-    model: Model, open_deals: OpenDeals, edges: Floats, *, draws: int, seed: int,
-    worth: Floats | None = None, common: Floats | None = None,
-) -> Draws:  # fmt: skip
-    """Return posterior draws of the rates, each with a common factor for every period.
-
-    The factors are evenly spaced quantiles of a Gamma variable of mean 1, so that few draws already have the
-    right mean and spread; draws of much and of little money get high and low ones alike.
-
-    Args:
-        model: its counts, levers and `win_spread`.
-        open_deals: the pipeline, for the money of a draw.
-        edges: (periods + 1,) days since the as-of date.
-        draws: how many.
-        seed: of all of them.
-        worth: (deals,) what each deal brings if it wins; its own amount by default.
-        common: the factors of another model's draws, where both are to have the same luck.
-    """
-    rates = draw_rates(model, draws, stream(seed, "rates"))
-    if common is None:
-        worth = amounts(model, open_deals) if worth is None else worth
-        common = _common(model, open_deals, worth, edges, rates, seed)
-    dates = draw_dates(model, draws, stream(seed, "dates"))
-    return Draws(rates, common) if dates is None else Draws(rates, common, *dates)
-
-
-def _common(
-    model: Model, open_deals: OpenDeals, worth: Floats, edges: Floats, rates: Floats, seed: int
-) -> Floats:
-    """Return the common factors on winning, (draws, periods)."""
-    from scipy.special import gammaincinv
-
-    draws, periods = len(rates), len(edges) - 1
-    if model.win_spread <= 0 or draws < 2:
-        return np.ones((draws, periods))
-    shape = 1 / model.win_spread**2
-    even = gammaincinv(shape, (np.arange(draws) + 0.5) / draws) / shape
-    money = _rough_money(model, open_deals, worth, edges[:2], Draws(rates, np.ones((draws, 1))))
-    common: Floats = (even / even.mean())[even_pairs(money, periods, stream(seed, "wins"))]
-    return common
-
-
-def _rough_money(model: Model, open_deals: OpenDeals, worth: Floats, edges: Floats, drawn: Draws) -> Floats:
-    """Return about the money that each draw expects in the first period, (draws,), on a coarse lattice.
-
-    It only ranks the draws; more periods do not move it.
-    """
-    step = max(model.funnel.step, float(edges[1] - edges[0]) / ROUGH_STEPS)
-    found = intensities(replace(model, due=None), open_deals, edges, drawn, step=step)
-    sold = found.chance[:, :, 0] @ worth
-    money: Floats = sold + found.new_money[:, 0]
-    return money
-
-
-def even_pairs(money: Floats, periods: int, rng: np.random.Generator) -> Integers:
-    """Return, for each draw and period, the rank of its common factor, spread evenly over draws of all sizes.
-
-    Draws are ranked by their money; the ranks of the factors follow from these by a lattice, rank x step mod
-    draws with a shift by chance, so that no seed pairs the high draws with the high factors; of all shifts
-    one of the eighth that leaves the least correlation of money and factor.
-
-    Returns:
-        (draws, periods), each column a permutation.
-
-    Source: rank-1 lattices, Niederreiter 1992, doi:10.1137/1.9781611970081.
-    """
-    draws = len(money)
-    rank = np.empty(draws, dtype=np.int64)
-    rank[np.argsort(money, kind="stable")] = np.arange(draws)
-    steps = [step for step in range(1, draws + 1) if math.gcd(step, draws) == 1]
-    golden = sorted(steps, key=lambda step: abs(step / draws % 1 - GOLDEN_STEP))
-    columns = []
-    for period in range(periods):
-        along = rank * golden[period % len(golden)]
-        shifts = along + np.arange(draws)[:, None]
-        together = np.abs((money - money.mean()) @ (shifts % draws).T)
-        best = np.argsort(together, kind="stable")[: max(draws // SHIFTS, 1)]
-        columns.append(shifts[rng.choice(best)] % draws)
-    return np.stack(columns, axis=1)
 
 
 def silenced(forecast: Forecast, reasons: tuple[str, ...]) -> Forecast:

@@ -15,16 +15,8 @@ from numpy.typing import ArrayLike
 
 from funnelsim.arrays import Floats, Integers
 from funnelsim.files import write_atomic
-from funnelsim.forecasting.forecast import (
-    MOST_AT_ONCE,
-    NAMES,
-    Forecast,
-    Intensity,
-    draws_of,
-    forecast_periods,
-    intensities,
-    totals,
-)
+from funnelsim.forecasting.forecast import MOST_AT_ONCE, NAMES, Forecast, forecast_periods, totals
+from funnelsim.forecasting.intensity import Intensity, draws_of, intensities
 from funnelsim.forecasting.periods import Period, days_of
 from funnelsim.forecasting.situation import INSTANT, Situation, refuse_thin
 from funnelsim.forecasting.split import FOREVER

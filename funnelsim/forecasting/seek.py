@@ -18,14 +18,8 @@ from funnelsim.forecasting.attribution import Bench
 from funnelsim.forecasting.deals import must_win
 from funnelsim.forecasting.distribution import Lump, at_least, distributions
 from funnelsim.forecasting.exact import chances
-from funnelsim.forecasting.forecast import (
-    MOST_AT_ONCE,
-    engine_for,
-    forecast_periods,
-    intensities,
-    joined,
-    revenue_lump,
-)
+from funnelsim.forecasting.forecast import MOST_AT_ONCE, engine_for, forecast_periods
+from funnelsim.forecasting.intensity import intensities, joined, revenue_lump
 from funnelsim.forecasting.periods import TOTAL, days_of, within
 from funnelsim.forecasting.situation import INSTANT, Situation
 from funnelsim.model.levers import LEVERS, RepsLever, Scenario, apply_scenario, named_for

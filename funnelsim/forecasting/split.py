@@ -24,16 +24,8 @@ from funnelsim.forecasting.distribution import (
     too_large,
 )
 from funnelsim.forecasting.exact import chances
-from funnelsim.forecasting.forecast import (
-    MOST_AT_ONCE,
-    Forecast,
-    Intensity,
-    by_way,
-    coins,
-    draws_of,
-    intensities,
-    joined,
-)
+from funnelsim.forecasting.forecast import MOST_AT_ONCE, Forecast
+from funnelsim.forecasting.intensity import Intensity, by_way, coins, draws_of, intensities, joined
 from funnelsim.forecasting.periods import TOTAL, Period, days_of, targets_of
 from funnelsim.forecasting.situation import Situation
 from funnelsim.history.tables import read_table

@@ -19,10 +19,9 @@ from funnelsim.simulation.jit import inlined, kernel
 W32 = np.uint32
 W64 = np.uint64
 HALF = W64(32)
-MOVE, BIRTH, WORK, REFER, INTAKE, SHOCK, DATE = range(7)
+MOVE, BIRTH, WORK, REFER, INTAKE, SHOCK, DATE, FATE = range(8)
 # As many as the bits of a counter, a key and a lead's identity have room for: `words`, `born_lead`,
 # `referred_lead`.
-MOST_SEED = 2**64
 MOST_REPLICATES = 2**32
 MOST_WAYS_IN = 2**16
 MOST_DAYS = 2**15

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from funnelsim.arrays import Floats
+from funnelsim.arrays import MOST_SEED, Floats
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.model.funnel import winning_exits
@@ -20,7 +20,7 @@ from funnelsim.model.rates import era_hits, era_leaving
 from funnelsim.simulation.births import Start, families_of, start_of
 from funnelsim.simulation.compiled import Lives, Scope, live_all
 from funnelsim.simulation.crew import crew_of
-from funnelsim.simulation.luck import MOST_REPLICATES, MOST_SEED, shock
+from funnelsim.simulation.luck import MOST_REPLICATES, shock
 from funnelsim.simulation.queues import live_with_reps
 from funnelsim.simulation.record import Run, Sums, run_of
 from funnelsim.simulation.step import Dates, Rules, dates_of, rules_of
