@@ -170,7 +170,7 @@ def compare_page(path: Path, result: Comparison) -> None:
         how_to_read=(
             "Every scenario has the same leads with the same luck: a difference is never noise.",
             "Better: the share of futures in which the scenario earns more than the present plan.",
-            "The difference is exact, its interval counted over futures: few large deals can pull them apart.",
+            "The difference is exact, its interval is counted: few large deals can pull them apart.",
             "Total: all periods together. A deal wins once in it, so its interval is no sum of intervals.",
         ),
         limits=(*result.cautions, *LIMITS),

@@ -262,9 +262,14 @@ def forecast(
     >>> str(forecast("ecommerce", period="month", periods=1, draws=20)).split(":")[0]
     '2026-01'
     """
-    from funnelsim.forecasting.forecast import Forecast, forecast_periods, handover_words, silenced
+    from funnelsim.forecasting.forecast import (
+        Forecast,
+        forecast_periods,
+        handover_words,
+        silenced,
+        with_names,
+    )
     from funnelsim.forecasting.kept import find_noun, keep_noun, print_of
-    from funnelsim.forecasting.split import goal_chances, read_goals, revenue_by, with_names
 
     refuse_words(
         period=period, periods=periods, until=until, engine=engine, by=by, target=target, draws=draws,
@@ -272,7 +277,7 @@ def forecast(
     )  # fmt: skip
     if targets is not None and by is None:
         raise FunnelError("targets: say by 'by' whether groups are segments, channels, owners or stages")
-    wanted = read_goals(targets) if isinstance(targets, str | Path) else targets
+    wanted = _goals(targets)
     place = situation(
         what, period=period, periods=periods, until=until, spend=spend, scenario=scenario, what_if=what_if,
         model=model, large=large, dask=dask, cache=cache, **reading,
@@ -300,10 +305,13 @@ def forecast(
         from funnelsim.forecasting.backtest import by_own_record
 
         made = by_own_record(made, history_of(place), place.kind, seed=seed, progress=progress)
-    parts = revenue_by(place, made, by) if by is not None and not made.silent else None
-    goals = None
-    if by is not None and wanted is not None and not made.silent:
-        goals = goal_chances(place, made, by, wanted, draws=draws, seed=seed)
+    parts = goals = None
+    if by is not None and not made.silent:
+        from funnelsim.forecasting.split import goal_chances, revenue_by
+
+        parts = revenue_by(place, made, by)
+        if wanted is not None:
+            goals = goal_chances(place, made, by, wanted, draws=draws, seed=seed)
     asked = tuple(note for note in place.model.notes if note.startswith(ASKED))
     made = replace(made, past=place.past, parts=parts, goals=goals, notes=(*asked, *made.notes))
     if record is not None:
@@ -725,6 +733,15 @@ def health(
     return look(place, made, draws=draws, seed=seed)
 
 
+def _goals(targets: str | Path | pd.DataFrame | None) -> pd.DataFrame | None:
+    """Return targets of parts of the business as a table, whether they come as one or as a file."""
+    if not isinstance(targets, str | Path):
+        return targets
+    from funnelsim.forecasting.split import read_goals
+
+    return read_goals(targets)
+
+
 def conversion_table(measures: pd.DataFrame, stages: Sequence[str]) -> pd.DataFrame:
     """Return, of the leads that enter each stage, those that go on within 90 days; no row if none is known.
 
@@ -764,9 +781,7 @@ def refuse_words(
     Raises:
         FunnelError: one of them is unknown, out of range, or a scenario is misspelt.
     """
-    from funnelsim.forecasting.budget import CURVES
     from funnelsim.forecasting.forecast import ENGINES, check_luck
-    from funnelsim.forecasting.split import check_column
 
     reach_of(periods, until)
     periods_from(A_DAY, period or "quarter", periods or 1)
@@ -775,8 +790,12 @@ def refuse_words(
     if engine is not None:
         check_word("engine", engine, ENGINES)
     if by is not None:
+        from funnelsim.forecasting.split import check_column
+
         check_column(by)
     if curve is not None:
+        from funnelsim.forecasting.budget import CURVES
+
         check_word("curve", curve, CURVES)
     amounts_wanted(target)
     check_luck(draws, seed)

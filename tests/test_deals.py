@@ -7,7 +7,8 @@ import pandas as pd
 from numpy.testing import assert_allclose
 from test_forecast import QUARTERS, deals, serial
 
-from funnelsim.forecasting.split import deal_table, winners_faster, with_names
+from funnelsim.forecasting.forecast import with_names
+from funnelsim.forecasting.split import deal_table, winners_faster
 from funnelsim.simulation.run import run_model
 
 

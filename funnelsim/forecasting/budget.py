@@ -17,8 +17,8 @@ from funnelsim.calibration.response import PRIOR_ERROR
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError, check_word
 from funnelsim.forecasting.by_date import by_dates, draw_dates, leads_without_dates
-from funnelsim.forecasting.exact import chances, from_entries
 from funnelsim.forecasting.forecast import check_luck
+from funnelsim.forecasting.kept import find_frame, keep_frame, print_of
 from funnelsim.forecasting.situation import Situation
 from funnelsim.history.log import spells
 from funnelsim.model.model import Draws, Model, Spend, expected, nobody, pace_of
@@ -30,6 +30,7 @@ USUAL = (0.7, 1.3)  # of today's spend: what a history that hardly moved its spe
 # Nobody's money brings nothing at all, nor as much from every further euro: the curve is concave.
 LEAST_ELASTICITY, MOST_ELASTICITY = 0.01, 0.95
 DAY = pd.Timedelta(days=1)
+ENOUGH = 1e-15  # of a number: what halving cannot tell apart any more
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def best_budget(
     days, until = days_in(per), (place.periods[-1].end - place.model.as_of) / DAY
     lag = np.array([one.lag_days for one in known])
     names = tuple(one.channel for one in known)
-    worth = worth_of_channels(place, names, lag, days, until, draws=draws, seed=seed)
+    worth = _worth_once(place, names, lag, days, until, draws, seed)
     now = days * np.array([one.per_day for one in known])
     money = float(now.sum()) if total is None else float(total)
     elasticity = drawn_elasticities(known, draws, stream(seed, "spend"))
@@ -295,7 +296,8 @@ def best_split(
     """Return the split of a budget that earns most, and what one more euro would bring.
 
     With concave curves the best split has the same slope m everywhere, except where a bound is in the
-    way; the spend at slope m falls with m, so m is found by bisection, and each spend at m likewise.
+    way; the spend at slope m falls with m, so m is found by bisection, and each spend at m likewise, between
+    those of the last two m.
 
     Args:
         slope: spend (channels,) -> revenue per extra euro of each channel, falling with its spend.
@@ -321,23 +323,30 @@ def best_split(
         float(slope(np.maximum(high, tiny)).min()) / 2,
         float(slope(np.maximum(low, tiny)).max()) * 2,
     )
+    little, much = low.astype(np.float64), high.astype(np.float64)
     for _ in range(100):
         middle = np.sqrt(least * most)
-        if _spend_at(slope, middle, low, high).sum() > budget:
-            least = middle
+        spend = _spend_at(slope, middle, little, much)
+        if spend.sum() > budget:
+            least, much = middle, spend
         else:
-            most = middle
-    return _spend_at(slope, most, low, high), float(most)
+            most, little = middle, spend
+        if most <= least * (1 + ENOUGH):
+            break
+    return _spend_at(slope, most, little, much), float(most)
 
 
 def _spend_at(slope: Callable[[Floats], Floats], level: float, low: Floats, high: Floats) -> Floats:
     """Return the spend of each channel at which its slope has fallen to a level, within its bounds."""
-    left, right = low.astype(np.float64), high.astype(np.float64)
+    left, right = low, high
     for _ in range(60):
+        if (right - left <= ENOUGH * right).all():
+            break
         middle = (left + right) / 2
         steep = slope(middle) > level
         left, right = np.where(steep, middle, left), np.where(steep, right, middle)
-    return (left + right) / 2
+    spend: Floats = (left + right) / 2
+    return spend
 
 
 @dataclass(frozen=True)
@@ -361,6 +370,23 @@ class Worth:
         """Mean money that one lead of each channel earns, shape (channels,)."""
         each: Floats = self.revenue.mean(axis=0) / np.maximum(self.leads, 1e-12)
         return each
+
+
+def _worth_once(
+    place: Situation, channels: tuple[str, ...], first: Floats, days: float, until: float, draws: int,
+    seed: int,
+) -> Worth:  # fmt: skip
+    """Do `worth_of_channels`, or take what is kept of it: other totals, bounds and curves ask the same."""
+    about = ("worth", channels, first.tolist(), days, until, draws, seed)
+    about = (*about, print_of(place.model) if place.key else "")
+    kept = find_frame(place.key, *about)
+    if kept is None:
+        worth = worth_of_channels(place, channels, first, days, until, draws=draws, seed=seed)
+        table = pd.DataFrame(np.vstack([worth.leads, worth.quality, worth.revenue]), columns=list(channels))
+        keep_frame(table, place.key, *about)
+        return worth
+    leads, quality, *revenue = kept[list(channels)].to_numpy(dtype=np.float64)
+    return Worth(channels, leads, np.array(revenue), quality)
 
 
 def worth_of_channels(
@@ -388,6 +414,8 @@ def worth_of_channels(
         draws: posterior draws of rates and qualities.
         seed: of the draws.
     """
+    from funnelsim.forecasting.exact import chances, from_entries
+
     model, end = place.model, int(np.ceil(until))
     leads = expected(model.entries, end)
     for row, cell in enumerate(model.entries.cells):
@@ -468,6 +496,8 @@ def channel_quality(
 
 def _won_by_now(model: Model, came: pd.DataFrame) -> Floats:
     """Return the chance that the model gives each past lead to have won between its entry and today."""
+    from funnelsim.forecasting.exact import chances
+
     age = -came["start"].to_numpy(dtype=np.float64)
     oldest = max(float(age.max(initial=1.0)), 1.0)
     found = chances(model.funnel, model.table, np.array([0.0, oldest]))

@@ -36,6 +36,7 @@ MOST_FURTHER = 0.07
 # Two hundred draws of twenty thousand deals and two periods take 64 MB; more deals are forecast in blocks.
 MOST_AT_ONCE = 20_000
 DATES_ASIDE = f"Dates: set aside, as more than {MOST_AT_ONCE:,} leads are open; all win by their age."
+SLOW = 0.9  # one winner in ten is slower: rare enough to ask about, common enough to be no verdict
 ENGINES = ("exact", "compiled", "simpy")
 
 Parts: TypeAlias = "list[dict[str, dict[str, Distribution]]]"
@@ -465,3 +466,27 @@ def silenced(forecast: Forecast, reasons: tuple[str, ...]) -> Forecast:
         forecast, periods=periods, widths=widths, deals=deals, silent=reasons, total=nothing,
         total_width=nothing,
     )  # fmt: skip
+
+
+def with_names(deals: pd.DataFrame, known: pd.DataFrame, due: pd.Series | None = None) -> pd.DataFrame:
+    """Return the deal table with channel, owner, and a flag in words.
+
+    Args:
+        deals: see `deal_table`.
+        known: what is known of open leads: lead, zombie, and any of channel and owner.
+        due: by lead, days to the expected date where it is the clock; its age then says nothing.
+    """
+    table, extra = deals.copy(), known.set_index("lead").reindex(deals["lead"])
+    for position, column in enumerate(("channel", "owner"), start=3):
+        if column in extra.columns:
+            table.insert(position, column, extra[column].to_numpy())
+    stale = extra["zombie"].to_numpy(dtype=bool)
+    slow = (table["winners_faster"] >= SLOW).to_numpy()
+    table["flag"] = [
+        "never closed this late" if z else "slower than 90 % of winners" if s else ""
+        for z, s in zip(stale, slow, strict=True)
+    ]
+    if due is not None:
+        days = due.reindex(table["lead"]).to_numpy()
+        table["flag"] = table["flag"].mask(days >= 0, "").mask(days < 0, "overdue")
+    return table

@@ -34,7 +34,6 @@ from funnelsim.model.model import Cell, Model, OpenDeals, amounts, expected
 from funnelsim.model.rates import RateTable, model_incidence
 
 COLUMNS = ("segment", "channel", "owner", "stage")
-SLOW = 0.9  # one winner in ten is slower: rare enough to ask about, common enough to be no verdict
 FOREVER = 1e6  # days: whoever has not left by then at a constant rate never will
 UNBORN = "not yet created"
 GOALS = ("group", "period", "target")
@@ -331,30 +330,6 @@ def _wins_some_day(funnel: Funnel, forever: Sequence[Floats]) -> Floats:
     earns = np.array([place in funnel.earns for place in funnel.places])
     onward[earns] = 0.0
     return np.asarray(np.linalg.solve(np.eye(places) - onward, earns.astype(np.float64)))
-
-
-def with_names(deals: pd.DataFrame, known: pd.DataFrame, due: pd.Series | None = None) -> pd.DataFrame:
-    """Return the deal table with channel, owner, and a flag in words.
-
-    Args:
-        deals: see `deal_table`.
-        known: what is known of open leads: lead, zombie, and any of channel and owner.
-        due: by lead, days to the expected date where it is the clock; its age then says nothing.
-    """
-    table, extra = deals.copy(), known.set_index("lead").reindex(deals["lead"])
-    for position, column in enumerate(("channel", "owner"), start=3):
-        if column in extra.columns:
-            table.insert(position, column, extra[column].to_numpy())
-    stale = extra["zombie"].to_numpy(dtype=bool)
-    slow = (table["winners_faster"] >= SLOW).to_numpy()
-    table["flag"] = [
-        "never closed this late" if z else "slower than 90 % of winners" if s else ""
-        for z, s in zip(stale, slow, strict=True)
-    ]
-    if due is not None:
-        days = due.reindex(table["lead"]).to_numpy()
-        table["flag"] = table["flag"].mask(days >= 0, "").mask(days < 0, "overdue")
-    return table
 
 
 @dataclass(frozen=True)
