@@ -378,7 +378,7 @@ def _worth_once(
 ) -> Worth:  # fmt: skip
     """Do `worth_of_channels`, or take what is kept of it: other totals, bounds and curves ask the same."""
     about = ("worth", channels, first.tolist(), days, until, draws, seed)
-    about = (*about, print_of(place.model) if place.key else "")
+    about += (print_of(place.model) if place.key else "",)
     kept = find_frame(place.key, *about)
     if kept is None:
         worth = worth_of_channels(place, channels, first, days, until, draws=draws, seed=seed)
