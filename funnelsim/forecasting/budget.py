@@ -377,8 +377,8 @@ def _worth_once(
     seed: int,
 ) -> Worth:  # fmt: skip
     """Do `worth_of_channels`, or take what is kept of it: other totals, bounds and curves ask the same."""
-    about = ("worth", channels, first.tolist(), days, until, draws, seed)
-    about += (print_of(place.model) if place.key else "",)
+    model = print_of(place.model) if place.key else ""
+    about = ("worth", model, channels, first.tolist(), days, until, draws, seed)
     kept = find_frame(place.key, *about)
     if kept is None:
         worth = worth_of_channels(place, channels, first, days, until, draws=draws, seed=seed)

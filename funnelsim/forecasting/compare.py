@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from funnelsim.arrays import Floats, Integers
+from funnelsim.arrays import Floats
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.attribution import (
@@ -17,6 +17,9 @@ from funnelsim.forecasting.attribution import (
     TENTH,
     Bench,
     break_even,
+    by_month,
+    clear_gap,
+    cost_of,
     lever_parts,
     lived_revenue,
     revenue_by_draw,
@@ -35,20 +38,17 @@ from funnelsim.forecasting.forecast import (
 )
 from funnelsim.forecasting.intensity import (
     Intensity,
-    draws_of,
     joined,
     revenue_lump,
 )
 from funnelsim.forecasting.periods import TOTAL, Period, Targets, days_of, targets_of, within
 from funnelsim.forecasting.situation import Situation
-from funnelsim.model.levers import Scenario, apply_scenario, outlays
+from funnelsim.model.levers import Scenario, apply_scenario
 from funnelsim.model.model import Model, OpenDeals, amounts
 from funnelsim.model.scenario import WhatIf, is_words, scenario_file
 from funnelsim.show import words
 
 BASE = "as planned"
-# The same wins added up in another order, or by another machine: sums of thousands agree to twelve digits.
-SAME = 1e-11
 NO_SPEND = "What is spent on a channel today is not known, and so is what the plan costs; add 'today'."
 
 
@@ -386,10 +386,10 @@ def _plain_rows(ground: _Field, means: Floats, tails: Floats) -> pd.DataFrame:
 def _gaps(ground: _Field, base: _Side, side: _Side) -> Floats:
     """Return by how much a plan's revenue differs from the present one's, (futures, columns)."""
     if side.lived is not None and base.lived is not None:
-        return _gap(side.lived, base.lived)
+        return clear_gap(side.lived, base.lived)
     one, two = (_fates(ground, plan) for plan in (base, side))
     if one.ways.shape != two.ways.shape:  # leads that state a date may come at other prices
-        return _gap(ground.lives(side.model), ground.lives(base.model))
+        return clear_gap(ground.lives(side.model), ground.lives(base.model))
     bench = ground.bench
     spread = bench.model.entries.spread
     return _with_sum(fate_gaps(one, two, bench.deals.name, spread=spread, seed=bench.seed))
@@ -461,7 +461,7 @@ def _rows(
     """Return a scenario's rows: what it brings in each period, and against the first."""
     mine, theirs, rows = side.rows, base.rows, []
     level, before = (_summed(frame["mean"].to_numpy()) for frame in (mine, theirs))
-    expected = _summed(_gap(level, before))
+    expected = _summed(clear_gap(level, before))
     for k, row in enumerate(mine.to_dict("records")):
         gap = gaps[:, k]
         told: dict[str, Any] = {"scenario": name} | {str(key): value for key, value in row.items()}
@@ -484,7 +484,7 @@ def _on_average(side: _Side, base: _Side, k: int, gap: Floats) -> dict[str, floa
     """Return the standard error of a difference over the draws, and the share of draws that expect a gain."""
     if side.means is None or base.means is None:
         return {"error": float(gap.std() / np.sqrt(len(gap))), "p_mean": np.nan}
-    means = _gap(side.means[:, k], base.means[:, k])
+    means = clear_gap(side.means[:, k], base.means[:, k])
     better = float((means > 0).mean()) if means.any() else 0.5
     return {"error": float(means.std() / np.sqrt(len(means))), "p_mean": better}
 
@@ -500,7 +500,7 @@ def _net(told: Mapping[str, float], gap: Floats, cost: float) -> dict[str, float
 
 def _target_gap(mine: Floats, theirs: Floats, reach: float, lived: bool) -> dict[str, float]:
     """Return by how much a chance to reach a target changes, with 80 % over draws (of lives: their error)."""
-    gap = _gap(mine, theirs)
+    gap = clear_gap(mine, theirs)
     if np.isnan(reach) or np.isnan(gap).any():
         return dict.fromkeys(("target_gain", "target_low", "target_high"), np.nan)
     if lived:
@@ -513,17 +513,6 @@ def _target_gap(mine: Floats, theirs: Floats, reach: float, lived: bool) -> dict
         "target_low": float(min(low, reach)),
         "target_high": float(max(high, reach)),
     }
-
-
-def _gap(one: Floats, other: Floats) -> Floats:
-    """Return by how much one sum of money exceeds another, 0 where only their last bits differ.
-
-    >>> _gap(np.array([0.1 + 0.2 + 0.3, 5.0]), np.array([0.3 + 0.2 + 0.1, 4.0])).tolist()
-    [0.0, 1.0]
-    """
-    gap = one - other
-    clear: Floats = np.where(np.abs(gap) > SAME * np.maximum(np.abs(one), np.abs(other)), gap, 0.0)
-    return clear
 
 
 def _spread(gap: Floats, mean: float, draws: int = 0) -> dict[str, float]:
@@ -603,12 +592,6 @@ def compared(
     return replace(made, worth=_worth(made, limits))
 
 
-def cost_of(model: Model, plan: Scenario, edges: Floats) -> Floats:
-    """Return what a plan costs more than today's in each period, (periods,); nan where it is not known."""
-    paid: Floats = sum((one.within(edges) for one in outlays(model, plan)), np.zeros(len(edges) - 1))
-    return paid
-
-
 def _worth(made: Comparison, limits: Mapping[str, float]) -> pd.DataFrame:
     """Return the table `worth` of a comparison."""
     columns = ["scenario", "difference", "low", "high", "p_better", "futures", "cost"]
@@ -630,46 +613,3 @@ def _pays(months: pd.DataFrame, name: str) -> str:
     below = np.flatnonzero(rows["net"].to_numpy() <= 0)
     first = int(below[-1]) + 1 if len(below) else 0
     return str(rows["month"].iloc[first]) if first < len(rows) else ""
-
-
-def by_month(
-    place: Situation, plans: Mapping[str, Scenario], *, draws: int = 200, seed: int = 1
-) -> pd.DataFrame:
-    """Return month by month what plans are expected to bring and to cost; net gains are cumulated.
-
-    Returns:
-        scenario, month, gain, cost, net.
-    """
-    if not plans:
-        return pd.DataFrame()
-    edges = days_of(place.periods, place.model.as_of)
-    ends, months, names = _month_ends(place, edges)
-    common = draws_of(place.model, place.deals, edges, draws=draws, seed=seed).common
-    common = common[:, np.searchsorted(edges, ends[:-1], side="right") - 1]
-    bench = Bench(place.model, place.deals, ends, draws, seed, common)
-
-    def expected(model: Model) -> Floats:
-        found: Floats = np.bincount(months, bench.money(model).mean(axis=0), len(names)).astype(np.float64)
-        return found
-
-    before = expected(place.model)
-    frames = []
-    for name, plan in plans.items():
-        model = apply_scenario(place.model, plan)
-        gain = _gap(before if model is place.model else expected(model), before)
-        cost = np.bincount(months, cost_of(place.model, plan, ends), len(names))
-        told = {"scenario": name, "month": names, "gain": gain, "cost": cost, "net": np.cumsum(gain - cost)}
-        frames.append(pd.DataFrame(told))
-    return pd.concat(frames, ignore_index=True)
-
-
-def _month_ends(place: Situation, edges: Floats) -> tuple[Floats, Integers, list[str]]:
-    """Return ends of months and periods in days, the number of the month between each two, and names."""
-    as_of = place.model.as_of
-    starts = pd.date_range(as_of, place.periods[-1].end, freq="MS", normalize=True)
-    days = np.asarray((starts - as_of) / pd.Timedelta(days=1), dtype=np.float64)
-    ends = np.unique(np.concatenate([edges, days[(days > 0) & (days < edges[-1])]]))
-    middle = as_of + pd.to_timedelta((ends[:-1] + ends[1:]) / 2, unit="D")
-    labels = middle.strftime("%Y-%m")
-    codes, names = pd.factorize(labels)
-    return ends, codes.astype(np.int64), list(names)
