@@ -329,17 +329,20 @@ def _period(
     stages, ages = value.shape
     before = value[:, 0].copy()
     now = _entering(value, cell, inverse, targets, earns, booked, onward)
+    at_end, on_the_way = np.zeros(targets.shape[1]), np.zeros(targets.shape[1])
     for r in range(stages):
+        for x in range(targets.shape[1]):
+            s = targets[r, x]
+            at_end[x] = earns[s] * booked if s >= 0 else 0.0
+            on_the_way[x] = 0.0
+            if 0 <= s < stages:
+                at_end[x] += onward[s] * now[s]
+                on_the_way[x] = onward[s] * (before[s] - now[s])
         line, begin = value[r], 1
         for run in range(1, count[r]):
             gain = 0.0
             for x in range(targets.shape[1]):
-                s = targets[r, x]
-                if s >= 0:
-                    gain += leave[r, x, run] * earns[s] * booked
-                    if s < stages:
-                        gain += leave[r, x, run] * onward[s] * now[s]
-                        gain += late[r, x, run] * onward[s] * (before[s] - now[s])
+                gain += leave[r, x, run] * at_end[x] + late[r, x, run] * on_the_way[x]
             keep, end = stay[r, run], ends[r, run]
             part = line[begin : min(end, ages - 1) + 1]  # indices from 0 on become vector instructions
             for a in range(part.size - 1):
