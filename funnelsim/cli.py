@@ -133,6 +133,7 @@ LUCK: Options = {"draws": (Draws, 200), "seed": (Seed, 1)}
 SAYING: Options = {"target": (Target, None), "engine": (Engine, None)}
 ASKING: Options = {"scenario": (Scenario, None), "what_if": (WhatIf, None), "save": (Save, None)}
 
+ALARM = 3  # of `health --fail-on-alert`, so that a scheduler can tell an alert from an error
 STOPPED = 130  # by convention 128 and the number of the signal
 
 
@@ -378,11 +379,15 @@ def seek(
     write_all((json, lambda path: write_text(path, search_json(found))))
 
 
-@app.command(epilog="Example: funnelsim health deals.csv --target 5M --xlsx health.xlsx")
+@app.command(epilog="Example: funnelsim health deals.csv --target 5M --fail-on-alert 5%")
 @shared(AHEAD, {"target": (Target, None)}, READING, {"spend": (Spend, None)}, LUCK, KEEPING)
 def health(
     what: What,
     days: Annotated[int, typer.Option(help="how long a stated funnel lives before it is looked at")] = 365,
+    fail_on_alert: Annotated[
+        str | None,
+        typer.Option(help="exit code 3 where an alert puts as much at stake: any, 5% of the period, or 100k"),
+    ] = None,
     worries: Annotated[
         Path | None, typer.Option(help="write the deals to worry about as .csv, .xlsx or .parquet")
     ] = None,
@@ -390,8 +395,9 @@ def health(
     xlsx: Annotated[Path | None, typer.Option(help="write all tables as a workbook")] = None,
     **given: Any,
 ) -> None:
-    """Say what is going on: deals to worry about, and what hangs on the largest."""
+    """Say what is going on: alerts, deals to worry about, and what hangs on the largest."""
     from funnelsim.files import Output, aside, write_all, write_text
+    from funnelsim.forecasting.health import level_said
     from funnelsim.forecasting.outputs import health_json, say_health
     from funnelsim.history.export import write_workbook
     from funnelsim.verbs import health as look
@@ -399,6 +405,7 @@ def health(
     book = Output("--xlsx", xlsx, (".xlsx",))
     outputs = [_data("--json", json), _table("--worries", worries), book]
     _refuse_outputs(outputs, what, given)
+    level = None if fail_on_alert is None else level_said(fail_on_alert)
     found = look(what, days=days, progress=at_terminal(), **given)
     with aside(outputs):
         say_health(found)
@@ -407,6 +414,8 @@ def health(
         (worries, lambda path: write_frame(path, found.worries)),
         (xlsx, lambda path: write_workbook(found.frames, path)),
     )
+    if level is not None and found.alarm(*level):
+        raise typer.Exit(ALARM)
 
 
 @app.command(epilog="Example: funnelsim live deals.csv --target 1.5M --html live.html")

@@ -1,16 +1,20 @@
-"""What is going on: deals to worry about, and what hangs on the largest, as frames and sentences."""
+"""What is going on: alerts, deals to worry about, what hangs on the largest, as frames and sentences."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from funnelsim.cards import card
+from funnelsim.errors import FunnelError
+from funnelsim.forecasting.alerts import alert_words, alerts_of, watched_of
 from funnelsim.forecasting.deals import concentration_of, deal_words, stakes_of, worries_of
 from funnelsim.forecasting.forecast import Forecast
 from funnelsim.forecasting.situation import Situation
 from funnelsim.history.log import WINS
+from funnelsim.model.units import quantity
 
 NO_CHANCES = "Leads queue, refer or win often, or too many are open: nothing is known of the money at stake."
 
@@ -26,6 +30,7 @@ class Health:
         target: money wanted in it, nan if none was stated.
         mean: money expected of it.
         worries: see `worries_of`: open deals to worry about.
+        alerts: see `alerts_of`: what fell, since when, how sure, and what it costs.
         concentration: see `concentration_of`: what is left without the largest deals.
         sentences: what to know first, most important first.
         notes: what to beware of.
@@ -36,6 +41,7 @@ class Health:
     span: str
     target: float
     mean: float
+    alerts: pd.DataFrame
     worries: pd.DataFrame
     concentration: pd.DataFrame
     sentences: tuple[str, ...] = ()
@@ -44,8 +50,16 @@ class Health:
     @property
     def frames(self) -> dict[str, pd.DataFrame]:
         """Its tables by name, those that have rows."""
-        every = {"worries": self.worries, "concentration": self.concentration}
+        every = {"alerts": self.alerts, "worries": self.worries, "concentration": self.concentration}
         return {name: frame for name, frame in every.items() if len(frame)}
+
+    def alarm(self, level: float, share: bool) -> bool:
+        """Return whether an alert puts so much money, or such a share of the span's mean, at stake.
+
+        At level 0 any alert counts, also one whose cost is not known.
+        """
+        stake = self.alerts["share" if share else "stake"].to_numpy(dtype=np.float64)
+        return len(stake) > 0 if level <= 0 else bool((stake >= level).any())
 
     def __str__(self) -> str:
         return " ".join(self.sentences) or "Nothing stands out."
@@ -71,6 +85,8 @@ def look(place: Situation, found: Forecast, *, draws: int = 200, seed: int = 1) 
     here = (rows["period"] == span) & (rows["measure"] == "revenue") & (rows["origin"] == "total")
     unit = found.currency if found.measure == "revenue" else WINS
     worries, concentration = worries_of(place, stakes), concentration_of(place, stakes)
+    mean = float(rows.loc[here, "mean"].iloc[0])
+    alerts = alerts_of(place, watched_of(place), str(span), mean)
     notes = list(found.silent)
     if stakes is None and not found.silent and len(place.deals):
         notes.append(NO_CHANCES)
@@ -79,9 +95,35 @@ def look(place: Situation, found: Forecast, *, draws: int = 200, seed: int = 1) 
         found.currency,
         str(span),
         float(widths.set_index("period")["target"][span]),
-        float(rows.loc[here, "mean"].iloc[0]),
+        mean,
+        alerts,
         worries,
         concentration,
-        tuple(deal_words(place, stakes, worries, concentration, unit)),
+        (
+            *alert_words(alerts, unit, str(span)),
+            *deal_words(place, stakes, worries, concentration, unit),
+        ),
         tuple(notes),
     )
+
+
+def level_said(text: str) -> tuple[float, bool]:
+    """Return from which revenue at stake on an alert counts: a number, and whether it is a share of the mean.
+
+    >>> level_said("any"), level_said("5%"), level_said("100k")
+    ((0.0, False), (0.05, True), (100000.0, False))
+
+    Raises:
+        FunnelError: neither "any", nor a share, nor an amount.
+    """
+    plain = text.strip()
+    if plain.casefold() == "any":
+        return 0.0, False
+    share = plain.endswith("%")
+    try:
+        number = quantity(plain.removesuffix("%").strip(), money=not share)
+    except FunnelError:
+        raise FunnelError(
+            f"level '{text}': expected any, a share of what is expected such as 5%, or an amount such as 100k"
+        ) from None
+    return (number / 100, True) if share else (number, False)

@@ -331,6 +331,13 @@ def say_health(found: Health) -> None:
         print(f"- {sentence}")
     print()
     span = f"{words.name(found.span)}"
+    if len(found.alerts):
+        names = {"low": "95 % from", "high": "to", "luck": "by luck"}
+        told = found.alerts.drop(columns=["why", "advice", "e", "share"]).replace("", np.nan)
+        told = told.dropna(axis="columns", how="all").rename(columns=names)
+        kinds = {"seen": "count", "expected": "count", "ratio": "share", "95 % from": "share", "to": "share"}
+        kinds |= {"by luck": "share", "stake": "money"}
+        show_table(told, titled(f"Alerts; at stake in {span}", found.currency), kinds=kinds)
     if len(found.worries):
         told = found.worries[
             ["lead", "stage", "owner", "value", "P(win)", "stake", "p_without", "reason", "why"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -300,7 +300,7 @@ def winners_faster(model: Model, deals: OpenDeals) -> Floats:
     for group in np.unique(deals.group):
         stages = range(len(funnel.stages))
         forever = [_left(table, group, stage, np.array([FOREVER]))[:, 0] for stage in stages]
-        wins = _wins_some_day(funnel, forever)
+        wins = wins_some_day(funnel, forever)
         for stage in np.unique(deals.stage[deals.group == group]):
             rows = np.flatnonzero((deals.group == group) & (deals.stage == stage))
             worth = wins[funnel.targets[stage]] * (funnel.targets[stage] >= 0)
@@ -317,17 +317,22 @@ def _left(table: RateTable, group: int, stage: int, ages: Floats) -> Floats:
     return model_incidence(table.edges[group, stage][known], table.rate[0, group, stage][:, known], ages)
 
 
-def _wins_some_day(funnel: Funnel, forever: Sequence[Floats]) -> Floats:
+def wins_some_day(funnel: Funnel, forever: Sequence[Floats], goals: Iterable[str] | None = None) -> Floats:
     """Return the chance to win some day of a lead that enters each place, (places,): 1 where money is booked.
 
     W = A W + b: A leads on to other stages, b straight to a win; loops are allowed.
+
+    Args:
+        funnel: the map.
+        forever: for each stage, (exits,) shares that some day leave by each exit.
+        goals: places to be reached; by default those that earn.
     """
     places = len(funnel.places)
     onward = np.zeros((places, places))
     for stage, shares in enumerate(forever):
         taken = funnel.targets[stage] >= 0
         np.add.at(onward[stage], funnel.targets[stage][taken], shares[taken])
-    earns = np.array([place in funnel.earns for place in funnel.places])
+    earns = np.isin(funnel.places, list(funnel.earns if goals is None else goals))
     onward[earns] = 0.0
     return np.asarray(np.linalg.solve(np.eye(places) - onward, earns.astype(np.float64)))
 

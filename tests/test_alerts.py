@@ -1,0 +1,160 @@
+"""Alerts: published e-values, no more false alarms than stated, breaks that are seen, and what they cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import gammaln
+from scipy.stats import binom, nbinom
+from scripts import script
+from typer.testing import CliRunner
+
+import funnelsim as fs
+from funnelsim.cli import app
+from funnelsim.errors import FunnelError
+from funnelsim.forecasting.alerts import (
+    Watched,
+    at_stake,
+    change_logs,
+    e_bh,
+    e_process,
+    evidence,
+    mean_money,
+    mixture_log,
+    onward,
+    watched_of,
+)
+from funnelsim.forecasting.health import level_said
+from funnelsim.forecasting.situation import after_run
+
+bench = script("benchmarks/alerts.py")
+
+
+@pytest.mark.parametrize(
+    ("seen", "fair", "e"), [(30, 20, 1.759728), (10, 20, 6.026056), (20, 20, 0.290399), (0, 5, 12.11536)]
+)
+def test_e_values_are_the_published_ones(seen: float, fair: float, e: float) -> None:
+    assert e_process(seen, fair) == pytest.approx(e, rel=1e-6, abs=1e-6)
+
+
+def test_the_mixture_is_the_negative_binomial_but_for_a_common_factor() -> None:
+    # Gamma(5, 5) on the rate of Poisson counts of mean 7: negative binomial with n = 5, p = 5 / 12.
+    count = np.arange(30.0)
+    ours = mixture_log(count, np.full(30, 7.0), 5.0) - mixture_log(np.zeros(30), np.full(30, 7.0), 5.0)
+    theirs = nbinom.logpmf(count, 5, 5 / 12) - nbinom.logpmf(0, 5, 5 / 12)
+    shared = count * np.log(7.0) - np.array([np.log(np.arange(1, n + 1)).sum() for n in range(30)])
+    np.testing.assert_allclose(ours + shared, theirs, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [30.0, np.inf])
+def test_the_mean_evidence_of_an_unchanged_company_is_one(shape: float) -> None:
+    # All counts of two weeks, with their chances under the law of the rate before the watch.
+    fair, most = np.array([3.0, 4.0]), 60
+    one = Watched("speed", "", "", "", fair, fair, shape, 1.0, fair)
+    mean = 0.0
+    for first in range(most):
+        for second in range(most):
+            logs = first * np.log(3) + second * np.log(4) - gammaln(first + 1) - gammaln(second + 1)
+            logs += mixture_log(np.array(first + second), np.array(7.0), shape)
+            mean += np.exp(logs) * evidence(replace(one, seen=np.array([first, second], dtype=float)))
+    assert mean == pytest.approx(1.0, abs=1e-6)
+
+
+def test_noise_beyond_poisson_makes_evidence_of_a_fall_smaller_than_it_may_be() -> None:
+    # A Gamma factor of deviation .3 on counts of mean 40: they vary 1 + .09 x 40 = 4.6 times as much.
+    rng = np.random.default_rng(5)
+    fair, lives = np.full(6, 40.0), 4000
+    counts = rng.poisson(rng.gamma(1 / 0.09, 0.09, (lives, 6)) * fair).astype(float)
+    one = Watched("speed", "", "", "", fair, fair, np.inf, 1 + 0.09 * 40, fair)
+    e = np.array([evidence(replace(one, seen=row)) for row in counts])
+    assert e.mean() - 4 * e.std() / np.sqrt(lives) < 1
+    assert np.mean(e >= 20) <= 0.05
+
+
+def test_e_bh_takes_the_largest_set_that_is_large_enough() -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(50):
+        values = np.exp(rng.normal(2, 2, 9))
+        sizes = [k for k in range(1, 10) if np.sum(values >= 9 / (k * 0.05)) >= k]
+        most = max(sizes, default=0)
+        assert e_bh(values, 0.05).sum() == most
+
+
+def test_unchanged_companies_see_no_more_alerts_than_stated() -> None:
+    # Every fourth week of a year, each time fitted anew; benchmarks/alerts.py looks every week.
+    years = 60
+    alarms = sum(
+        np.isfinite(bench.first_alert(bench.looks(bench.company(77_000 + seed), every=4)))
+        for seed in range(years)
+    )
+    assert binom.sf(alarms - 1, years, 0.05) > 0.01
+
+
+@pytest.mark.parametrize("broken", bench.BREAKS)
+def test_a_fall_by_sixty_per_cent_is_seen_within_a_quarter(broken: str) -> None:
+    for seed in range(3):
+        assert bench.first_alert(bench.looks(bench.company(500 + seed, broken, 0.6))) <= 13
+
+
+def test_since_when_is_told_within_a_month() -> None:
+    rng = np.random.default_rng(4)
+    fair = np.full(52, 20.0)
+    rate = np.where(np.arange(52) < 30, 20.0, 10.0)
+    one = Watched("speed", "", "", "", rng.poisson(rate).astype(float), fair, 500.0, 1.0, fair)
+    assert abs(int(np.argmax(change_logs(one))) - 30) <= 4
+
+
+def test_money_at_stake_is_what_a_lever_would_bring_back() -> None:
+    place = fs.situation(fs.sample_path())
+    stage = place.model.funnel.stages.index("Proposal")
+    exits = np.flatnonzero(onward(place.model.funnel, place.model.table)[stage])
+    assert [place.model.funnel.exits[stage][one] for one in exits] == ["Negotiation"]
+    fair = np.ones(4)
+    one = Watched("conversion", "Proposal", "", "", fair, fair, np.inf, 1.0, fair, exits)
+    label = place.periods[0].label
+    lost = at_stake(place, one, 0.5, 1.0, label)
+    under = fs.situation(place, what_if="rate Proposal > Negotiation x0.5")
+    both = [mean_money(model, place)[0] for model in (place.model, under.model)]
+    assert lost == pytest.approx(both[0] - both[1], rel=1e-9)
+    assert lost > 0
+
+
+def test_the_sample_company_did_not_change() -> None:
+    found = fs.health(fs.sample_path(), draws=20)
+    assert found.alerts.empty
+
+
+def test_a_stage_that_converts_half_as_often_as_stated_is_found_in_simulated_lives() -> None:
+    plain, broken = (
+        fs.simulate("lead_funnel", 364, what_if=words)
+        for words in ((), "odds Consideration > Conversion x0.4 from 2026-06-01")
+    )
+    calm, odd = fs.health(plain, draws=1), fs.health(broken, draws=1)
+    assert calm.alerts.empty
+    first = odd.alerts.iloc[0]
+    assert (first["stage"], first["kind"]) == ("Consideration", "conversion")
+    assert abs((first["since"] - pd.Timestamp("2026-06-01")).days) <= 45
+    assert first["high"] < 1
+    assert "conversion of Consideration fell" in str(first["why"])
+
+
+def test_where_leads_wait_for_reps_the_stage_is_slower_than_stated() -> None:
+    run = fs.simulate("sales_process", 364)
+    watched = watched_of(after_run(run))
+    slow = {one.stage for one in watched if one.kind == "speed" and evidence(one) > 1000}
+    assert "Negotiation and signing" in slow
+
+
+@pytest.mark.parametrize(("level", "code"), [("any", 3), ("0.1%", 3), ("900bn", 0)])
+def test_a_scheduler_gets_three_where_enough_is_at_stake(level: str, code: int) -> None:
+    words = ["health", "sales_funnel_5", "--days", "364", "--draws", "20", "--fail-on-alert", level]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == code, result.output
+
+
+def test_a_level_that_is_none_is_one_sentence() -> None:
+    with pytest.raises(FunnelError, match="level 'high': expected any"):
+        level_said("high")
