@@ -543,8 +543,6 @@ def alert_words(alerts: pd.DataFrame, unit: str, span: str) -> Iterator[str]:
         odds = (
             "in under one of 1,000" if row["luck"] < 1e-3 else f"in at most {words.percent(row['luck'])} of"
         )
-        money = (
-            f"; {words.amount(row['stake'], unit)} of {words.name(span)} at stake" if row["stake"] > 0 else ""
-        )
+        money = f"; {words.amount(row['stake'], unit)} of {span} at stake" if row["stake"] > 0 else ""
         why = f"{row['why'][0].upper()}{row['why'][1:]}"
         yield f"{why}; by luck {odds} looks{money}: {row['advice']}."

@@ -388,7 +388,12 @@ def _most_of(worries: pd.DataFrame) -> str:
 
 
 def deal_words(
-    place: Situation, stakes: Stakes | None, worries: pd.DataFrame, concentration: pd.DataFrame, unit: str
+    place: Situation,
+    stakes: Stakes | None,
+    worries: pd.DataFrame,
+    concentration: pd.DataFrame,
+    unit: str,
+    span: str,
 ) -> Iterator[str]:
     """Say how many deals are to worry about, with how much at stake, and what hangs on the two largest."""
     count, every = len(worries), len(place.deals)
@@ -400,11 +405,11 @@ def deal_words(
         part, whole = (words.amount(float(x), unit) for x in (worries["stake"].sum(), stakes.money.sum()))
         yield (
             f"{count:,} of {every:,} open leads are to worry about: {part} of the {whole} that open leads "
-            f"should bring in {words.name(stakes.span)}{_most_of(worries)}."
+            f"should bring in {span}{_most_of(worries)}."
         )
     if len(concentration) == 3:
         now, left = concentration.iloc[0], concentration.iloc[2]
-        said = f"Without the two deals that bring most ({left['leads']}) {words.name(stakes.span)} brings "
+        said = f"Without the two deals that bring most ({left['leads']}) {span} brings "
         said += f"{words.amount(left['mean'], unit)}, not {words.amount(now['mean'], unit)}"
         if np.isfinite(stakes.target):
             goal = words.amount(stakes.target, unit)

@@ -10,12 +10,16 @@ import pandas as pd
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.alerts import alert_words, alerts_of, watched_of
+from funnelsim.forecasting.bottlenecks import bottleneck_words, bottlenecks_of
 from funnelsim.forecasting.deals import concentration_of, deal_words, stakes_of, worries_of
 from funnelsim.forecasting.forecast import Forecast
+from funnelsim.forecasting.periods import TOTAL
 from funnelsim.forecasting.situation import Situation
 from funnelsim.history.log import WINS
 from funnelsim.model.units import quantity
+from funnelsim.show import words
 
+FRAMES = ("alerts", "worries", "concentration", "bottlenecks")
 NO_CHANCES = "Leads queue, refer or win often, or too many are open: nothing is known of the money at stake."
 
 
@@ -31,6 +35,7 @@ class Health:
         mean: money expected of it.
         worries: see `worries_of`: open deals to worry about.
         alerts: see `alerts_of`: what fell, since when, how sure, and what it costs.
+        bottlenecks: see `bottlenecks_of`: what moves the span's revenue most.
         concentration: see `concentration_of`: what is left without the largest deals.
         sentences: what to know first, most important first.
         notes: what to beware of.
@@ -42,6 +47,7 @@ class Health:
     target: float
     mean: float
     alerts: pd.DataFrame
+    bottlenecks: pd.DataFrame
     worries: pd.DataFrame
     concentration: pd.DataFrame
     sentences: tuple[str, ...] = ()
@@ -50,7 +56,7 @@ class Health:
     @property
     def frames(self) -> dict[str, pd.DataFrame]:
         """Its tables by name, those that have rows."""
-        every = {"alerts": self.alerts, "worries": self.worries, "concentration": self.concentration}
+        every = {name: getattr(self, name) for name in FRAMES}
         return {name: frame for name, frame in every.items() if len(frame)}
 
     def alarm(self, level: float, share: bool) -> bool:
@@ -87,6 +93,8 @@ def look(place: Situation, found: Forecast, *, draws: int = 200, seed: int = 1) 
     worries, concentration = worries_of(place, stakes), concentration_of(place, stakes)
     mean = float(rows.loc[here, "mean"].iloc[0])
     alerts = alerts_of(place, watched_of(place), str(span), mean)
+    bottlenecks = bottlenecks_of(place, str(span))
+    said = "all periods together" if span == TOTAL else words.name(span)
     notes = list(found.silent)
     if stakes is None and not found.silent and len(place.deals):
         notes.append(NO_CHANCES)
@@ -97,11 +105,13 @@ def look(place: Situation, found: Forecast, *, draws: int = 200, seed: int = 1) 
         float(widths.set_index("period")["target"][span]),
         mean,
         alerts,
+        bottlenecks,
         worries,
         concentration,
         (
-            *alert_words(alerts, unit, str(span)),
-            *deal_words(place, stakes, worries, concentration, unit),
+            *alert_words(alerts, unit, said),
+            *deal_words(place, stakes, worries, concentration, unit, said),
+            *bottleneck_words(bottlenecks, unit, said),
         ),
         tuple(notes),
     )

@@ -355,6 +355,11 @@ def say_health(found: Health) -> None:
             title,
             kinds={"80 % from": "money", "to": "money"},
         )
+    if len(found.bottlenecks):
+        told = found.bottlenecks.drop(columns="why").dropna(axis="columns", how="all")
+        kinds = {"gain": "money", "busy": "share", "work": "days"}
+        title = titled(f"What moves {span} most: gain by 10 % more", found.currency)
+        show_table(told, title, kinds=kinds, rows=MOST_WORRIES)
     for note in found.notes:
         print(f"- {note}")
 

@@ -150,7 +150,7 @@ def _workbook(sheets: Mapping[str, pd.DataFrame], path: Path) -> bytes:
             sheet.auto_filter.ref = sheet.dimensions
             for number, name in enumerate(frame.columns, start=1):
                 sheet.cell(1, number).font = Font(bold=True)
-                longest = int(frame[name].head(WIDTH_ROWS).astype(str).str.len().max()) if len(frame) else 0
+                longest = max(map(len, map(str, frame[name].head(WIDTH_ROWS))), default=0)
                 width = min(max(len(str(name)), longest) + 2, WIDEST)
                 sheet.column_dimensions[get_column_letter(number)].width = width
                 shape = _number_format(str(name), frame[name])
