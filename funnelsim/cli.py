@@ -395,7 +395,7 @@ def health(
     xlsx: Annotated[Path | None, typer.Option(help="write all tables as a workbook")] = None,
     **given: Any,
 ) -> None:
-    """Say what is going on: alerts, deals to worry about, and what hangs on the largest."""
+    """Say what is going on: alerts, deals to worry about, what hangs on the largest, bottlenecks, people."""
     from funnelsim.files import Output, aside, write_all, write_text
     from funnelsim.forecasting.health import level_said
     from funnelsim.forecasting.outputs import health_json, say_health

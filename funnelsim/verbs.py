@@ -697,7 +697,7 @@ def health(
     cache: bool = False,
     **reading: Unpack[ReadOptions],
 ) -> Health:
-    """Return what is going on: alerts, deals to worry about, and what hangs on the largest.
+    """Return what is going on: alerts, deals to worry about, concentration, bottlenecks, people.
 
     Args:
         what: a path, URL, table, history or situation; a stated funnel, which lives for some days and is held

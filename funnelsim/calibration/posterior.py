@@ -16,7 +16,7 @@ from funnelsim.model.rates import Counts, RateTable, era_rates
 # From groups that have hardly anything in common to none that differ, in steps of 17 %: the likelihood of a
 # strength is flat within one.
 # What chance is needed for; a purpose keeps its place in this list, or its numbers would change.
-PURPOSES = ("rates", "wins", "dates", "spend", "quality", "resamples", "orders")
+PURPOSES = ("rates", "wins", "dates", "spend", "quality", "resamples", "orders", "people")
 # Of the draws' number: so many variables are freed of correlations. On the sample, 16 seeds, a quarter leaves
 # the 10 % quantile a standard deviation of .43 % by the rates alone, a half .31, four fifths .32.
 TURNED = 0.5

@@ -1,4 +1,4 @@
-"""What is going on: alerts, deals to worry about, what hangs on the largest, as frames and sentences."""
+"""What is going on: alerts, deals to worry about, bottlenecks and people, as frames and sentences."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from funnelsim.forecasting.alerts import alert_words, alerts_of, watched_of
 from funnelsim.forecasting.bottlenecks import bottleneck_words, bottlenecks_of
 from funnelsim.forecasting.deals import concentration_of, deal_words, stakes_of, worries_of
 from funnelsim.forecasting.forecast import Forecast
+from funnelsim.forecasting.people import people_of, people_words
 from funnelsim.forecasting.periods import TOTAL
 from funnelsim.forecasting.situation import Situation
 from funnelsim.history.log import WINS
 from funnelsim.model.units import quantity
 from funnelsim.show import words
 
-FRAMES = ("alerts", "worries", "concentration", "bottlenecks")
+FRAMES = ("alerts", "worries", "concentration", "bottlenecks", "people", "pace", "onboarding")
 NO_CHANCES = "Leads queue, refer or win often, or too many are open: nothing is known of the money at stake."
 
 
@@ -37,6 +38,9 @@ class Health:
         alerts: see `alerts_of`: what fell, since when, how sure, and what it costs.
         bottlenecks: see `bottlenecks_of`: what moves the span's revenue most.
         concentration: see `concentration_of`: what is left without the largest deals.
+        people: see `People.results`: each person's wins beside what such leads bring in all hands.
+        pace: see `People.pace`: the same by stage, for leads that left it.
+        onboarding: see `People.onboarding`: newcomers' wins by time since their first lead.
         sentences: what to know first, most important first.
         notes: what to beware of.
     """
@@ -50,6 +54,9 @@ class Health:
     bottlenecks: pd.DataFrame
     worries: pd.DataFrame
     concentration: pd.DataFrame
+    people: pd.DataFrame
+    pace: pd.DataFrame
+    onboarding: pd.DataFrame
     sentences: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -94,6 +101,7 @@ def look(place: Situation, found: Forecast, *, draws: int = 200, seed: int = 1) 
     mean = float(rows.loc[here, "mean"].iloc[0])
     alerts = alerts_of(place, watched_of(place), str(span), mean)
     bottlenecks = bottlenecks_of(place, str(span))
+    people = people_of(place)
     said = "all periods together" if span == TOTAL else words.name(span)
     notes = list(found.silent)
     if stakes is None and not found.silent and len(place.deals):
@@ -108,10 +116,14 @@ def look(place: Situation, found: Forecast, *, draws: int = 200, seed: int = 1) 
         bottlenecks,
         worries,
         concentration,
+        people.results,
+        people.pace,
+        people.onboarding,
         (
             *alert_words(alerts, unit, said),
             *deal_words(place, stakes, worries, concentration, unit, said),
             *bottleneck_words(bottlenecks, unit, said),
+            *people_words(people),
         ),
         tuple(notes),
     )

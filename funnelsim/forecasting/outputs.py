@@ -360,6 +360,16 @@ def say_health(found: Health) -> None:
         kinds = {"gain": "money", "busy": "share", "work": "days"}
         title = titled(f"What moves {span} most: gain by 10 % more", found.currency)
         show_table(told, title, kinds=kinds, rows=MOST_WORRIES)
+    heads = {"expected": "such leads in all hands", "low": "95 % from", "high": "to", "p_best": "P(best)"}
+    for frame, title in (
+        (found.people.drop(columns="why"), "People by wins, on their own mix of leads"),
+        (found.pace[found.pace["verdict"].isin(["above", "below"])], "Pace that luck does not explain"),
+        (found.onboarding, "Newcomers by time since their first lead"),
+    ):
+        if len(frame):
+            kinds = dict.fromkeys(("leads", "wins", "left"), "count")
+            kinds |= dict.fromkeys(("95 % from", "to", "skill", "such leads in all hands"), "number")
+            show_table(frame.rename(columns=heads), title, kinds=kinds)
     for note in found.notes:
         print(f"- {note}")
 
