@@ -140,6 +140,18 @@ def test_leads_of_a_stated_funnel_are_held_against_its_own_limits() -> None:
     assert found.worries["stake"].isna().all()  # nothing is won in a lead funnel
 
 
+def test_overdue_leads_are_counted_beside_what_the_stated_rates_expect() -> None:
+    found = fs.health("lead_funnel", days=364, draws=1)
+    table = found.overdue.set_index("stage")
+    assert table["alert_after"].to_dict() == {"Awareness": 30.0, "Consideration": 120.0, "Conversion": 21.0}
+    error = (table["overdue"] - table["expected"]) / np.sqrt(table["expected"].clip(lower=1.0))
+    assert (error.abs() < 4).all()
+    slow = fs.health(fs.simulate("lead_funnel", 364, what_if="days Conversion x3"), draws=1)
+    row = slow.overdue.set_index("stage").loc["Conversion"]
+    assert row["overdue"] > 1.5 * row["expected"]
+    assert any(sentence.startswith("Conversion: ") for sentence in slow.sentences)
+
+
 def test_the_terminal_says_what_the_verb_says(tmp_path: Path) -> None:
     file, book, table = tmp_path / "health.json", tmp_path / "health.xlsx", tmp_path / "worries.csv"
     words = ["health", str(fs.sample_path()), "--target", "5M", "--draws", "20", "--no-cache"]

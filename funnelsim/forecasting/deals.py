@@ -10,6 +10,7 @@ import pandas as pd
 
 from funnelsim.arrays import Flags, Floats, Integers
 from funnelsim.calibration.calibrate import open_pipeline
+from funnelsim.calibration.counting import group_numbers
 from funnelsim.calibration.due import COLUMN, known_dates
 from funnelsim.forecasting.distribution import Lump, distributions, quantiles, reached
 from funnelsim.forecasting.forecast import (
@@ -25,8 +26,9 @@ from funnelsim.forecasting.forecast import (
 from funnelsim.forecasting.periods import TOTAL, days_of, within
 from funnelsim.forecasting.situation import Situation
 from funnelsim.forecasting.split import SLOW, winners_faster
-from funnelsim.history.log import DAY, History, days_since, open_leads
+from funnelsim.history.log import DAY, History, days_since, open_leads, spells
 from funnelsim.model.model import Draws, Model, OpenDeals
+from funnelsim.model.rates import model_incidence
 from funnelsim.show import words
 
 LARGEST = 10  # deals of which the chance of the target without them is told: what a meeting can talk about
@@ -34,6 +36,7 @@ WEEK = 7.0  # days: a planner looks every Monday
 # Conventions. A chance that fell by a third within a week is worth a look, one of under 2 % never was; one
 # win in twenty is larger; nine leads in ten have left by then, so that of ten equal ones one is named.
 FADED, LEAST_CHANCE, LARGE, USUAL = 2 / 3, 0.02, 0.95, 0.9
+BEYOND = 3.0  # deviations of a Poisson count: of ten stages none is named by luck in 98 of 100 looks
 ADVICE = {
     "Late": "ask what holds it; agree on a next step with a date, or close it",
     "Overdue": "ask for a new date, and why the old one passed",
@@ -316,6 +319,54 @@ def patience(model: Model) -> Floats:
 def _stated_days(model: Model) -> Floats:
     """Return `alert_after` of each stage, (stages,); inf where none is stated."""
     return np.array(model.max_days or (np.inf,) * len(model.funnel.stages), dtype=np.float64)
+
+
+def overdue_of(place: Situation) -> pd.DataFrame:
+    """Return how many leads are in each stage for longer than its `alert_after`, and how many were expected.
+
+    Of each visit that began more than so many days ago, the rates expect S(days since) to be there still.
+
+    Returns:
+        stage, alert_after (days), leads (there now), overdue, share, expected, oldest (days); no rows where
+        no stage states a time.
+    """
+    model, deals, rows = place.model, place.deals, []
+    for stage, days in enumerate(_stated_days(model)):
+        age = deals.age[deals.stage == stage]
+        if not np.isfinite(days) or place.history is None:
+            continue
+        late = int((age > days).sum())
+        oldest = float(age.max(initial=0.0))
+        share = late / len(age) if len(age) else np.nan
+        fair = _still_there(model, place.history, stage, float(days))
+        rows.append((model.funnel.stages[stage], float(days), len(age), late, share, fair, oldest))
+    columns = ["stage", "alert_after", "leads", "overdue", "share", "expected", "oldest"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _still_there(model: Model, history: History, stage: int, days: float) -> float:
+    """Return of how many visits to a stage the rates expect that they last, among those begun so long ago."""
+    visited = spells(history)
+    mine = visited[(visited["stage"] == model.funnel.stages[stage]).to_numpy()]
+    since = -mine["start"].to_numpy(dtype=np.float64)
+    column = mine[model.grouped_by] if model.grouped_by else None
+    group, found = group_numbers(column, model.groups, len(mine)), 0.0
+    for number in range(len(model.groups)):
+        ages = since[(group == number) & (since > days)]
+        left = model_incidence(model.table.edges[number, stage], model.table.rate[0, number, stage], ages)
+        found += float((1 - left.sum(axis=0)).sum())
+    return found
+
+
+def overdue_words(overdue: pd.DataFrame) -> Iterator[str]:
+    """Say in which stages more leads are overdue than the rates and luck explain, those with most first."""
+    excess = overdue["overdue"] - overdue["expected"]
+    odd = overdue[(excess > BEYOND * np.sqrt(overdue["expected"].clip(lower=1.0))).to_numpy(dtype=bool)]
+    for row in odd.assign(excess=excess).sort_values("excess", ascending=False).to_dict("records"):
+        yield (
+            f"{words.name(row['stage'])}: {row['overdue']:,} of {row['leads']:,} leads are there for longer "
+            f"than {words.days(row['alert_after'])}, where {words.digits(row['expected'])} were expected."
+        )
 
 
 def _stuck(place: Situation, quiet: Flags) -> list[str]:

@@ -11,7 +11,14 @@ from funnelsim.cards import card
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.alerts import alert_words, alerts_of, watched_of
 from funnelsim.forecasting.bottlenecks import bottleneck_words, bottlenecks_of
-from funnelsim.forecasting.deals import concentration_of, deal_words, stakes_of, worries_of
+from funnelsim.forecasting.deals import (
+    concentration_of,
+    deal_words,
+    overdue_of,
+    overdue_words,
+    stakes_of,
+    worries_of,
+)
 from funnelsim.forecasting.forecast import Forecast
 from funnelsim.forecasting.people import people_of, people_words
 from funnelsim.forecasting.periods import TOTAL
@@ -20,7 +27,7 @@ from funnelsim.history.log import WINS
 from funnelsim.model.units import quantity
 from funnelsim.show import words
 
-FRAMES = ("alerts", "worries", "concentration", "bottlenecks", "people", "pace", "onboarding")
+FRAMES = ("alerts", "overdue", "worries", "concentration", "bottlenecks", "people", "pace", "onboarding")
 NO_CHANCES = "Leads queue, refer or win often, or too many are open: nothing is known of the money at stake."
 
 
@@ -34,6 +41,7 @@ class Health:
         span: the period that money at stake is told of, or "total".
         target: money wanted in it, nan if none was stated.
         mean: money expected of it.
+        overdue: see `overdue_of`: leads in each stage for longer than its `alert_after`.
         worries: see `worries_of`: open deals to worry about.
         alerts: see `alerts_of`: what fell, since when, how sure, and what it costs.
         bottlenecks: see `bottlenecks_of`: what moves the span's revenue most.
@@ -52,6 +60,7 @@ class Health:
     mean: float
     alerts: pd.DataFrame
     bottlenecks: pd.DataFrame
+    overdue: pd.DataFrame
     worries: pd.DataFrame
     concentration: pd.DataFrame
     people: pd.DataFrame
@@ -101,7 +110,7 @@ def look(place: Situation, found: Forecast, *, draws: int = 200, seed: int = 1) 
     mean = float(rows.loc[here, "mean"].iloc[0])
     alerts = alerts_of(place, watched_of(place), str(span), mean)
     bottlenecks = bottlenecks_of(place, str(span))
-    people = people_of(place)
+    people, overdue = people_of(place), overdue_of(place)
     said = "all periods together" if span == TOTAL else words.name(span)
     notes = list(found.silent)
     if stakes is None and not found.silent and len(place.deals):
@@ -114,6 +123,7 @@ def look(place: Situation, found: Forecast, *, draws: int = 200, seed: int = 1) 
         mean,
         alerts,
         bottlenecks,
+        overdue,
         worries,
         concentration,
         people.results,
@@ -121,6 +131,7 @@ def look(place: Situation, found: Forecast, *, draws: int = 200, seed: int = 1) 
         people.onboarding,
         (
             *alert_words(alerts, unit, said),
+            *overdue_words(overdue),
             *deal_words(place, stakes, worries, concentration, unit, said),
             *bottleneck_words(bottlenecks, unit, said),
             *people_words(people),

@@ -338,6 +338,9 @@ def say_health(found: Health) -> None:
         kinds = {"seen": "count", "expected": "count", "ratio": "share", "95 % from": "share", "to": "share"}
         kinds |= {"by luck": "share", "stake": "money"}
         show_table(told, titled(f"Alerts; at stake in {span}", found.currency), kinds=kinds)
+    if len(found.overdue):
+        kinds = {"alert_after": "days", "expected": "number", "oldest": "days"}
+        show_table(found.overdue, "Leads in a stage for longer than it states", kinds=kinds)
     if len(found.worries):
         told = found.worries[
             ["lead", "stage", "owner", "value", "P(win)", "stake", "p_without", "reason", "why"]
