@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.metrics import metrics
+from funnelsim.history.metrics import lifetime_value, metrics
 from funnelsim.history.read import read_history
 
 # Seen until day 40. a is won on day 10, b lost on day 5, c goes on but is open, d enters at the offer
@@ -114,3 +114,57 @@ def test_wrong_questions_are_refused() -> None:
         table(0)
     with pytest.raises(FunnelError, match="expected channel and spend"):
         table(spend=pd.DataFrame({"chanel": ["web"], "spend": [1]}))
+
+
+def test_coverage_is_of_the_gap_that_is_left() -> None:
+    assert table(target=160.0, booked=120.0)["value"]["pipeline coverage", "all"] == 2.0
+    assert np.isnan(table(target=160.0, booked=200.0)["value"]["pipeline coverage", "all"])
+
+
+def test_lifetime_value_is_the_published_one() -> None:
+    assert lifetime_value(100, 0.6, first=0.3) == pytest.approx(75.0)
+    assert lifetime_value(100, 0.6) == pytest.approx(250.0)
+    assert lifetime_value(100, 0.6, gap_days=90, discount=0.1) == pytest.approx(241.676124, abs=1e-6)
+    assert np.isnan(lifetime_value(100, 1.0))
+
+
+def returning(rows: list[tuple[str, str, float]], days: float) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=["lead", "stage", "day"]).assign(value=100.0)
+    frame["at"] = pd.Timestamp("2020-01-01") + pd.to_timedelta(frame["day"], unit="D")
+    mapping = {"stages": ["Lead"], "won": ["Bought"], "lost": ["Lost"], "wins": "each"}
+    until = pd.Timestamp("2020-01-01") + pd.Timedelta(days=days)
+    made = read_history(frame.sort_values(["lead", "at"]), mapping=mapping, as_of=until)
+    return metrics(made, 90.0).set_index(["metric", "scope"])
+
+
+def test_customers_who_return_are_counted_by_hand() -> None:
+    # a buys on days 10 and 20 and is seen until 60; b buys on day 10, is seen no more; c never buys.
+    rows = [("a", "Lead", 0), ("a", "Bought", 10), ("a", "Bought", 20), ("b", "Lead", 0), ("b", "Bought", 10)]
+    found = returning([*rows, ("c", "Lead", 0), ("c", "Lost", 5)], 60.0)
+    # Three purchases: the next came after 10 days, or is awaited for 40 and for 50 days.
+    assert found.loc[("lifetime value", "customers"), "value"] == pytest.approx(100 / (1 - 1 / 3))
+    assert found.loc[("lifetime value", "all"), "value"] == pytest.approx(2 / 3 * 100 / (1 - 1 / 3))
+    assert found.loc[("lifetime value", "customers"), "leads"] == 3
+
+
+def test_lifetime_value_of_lives_with_known_truth() -> None:
+    rng = np.random.default_rng(8)
+    rows = []
+    for number in range(3000):
+        lead, day = f"L{number:05d}", rng.uniform(0, 2000)
+        rows.append((lead, "Lead", day))
+        day += rng.exponential(10)
+        if rng.random() >= 0.3:
+            rows.append((lead, "Lost", day))
+            continue
+        while True:
+            rows.append((lead, "Bought", day))
+            if rng.random() >= 0.6:
+                break
+            day += rng.exponential(90)
+    known = [row for row in rows if row[2] < 2000]
+    found = returning(known, 2000.0)["value"]
+    # 1 / (1 - r) has a standard error of sqrt(r / n) / (1 - r)^1.5 for n purchases, some 2,100 here.
+    assert found["lifetime value", "customers"] == pytest.approx(250.0, abs=4 * 250 * 0.035)
+    assert found["lifetime value", "all"] == pytest.approx(75.0, abs=4 * 75 * 0.045)
+    assert found["retention", "all"] == pytest.approx(0.6 * (1 - np.exp(-1)), abs=0.05)

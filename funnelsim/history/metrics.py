@@ -22,6 +22,7 @@ def metrics(
     horizon_days: float = 90.0,
     spend: pd.DataFrame | None = None,
     target: float | None = None,
+    booked: float = 0.0,
 ) -> pd.DataFrame:
     """Return the measures of a funnel; shares are of an entry cohort within a horizon, never of closed deals.
 
@@ -30,6 +31,7 @@ def metrics(
         horizon_days: days after entering within which something must happen to count.
         spend: columns channel and spend (money over the whole record), for cost per lead and ROI.
         target: money to be won in the coming period, for the coverage.
+        booked: what of it is booked already.
 
     Returns:
         metric, scope (a stage, a channel or "all"), value, unit, low and high (95 %, nan where a plain
@@ -45,7 +47,8 @@ def metrics(
         *_follow_ups(history, horizon_days),
         *_conversions(history, horizon_days),
         *_flow(history),
-        *_money(history, horizon_days, target),
+        *_money(history, horizon_days, None if target is None else target - booked),
+        *_returns(history, horizon_days),
         *_by_channel(history, spend),
     ]
     return pd.DataFrame(lines, columns=COLUMNS)
@@ -142,7 +145,7 @@ def _total(values: pd.Series) -> float:
     return float(values.sum(min_count=min(len(values), 1)))
 
 
-def _money(history: History, horizon: float, target: float | None) -> list[Line]:
+def _money(history: History, horizon: float, gap: float | None) -> list[Line]:
     wins, waiting, unit = bookings(history), open_leads(history), history.currency
     waiting = waiting[~waiting["stage"].isin(history.won).to_numpy()]
     year = wins[(wins["at"] >= history.until - 365 * DAY).to_numpy()]
@@ -162,15 +165,81 @@ def _money(history: History, horizon: float, target: float | None) -> list[Line]
     old = f"{zombies} open for longer than any closed"
     velocity, how = worth * share / cycle if cycle else np.nan, "open value x win rate / cycle length"
     lines += [
-        _count("lifetime value", "all", share * order, unit, won.days.size, f"a lead, in {horizon:g} days"),
+        *_lifetimes(history, share, order, horizon, won.days.size),
         _count("cycle length", "all", cycle, "days", days.size, "entry to win, of those won"),
         _count("open pipeline", "all", worth, unit, len(waiting), old),
         _count("pipeline velocity", "all", velocity, f"{unit} a day".strip(), len(waiting), how),
     ]
-    if target is not None:
-        gap = np.nan if target <= 0 else worth / target
-        lines.append(_count("pipeline coverage", "all", gap, "times", len(waiting), "open value / target"))
+    if gap is not None:
+        times, how = np.nan if gap <= 0 else worth / gap, "open value / gap: target less booked"
+        lines.append(_count("pipeline coverage", "all", times, "times", len(waiting), how))
     return lines
+
+
+def lifetime_value(
+    order: float, again: float, *, first: float = 1.0, gap_days: float = 0.0, discount: float = 0.0
+) -> float:
+    """Return what a customer, or a lead, brings over its life, purchases being a renewal process.
+
+    first x order / (1 - again x phi), phi = 1 / (1 + log(1 + discount) gap / 365) being the worth of money
+    that comes after an exponential gap of that mean, the first purchase being now.
+
+    Args:
+        order: money of a purchase (its margin, where that is wanted).
+        again: chance that another purchase follows one, below 1.
+        first: chance that a lead buys at all; 1 for a customer.
+        gap_days: mean days between purchases.
+        discount: of money, a year.
+
+    >>> lifetime_value(100, 0.6, first=0.3), lifetime_value(100, 0.6)
+    (75.0, 250.0)
+    >>> round(lifetime_value(100, 0.6, gap_days=90, discount=0.1), 6)
+    241.676124
+    """
+    if not 0 <= again < 1:
+        return np.nan
+    worth = 1 / (1 + np.log1p(discount) * gap_days / 365)
+    return float(first * order / (1 - again * worth))
+
+
+def _next_purchases(history: History) -> Cohort:
+    """Follow every win to the same lead's next one (1), to its end (2), or to the as-of date (0)."""
+    codes = pd.factorize(history.events["lead"])[0]
+    day = days_since(history.events["at"], history.until)
+    won, turn = history.events["stage"].isin(history.won).to_numpy(), np.arange(codes.size)
+    rows = np.flatnonzero(won)
+    after = np.append(rows[1:], 0)
+    same = np.append(codes[rows[1:]] == codes[rows[:-1]], False)[: rows.size]
+    last = np.searchsorted(codes, codes[rows], side="right") - 1
+    gone = ~same & history.events["stage"].isin(history.lost).to_numpy()[last] & (turn[last] > rows)
+    stops = np.where(same, day[after], np.where(gone, day[last], 0.0))
+    cause = np.where(same, 1, np.where(gone, 2, 0)).astype(np.int64)
+    return Cohort(stops - day[rows], cause, np.zeros(rows.size))
+
+
+def _returns(history: History, horizon: float) -> list[Line]:
+    """Return the share of purchases that another follows, and after which the customer was lost."""
+    if not history.again:
+        return []
+    cohort = _next_purchases(history)
+    lost = Cohort(cohort.days, np.array([0, 2, 1])[cohort.cause], cohort.since)
+    return [_share("retention", "all", cohort, horizon), _share("churn", "all", lost, horizon)]
+
+
+def _lifetimes(history: History, share: float, order: float, horizon: float, leads: int) -> list[Line]:
+    """Return the lifetime value of a lead and, where customers come back, of a customer."""
+    unit, head = history.currency, f"a lead, first bought in {horizon:g} days"
+    if not history.again:
+        return [_count("lifetime value", "all", share * order, unit, leads, f"{head}; it buys once")]
+    cohort = _next_purchases(history)
+    found = aalen_johansen(cohort, 1)
+    again = float(found.share[-1]) if found.share.size else 0.0
+    note = f"another purchase follows one in {again:.0%}, as seen so far; extrapolated"
+    a_lead, customer = (lifetime_value(order, again, first=first) for first in (share, 1.0))
+    return [
+        _count("lifetime value", "all", a_lead, unit, leads, f"{head}; {note}"),
+        _count("lifetime value", "customers", customer, unit, cohort.days.size, note),
+    ]
 
 
 def _handovers(history: History) -> list[Line]:
