@@ -1,11 +1,11 @@
 """funnelsim: simulate and forecast marketing and sales funnels.
 
 The verbs take whatever you have, a company's record or a stated funnel: `read_history`, `read_funnel`,
-`check`, `calibrate`, `situation`, `forecast`, `compare`, `seek`, `health`, `live`, `simulate`, `backtest`,
-`budget`. `charts.NAME(result)` draws what they return. `inside` opens the machine for lessons. The floors,
-from below: `errors`, `arrays`; `files`; `model`, `history`, `show`; `calibration`, `simulation`;
-`forecasting`; `verbs`; `pages`; `cli`. Every name is loaded when it is first used, so that importing is
-quick.
+`check`, `calibrate`, `situation`, `forecast`, `compare`, `seek`, `health`, `bridge`, `record`, `report`,
+`live`, `simulate`, `backtest`, `budget`. `charts.NAME(result)` draws what they return. `inside` opens the
+machine for lessons. The floors, from below: `errors`, `arrays`; `files`; `model`, `history`, `show`;
+`calibration`, `simulation`; `forecasting`; `verbs`; `pages`; `cli`. Every name is loaded when it is first
+used, so that importing is quick.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from funnelsim import inside as inside
     from funnelsim.errors import FunnelError as FunnelError
     from funnelsim.forecasting.backtest import Record as Record
+    from funnelsim.forecasting.bridge import Bridge as Bridge
     from funnelsim.forecasting.budget import Plan as Plan
     from funnelsim.forecasting.compare import Comparison as Comparison
     from funnelsim.forecasting.forecast import Forecast as Forecast
@@ -25,17 +26,20 @@ if TYPE_CHECKING:
     from funnelsim.forecasting.seek import Search as Search
     from funnelsim.forecasting.situation import Situation as Situation
     from funnelsim.forecasting.situation import situation as situation
+    from funnelsim.forecasting.track import Track as Track
     from funnelsim.history.log import History as History
     from funnelsim.history.read import read_history as read_history
     from funnelsim.model.model import Model as Model
     from funnelsim.model.stated import read_funnel as read_funnel
     from funnelsim.model.stated import scenario_path as scenario_path
+    from funnelsim.pages import report as report
     from funnelsim.sample import sample_path as sample_path
     from funnelsim.show import charts as charts
     from funnelsim.simulation.record import Run as Run
     from funnelsim.simulation.run import Replications as Replications
     from funnelsim.verbs import Check as Check
     from funnelsim.verbs import backtest as backtest
+    from funnelsim.verbs import bridge as bridge
     from funnelsim.verbs import budget as budget
     from funnelsim.verbs import calibrate as calibrate
     from funnelsim.verbs import check as check
@@ -43,10 +47,12 @@ if TYPE_CHECKING:
     from funnelsim.verbs import forecast as forecast
     from funnelsim.verbs import health as health
     from funnelsim.verbs import live as live
+    from funnelsim.verbs import record as record
     from funnelsim.verbs import seek as seek
     from funnelsim.verbs import simulate as simulate
 
 _HOMES = {
+    "Bridge": "forecasting.bridge",
     "Check": "verbs",
     "Comparison": "forecasting.compare",
     "Forecast": "forecasting.forecast",
@@ -61,7 +67,9 @@ _HOMES = {
     "Run": "simulation.record",
     "Search": "forecasting.seek",
     "Situation": "forecasting.situation",
+    "Track": "forecasting.track",
     "backtest": "verbs",
+    "bridge": "verbs",
     "budget": "verbs",
     "calibrate": "verbs",
     "charts": "show.charts",
@@ -73,6 +81,8 @@ _HOMES = {
     "live": "verbs",
     "read_funnel": "model.stated",
     "read_history": "history.read",
+    "record": "verbs",
+    "report": "pages",
     "sample_path": "sample",
     "scenario_path": "model.stated",
     "seek": "verbs",

@@ -248,6 +248,12 @@ def forecast(
         Path | None, typer.Option(help="with --by: CSV of group, period, target of each group")
     ] = None,
     record: Record = None,
+    scores: Annotated[
+        str | None,
+        typer.Option(
+            help="write the open deals for a CRM: salesforce:FILE.csv, hubspot:, pipedrive:, dynamics:"
+        ),
+    ] = None,
     **given: Any,
 ) -> None:
     """Forecast revenue and wins from open deals and from leads that do not exist yet.
@@ -255,7 +261,8 @@ def forecast(
     A history of under five wins, or shorter than a period, gets sentences on what is missing instead of
     numbers (null in JSON); as that is an answer, the exit code is 0.
     """
-    from funnelsim.files import aside, write_all, write_text
+    from funnelsim.files import Output, aside, write_all, write_text
+    from funnelsim.forecasting.crm_scores import crm_scores, score_file
     from funnelsim.forecasting.outputs import as_json, say_forecast
     from funnelsim.forecasting.situation import INSTANT, asked_of, situation, under
     from funnelsim.verbs import forecast as expect
@@ -263,7 +270,8 @@ def forecast(
 
     save = given.pop("save")
     outputs = [_data("--json", json), _table("--deals", deals), _page("--html", html), _yaml(save)]
-    outputs.append(_base(record))
+    crm, scored = (None, None) if scores is None else score_file(scores)
+    outputs += [_base(record), Output("--scores", scored, (".csv",))]
     _refuse_outputs(outputs, what, given, [] if targets is None else [str(targets)])
     asked = {"scenario": given.pop("scenario"), "what_if": given.pop("what_if") or ()}
     said = {name: given.pop(name) for name in (*SAYING, *LUCK)}
@@ -287,6 +295,7 @@ def forecast(
         ),
         (deals, lambda path: write_frame(path, result.deals)),
         (html, lambda path: _forecast_page(path, place, result)),
+        (scored, lambda path: write_frame(path, crm_scores(place, result, str(crm)))),
         (save, lambda path: _save(path, plan)),
     )
 
@@ -377,6 +386,90 @@ def seek(
     with aside(outputs):
         say_search(found)
     write_all((json, lambda path: write_text(path, search_json(found))))
+
+
+@app.command(epilog="Example: funnelsim bridge deals.csv --record record.db")
+@shared(AHEAD, READING, LUCK, KEEPING)
+def bridge(
+    what: What,
+    record: Record = None,
+    since: Annotated[
+        str | None, typer.Option(help="from the forecast of this day, made anew if none is kept")
+    ] = None,
+    than: Annotated[str | None, typer.Option(help="from a past period: 2025Q3, or 'last year'")] = None,
+    json: Json = None,
+    **given: Any,
+) -> None:
+    """Say what changed since the last forecast, or against a past period: parts that add up."""
+    from funnelsim.files import aside, write_all, write_text
+    from funnelsim.forecasting.outputs import bridge_json, say_bridge
+    from funnelsim.verbs import bridge as waterfall
+
+    outputs = [_data("--json", json)]
+    _refuse_outputs(outputs, what, given)
+    found = waterfall(what, since=since, than=than, record=record, **given)
+    with aside(outputs):
+        say_bridge(found)
+    write_all((json, lambda path: write_text(path, bridge_json(found))))
+
+
+@app.command(epilog="Example: funnelsim report deals.csv --target 1.5M --record record.db --html monday.html")
+@shared(AHEAD, {"target": (Target, None), "spend": (Spend, None)}, READING, LUCK, KEEPING)
+def report(
+    what: What,
+    html: Annotated[Path | None, typer.Option(help="where the page goes [default: out/report.html]")] = None,
+    xlsx: Annotated[
+        Path | None, typer.Option(help="where the workbook goes [default: beside the page]")
+    ] = None,
+    record: Record = None,
+    since: Annotated[str | None, typer.Option(help="tell what changed since this day")] = None,
+    by: By = None,
+    targets: Annotated[
+        Path | None, typer.Option(help="with --by: CSV of group, period, target of each group")
+    ] = None,
+    **given: Any,
+) -> None:
+    """Write the page of a Monday, and a workbook beside it whose totals follow a planner's own chances."""
+    from funnelsim.files import Output
+    from funnelsim.pages import report as write
+    from funnelsim.verbs import refuse_words
+
+    page = html or Path("out") / "report.html"
+    book = xlsx or page.with_suffix(".xlsx")
+    _make_folder(page)
+    outputs = [_page("--html", page), Output("--xlsx", book, (".xlsx",)), _base(record)]
+    _refuse_outputs(outputs, what, given, [] if targets is None else [str(targets)])
+    span = {name: given[name] for name in ("period", "periods", "until", "draws", "seed", "target")}
+    refuse_words(**span, by=by, record=record)
+    write(what, page, xlsx=book, record=record, since=since, by=by, targets=targets, **given)
+    for file in (page, book):
+        typer.echo(f"written: {file.resolve()}")
+
+
+@app.command(epilog="Example: funnelsim record record.db --commits commits.csv")
+def record(
+    address: Annotated[str, typer.Argument(metavar="RECORD", help="file, or URL of a data base")],
+    company: Annotated[str | None, typer.Option(help="name of the history, where several are kept")] = None,
+    period: Annotated[str | None, typer.Option(help="week, month, quarter, half or year")] = None,
+    commits: Annotated[
+        Path | None, typer.Option(help="CSV of who, when, period, amount: what people said; it is added")
+    ] = None,
+    overrides: Annotated[
+        Path | None, typer.Option(help="CSV of lead, who, when, period, chance, reason; it is added")
+    ] = None,
+    json: Json = None,
+) -> None:
+    """Show what was said against what came: forecasts, simpler ways, people, plans, overrides."""
+    from funnelsim.files import aside, refuse_outputs, write_all, write_text
+    from funnelsim.forecasting.outputs import say_track, track_json
+    from funnelsim.verbs import record as track
+
+    outputs = [_data("--json", json)]
+    refuse_outputs(outputs, (address, commits, overrides))
+    found = track(address, company=company, period=period, commits=commits, overrides=overrides)
+    with aside(outputs):
+        say_track(found)
+    write_all((json, lambda path: write_text(path, track_json(found))))
 
 
 @app.command(epilog="Example: funnelsim health deals.csv --target 5M --fail-on-alert 5%")

@@ -1,25 +1,37 @@
-"""What stands on the pages that the terminal writes: a forecast, scenarios, a budget, a record."""
+"""What stands on the pages: a forecast and the report made of it, scenarios, a budget, a record."""
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
+import pandas as pd
 
 from funnelsim.calibration.trust import thin_share
+from funnelsim.errors import FunnelError
 from funnelsim.forecasting.backtest import SHARE_COLUMNS, Record
+from funnelsim.forecasting.bridge import Bridge
 from funnelsim.forecasting.budget import Plan, budget_rows, last_earning_day
 from funnelsim.forecasting.compare import BASE, Comparison
+from funnelsim.forecasting.crm_scores import reason_of
 from funnelsim.forecasting.forecast import Forecast
 from funnelsim.forecasting.outputs import WORTH_KINDS, worth_rows
-from funnelsim.forecasting.periods import TOTAL
-from funnelsim.forecasting.situation import ASKED, Situation
+from funnelsim.forecasting.periods import TOTAL, Targets, spoken
+from funnelsim.forecasting.situation import ASKED, Anything, ReadOptions, Situation, situation
+from funnelsim.forecasting.track import Track
+from funnelsim.forecasting.workbook import as_of_day, write_forecast_book
+from funnelsim.history.log import WINS
+from funnelsim.model.model import Model
 from funnelsim.show import charts, words
 from funnelsim.show.page import Fact, Section, write_report
 from funnelsim.show.terminal import forecast_table
-from funnelsim.verbs import Check
+from funnelsim.verbs import Check, bridge, forecast, record
 
-MOST_DEALS = 100
+MOST_DEALS = 10  # rows of a table on the page that a reader takes in; all stand in the workbook
 HOW_TO_READ = (
     "Booked: won before the as-of date, in the period that holds it.",
     "Open deals: in the pipeline on the as-of date. Leads not yet created: those still to come in.",
@@ -34,7 +46,102 @@ LIMITS = (
 )
 
 
-def forecast_page(path: Path, place: Situation, result: Forecast) -> None:
+@dataclass(frozen=True)
+class Beside:
+    """What stands on the page beside the forecast, where it is known.
+
+    Args:
+        bridge: what changed since the last forecast.
+        track: what was said before, and what came.
+        tables: further tables by name; those of HEALTH have places of their own.
+        said: a sentence that answers for each of these tables.
+    """
+
+    bridge: Bridge | None = None
+    track: Track | None = None
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    said: Mapping[str, str] = field(default_factory=dict)
+
+
+HEALTH = {
+    "alerts": "Did a stage, a channel or a team break?",
+    "worries": "Which deals to worry about?",
+    "bottlenecks": "Where is the bottleneck?",
+    "people": "Who stands out, beyond luck?",
+}
+
+
+def report(
+    what: Anything,
+    path: str | Path = "report.html",
+    *,
+    xlsx: str | Path | None = None,
+    record: str | Path | None = None,
+    since: str | datetime.date | pd.Timestamp | None = None,
+    target: Targets | None = None,
+    targets: str | Path | pd.DataFrame | None = None,
+    by: str | None = None,
+    period: str | None = None,
+    periods: int | None = None,
+    until: str | datetime.date | None = None,
+    spend: str | Path | pd.DataFrame | None = None,
+    draws: int = 200,
+    seed: int = 1,
+    model: str | Path | Model | None = None,
+    cache: bool = False,
+    tables: Mapping[str, pd.DataFrame] | None = None,
+    **reading: Unpack[ReadOptions],
+) -> Path:
+    """Write the page of a Monday, and a workbook beside it; return the page's path.
+
+    Args:
+        what: a path, URL, table, history, situation, or a stated funnel.
+        path: of the page.
+        xlsx: of the workbook; beside the page, under its name, by default.
+        record: a file, or the URL of a data base: the forecast is kept there, and held against the last one.
+        since: instead of the last kept forecast, that of this day.
+        target, targets, by, period, periods, until, spend, draws, seed, model, cache: as in `forecast`.
+        tables: further tables by name, such as alerts, worries, bottlenecks and people.
+        **reading: mapping, as_of, source, query, anonymise.
+
+    Raises:
+        FunnelError: it cannot be read, an option is wrong, or a file cannot be written.
+    """
+    place = situation(
+        what, period=period, periods=periods, until=until, spend=spend, model=model, cache=cache, **reading
+    )
+    found = forecast(place, draws=draws, seed=seed, target=target, targets=targets, by=by, record=record)
+    beside = Beside(*_past_of(place, found, record, since, draws, seed), dict(tables or {}))
+    page, book = Path(path), Path(xlsx) if xlsx is not None else Path(path).with_suffix(".xlsx")
+    forecast_page(page, place, found, beside)
+    notes = (*found.notes, *place.model.notes, *LIMITS)
+    write_forecast_book(
+        book, place, found, bridge=beside.bridge, track=beside.track, more=beside.tables, notes=notes
+    )
+    return page
+
+
+def _past_of(
+    place: Situation,
+    found: Forecast,
+    record_: str | Path | None,
+    since: str | datetime.date | pd.Timestamp | None,
+    draws: int,
+    seed: int,
+) -> tuple[Bridge | None, Track | None]:
+    """Return what changed since the last forecast, and the record, as far as there are any."""
+    if found.silent or (record_ is None and since is None):
+        return None, None
+    try:
+        changed = bridge(place, since=since, record=record_, draws=draws, seed=seed)
+    except FunnelError as error:
+        if since is not None or "is kept" not in str(error):
+            raise
+        changed = None  # the first forecast that is kept has none before it
+    return changed, None if record_ is None else record(record_, company=None, period=place.kind)
+
+
+def forecast_page(path: Path, place: Situation, result: Forecast, beside: Beside | None = None) -> None:
     """Write the page of a forecast: fan, origins, width, open deals, funnel, and what was read.
 
     Where the history is too thin for numbers, the page says so, and shows what is known. A stated funnel has
@@ -44,9 +151,12 @@ def forecast_page(path: Path, place: Situation, result: Forecast) -> None:
         path: where to.
         place: the situation that was forecast.
         result: its forecast.
+        beside: what changed, the record and further tables, where they are known.
     """
+    beside = beside or Beside()
     trust = None if place.history is None else Check(place.history, place.model, place.deals)
-    sections = _reasons(result, trust) if result.silent else _numbers(place, result, trust)
+    sections = _reasons(result, trust) if result.silent else _numbers(place, result, trust, beside)
+    headline, second = _headline(result)
     known = place.history or place.facts
     if trust is not None:
         sections += _record_sections(result, trust)
@@ -56,15 +166,52 @@ def forecast_page(path: Path, place: Situation, result: Forecast) -> None:
         path,
         "Forecast",
         sections,
-        headline="No forecast: there is no number to give" if result.silent else str(result),
+        headline=headline,
+        second=second,
+        lede="" if beside.bridge is None else beside.bridge.sentences[0],
+        identity=identity(place, result),
         facts=() if result.silent else _facts(result),
         how_to_read=HOW_TO_READ,
         limits=limits,
-        footer=f"As of {result.as_of:%Y-%m-%d %H:%M}, engine: {result.engine}.",
+        footer=f"All is known until {result.as_of:%Y-%m-%d %H:%M}. Engine: {result.engine}.",
     )
 
 
-def _numbers(place: Situation, result: Forecast, trust: Check | None) -> list[Section]:
+def identity(place: Situation, result: Forecast) -> tuple[str, ...]:
+    """Return whose page it is, until when all is known, what it counts in, of which periods, and the rows."""
+    known = place.history or place.facts
+    counted = "counted in wins" if result.currency == WINS else result.currency or "no currency stated"
+    year = 1 if known is None else known.period_start
+    months = "calendar" if year == 1 else f"from month {year} of the year on, fiscal"
+    parts = [place.name, f"as of {as_of_day(place)}", counted, f"{months} {spoken(place.kind)}"]
+    if known is not None and known.quality.read:
+        parts.append(f"{known.quality.used:,} of {known.quality.read:,} rows used")
+    return tuple(parts)
+
+
+def _headline(result: Forecast) -> tuple[str, str]:
+    """Return the answer, and below it what is expected and how sure that is."""
+    if result.silent:
+        return "No forecast: there is no number to give", ""
+    rows = result.periods[
+        (result.periods["origin"] == "total") & (result.periods["measure"] == result.measure)
+    ]
+    first, unit = rows.iloc[0], result.currency if result.measure == "revenue" else WINS
+    if first["mean"] == 0:
+        return str(result), ""
+    low, high = (words.amount(float(first[level]), unit) for level in ("0.10", "0.90"))
+    mean, futures = words.amount(float(first["mean"]), unit), f"{low} to {high} in 80 of 100 futures"
+    width = result.widths.iloc[0]
+    if not np.isfinite(width["target"]):
+        return f"{mean} expected in {first['period']}", futures
+    goal = words.money(float(width["target"]), result.currency)
+    return (
+        f"{words.odds(float(width['p_target']))} of {goal} in {first['period']}",
+        f"{mean} expected; {futures}",
+    )
+
+
+def _numbers(place: Situation, result: Forecast, trust: Check | None, beside: Beside) -> list[Section]:
     """Return the sections with the forecast's numbers."""
     money = dict.fromkeys(map(str, place.ways.columns[1:]), "money")
     deals = result.deals
@@ -72,8 +219,19 @@ def _numbers(place: Situation, result: Forecast, trust: Check | None) -> list[Se
     caption = f"{words.titled('Revenue', result.currency)}; the same numbers as in the terminal."
     asked = " ".join(note for note in result.notes if note.startswith(ASKED))
     sections = [
-        Section("What will we close?", chart=charts.fan(result), table=table, caption=caption, text=asked)
+        Section(
+            "What will we close?",
+            kinds=dict.fromkeys(map(str, table.columns[1:]), "figure"),
+            chart=charts.fan(result),
+            table=table,
+            caption=caption,
+            text=asked,
+            wide=True,
+        )
     ]
+    sections += _changed(beside.bridge)
+    sections.append(Section("Where does it come from?", chart=charts.split(result)))
+    sections += _targets(place, result)
     if len(place.ways):
         caption = "Revenue by the last period, the same period a year before, and exponential smoothing."
         title = "What would simpler ways say?"
@@ -82,7 +240,6 @@ def _numbers(place: Situation, result: Forecast, trust: Check | None) -> list[Se
         kinds = {"target": "money", "expected": "money"}
         sections.append(Section("Who reaches the target?", table=result.goals, kinds=kinds))
     sections += [
-        Section("Where does it come from?", chart=charts.split(result)),
         Section(
             "How sure is it, and why?",
             chart=charts.spread(result),
@@ -94,11 +251,102 @@ def _numbers(place: Situation, result: Forecast, trust: Check | None) -> list[Se
         ),
     ]
     if len(deals):
-        caption = f"{len(deals):,} open deals: those with most expected money, {MOST_DEALS} at most."
-        table = deals.head(MOST_DEALS)
-        sections.append(
-            Section("Which deals carry it?", chart=_pipeline(trust), table=table, caption=caption)
+        sections.append(_deals(result))
+    sections += [
+        Section(beside.said.get(name, question), question=question, table=beside.tables[name], wide=True)
+        for name, question in HEALTH.items()
+        if name in beside.tables
+    ]
+    sections += _track(beside.track)
+    if len(deals) and _pipeline(trust) is not None:
+        sections.append(Section("How old are the open deals?", chart=_pipeline(trust)))
+    return sections
+
+
+def _changed(found: Bridge | None) -> list[Section]:
+    """Return what changed since the last forecast."""
+    if found is None:
+        return []
+    kinds = {"deals": "count", "change": "money", "level": "money"}
+    caption = f"{words.titled('Expected revenue of ' + found.period, found.currency)}; parts add up exactly."
+    more = " ".join((caption, *found.sentences[1:], *found.notes))
+    return [
+        Section(
+            "What changed since last time?",
+            chart=charts.bridge(found),
+            table=found.frame,
+            kinds=kinds,
+            caption=more,
+            wide=True,
         )
+    ]
+
+
+def _targets(place: Situation, result: Forecast) -> list[Section]:
+    """Return targets, what is still missing, and how often what is open covers it."""
+    known = result.with_total[1].dropna(subset=["target"])
+    if known.empty:
+        return []
+    value = float(np.nansum(place.deals.value))
+    means = result.periods[result.periods["measure"] == "revenue"].set_index(["period", "origin"])["mean"]
+    first = str(result.periods["period"].iloc[0])
+    rows = []
+    for row in known.to_dict("records"):
+        sure = float(means[first, "booked"]) if row["period"] in (first, TOTAL) else 0.0
+        gap = max(float(row["target"]) - sure, 0.0)
+        rows.append(
+            {
+                "period": row["period"], "target": row["target"], "booked": sure, "still missing": gap,
+                "open value": value, "coverage": f"{words.digits(value / gap, 2)}×" if gap else words.DASH,
+                "P(target)": row["p_target"],
+            }
+        )  # fmt: skip
+    kinds = dict.fromkeys(("target", "booked", "still missing", "open value"), "money")
+    caption = (
+        "Coverage: the shown value of all open deals over what is still missing; most of it is never won."
+    )
+    return [Section("Will we reach the target?", table=pd.DataFrame(rows), kinds=kinds, caption=caption)]
+
+
+def _deals(result: Forecast) -> Section:
+    """Return the open deals with most expected money, each with a reason."""
+    deals = result.deals
+    shown = [
+        name
+        for name in deals.columns
+        if name in ("lead", "stage", "owner", "value", "expected") or str(name).startswith("P(win ")
+    ]
+    table = deals[shown].head(MOST_DEALS)
+    table = table.assign(reason=[reason_of(row) for row in deals.head(MOST_DEALS).to_dict("records")])
+    whole, part = float(deals["expected"].sum()), float(table["expected"].sum())
+    share = f" They hold {words.percent(part / whole)} of what open deals should bring." if whole > 0 else ""
+    caption = f"{len(deals):,} open deals: those with most expected money, {MOST_DEALS} at most.{share}"
+    return Section("Which deals carry it?", table=table, caption=caption, wide=True)
+
+
+def _track(found: Track | None) -> list[Section]:
+    """Return what was said before, and what came."""
+    if found is None:
+        return []
+    over = found.over
+    shown = over[["day", "period", "mean", "low", "high", "came", "miss", "inside"]].tail(MOST_DEALS)
+    kinds = dict.fromkeys(("mean", "low", "high", "came", "miss"), "money") | {"inside": "flag"}
+    text = "\n\n".join(found.sentences)
+    caption = "What was kept on each day, with its 80 % interval, and what came." if len(over) else ""
+    sections = [
+        Section(
+            "How good were we?", text=text, table=shown if len(over) else None, kinds=kinds, caption=caption
+        )
+    ]
+    if len(found.people):
+        shares = dict.fromkeys(("bias", "low", "high", "skill"), "share") | dict.fromkeys(
+            ("error", "ours"), "money"
+        )
+        caption = "Bias: said less came, over what came. Skill: above 0 is nearer than our median."
+        sections.append(Section("Who is biased?", table=found.people, kinds=shares, caption=caption))
+    if len(found.plans):
+        money = dict.fromkeys(("without", "promised", "low", "high", "came"), "money")
+        sections.append(Section("What became of decided plans?", table=found.plans, kinds=money))
     return sections
 
 
@@ -131,7 +379,7 @@ def _record_sections(result: Forecast, trust: Check) -> list[Section]:
         Section("How does the funnel convert?", chart=funnel),
         Section("Do the rates fit what happened?", text="\n\n".join(text), chart=curves),
         Section("How long do leads wait?", chart=charts.dwell(trust)),
-        Section("What was read", text=trust.history.source, table=trust.quality),
+        Section("What was read", text=trust.history.source, table=trust.quality, wide=True),
     ]
 
 

@@ -20,6 +20,7 @@ from funnelsim.errors import FunnelError, check_word
 from funnelsim.forecasting.periods import Targets, amounts_wanted, periods_from
 from funnelsim.forecasting.situation import (
     ASKED,
+    INSTANT,
     Anything,
     ReadOptions,
     Situation,
@@ -33,7 +34,7 @@ from funnelsim.forecasting.situation import (
     unanswerable,
     under,
 )
-from funnelsim.history.log import DAY, History, open_leads, quality_table, spells
+from funnelsim.history.log import DAY, History, as_of_moment, open_leads, quality_table, spells
 from funnelsim.history.metrics import metrics
 from funnelsim.model.levers import Scenario, with_sizes
 from funnelsim.model.model import Model, OpenDeals
@@ -43,12 +44,14 @@ from funnelsim.model.units import check_span
 if TYPE_CHECKING:
     from funnelsim.calibration.trust import Trust
     from funnelsim.forecasting.backtest import Record
+    from funnelsim.forecasting.bridge import Bridge
     from funnelsim.forecasting.budget import Plan
     from funnelsim.forecasting.compare import Comparison
     from funnelsim.forecasting.forecast import Forecast
     from funnelsim.forecasting.health import Health
     from funnelsim.forecasting.live import Live
     from funnelsim.forecasting.seek import Search
+    from funnelsim.forecasting.track import Track
     from funnelsim.simulation.record import Run
     from funnelsim.simulation.run import Replications
 
@@ -635,6 +638,94 @@ def seek(
     )
     refuse_thin(place)
     return find_ways(place, wanted[""], chance=chance, costs=costs, draws=draws, seed=seed, progress=progress)
+
+
+def bridge(
+    what: Anything,
+    *,
+    since: str | datetime.date | pd.Timestamp | None = None,
+    than: str | None = None,
+    record: str | Path | None = None,
+    period: str | None = None,
+    periods: int | None = None,
+    until: str | datetime.date | None = None,
+    draws: int = 200,
+    seed: int = 1,
+    model: str | Path | Model | None = None,
+    cache: bool = False,
+    **reading: Unpack[ReadOptions],
+) -> Bridge:
+    """Return what changed since the last forecast, or why a period is lower than a past one, part by part.
+
+    Args:
+        what: a path, URL, table, history, or a situation with a history.
+        since: a day: without a record the forecast is made as the history was known at its end; with one the
+            last that was kept until then.
+        than: instead, a past period such as "2025 Q3", or "last year".
+        record: a file, or the URL of a data base, in which forecasts are kept.
+        period, periods, until, draws, seed, model, cache: as in `forecast`.
+        **reading: mapping, as_of, source, query, anonymise.
+
+    Raises:
+        FunnelError: neither is given, nothing earlier is kept, or a history too thin for numbers.
+    """
+    from funnelsim.forecasting.bridge import as_kept, bridge_between, earlier_place
+    from funnelsim.forecasting.cohorts import bridge_from_period
+    from funnelsim.forecasting.ledger import last_kept
+
+    refuse_words(period=period, periods=periods, until=until, draws=draws, seed=seed, record=record)
+    if (since is None and record is None and than is None) or (than is not None and since is not None):
+        raise FunnelError("bridge: say from where: a `record`, a day as `since`, or a past period as `than`")
+    moment = None if since is None else as_of_moment(since)
+    place = situation(what, period=period, periods=periods, until=until, model=model, cache=cache, **reading)
+    refuse_thin(place)
+    now = forecast(place, draws=draws, seed=seed)
+    if than is not None:
+        return bridge_from_period(place, now, than)
+    then = None if record is None else last_kept(record, place, since=moment)
+    if then is None and moment is None:
+        day = f"{place.model.as_of - INSTANT:%Y-%m-%d}"
+        raise FunnelError(
+            f"bridge: no forecast of {place.name} from before {day} is kept there; say --since DAY"
+        )
+    if then is None and moment is not None:
+        last = (place.periods[-1].end - INSTANT).date()
+
+        def fit(known: History) -> Situation:
+            return situation(known, period=place.kind, until=last)
+
+        before = earlier_place(place, moment, fit)
+        refuse_thin(before)
+        then = as_kept(before, forecast(before, draws=draws, seed=seed), draws, seed)
+    assert then is not None  # noqa: S101 - one of the two made it
+    return bridge_between(then, place, now, draws=draws, seed=seed)
+
+
+def record(
+    address: str | Path,
+    *,
+    company: str | None = None,
+    period: str | None = None,
+    commits: str | Path | pd.DataFrame | None = None,
+    overrides: str | Path | pd.DataFrame | None = None,
+) -> Track:
+    """Return what was said in the record against what came: ours, simpler ways, people, plans, overrides.
+
+    Args:
+        address: a file, or the URL of a data base, in which `forecast` kept what it said.
+        company: name of the history, where several are kept.
+        period: kind of period; that of most kept forecasts by default.
+        commits: what people said, added to the record: a table, or its file, of who, when, period, amount.
+        overrides: chances of single deals that people set, kept apart: a table, or its file, of lead, who,
+            when, period, chance, reason.
+
+    Raises:
+        FunnelError: nothing is kept there, or a table that cannot be read.
+    """
+    from funnelsim.forecasting.track import track_of
+
+    refuse_words(period=period, record=address)
+    return track_of(address, company=company, kind=period, commits=commits, overrides=overrides)
 
 
 def live(

@@ -23,8 +23,9 @@ from funnelsim.calibration.counting import Visits, count_visits, counts_between,
 from funnelsim.calibration.intake import block_counts, block_days, came_in, coming_leads
 from funnelsim.calibration.posterior import Posterior, expected_leavers, mean_rates, posterior
 from funnelsim.calibration.shocks import MOST_WINDOWS, excess_spread
-from funnelsim.forecasting.attribution import expected_money
-from funnelsim.forecasting.forecast import choose_engine, draws_of
+from funnelsim.forecasting.attribution import lived_revenue, revenue_by_draw
+from funnelsim.forecasting.forecast import choose_engine
+from funnelsim.forecasting.intensity import draws_of, intensities
 from funnelsim.forecasting.periods import TOTAL, days_of
 from funnelsim.forecasting.situation import Situation
 from funnelsim.forecasting.split import FOREVER, wins_some_day
@@ -533,8 +534,12 @@ def mean_money(model: Model, place: Situation) -> Floats:
     else:
         plain = replace(model, counts=None)
         drawn = draws_of(plain, place.deals, edges, draws=LIVES, seed=1)
-    money: Floats = expected_money(model, place.deals, edges, drawn, 1).mean(axis=0)
-    return money
+    if choose_engine(model, None) == "exact":
+        money = revenue_by_draw(model, place.deals, intensities(model, place.deals, edges, drawn))
+    else:
+        money = lived_revenue(model, place.deals, edges, drawn, 1, False)
+    mean: Floats = money.mean(axis=0)
+    return mean
 
 
 def alert_words(alerts: pd.DataFrame, unit: str, span: str) -> Iterator[str]:

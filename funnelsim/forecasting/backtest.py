@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -303,14 +304,37 @@ def record_of(
         until: the moment until which outcomes are known.
     """
     measures = MEASURES if wins["value"].notna().any() else MEASURES[1:]
+    return record_by(shots, scored, partial(_within_known, wins, until), measures)
+
+
+Came: TypeAlias = Callable[[Period], tuple[float, float] | None]  # revenue and wins; None: not known
+
+
+def record_by(
+    shots: Mapping[pd.Timestamp, Snapshot],
+    scored: Sequence[pd.Timestamp],
+    came: Came,
+    measures: Sequence[str],
+) -> pd.DataFrame:
+    """Return what `record_of` does, from what came in each period.
+
+    Args:
+        shots, scored: see there.
+        came: tells what a period brought.
+        measures: which of revenue and wins are scored.
+    """
     rows = []
     for origin in scored:
         for step, period in enumerate(shots[origin].periods):
-            if period.end > until:
+            actual = came(period)
+            if actual is None:
                 continue
-            past = [shot for shot in shots.values() if shot.periods[step].end <= origin]
-            outcomes = _outcomes(wins, past, step)
-            actual = within(wins, period.start, period.end)
+            past = [
+                shot
+                for shot in shots.values()
+                if step < len(shot.periods) and shot.periods[step].end <= origin and came(shot.periods[step])
+            ]
+            outcomes = _outcomes(came, past, step)
             for measure in measures:
                 number = MEASURES.index(measure)
                 head = {"origin": origin, "period": period.label, "start": period.start, "end": period.end}
@@ -320,6 +344,10 @@ def record_of(
                     named = dict(zip(NAMES, quantiles.tolist(), strict=True))
                     rows.append(head | {"method": method, "mean": mean} | named)
     return scored_rows(pd.DataFrame(rows))
+
+
+def _within_known(wins: pd.DataFrame, until: pd.Timestamp, period: Period) -> tuple[float, float] | None:
+    return None if period.end > until else within(wins, period.start, period.end)
 
 
 def _said(
@@ -429,10 +457,9 @@ def _interval(pair: Floats, step: int, rng: np.random.Generator) -> tuple[float,
     return float(low), float(high)
 
 
-def _outcomes(wins: pd.DataFrame, shots: Sequence[Snapshot], step: int) -> Floats:
+def _outcomes(came: Came, shots: Sequence[Snapshot], step: int) -> Floats:
     """Return revenue and wins of the period that each past forecast was of, (shots, 2)."""
-    ends = [shot.periods[step] for shot in shots]
-    return np.array([within(wins, one.start, one.end) for one in ends]).reshape(-1, 2)
+    return np.array([came(one.periods[step]) or (0.0, 0.0) for one in shots]).reshape(-1, 2)
 
 
 def scales_of(
@@ -443,7 +470,7 @@ def scales_of(
     found = []
     for step in range(max((len(shot.periods) for shot in made), default=0)):
         over = [shot for shot in made if shot.periods[step].end <= until]
-        outcomes = _outcomes(wins, over, step)
+        outcomes = _outcomes(partial(_within_known, wins, until), over, step)
         for number, measure in enumerate(MEASURES):
             said = np.array([shot.quantiles[number, step] for shot in over if shot.quantiles is not None])
             found.append((measure, step + 1, scale_of(said, outcomes[:, number]), len(over)))

@@ -13,10 +13,9 @@ from funnelsim.calibration.calibrate import open_pipeline
 from funnelsim.calibration.counting import group_numbers
 from funnelsim.calibration.due import COLUMN, known_dates
 from funnelsim.forecasting.distribution import Lump, distributions, quantiles, reached
-from funnelsim.forecasting.forecast import (
-    MOST_AT_ONCE,
-    NEGLIGIBLE,
-    Forecast,
+from funnelsim.forecasting.exact import NEGLIGIBLE
+from funnelsim.forecasting.forecast import MOST_AT_ONCE, SLOW, Forecast
+from funnelsim.forecasting.intensity import (
     Intensity,
     draws_of,
     intensities,
@@ -25,7 +24,7 @@ from funnelsim.forecasting.forecast import (
 )
 from funnelsim.forecasting.periods import TOTAL, days_of, within
 from funnelsim.forecasting.situation import Situation
-from funnelsim.forecasting.split import SLOW, winners_faster
+from funnelsim.forecasting.split import winners_faster
 from funnelsim.history.log import DAY, History, days_since, open_leads, spells
 from funnelsim.model.model import Draws, Model, OpenDeals
 from funnelsim.model.rates import model_incidence

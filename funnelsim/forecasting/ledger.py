@@ -57,6 +57,7 @@ class Kept:
         kind: week, month, quarter, half or year.
         plan: name of the plan under which it was made; "" for the company as it was.
         model, deals: from which it was made.
+        closes: (deals,) dates on which deals were expected to close, NaT where none was stated.
         draws, seed: of the rates.
         engine: exact, compiled or simpy.
         numbers: rows as in `Forecast.periods`, those of all periods together included, with target, p_target.
@@ -68,6 +69,7 @@ class Kept:
     plan: str
     model: Model
     deals: OpenDeals
+    closes: pd.DatetimeIndex
     draws: int
     seed: int
     engine: str
@@ -519,7 +521,8 @@ def _kept_of(connection: sqlalchemy.Connection, row: Mapping[Any, Any]) -> Kept:
     numbers = with_quantiles(_rows_of(connection, tables().numbers, int(row["id"])))
     return Kept(
         int(row["id"]), pd.Timestamp(row["as_of"]), row["kind"], row["plan"], model, pipeline,
-        int(row["draws"]), int(row["seed"]), row["engine"], numbers,
+        pd.DatetimeIndex(pd.to_datetime(deals["expected_close"])), int(row["draws"]), int(row["seed"]),
+        row["engine"], numbers,
     )  # fmt: skip
 
 

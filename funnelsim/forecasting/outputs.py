@@ -20,9 +20,11 @@ from funnelsim.show.words import titled
 
 if TYPE_CHECKING:
     from funnelsim.forecasting.backtest import Record
+    from funnelsim.forecasting.bridge import Bridge
     from funnelsim.forecasting.compare import Comparison
     from funnelsim.forecasting.health import Health
     from funnelsim.forecasting.seek import Search
+    from funnelsim.forecasting.track import Track
     from funnelsim.simulation.record import Run
     from funnelsim.simulation.run import Replications
 
@@ -323,6 +325,78 @@ def search_json(found: Search) -> str:
     return (
         json.dumps(top | {"notes": list(found.notes)}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     )
+
+
+def say_bridge(found: Bridge) -> None:
+    """Print the parts of a bridge, and the deals that moved it most."""
+    for sentence in found.sentences:
+        print(sentence)
+    print()
+    counted = found.frame if found.parts["deals"].any() else found.frame.drop(columns="deals")
+    kinds = {"deals": "count", "change": "money", "level": "money"}
+    show_table(counted, titled("What changed", found.currency), kinds=kinds)
+    for note in found.notes:
+        print(f"- {note}")
+
+
+def bridge_json(found: Bridge) -> str:
+    """Return a bridge as JSON text: period, earlier, before, after, change, parts (which add up), deals."""
+    top: dict[str, object] = {
+        "period": found.period,
+        "earlier": found.earlier,
+        "as_of": f"{found.as_of - INSTANT:%Y-%m-%d}",
+        "currency": found.currency or None,
+        "before": found.before,
+        "after": found.after,
+        "change": found.change,
+        "parts": found.parts.to_dict("records"),
+        "deals": _cells(found.deals),
+        "notes": list(found.notes),
+    }
+    return json.dumps(top, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def say_track(found: Track) -> None:
+    """Print what was said in the record against what came."""
+    for sentence in found.sentences:
+        print(sentence)
+    print()
+    shown = found.said.drop(columns=["start", "end", "median"])
+    show_table(shown, titled("What was said, and what came", found.currency), kinds=TRACK_KINDS)
+    if len(found.people):
+        shares = dict.fromkeys(("bias", "low", "high", "skill"), "share")
+        show_table(found.people, "People: what they said, beside ours", kinds=shares | TRACK_KINDS | shares)
+    for title, frame in (
+        ("Plans that were decided", found.plans),
+        ("Overrides of single deals", found.overrides),
+    ):
+        if len(frame):
+            kinds = TRACK_KINDS | (
+                {"chance": "share", "ours": "share", "came": "number"} if "lead" in frame else {}
+            )
+            show_table(frame, title, kinds=kinds)
+    if found.scores is not None:
+        say_record(found.scores)
+
+
+TRACK_KINDS = dict.fromkeys(
+    ("mean", "low", "high", "came", "miss", "error", "ours", "without", "promised"), "money"
+) | {"day": "date", "inside": "flag"}
+
+
+def track_json(found: Track) -> str:
+    """Return the record as JSON text: company, period, currency, said, people, plans, overrides, summary."""
+    top: dict[str, object] = {
+        "company": found.company,
+        "period": found.kind,
+        "currency": found.currency or None,
+    }
+    frames = {
+        "said": found.said, "people": found.people, "plans": found.plans, "overrides": found.overrides,
+        "summary": pd.DataFrame() if found.scores is None else found.scores.summary,
+    }  # fmt: skip
+    top |= {name: _rows(frame) for name, frame in frames.items()}
+    return json.dumps(top, indent=2, ensure_ascii=False) + "\n"
 
 
 def say_health(found: Health) -> None:

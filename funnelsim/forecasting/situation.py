@@ -371,7 +371,7 @@ def refuse_thin(place: Situation) -> None:
         raise FunnelError(f"no numbers can be given. {' '.join(reasons)}")
 
 
-def _carried_on(model: Model, history: History, amounts: bool) -> Model:
+def carried_on(model: Model, history: History, amounts: bool) -> Model:
     """Return a model that was fitted before, moved to the as-of date of a history of the same company.
 
     Day 0 becomes the history's as-of date, so that leads to come are those of the days that are left.
@@ -468,7 +468,7 @@ def _fit(
     elif spend is not None:
         raise FunnelError(SPENT)
     else:
-        fitted = _carried_on(given, history, shows_amounts(history))
+        fitted = carried_on(given, history, shows_amounts(history))
     model = replace(fitted, currency=currency)
     return Fit(history, model, open_pipeline(history, model), booked)
 
@@ -525,7 +525,7 @@ def _of_parts(
             raise FunnelError(SPENT)
         else:
             rest = remains_of(path, given, where, when, how, anonymise=key, client=client)
-            model = _carried_on(given, rest.facts, rest.amounts)
+            model = carried_on(given, rest.facts, rest.amounts)
     booked, currency = rest.booked
     model = replace(model, currency=currency)
     return Situation(_name(path), None, model, rest.deals, booked, ahead(rest.facts), kind, given, rest.facts)

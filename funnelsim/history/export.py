@@ -99,7 +99,7 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
         elif ending == ".csv":
             temporary.write_bytes(csv_text(frame).encode("utf-8"))
         else:
-            temporary.write_bytes(_workbook({"table": harmless(frame)}, Path(path)))
+            temporary.write_bytes(_workbook({"table": harmless(frame)}, Path(path), {}))
 
 
 def csv_text(frame: pd.DataFrame) -> str:
@@ -123,14 +123,30 @@ def harmless(frame: pd.DataFrame) -> pd.DataFrame:
     return safe
 
 
-def write_workbook(sheets: Mapping[str, pd.DataFrame], path: Path) -> None:
-    """Write tables as the sheets of a workbook, whole or not at all."""
+def cell_name(column: int, row: int | None) -> str:
+    """Return what a spreadsheet calls a cell, or with no row its column.
+
+    >>> cell_name(0, 2), cell_name(27, None)
+    ('A2', 'AB')
+    """
+    from openpyxl.utils import get_column_letter
+
+    letters: str = get_column_letter(column + 1)
+    return letters if row is None else f"{letters}{row}"
+
+
+def write_workbook(
+    sheets: Mapping[str, pd.DataFrame], path: Path, formulas: Mapping[str, Mapping[str, str]] | None = None
+) -> None:
+    """Write tables as sheets of a workbook, whole or not at all; formulas, by sheet and cell, are ours."""
     with whole_file(path) as temporary:
         safe = {name: harmless(frame.replace([np.inf, -np.inf], np.nan)) for name, frame in sheets.items()}
-        temporary.write_bytes(_workbook(safe, path))
+        temporary.write_bytes(_workbook(safe, path, formulas or {}))
 
 
-def _workbook(sheets: Mapping[str, pd.DataFrame], path: Path) -> bytes:
+def _workbook(
+    sheets: Mapping[str, pd.DataFrame], path: Path, formulas: Mapping[str, Mapping[str, str]]
+) -> bytes:
     """Return a workbook: on each sheet bold heads that stay in sight, filters, widths, number formats."""
     try:
         from openpyxl.styles import Font
@@ -150,12 +166,16 @@ def _workbook(sheets: Mapping[str, pd.DataFrame], path: Path) -> bytes:
             sheet.auto_filter.ref = sheet.dimensions
             for number, name in enumerate(frame.columns, start=1):
                 sheet.cell(1, number).font = Font(bold=True)
-                longest = max(map(len, map(str, frame[name].head(WIDTH_ROWS))), default=0)
+                longest = max(
+                    (len(str(cell)) for cell in frame[name].head(WIDTH_ROWS) if pd.notna(cell)), default=0
+                )
                 width = min(max(len(str(name)), longest) + 2, WIDEST)
                 sheet.column_dimensions[get_column_letter(number)].width = width
                 shape = _number_format(str(name), frame[name])
                 for (cell,) in sheet.iter_rows(min_row=2, min_col=number, max_col=number):
                     cell.number_format = shape
+            for name, formula in formulas.get(title, {}).items():
+                sheet[name] = formula
     return data.getvalue()
 
 

@@ -22,6 +22,8 @@ from funnelsim.show.words import cell, kinds_of, label
 
 MOST_ROWS = 2000  # of a table on a page: more make a phone slow, and nobody reads them
 SEARCHABLE = 20  # rows from which a table has a search field
+MOST_ABREAST = 4  # columns that a phone shows beside each other; rows of more become cards there
+LONG = 40  # letters from which a cell of a card has a line of its own
 WORDS = ("text", "date", "flag")
 NUMERIC = ' class="n"'
 
@@ -36,7 +38,9 @@ class Section:
         chart: an Altair chart, or anything whose `to_dict()` gives Vega-Lite.
         table: a frame; its index is not shown.
         caption: what to look at, below the chart and the table.
-        kinds: column -> text, money, count, number, share, days, date or flag, where the guess is wrong.
+        kinds: column -> one of `words.KINDS`, where the guess is wrong.
+        question: small words above the heading, where the heading answers them.
+        wide: whether it takes the whole width of a desk's screen; others stand two beside each other.
     """
 
     heading: str
@@ -45,6 +49,13 @@ class Section:
     table: pd.DataFrame | None = None
     caption: str = ""
     kinds: Mapping[str, str] = field(default_factory=dict)
+    question: str = ""
+    wide: bool = False
+
+    @property
+    def link(self) -> str:
+        """What the menu calls it."""
+        return self.question or self.heading
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,9 @@ def write_report(
     how_to_read: Sequence[str] = (),
     limits: Sequence[str] = (),
     footer: str = "",
+    identity: Sequence[str] = (),
+    second: str = "",
+    lede: str = "",
 ) -> Path:
     """Write one HTML page that needs no network, and nothing else beside it.
 
@@ -80,6 +94,10 @@ def write_report(
         how_to_read: sentences that explain the words used.
         limits: sentences on what the data or the method cannot tell.
         footer: where the numbers come from.
+        identity: whose page it is, until when all is known, currency, periods; the first in bold. With it the
+            headline is the page's title.
+        second: below the headline, in lighter words.
+        lede: a sentence or two below both.
 
     Returns:
         The path.
@@ -93,7 +111,8 @@ def write_report(
     parts = [_section(section, number) for number, section in enumerate(sections, start=1)]
     parts += [_list("How to read this", how_to_read), _list("What this cannot tell", limits)]
     script = page_script() if drawn or any(section.table is not None for section in sections) else ""
-    page = _page(title, _head(title, headline, facts, sections), "\n".join(parts), footer, script)
+    above = _identified(identity, headline, second, lede) if identity else _titled(title, headline)
+    page = _page(title, _head(above, facts, sections), "\n".join(parts), footer, script)
     write_atomic(path, page)
     return Path(path)
 
@@ -140,8 +159,23 @@ def _page(title: str, head: str, body: str, footer: str, script: str) -> str:
 """
 
 
-def _head(title: str, headline: str, facts: Sequence[Fact], sections: Sequence[Section]) -> str:
-    """Return the title, the headline sentence, the boxes of numbers and the links to the parts."""
+def _titled(title: str, headline: str) -> str:
+    """Return a small title, and the headline sentence below it."""
+    said = f'<p class="headline">{_text(headline)}</p>' if headline else ""
+    return f'<h1 class="plain">{_text(title)}</h1>\n{said}'
+
+
+def _identified(identity: Sequence[str], headline: str, second: str, lede: str) -> str:
+    """Return whose page it is, and the headline as the page's title."""
+    first, *rest = (_text(part) for part in identity)
+    who = "".join(f"<span>{part}</span>" for part in (f"<strong>{first}</strong>", *rest))
+    below = f"<span>{_text(second)}</span>" if second else ""
+    said = f'<p class="lede">{_text(lede)}</p>' if lede else ""
+    return f'<p class="identity">{who}</p>\n<h1>{_text(headline)}{below}</h1>\n{said}'
+
+
+def _head(above: str, facts: Sequence[Fact], sections: Sequence[Section]) -> str:
+    """Return what stands above, the few numbers to remember and the links to the parts."""
     boxes = "".join(
         f"<div><dt>{_text(fact.label)}</dt><dd>{_text(fact.value)}"
         + (f"<small>{_text(fact.note)}</small>" if fact.note else "")
@@ -149,18 +183,20 @@ def _head(title: str, headline: str, facts: Sequence[Fact], sections: Sequence[S
         for fact in facts
     )
     links = "".join(
-        f'<a href="#part-{number}">{_text(section.heading)}</a>'
+        f'<a href="#part-{number}">{_text(section.link)}</a>'
         for number, section in enumerate(sections, start=1)
     )
-    said = f'<p class="headline">{_text(headline)}</p>' if headline else ""
     shown = f'<dl class="facts">{boxes}</dl>' if facts else ""
     menu = f"<nav>{links}</nav>" if len(sections) > 2 else ""
-    return f"<header>\n<h1>{_text(title)}</h1>\n{said}\n{shown}\n{menu}\n</header>"
+    return f"<header>\n{above}\n{shown}\n{menu}\n</header>"
 
 
 def _section(section: Section, number: int) -> str:
     paragraphs = [f"<p>{_text(part)}</p>" for part in section.text.split("\n\n") if part.strip()]
-    parts = [f'<section id="part-{number}">', f"<h2>{_text(section.heading)}</h2>", *paragraphs]
+    both = " both" if section.chart is not None and section.table is not None else ""
+    wide = f' class="wide{both}"' if section.wide else ""
+    asked = [f'<p class="question">{_text(section.question)}</p>'] if section.question else []
+    parts = [f'<section id="part-{number}"{wide}>', *asked, f"<h2>{_text(section.heading)}</h2>", *paragraphs]
     if section.chart is not None:
         parts.append(
             _chart(section.chart, f"chart-{number}", "" if section.table is not None else section.caption)
@@ -210,7 +246,9 @@ def _table(frame: pd.DataFrame, name: str, caption: str, given: Mapping[str, str
         for column in columns
     )
     rows = frame.head(MOST_ROWS).itertuples(index=False, name=None)
-    body = "\n".join(_row(row, columns, kinds) for row in rows)
+    cards = len(columns) > MOST_ABREAST
+    body = "\n".join(_row(row, columns, kinds, cards) for row in rows)
+    shape = ' class="cards"' if cards else ""
     more = f"The first {MOST_ROWS:,} of {len(frame):,} rows are shown. " if len(frame) > MOST_ROWS else ""
     below = f'<p class="caption">{_text(more + caption)}</p>' if more or caption else ""
     asked = "Show rows that contain"
@@ -219,20 +257,23 @@ def _table(frame: pd.DataFrame, name: str, caption: str, given: Mapping[str, str
     )
     return (
         f"{search if len(frame) > SEARCHABLE else ''}\n"
-        f'<div class="scroll" tabindex="0"><table id="{name}"><thead><tr>{heads}</tr></thead>\n'
+        f'<div class="scroll" tabindex="0"><table id="{name}"{shape}><thead><tr>{heads}</tr></thead>\n'
         f"<tbody>\n{body}\n</tbody></table></div>\n{below}"
     )
 
 
-def _row(values: Sequence[object], columns: Sequence[str], kinds: Mapping[str, str]) -> str:
+def _row(values: Sequence[object], columns: Sequence[str], kinds: Mapping[str, str], cards: bool) -> str:
     cells = []
     for column, value in zip(columns, values, strict=True):
         kind, text = kinds[column], cell(value, kinds[column])
+        named = f' data-l="{_text(label(column))}"' if cards else ""
         if kind in WORDS:
-            cells.append(f"<td>{_text(text)}</td>")
+            long = ' class="long"' if cards and len(text) > LONG else ""
+            cells.append(f"<td{long}{named}>{_text(text)}</td>")
         else:
-            known = "" if text == words.DASH else f' data-v="{float(str(value)):.10g}"'
-            cells.append(f"<td{NUMERIC}{known}>{_text(text)}</td>")
+            plain = text == words.DASH or kind == "figure"
+            known = "" if plain else f' data-v="{float(str(value)):.10g}"'
+            cells.append(f"<td{NUMERIC}{named}{known}>{_text(text)}</td>")
     return f"<tr>{''.join(cells)}</tr>"
 
 

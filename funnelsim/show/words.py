@@ -13,7 +13,7 @@ STEPS = ((1e9, " bn"), (1e6, " M"), (1e3, " k"))
 LONGEST_NAME = 40
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
-KINDS = ("text", "money", "count", "number", "share", "days", "date", "flag")
+KINDS = ("text", "figure", "money", "count", "number", "share", "days", "date", "flag")
 SHARES = {"share", "p_better", "p_target", "winners_faster", "nominal", "covered", "weight", "skill", "pit"}
 MONEY = {
     "value",
@@ -144,6 +144,21 @@ def days(value: float) -> str:
         return f"{digits(value * 24, 2)} hours"
     text = digits(value)
     return f"{text} day" if text == "1" else f"{text} days"
+
+
+def odds(chance: float) -> str:
+    """Return a chance in words, as a headline begins with it.
+
+    >>> [odds(chance) for chance in (0.02, 0.1, 0.3, 0.52)]
+    ['Almost no chance', 'Unlikely', 'Less likely than not', 'Even odds']
+    >>> [odds(chance) for chance in (0.7, 0.9, 0.99)]
+    ['Likely', 'Very likely', 'Almost certain']
+    """
+    steps = (
+        (0.05, "Almost no chance"), (0.2, "Unlikely"), (0.45, "Less likely than not"), (0.55, "Even odds"),
+        (0.8, "Likely"), (0.95, "Very likely"),
+    )  # fmt: skip
+    return next((said for edge, said in steps if chance <= edge), "Almost certain")
 
 
 def futures(chance: float, number: float = 100) -> str:
@@ -296,7 +311,7 @@ def cell(value: object, kind: str) -> str:
     """
     if value is None or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
         return DASH
-    if kind == "text":
+    if kind in ("text", "figure"):  # a figure is a number that was written already
         return clean(value, 200)
     if kind == "flag":
         return "yes" if value else ""

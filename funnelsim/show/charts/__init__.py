@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from funnelsim.show.charts.backtest import coverage_chart, pit_chart, record_chart, skill_chart
+from funnelsim.show.charts.bridge import bridge_chart
 from funnelsim.show.charts.fan import fan_chart
 from funnelsim.show.charts.forecast import (
     budget_chart,
@@ -30,6 +31,7 @@ from funnelsim.show.charts.theme import enable, png, use_theme
 
 __all__ = [
     "ages",
+    "bridge",
     "budget",
     "coverage",
     "differences",
@@ -122,6 +124,15 @@ class Swinging(Protocol):
     def currency(self) -> str: ...
 
 
+class Bridged(Protocol):
+    """What a bridge shows of itself."""
+
+    @property
+    def frame(self) -> pd.DataFrame: ...
+    @property
+    def currency(self) -> str: ...
+
+
 class Lived(Protocol):
     """What a run shows of itself."""
 
@@ -158,6 +169,11 @@ def swings(comparison: Swinging, scenario: str) -> alt.LayerChart:
     """Draw what a plan earns if one lever is weak or strong; see `swing_chart`."""
     worth = comparison.worth.set_index("scenario")["net"]
     return swing_chart(comparison.swings[scenario], float(worth[scenario]), comparison.currency)
+
+
+def bridge(bridge: Bridged) -> alt.LayerChart:
+    """Draw what moved an expected revenue from one amount to another; see `bridge_chart`."""
+    return bridge_chart(bridge.frame, str(bridge).rstrip("."), bridge.currency)
 
 
 def budget(plan: Tabled) -> alt.LayerChart:
