@@ -15,7 +15,14 @@ from funnelsim.show.charts import theme
 from funnelsim.show.charts.backtest import coverage_chart, pit_chart, record_chart, skill_chart
 from funnelsim.show.charts.fan import bands, chance_of, fan_chart
 from funnelsim.show.charts.forecast import difference_chart, split_chart, spread_chart, swing_chart
-from funnelsim.show.charts.history import age_chart, dwell_chart, funnel_chart, incidence_chart, intake_chart
+from funnelsim.show.charts.history import (
+    age_chart,
+    dwell_chart,
+    funnel_chart,
+    incidence_chart,
+    intake_chart,
+    people_chart,
+)
 from funnelsim.show.charts.queue import movement_chart, queue_chart, wait_chart
 from funnelsim.show.charts.theme import VEGA, compiled, heading, render
 
@@ -117,7 +124,16 @@ SWINGS = pd.DataFrame(
     }
 )  # fmt: skip
 
+PEOPLE = pd.DataFrame(
+    {
+        "owner": ["Ada", NASTY, "Eve"], "skill": [1.3, 1.0, 1.1], "low": [1.1, 0.8, 0.6],
+        "high": [1.5, 1.2, 1.8], "verdict": ["above", "", "too few"], "wins": [40.0, 30.0, 3.0],
+        "expected": [30.0, 30.0, 2.0],
+    }
+)  # fmt: skip
+
 MADE = {
+    "people": (lambda: people_chart(PEOPLE), "Beyond luck: Ada"),
     "fan": (
         lambda: fan_chart(periods(), target=1.1e6, currency="EUR"),
         "2026 Q3: 1 M EUR expected, 25 % chance to reach 1.1 M EUR",

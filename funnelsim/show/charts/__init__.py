@@ -25,7 +25,14 @@ from funnelsim.show.charts.forecast import (
     spread_chart,
     swing_chart,
 )
-from funnelsim.show.charts.history import age_chart, dwell_chart, funnel_chart, incidence_chart, intake_chart
+from funnelsim.show.charts.history import (
+    age_chart,
+    dwell_chart,
+    funnel_chart,
+    incidence_chart,
+    intake_chart,
+    people_chart,
+)
 from funnelsim.show.charts.queue import movement_chart, queue_chart, wait_chart
 from funnelsim.show.charts.theme import enable, png, use_theme
 
@@ -41,6 +48,7 @@ __all__ = [
     "incidence",
     "intake",
     "movement",
+    "people",
     "pit",
     "png",
     "queue",
@@ -142,6 +150,13 @@ class Lived(Protocol):
     def movement(self, every: float = 1.0) -> pd.DataFrame: ...
 
 
+class Looked(Protocol):
+    """What health shows of people."""
+
+    @property
+    def people(self) -> pd.DataFrame: ...
+
+
 def fan(forecast: Expected, measure: str | None = None) -> alt.LayerChart:
     """Draw a forecast as bands beside what happened before, with the target; see `fan_chart`."""
     wanted = measure or forecast.measure
@@ -226,6 +241,11 @@ def coverage(record: Scored, measure: str | None = None) -> alt.LayerChart:
 def skill(record: Scored, measure: str | None = None) -> alt.LayerChart:
     """Draw how much smaller the errors are than those of simpler ways; see `skill_chart`."""
     return skill_chart(record.skill(measure or record.measure))
+
+
+def people(health: Looked) -> alt.LayerChart:
+    """Draw how people do on their own mix of leads, with intervals; see `people_chart`."""
+    return people_chart(health.people)
 
 
 def queue(run: Lived, pool: str) -> alt.VConcatChart:

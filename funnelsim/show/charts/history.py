@@ -16,6 +16,7 @@ MOST_POINTS = 1500
 CELLS = 48
 KINDS = ("open", "older than any deal that ever closed")
 GOLDEN = 0.6180339887498949
+TOLD = {"above": "more than luck", "below": "fewer than luck", "": "may be luck", "too few": "too few leads"}
 
 
 def funnel_chart(conversion: pd.DataFrame) -> alt.LayerChart:
@@ -350,3 +351,33 @@ def _intake_finding(table: pd.DataFrame) -> str:
     last, following = float(past["counted"].iloc[-1]), coming.iloc[0]
     text = f"{following['expected']:,.0f} new leads are expected next, {last:,.0f} came last"
     return f"{text}; 80 of 100 times it will be {following['low']:,.0f} to {following['high']:,.0f}"
+
+
+def people_chart(people: pd.DataFrame) -> alt.LayerChart:
+    """Draw each person's wins over those of such leads in all hands, shrunken, with the 95 % interval.
+
+    Args:
+        people: owner, skill, low, high, verdict (above, below, too few or ""), wins, expected.
+    """
+    theme.need(people, ("owner", "skill", "low", "high", "verdict", "wins", "expected"), "people")
+    table = people[["owner", "skill", "low", "high", "wins", "expected"]].copy()
+    table["owner"] = table["owner"].map(words.name)
+    table["told"] = people["verdict"].map(TOLD).fillna(TOLD[""]).to_numpy()
+    base, y = alt.Chart(theme.rounded(table)), theme.rows("owner", list(dict.fromkeys(table["owner"])))
+    kinds = list(dict.fromkeys(TOLD.values()))
+    colour = theme.coloured("told", kinds, [theme.BLUES[3], theme.ACCENT, "#9a9a9a", "#d0d0d0"])
+    axis = alt.Axis(title="Wins over those of such leads in all hands", grid=True, tickCount=6)
+    tips = ["owner:N", *theme.tips(("skill", "low", "high", "wins", "expected"))]
+    line = base.mark_rule(strokeWidth=3).encode(
+        x=alt.X("low:Q", axis=axis, scale=alt.Scale(zero=False)), x2="high:Q", y=y, color=colour, tooltip=tips
+    )
+    dot = base.mark_point(filled=True, size=110, opacity=1).encode(
+        x="skill:Q", y=y, color=colour, shape=theme.shaped("told", kinds), tooltip=tips
+    )
+    alike = alt.Chart(pd.DataFrame({"one": [1.0]})).mark_rule(color=theme.INK).encode(x="one:Q")
+    chart = theme.layered([alike, line, dot], theme.WIDTH * 0.66, 34 * len(table))
+    odd = people[people["verdict"].isin(["above", "below"])]
+    names = ", ".join(words.name(name) for name in odd["owner"])
+    finding = f"Beyond luck: {names}" if names else "By results nobody can be told apart"
+    how = "Mark: shrunk to 1 as far as luck asks. Line: 95 % interval. Each beside his own mix of leads."
+    return theme.headed(chart, finding, how)
