@@ -476,7 +476,9 @@ def record(
 @shared(AHEAD, {"target": (Target, None)}, READING, {"spend": (Spend, None)}, LUCK, KEEPING)
 def health(
     what: What,
-    days: Annotated[int, typer.Option(help="how long a stated funnel lives before it is looked at")] = 365,
+    days: Annotated[
+        int | None, typer.Option(help="how long a stated funnel lives before it is looked at [default: 365]")
+    ] = None,
     fail_on_alert: Annotated[
         str | None,
         typer.Option(help="exit code 3 where an alert puts as much at stake: any, 5% of the period, or 100k"),

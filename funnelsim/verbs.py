@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 
 HORIZON = 90.0  # days: a conversion is read within a quarter, the span that plans are made for
 A_DAY = pd.Timestamp("2000-01-01")  # any day will do to see whether periods can be counted from it
+DAYS_BY_THE_HOUR = 30  # of a web shop's life: a hundred thousand leads, as many as a year of others
 YEAR = 365  # days of a stated funnel's life that are looked at where it is to be checked
 
 
@@ -780,7 +781,7 @@ def health(
     until: str | datetime.date | None = None,
     spend: str | Path | pd.DataFrame | None = None,
     target: Targets | None = None,
-    days: float = YEAR,
+    days: float | None = None,
     draws: int = 200,
     seed: int = 1,
     progress: bool = False,
@@ -796,7 +797,7 @@ def health(
         period, periods, until, spend, draws, seed, progress, model, cache: as in `forecast`.
         target: as in `forecast`; money at stake is told of the first period, or of the total where it alone
             has a target.
-        days: of a stated funnel's life.
+        days: of a stated funnel's life; a year, or 30 days where it lives by the hour.
         **reading: mapping, as_of, source, query, anonymise.
 
     Raises:
@@ -812,7 +813,9 @@ def health(
     refuse_words(period=period, periods=periods, until=until, target=target, draws=draws, seed=seed)
     if not isinstance(what, Run):
         stated = _stated(what, reading)
-        what = what if stated is None else simulate(stated, days, seed=seed)
+        if stated is not None:
+            usual = YEAR if stated.funnel.step >= 1 else DAYS_BY_THE_HOUR
+            what = simulate(stated, days or usual, seed=seed)
     if isinstance(what, Run):
         place = after_run(what, period or "quarter", reach_of(periods, until) or 2)
     else:

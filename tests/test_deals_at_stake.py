@@ -146,6 +146,7 @@ def test_overdue_leads_are_counted_beside_what_the_stated_rates_expect() -> None
     assert table["alert_after"].to_dict() == {"Awareness": 30.0, "Consideration": 120.0, "Conversion": 21.0}
     error = (table["overdue"] - table["expected"]) / np.sqrt(table["expected"].clip(lower=1.0))
     assert (error.abs() < 4).all()
+    assert not any("longer than" in sentence for sentence in found.sentences)
     slow = fs.health(fs.simulate("lead_funnel", 364, what_if="days Conversion x3"), draws=1)
     row = slow.overdue.set_index("stage").loc["Conversion"]
     assert row["overdue"] > 1.5 * row["expected"]

@@ -359,9 +359,10 @@ def _still_there(model: Model, history: History, stage: int, days: float) -> flo
 
 def overdue_words(overdue: pd.DataFrame) -> Iterator[str]:
     """Say in which stages more leads are overdue than the rates and luck explain, those with most first."""
-    excess = overdue["overdue"] - overdue["expected"]
-    odd = overdue[(excess > BEYOND * np.sqrt(overdue["expected"].clip(lower=1.0))).to_numpy(dtype=bool)]
-    for row in odd.assign(excess=excess).sort_values("excess", ascending=False).to_dict("records"):
+    table = overdue.assign(excess=overdue["overdue"] - overdue["expected"])
+    beyond = BEYOND * table["expected"].clip(lower=1.0) ** 0.5
+    odd = table[(table["excess"] > beyond).to_numpy(dtype=bool)]
+    for row in odd.sort_values("excess", ascending=False).to_dict("records"):
         yield (
             f"{words.name(row['stage'])}: {row['overdue']:,} of {row['leads']:,} leads are there for longer "
             f"than {words.days(row['alert_after'])}, where {words.digits(row['expected'])} were expected."
