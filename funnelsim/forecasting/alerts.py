@@ -145,7 +145,7 @@ def e_bh(values: Floats, alpha: float) -> Flags:
 
     Source: Wang and Ramdas 2022, doi:10.1111/rssb.12489.
 
-    >>> e_bh(np.array([100.0, 1.0, 50.0, 30.0]), 0.05).tolist()
+    >>> e_bh(np.array([100.0, 1.0, 50.0, 20.0]), 0.05).tolist()
     [True, False, True, False]
     """
     order = np.argsort(-values, kind="stable")
