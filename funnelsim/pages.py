@@ -314,7 +314,8 @@ def _deals(result: Forecast) -> Section:
     shown = [
         name
         for name in deals.columns
-        if name in ("lead", "stage", "owner", "value", "expected") or str(name).startswith("P(win ")
+        if name in ("lead", "stage", "channel", "owner", "value", "expected")
+        or str(name).startswith("P(win ")
     ]
     table = deals[shown].head(MOST_DEALS)
     table = table.assign(reason=[reason_of(row) for row in deals.head(MOST_DEALS).to_dict("records")])

@@ -442,7 +442,7 @@ class _Two:
 def shapley_three(worth: Callable[[int, int, int], Floats]) -> list[Floats]:
     """Return the fair parts of three factors, each going from 0 to 1: means over the six orders.
 
-    >>> [float(part) for part in shapley_three(lambda a, b, c: np.float64(a + 2 * b * (1 + c)))]
+    >>> [round(float(part), 9) for part in shapley_three(lambda a, b, c: np.float64(a + 2 * b * (1 + c)))]
     [1.0, 3.0, 1.0]
     """
     parts = [np.zeros_like(worth(0, 0, 0)) for _ in range(3)]

@@ -22,7 +22,7 @@ MOST_DEALS = 100_000  # rows of formulas that a spreadsheet opens without a long
 
 
 @dataclass(frozen=True)
-class Sheets:
+class Book:
     """Tables of a workbook by the names of their sheets, and formulas by sheet and cell."""
 
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
@@ -70,10 +70,10 @@ def write_forecast_book(
     write_workbook(filled, path, sheets.formulas)
 
 
-def forecast_sheets(place: Situation, found: Forecast) -> Sheets:
+def forecast_sheets(place: Situation, found: Forecast) -> Book:
     """Return the sheets of the numbers, with the formulas that recompute totals."""
     periods, widths = found.with_total
-    sheets = Sheets(
+    sheets = Book(
         {
             "plan": pd.DataFrame(),
             "periods": periods,
@@ -90,7 +90,7 @@ def forecast_sheets(place: Situation, found: Forecast) -> Sheets:
     return _with_formulas(sheets, place, found)
 
 
-def _with_formulas(sheets: Sheets, place: Situation, found: Forecast) -> Sheets:
+def _with_formulas(sheets: Book, place: Situation, found: Forecast) -> Book:
     """Return the sheets with deals that somebody can give chances of his own, and the plan that follows."""
     labels = [period.label for period in place.periods]
     deals, cells = deal_sheet(place, found)
@@ -116,7 +116,7 @@ def _with_formulas(sheets: Sheets, place: Situation, found: Forecast) -> Sheets:
         if np.isfinite(wanted[label]):
             formulas[f"J{number}"] = f"=B{number}-H{number}"
     tables = {**sheets.tables, "plan": pd.DataFrame(plan), "deals": deals}
-    return Sheets(tables, {"plan": formulas, "deals": cells})
+    return Book(tables, {"plan": formulas, "deals": cells})
 
 
 def deal_sheet(place: Situation, found: Forecast) -> tuple[pd.DataFrame, dict[str, str]]:
