@@ -294,7 +294,7 @@ def test_pages_show_shares_as_percents_and_no_empty_column(log, tmp_path):
     page = {name: (tmp_path / f"{name}.html").read_text(encoding="utf-8") for name in "fcb"}
     assert ">p target<" not in page["f"] and "Standard deviations by chance" in page["f"]
     assert ">p better<" in page["c"] and ">0.01<" not in page["c"]
-    shares = re.search(r"<td>revenue</td>.*?<td>funnelsim</td>(.*?)</tr>", page["b"])
+    shares = re.search(r"<td[^>]*>revenue</td>.*?<td[^>]*>funnelsim</td>(.*?)</tr>", page["b"])
     assert shares is not None
     assert shares[1].count(" %</td>") == 5
 
