@@ -3,9 +3,9 @@
 The verbs take whatever you have, a company's record or a stated funnel: `read_history`, `read_funnel`,
 `check`, `calibrate`, `situation`, `forecast`, `compare`, `seek`, `health`, `bridge`, `record`, `report`,
 `live`, `simulate`, `backtest`, `budget`. `charts.NAME(result)` draws what they return. `inside` opens the
-machine for lessons. The floors, from below: `errors`, `arrays`; `files`; `model`, `history`, `show`;
-`calibration`, `simulation`; `forecasting`; `verbs`; `pages`; `cli`. Every name is loaded when it is first
-used, so that importing is quick.
+machine for lessons, `course` judges exercises. The floors, from below: `errors`, `arrays`; `files`; `model`,
+`history`, `show`; `calibration`, `simulation`; `forecasting`; `verbs`; `pages`; `cli`. Every name is loaded
+when it is first used, so that importing is quick.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from funnelsim import course as course
     from funnelsim import inside as inside
     from funnelsim.errors import FunnelError as FunnelError
     from funnelsim.forecasting.backtest import Record as Record
@@ -75,6 +76,7 @@ _HOMES = {
     "charts": "show.charts",
     "check": "verbs",
     "compare": "verbs",
+    "course": "course",
     "forecast": "verbs",
     "health": "verbs",
     "inside": "inside",
@@ -103,7 +105,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'funnelsim' has no attribute '{name}'")
     home = import_module(f"funnelsim.{_HOMES[name]}")
-    return home if name in ("charts", "inside") else getattr(home, name)
+    return home if name in ("charts", "course", "inside") else getattr(home, name)
 
 
 def __dir__() -> list[str]:

@@ -571,7 +571,7 @@ def budget(
     write_all((html, page))
 
 
-@app.command(epilog="Example: funnelsim simulate sales_funnel_5 --days 365 --seed 1 -o log.csv")
+@app.command(epilog="Example: funnelsim simulate lead_funnel --html lives.html")
 @shared(ASKING, READING, {"seed": (Seed, 1)}, KEEPING)
 def simulate(
     what: What,
@@ -585,6 +585,9 @@ def simulate(
         str | None, typer.Option(help="how often, for what luck does: a number, or auto [default: once]")
     ] = None,
     precision: Annotated[float, typer.Option(help="for auto: half-width of 95 %, by the mean")] = 0.01,
+    html: Annotated[
+        Path | None, typer.Option(help="write a page on which the leads move, with sliders; offline")
+    ] = None,
     workers: Annotated[int, typer.Option(help="processes, for many replications")] = 1,
     list_: Listed = False,  # noqa: ARG001 - it has ended all by itself
     **given: Any,
@@ -602,8 +605,10 @@ def simulate(
 
     save, seed, asked = given.pop("save"), given.pop("seed"), {"scenario": given.pop("scenario")}
     asked["what_if"] = given.pop("what_if") or ()
-    outputs = [_table("--output", output), _yaml(save)]
+    outputs = [_table("--output", output), _page("--html", html), _yaml(save)]
     _refuse_outputs(outputs, what, given | asked)
+    if html is not None and replications is not None:
+        raise FunnelError(f"--html {html}: shows one life of all leads; leave out --replications")
     often = None
     if replications is None:
         _refuse_other_guide(_guide(output))
@@ -623,6 +628,7 @@ def simulate(
         with aside(outputs):
             say_run(run)
         _write_log(run, output)
+        write_all((html, lambda path: _moving_page(path, run)))
     else:
         many = live(
             place, days, **lives, replications=often, precision=precision, workers=workers,
@@ -632,6 +638,31 @@ def simulate(
             say_replications(many)
         write_all((output, lambda path: write_frame(path, many.frame)))
     write_all((save, lambda path: _save(path, plan)))
+
+
+funnels = typer.Typer(
+    add_help_option=False, help="Tell every key of a file that states a funnel, or begin one."
+)
+app.add_typer(funnels, name="funnel")
+
+
+@funnels.callback(invoke_without_command=True)
+def funnel(
+    context: typer.Context,
+    keys: Annotated[bool, typer.Option("--help", is_eager=True, help="tell every key")] = False,
+) -> None:
+    """Tell every key of a file that states a funnel, or begin one."""
+    if keys or context.invoked_subcommand is None:
+        tell_keys()
+
+
+@funnels.command(epilog="Example: funnelsim funnel new our_funnel")
+def new(name: Annotated[str, typer.Argument(help="of the file, with or without .yaml")]) -> None:
+    """Write a commented file that simulates as it is, and beside it the schema for editors."""
+    from funnelsim.model.reference import new_funnel
+
+    path = new_funnel(name)
+    typer.echo(f"written: {path.resolve()}\ntry it:  funnelsim simulate {path}")
 
 
 @app.command(epilog="Example: funnelsim backtest deals.csv --period month --periods 3 --html record.html")
@@ -689,6 +720,12 @@ def _forecast_page(path: Path, place: Situation, result: Forecast) -> None:
     from funnelsim.pages import forecast_page
 
     forecast_page(path, place, result)
+
+
+def _moving_page(path: Path, run: Run) -> None:
+    from funnelsim.show.live.document import Moving
+
+    Moving(run.moving).save(path)
 
 
 def _compare_page(path: Path, result: Comparison) -> None:
@@ -823,6 +860,15 @@ def list_funnels(asked: bool) -> bool:
         show_table(pd.DataFrame(rows, columns=["funnel", "what it is about"]), "Stated funnels")
         raise typer.Exit
     return asked
+
+
+def tell_keys() -> None:
+    """Print every key of a file that states a funnel, and end."""
+    from funnelsim.model.reference import reference_text
+
+    typer.echo("Usage: funnelsim funnel new NAME   writes a commented file to begin with\n")
+    typer.echo(reference_text())
+    raise typer.Exit
 
 
 def in_words(given: list[str] | None) -> list[str] | None:

@@ -8,7 +8,7 @@ import re
 import secrets
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import yaml
 
-from funnelsim.errors import FunnelError, nearest
+from funnelsim.errors import FunnelError, nearest, nearest_name
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -39,6 +39,7 @@ GB_COMMON = re.compile(rb"(?:[\xb0-\xd7\xa1-\xa3][\xa1-\xfe])")
 BIG5_COMMON = re.compile(rb"(?:[\xa1-\xc6][\x40-\x7e\xa1-\xfe])")
 SAMPLE = 1_000_000
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+MISSING = ("missing", "missing_argument")
 
 
 class _Loader(yaml.SafeLoader):
@@ -258,14 +259,21 @@ def parse_yaml(text: str, path: str | Path) -> object:
     return data
 
 
-def validated(shape: type[Shape], data: object, file: str | Path, under: Sequence[str | int] = ()) -> Shape:
-    """Return data as `shape`, or refuse it with one sentence.
+def validated(
+    shape: type[Shape],
+    data: object,
+    file: str | Path,
+    under: Sequence[str | int] = (),
+    context: Mapping[str, object] | None = None,
+) -> Shape:
+    """Return data as `shape`, or refuse it with a sentence for each fault.
 
     Args:
         shape: a pydantic model or pydantic dataclass that forbids extra keys.
         data: what `read_yaml` returned, or a part of it.
         file: where it came from, for the sentence.
         under: key path of `data` in the file, when it is a part of it.
+        context: what the shape's own checks need to know, such as the unit of time of a whole file.
 
     Raises:
         FunnelError: names the file, the key path, the value, what was expected, and the nearest known key.
@@ -273,11 +281,29 @@ def validated(shape: type[Shape], data: object, file: str | Path, under: Sequenc
     from pydantic import TypeAdapter, ValidationError
 
     try:
-        return TypeAdapter(shape).validate_python(data)
+        return TypeAdapter(shape).validate_python(data, context=dict(context or {}))
     except ValidationError as error:
-        # A key written wrongly is unknown and missing at once; the unknown one is what the user sees.
-        first = min(error.errors(), key=lambda one: one["type"] not in UNKNOWN)
-        raise FunnelError(f"{file}: {_sentence(shape, first, under)}") from None
+        faults = FunnelError(*_sentences(shape, error.errors(), under))
+        raise FunnelError(f"{file}: {faults}") from None
+
+
+def _sentences(shape: object, errors: Sequence[ErrorDetails], under: Sequence[str | int]) -> list[str]:
+    """Return a sentence for each fault, unknown keys first.
+
+    A key written wrongly is unknown and missing at once; the unknown one is what the user sees.
+    """
+    unknown = [one for one in errors if one["type"] in UNKNOWN]
+    meant = {
+        (*one["loc"][:-1], nearest_name(one["loc"][-1], _keys(shape, _steps(one)[:-1]))) for one in unknown
+    }
+    others = [
+        one for one in errors if one not in unknown and not (one["type"] in MISSING and one["loc"] in meant)
+    ]
+    return list(dict.fromkeys(_sentence(shape, one, under) for one in (*unknown, *others)))
+
+
+def _steps(error: ErrorDetails) -> list[str | int]:
+    return [part for part in error["loc"] if part not in ("[key]", "function-after")]
 
 
 def key_path(parts: Sequence[str | int]) -> str:
@@ -300,11 +326,11 @@ def shown(value: object) -> str:
 
 
 def _sentence(shape: object, error: ErrorDetails, under: Sequence[str | int]) -> str:
-    where = [part for part in error["loc"] if part not in ("[key]", "function-after")]
+    where = _steps(error)
     if error["type"] in UNKNOWN:
         hint = nearest(where[-1], _keys(shape, where[:-1]))
         return _joined([*under, *where[:-1]], f"unknown key {shown(where[-1])}; {hint}")
-    if error["type"] in ("missing", "missing_argument"):
+    if error["type"] in MISSING:
         return _joined([*under, *where[:-1]], f"the key '{where[-1]}' is missing")
     if error["type"] == "value_error":
         return _joined([*under, *where], error["msg"].removeprefix("Value error, "))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from funnelsim.arrays import Floats, Integers
 from funnelsim.files import write_atomic
@@ -23,7 +20,8 @@ from funnelsim.forecasting.split import FOREVER
 from funnelsim.model.funnel import Funnel, winning_exits
 from funnelsim.model.model import Draws, Model, OpenDeals, amounts, expected, pace_of, run_until
 from funnelsim.model.rates import model_incidence
-from funnelsim.show.live.document import live_document, why_sentence
+from funnelsim.show.live.document import framed, live_document, why_sentence
+from funnelsim.show.page import packed
 
 # What the page's engine must know to read the rest; a page is one file, so an old one keeps its own.
 CONTRACT = 1
@@ -35,7 +33,6 @@ LEAST_SHARE = 0.15  # of an even weight: a draw below counts for nothing, and it
 MOST_CHANNELS = 6  # with a slider of their own; the rest are moved together
 MOST_STARTS = 6  # months from which a change may begin
 HEIGHT = 1500  # pixels of a page inside a notebook
-CODES = {"f8": "<f8", "f4": "<f4", "u2": "<u2"}
 
 
 @dataclass(frozen=True)
@@ -76,11 +73,7 @@ class Live:
         return str(self)
 
     def _repr_html_(self) -> str:
-        inside = html.escape(self.html, quote=True)
-        return (
-            f'<iframe srcdoc="{inside}" title="{html.escape(str(self), quote=True)}" '
-            f'style="width:100%;height:{HEIGHT}px;border:0"></iframe>'
-        )
+        return framed(self.html, str(self), HEIGHT)
 
 
 def live_page(
@@ -146,16 +139,6 @@ def _distinct(drawn: Draws) -> Draws:
     """Return one draw where all are alike, as those of a stated funnel are, else all."""
     alike = bool((drawn.rates == drawn.rates[:1]).all() and (drawn.common == drawn.common[:1]).all())
     return drawn.some(np.zeros(1, dtype=np.int64)) if alike else drawn
-
-
-def packed(values: ArrayLike, code: str) -> dict[str, str]:
-    """Return numbers as a page can hold them: type, and base64 of their bytes, little-endian.
-
-    >>> packed([1.0, 2.0], "f4")
-    {'type': 'f4', 'base64': 'AACAPwAAAEA='}
-    """
-    held = np.ascontiguousarray(np.asarray(values), dtype=CODES[code])
-    return {"type": code, "base64": base64.b64encode(held.tobytes()).decode("ascii")}
 
 
 # What the engine reckons with

@@ -473,7 +473,12 @@ def say_run(run: Run) -> None:
 
     print(run)
     if len(run.log):
-        show_metrics(metrics(run.history), "What happened")
+        stages = run.stages.rename(columns={"half_leave_within": "half leave within (days)"})
+        show_table(stages, "\nWho came, and who is there")
+        exits = run.exits.rename(columns={"chance": "stated chance", "within": "within 90 days"})
+        kinds = {"stated chance": "share", "within 90 days": "share", "visits": "count"}
+        show_table(exits, "\nWhere they went", kinds=kinds)
+        show_metrics(metrics(run.history), "\nWhat happened")
 
 
 def say_replications(many: Replications) -> None:

@@ -104,12 +104,15 @@ def _conversions(history: History, horizon: float) -> list[Line]:
     for number, stage in enumerate(history.stages):
         beyond = history.stages[number + 1 :] + history.won + history.handed_over
         lines.append(_share("conversion", stage, first_passage(history, stage, beyond), horizon))
-    won = history.won
-    lines.append(_share("win rate", "all", first_passage(history, None, won), horizon))
-    lines += [
-        _share("win rate", stage, first_passage(history, stage, won), horizon) for stage in history.stages
-    ]
+    name, goal = ("win rate", history.won) if _sells(history) else ("hand-over rate", history.handed_over)
+    starts = [None, *history.stages]
+    lines += [_share(name, stage or "all", first_passage(history, stage, goal), horizon) for stage in starts]
     return lines
+
+
+def _sells(history: History) -> bool:
+    """Return whether leads can be won here: where all are handed over, a win rate of 0 would say nothing."""
+    return bool(history.won) or not history.handed_over
 
 
 def _flow(history: History) -> list[Line]:
@@ -148,6 +151,8 @@ def _total(values: pd.Series) -> float:
 def _money(history: History, horizon: float, gap: float | None) -> list[Line]:
     wins, waiting, unit = bookings(history), open_leads(history), history.currency
     waiting = waiting[~waiting["stage"].isin(history.won).to_numpy()]
+    if not _sells(history):
+        return _handovers(history)
     year = wins[(wins["at"] >= history.until - 365 * DAY).to_numpy()]
     order, valued = float(wins["value"].mean()), int(wins["value"].notna().sum())
     lines = [

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from funnelsim.errors import FunnelError, nearest
+from funnelsim.errors import Faults, FunnelError, nearest
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,18 @@ class Funnel:
         if len(self.exits) != len(self.stages):
             lists = f"{len(self.stages)} stages but {len(self.exits)} lists of exits"
             raise FunnelError(f"funnel '{self.name}': {lists}")
+        faults = Faults()
         for stage, exits in zip(self.stages, self.exits, strict=True):
             for place in exits:
-                self._check(place, f"exit of stage '{stage}'")
+                with faults:
+                    self._check(place, f"exit of stage '{stage}'")
         for place in self.earns:
-            self._check(place, "earning place")
+            with faults:
+                self._check(place, "earning place")
         for place in self.handed_over:
-            self._check_handover(place)
+            with faults:
+                self._check_handover(place)
+        faults.tell()
         object.__setattr__(self, "earns", MappingProxyType(dict(self.earns)))
         object.__setattr__(self, "numbers", MappingProxyType({p: i for i, p in enumerate(self.places)}))
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from funnelsim.arrays import Floats
-from funnelsim.errors import FunnelError, nearest
+from funnelsim.errors import Faults, FunnelError, nearest
 from funnelsim.files import parse_yaml, read_text, validated
 from funnelsim.model import dwell
 from funnelsim.model.funnel import Funnel
@@ -42,13 +43,16 @@ def read_funnel(path_or_name: str | Path, as_of: str | pd.Timestamp | None = Non
             known.
 
     Raises:
-        FunnelError: no such file, or something in it cannot be used; says file, key, value, what is expected.
+        FunnelError: no such file, or something in it cannot be used; says file, key, value, what is expected,
+            of all faults at once (of forms first, then of what does not fit together).
 
     >>> read_funnel("sales_funnel_5").funnel.stages
     ('Awareness', 'Interest', 'Decision', 'Action', 'Retention')
     """
     path = _file_of(path_or_name)
-    statement = validated(Statement, parse_yaml(quote_ramps(read_text(path)), path), path)
+    said = parse_yaml(quote_ramps(read_text(path)), path)
+    unit = said.get("unit") if isinstance(said, dict) else None
+    statement = validated(Statement, said, path, context={"unit": unit if unit in UNIT_DAYS else "day"})
     try:
         day_0 = moment(as_of) if as_of is not None else pd.Timestamp(statement.start)
         _check_day(day_0, "start" if as_of is None else "as-of")
@@ -69,15 +73,16 @@ def shipped_funnels() -> list[str]:
 
 
 def funnel_subjects() -> dict[str, str]:
-    """Return what each shipped funnel is about: its name -> the first line of its file.
+    """Return what each shipped funnel is about: its name -> the first line of its file that is for people.
 
     >>> funnel_subjects()["lead_funnel"]
     'The lead funnel (潜在客户漏斗): from the first look to the hand-over to sales.'
     """
-    return {
-        name: read_text(SHIPPED / f"{name}.yaml").partition("\n")[0].lstrip("# ")
-        for name in shipped_funnels()
-    }
+    subjects = {}
+    for name in shipped_funnels():
+        lines = read_text(SHIPPED / f"{name}.yaml").splitlines()
+        subjects[name] = next(line for line in lines if "$schema=" not in line).lstrip("# ")
+    return subjects
 
 
 def scenario_path(name: str) -> Path:
@@ -110,34 +115,54 @@ def _file_of(path_or_name: str | Path) -> Path:
 
 
 def _model(statement: Statement, as_of: pd.Timestamp) -> Model:
-    funnel = Funnel(
-        statement.name,
-        tuple(statement.stages),
-        statement.ends,
-        tuple(tuple(stage.exits) for stage in statement.stages.values()),
-        statement.earns,
-        min(1.0, UNIT_DAYS[statement.unit]),
-        statement.handed_over,
-    )
+    faults = Faults()
+    funnel = _funnel(statement, faults)
     groups = tuple(statement.segments) or ("all",)
     unit = UNIT_DAYS[statement.unit]
+    parts: dict[str, Any] = {}
+    makers: dict[str, Callable[[], object]] = {
+        "table": lambda: _table(statement, funnel, groups, faults),
+        "entries": lambda: _entries(statement, funnel, groups, as_of, faults),
+        "values": lambda: _values(statement, groups),
+        "pools": lambda: tuple(stated_pool(name, team, as_of) for name, team in statement.pools.items()),
+        "referrals": lambda: stated_referrals(statement, funnel, unit),
+    }
+    for name, make in makers.items():
+        with faults:
+            parts[name] = make()
+    work = []
+    for row in range(len(statement.work)):
+        with faults:
+            work.append(stated_work(statement, funnel, row))
+    faults.tell()
     return Model(
         funnel=funnel,
         groups=groups,
-        table=_table(statement, funnel, groups),
-        entries=_entries(statement, funnel, groups, as_of),
-        values=_values(statement, groups),
         as_of=as_of,
         currency=statement.currency,
-        pools=tuple(stated_pool(name, team, as_of) for name, team in statement.pools.items()),
-        work=tuple(stated_work(statement, funnel, row) for row in range(len(statement.work))),
-        referrals=stated_referrals(statement, funnel, unit),
+        work=tuple(work),
         max_days=tuple((stage.alert_after or np.inf) * unit for stage in statement.stages.values()),
         grouped_by="segment" if statement.segments else "",
+        **parts,
     )
 
 
-def _table(statement: Statement, funnel: Funnel, groups: tuple[str, ...]) -> RateTable:
+def _funnel(statement: Statement, faults: Faults) -> Funnel:
+    """Return the map; of a faulty one what can be used, so that the rest of the file is looked at, too."""
+    stages = tuple(statement.stages)
+    whole = Funnel(
+        statement.name, stages, tuple(end for end in statement.ends if end not in stages),
+        tuple(() for _ in stages), {}, min(1.0, UNIT_DAYS[statement.unit]),
+    )  # fmt: skip
+    exits = tuple(tuple(stage.exits) for stage in statement.stages.values())
+    with faults:
+        return replace(
+            whole, ends=statement.ends, exits=exits, earns=statement.earns, handed_over=statement.handed_over
+        )
+    return whole
+
+
+def _table(statement: Statement, funnel: Funnel, groups: tuple[str, ...], faults: Faults) -> RateTable:
     """Return the rates of every group and stage on their own bins, padded to the longest."""
     unit = UNIT_DAYS[statement.unit]
     by_group: list[list[tuple[Floats, Floats]]] = []
@@ -145,11 +170,13 @@ def _table(statement: Statement, funnel: Funnel, groups: tuple[str, ...]) -> Rat
         segment = statement.segments.get(group)
         overrides = segment.stages if segment else {}
         for name in overrides:
-            check_name(name, funnel.stages, f"segments.{group}.stages", "stage")
-        stages = statement.stages.items()
-        by_group.append(
-            [_stage_rates(name, stage, overrides.get(name), unit, group) for name, stage in stages]
-        )
+            with faults:
+                check_name(name, funnel.stages, f"segments.{group}.stages", "stage")
+        by_group.append([])
+        for name, stated in statement.stages.items():
+            with faults:
+                by_group[-1].append(_stage_rates(name, stated, overrides.get(name), unit, group))
+    faults.tell()
     bins = max(edges.size for row in by_group for edges, _ in row)
     edges = np.full((len(groups), len(funnel.stages), bins), np.inf)
     rate = np.zeros((len(groups), len(funnel.stages), funnel.targets.shape[1], bins))
@@ -199,22 +226,28 @@ def _chances(exits: Mapping[str, Exit]) -> list[float]:
     return [1 - stated if chance is None or chance == REST else chance for chance in given.values()]
 
 
-def _entries(statement: Statement, funnel: Funnel, groups: tuple[str, ...], as_of: pd.Timestamp) -> Entries:
+def _entries(
+    statement: Statement, funnel: Funnel, groups: tuple[str, ...], as_of: pd.Timestamp, faults: Faults
+) -> Entries:
     """Return the intake: the stated leads per day, times season and growth, from the as-of date on."""
     leads: dict[Cell, float] = {}
     shares = _shares(statement, groups)
     for row, entry in enumerate(statement.entries):
-        stage = funnel.stages.index(check_name(entry.stage, funnel.stages, f"entries[{row}].stage", "stage"))
-        if entry.segment is not None:
-            check_name(entry.segment, groups, f"entries[{row}].segment", "segment")
-        for group, name in enumerate(groups):
-            part = shares[group] if entry.segment is None else float(name == entry.segment)
-            cell = Cell(stage, group, entry.channel)
-            leads[cell] = leads.get(cell, 0.0) + entry.leads * part
-    leads = {cell: number for cell, number in leads.items() if number > 0}
+        with faults:
+            check_name(entry.stage, funnel.stages, f"entries[{row}].stage", "stage")
+        with faults:
+            check_name(entry.segment or groups[0], groups, f"entries[{row}].segment", "segment")
     channels = {entry.channel for entry in statement.entries}
     for name in statement.channels:
-        check_name(name, channels, "channels", "channel without entries")
+        with faults:
+            check_name(name, channels, "channels", "channel without entries")
+    faults.tell()
+    for entry in statement.entries:
+        for group, name in enumerate(groups):
+            part = shares[group] if entry.segment is None else float(name == entry.segment)
+            cell = Cell(funnel.numbers[entry.stage], group, entry.channel)
+            leads[cell] = leads.get(cell, 0.0) + entry.leads * part
+    leads = {cell: number for cell, number in leads.items() if number > 0}
     total = sum(leads.values())
     share = np.array(list(leads.values())) / (total or 1.0)
     spend = tuple(

@@ -332,8 +332,12 @@ def check_name(name: str, names: Iterable[str], where: str, role: str) -> str:
     return name
 
 
-PerDay = Annotated[float, BeforeValidator(per_day)]
+PER = "^[+-]?[0-9][0-9.,_]* per (?:minute|hour|day|week|month|quarter|year)s?$"
+PerDay = Annotated[float, BeforeValidator(per_day, json_schema_input_type=Annotated[str, Field(pattern=PER)])]
 Price = Annotated[float | str, BeforeValidator(price)]
-Ramp = Annotated[tuple[float, ...], BeforeValidator(ramp)]
-Date = Annotated[datetime.date, BeforeValidator(date)]
-Dates = Annotated[tuple[Date, ...], BeforeValidator(dates)]
+Ramp = Annotated[tuple[float, ...], BeforeValidator(ramp, json_schema_input_type=list[float] | str)]
+Date = Annotated[
+    datetime.date,
+    BeforeValidator(date, json_schema_input_type=Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]),
+]
+Dates = Annotated[tuple[Date, ...], BeforeValidator(dates, json_schema_input_type=list[str])]

@@ -13,7 +13,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from funnelsim.errors import FunnelError
 from funnelsim.files import write_atomic
@@ -26,6 +28,7 @@ MOST_ABREAST = 4  # columns that a phone shows beside each other; rows of more b
 LONG = 40  # letters from which a cell of a card has a line of its own
 WORDS = ("text", "date", "flag")
 NUMERIC = ' class="n"'
+CODES = {"f8": "<f8", "f4": "<f4", "u2": "<u2"}
 
 
 @dataclass(frozen=True)
@@ -221,6 +224,16 @@ def _chart(chart: Any, name: str, caption: str) -> str:
         f"{below}</figure>\n"
         f'<script type="application/json" data-chart="{name}">{embedded(spec)}</script>'
     )
+
+
+def packed(values: ArrayLike, code: str) -> dict[str, str]:
+    """Return numbers as a page can hold them: type, and base64 of their bytes, little-endian.
+
+    >>> packed([1.0, 2.0], "f4")
+    {'type': 'f4', 'base64': 'AACAPwAAAEA='}
+    """
+    held = np.ascontiguousarray(np.asarray(values), dtype=CODES[code])
+    return {"type": code, "base64": base64.b64encode(held.tobytes()).decode("ascii")}
 
 
 def embedded(data: object) -> str:

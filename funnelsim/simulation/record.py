@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from funnelsim.arrays import Floats, Integers, Words
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.history.log import History
+from funnelsim.history.metrics import Cohort, aalen_johansen
 from funnelsim.history.read import read_history
 from funnelsim.model.model import Model, OpenDeals
 from funnelsim.simulation.births import Start, worths
@@ -99,11 +101,32 @@ class Run:
         """How many leads are in each stage and end, day by day; see `movement_days`."""
         return movement_days(self, every)
 
+    @cached_property
+    def stages(self) -> pd.DataFrame:
+        """Who came into each stage, from where, and who is there at the end; see `stage_table`."""
+        return stage_table(self)
+
+    @cached_property
+    def exits(self) -> pd.DataFrame:
+        """Where leads went from each stage, beside what was stated; see `exit_table`."""
+        return exit_table(self)
+
+    @cached_property
+    def moving(self) -> dict[str, Any]:
+        """What the page of moving leads is handed; see `funnelsim.simulation.moving`."""
+        from funnelsim.simulation.moving import moving
+
+        return moving(self)
+
     def __str__(self) -> str:
-        wins = int(self.log["stage"].isin(self.model.funnel.roles["won"]).sum())
+        roles, stages = self.model.funnel.roles, self.log["stage"]
+        goal, name = (
+            (roles["won"], "wins") if roles["won"] else (roles["handed_over"], "handed over, no wins,")
+        )
+        reached = int(stages.isin(goal).sum())
         return (
-            f"{self.model.funnel.name}, {self.days:g} days: {len(self.lead):,} leads lived, {wins:,} wins "
-            f"of {len(self.log):,} moves."
+            f"{self.model.funnel.name}, {self.days:g} days: {len(self.lead):,} leads lived, "
+            f"{reached:,} {name} of {len(self.log):,} moves."
         )
 
     def __repr__(self) -> str:
@@ -282,6 +305,78 @@ def movement_days(run: Run, every: float = 1.0) -> pd.DataFrame:
             "end": np.repeat(np.arange(len(funnel.places)) >= len(funnel.stages), day.size),
         }
     )
+
+
+def stage_table(run: Run) -> pd.DataFrame:
+    """Return who came into each stage and from where, how long they stayed, and who is there at the end.
+
+    Args:
+        run: what a simulation left.
+
+    Returns:
+        stage, from_outside, from_stages (entries), half_leave_within (days, open visits counted for as long
+        as they last; nan where under half have left by then),
+        at_the_end (leads there on the last day), overdue (of these, there for longer than `alert_after`).
+    """
+    funnel, rows = run.model.funnel, []
+    last = np.append(run.who[1:] != run.who[:-1], True) if run.who.size else np.zeros(0, dtype=bool)
+    stay = np.where(last, run.days, np.roll(run.day, -1)) - run.day
+    limits = run.model.max_days or (np.inf,) * len(funnel.stages)
+    for number, stage in enumerate(funnel.stages):
+        here = run.place == number
+        fresh = here & (run.visit == 0)
+        rows.append(
+            {
+                "stage": stage,
+                "from_outside": int(fresh.sum()),
+                "from_stages": int((here & ~fresh).sum()),
+                "half_leave_within": _half(stay[here], ~last[here]),
+                "at_the_end": int((here & last).sum()),
+                "overdue": int((here & last & (stay > limits[number])).sum()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _half(stay: Floats, gone: NDArray[np.bool_]) -> float:
+    """Return the days within which half have left, by the product-limit estimate (Kaplan and Meier 1958)."""
+    left = aalen_johansen(Cohort(stay, gone.astype(np.int64), np.zeros(stay.size)), 1)
+    half = np.flatnonzero(left.share >= 0.5)
+    return float(left.days[half[0]]) if half.size else np.nan
+
+
+def exit_table(run: Run, days: float = 90.0) -> pd.DataFrame:
+    """Return where leads went from each stage within so many days, of those who entered that long ago.
+
+    Args:
+        run: what a simulation left.
+        days: within which.
+
+    Returns:
+        stage, exit, chance (stated, of ever leaving that way; nan where the model is fitted or has several
+        segments), within (share that left that way within the days), visits (those that it is a share of).
+    """
+    from funnelsim.simulation.moving import stated_chances
+
+    funnel, rows = run.model.funnel, []
+    alone = run.model.counts is None and len(run.model.groups) == 1
+    chance = stated_chances(run.model)[0] if alone else None
+    more = np.append(run.who[1:] == run.who[:-1], False) if run.who.size else np.zeros(0, dtype=bool)
+    soon = more & (np.roll(run.day, -1) - run.day <= days)
+    for number, (stage, exits) in enumerate(zip(funnel.stages, funnel.exits, strict=True)):
+        cohort = (run.place == number) & (run.day + days <= run.days)
+        for column, place in enumerate(exits):
+            went = cohort & soon & (np.roll(run.place, -1) == funnel.numbers[place])
+            rows.append(
+                {
+                    "stage": stage,
+                    "exit": place,
+                    "chance": chance[number][column] if chance else np.nan,
+                    "within": went.sum() / cohort.sum() if cohort.any() else np.nan,
+                    "visits": int(cohort.sum()),
+                }
+            )
+    return pd.DataFrame(rows)
 
 
 def _until(moments: Floats, day: Floats) -> NDArray[np.int64]:

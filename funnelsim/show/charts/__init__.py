@@ -9,7 +9,7 @@ A chart is added in one of these as a function of a frame, and here as a functio
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import altair as alt
 import numpy as np
@@ -35,6 +35,7 @@ from funnelsim.show.charts.history import (
 )
 from funnelsim.show.charts.queue import movement_chart, queue_chart, wait_chart
 from funnelsim.show.charts.theme import enable, png, use_theme
+from funnelsim.show.live.document import Moving
 
 __all__ = [
     "ages",
@@ -47,6 +48,7 @@ __all__ = [
     "funnel",
     "incidence",
     "intake",
+    "lives",
     "movement",
     "people",
     "pit",
@@ -148,6 +150,8 @@ class Lived(Protocol):
     def waits(self) -> pd.DataFrame: ...
     def line(self, pool: str) -> pd.DataFrame: ...
     def movement(self, every: float = 1.0) -> pd.DataFrame: ...
+    @property
+    def moving(self) -> dict[str, Any]: ...
 
 
 class Looked(Protocol):
@@ -266,3 +270,8 @@ def movement(run: Lived, every: float = 1.0, ends: bool = True) -> alt.FacetChar
     """Draw how many leads are in each stage, and at each end if wanted, day by day; see `movement_chart`."""
     counts = run.movement(every)
     return movement_chart(counts if ends else counts[~counts["end"].astype(bool)])
+
+
+def lives(run: Lived) -> Moving:
+    """Show the leads of a run as moving dots, on a page that needs no network; see `Moving`."""
+    return Moving(run.moving)

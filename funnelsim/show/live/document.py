@@ -1,21 +1,70 @@
-"""The page that keeps answering as one file: numbers, engine, view and words, joined; no network."""
+"""The pages that live, each as one file: numbers, engine, view and words, joined; no network."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from funnelsim.errors import check_word
+from funnelsim.files import write_atomic
 from funnelsim.show.page import embedded
 from funnelsim.show.words import clean
 
 LANGUAGES = ("en", "zh")
 SCRIPTS = ("distribution.js", "engine.js", "charts.js", "view.js", "main.js")
+MOVING = ("lives.js", "stage.js", "film.js", "theatre.js")
+HEIGHT = 1060  # pixels inside a notebook: funnel, figures, and the first sliders
+
+
+@dataclass(frozen=True)
+class Moving:
+    """A page on which leads move as dots through a funnel: a notebook shows it, and `save` writes it.
+
+    Args:
+        contract: what `moving` of a run hands over.
+    """
+
+    contract: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def html(self) -> str:
+        """The whole page as text."""
+        words = {"lang": "en", "title": "Moving leads"}
+        return page_document(self.contract, words, MOVING, ("live.css", "lives.css"), self.contract["name"])
+
+    def save(self, path: str | Path) -> Path:
+        """Write the page to a file, and return its path.
+
+        Raises:
+            FunnelError: it cannot be written.
+        """
+        write_atomic(Path(path), self.html)
+        return Path(path)
+
+    def __str__(self) -> str:
+        return f"{self.contract['name']}: {self.contract['days']:g} days of moving leads."
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return framed(self.html, str(self), HEIGHT)
+
+
+def framed(page: str, title: str, height: int) -> str:
+    """Return a whole page as a notebook can hold it: in a frame of its own."""
+    return (
+        f'<iframe srcdoc="{html.escape(page, quote=True)}" title="{html.escape(title, quote=True)}" '
+        f'style="width:100%;height:{height}px;border:0"></iframe>'
+    )
 
 
 def live_document(contract: Mapping[str, Any], language: str = "en") -> str:
@@ -29,13 +78,31 @@ def live_document(contract: Mapping[str, Any], language: str = "en") -> str:
         FunnelError: an unknown language.
     """
     words = live_words(language)
+    return page_document(contract, words, SCRIPTS, ("live.css",), contract["page"]["name"])
+
+
+def page_document(
+    contract: Mapping[str, Any],
+    words: Mapping[str, Any],
+    scripts: Sequence[str],
+    styles: Sequence[str],
+    name: str,
+) -> str:
+    """Return a page of data, styles and scripts; its policy lets only these very scripts run.
+
+    Args:
+        contract: data handed to the scripts.
+        words: what the scripts say; `lang` and `title` are the page's own.
+        scripts, styles: files of this folder, in order.
+        name: what the page is about.
+    """
     data = embedded({"contract": contract, "words": words})
-    scripts = [_script(name) for name in SCRIPTS]
+    parts = [_script(one) for one in scripts]
     policy = (
         "default-src 'none'; style-src 'unsafe-inline'; worker-src blob:; "
-        f"script-src blob: {' '.join(map(_digest, scripts))}"
+        f"script-src blob: {' '.join(map(_digest, parts))}"
     )
-    title = clean(f"{words['title']}: {contract['page']['name']}")
+    title = clean(f"{words['title']}: {name}")
     return f"""<!DOCTYPE html>
 <html lang="{words["lang"]}">
 <head>
@@ -44,12 +111,12 @@ def live_document(contract: Mapping[str, Any], language: str = "en") -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{_escaped(title)}</title>
 <style>
-{_part("live.css")}</style>
+{"".join(map(_part, styles))}</style>
 </head>
 <body>
 <main id="live"></main>
 <script type="application/json" id="data">{data}</script>
-{"".join(f'<script id="{name}">{text}</script>' for name, text in zip(SCRIPTS, scripts, strict=True))}
+{"".join(f'<script id="{one}">{text}</script>' for one, text in zip(scripts, parts, strict=True))}
 </body>
 </html>
 """
@@ -76,7 +143,7 @@ def why_sentence(reason: str, language: str) -> str:
     return str(words["why"]).format(reason=words["reasons"][reason]) if reason else ""
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _part(name: str) -> str:
     return files("funnelsim.show.live").joinpath(name).read_text(encoding="utf-8")
 
