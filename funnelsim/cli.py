@@ -538,6 +538,9 @@ def live(
 def budget(
     what: What,
     total: Annotated[float | None, typer.Option(help="money to split [default: what is spent now]")] = None,
+    extra: Annotated[float | None, typer.Option(help="instead, money on top of what is spent now")] = None,
+    least: Annotated[list[str] | None, typer.Option(help="what contracts bind: 'CHANNEL=MONEY'")] = None,
+    most: Annotated[list[str] | None, typer.Option(help="what a channel can take: 'CHANNEL=MONEY'")] = None,
     period: Annotated[str, typer.Option(help="spent over a week, month, quarter, half or year")] = "quarter",
     periods: Annotated[int, typer.Option(help="in how many periods revenue counts")] = 4,
     at_least: Annotated[float, typer.Option(help="of a channel's spend now")] = 0.7,
@@ -548,14 +551,16 @@ def budget(
 ) -> None:
     """Say where the next euro should go, and how a budget is best split."""
     from funnelsim.files import write_all
-    from funnelsim.forecasting.budget import budget_rows
+    from funnelsim.forecasting.budget import bounds_said, budget_rows
     from funnelsim.show.terminal import show_table
     from funnelsim.show.words import titled
     from funnelsim.verbs import budget as best
 
     _refuse_outputs([_page("--html", html)], what, given)
     plan = best(
-        what, total=total, period=period, periods=periods, at_least=at_least, at_most=at_most, curve=curve,
+        what, total=total, extra=extra, least=bounds_said("--least", least or ()),
+        most=bounds_said("--most", most or ()), period=period, periods=periods, at_least=at_least,
+        at_most=at_most, curve=curve,
         **given,
     )  # fmt: skip
     rows, kinds = budget_rows(plan)

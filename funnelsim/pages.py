@@ -450,6 +450,7 @@ def _plan_facts(result: Comparison) -> list[Fact]:
 def budget_page(path: Path, plan: Plan) -> None:
     """Write the page of a budget: the best split, what one more euro brings, and how sure that is."""
     table, kinds = budget_rows(plan)
+    than = "what is spent today, without the extra money" if plan.extra else "the same total, split as today"
     sections = [
         Section("Where should the next euro go?", chart=charts.budget(plan), table=table, kinds=kinds)
     ]
@@ -462,7 +463,7 @@ def budget_page(path: Path, plan: Plan) -> None:
             f"Money is spent for {plan.days:.0f} days; revenue until {last_earning_day(plan)} counts.",
             "A lead that comes late is worth what it can still earn by that day.",
             "Back per extra euro: revenue that one more euro brings at this spend. It falls as spend grows.",
-            "Gain: over the same total, split as today. Its interval holds what is not known, not luck.",
+            f"Gain: over {than}. Its interval holds what is not known, not luck.",
         ),
         limits=plan.notes,
     )

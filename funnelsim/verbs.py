@@ -549,6 +549,9 @@ def budget(
     *,
     spend: str | Path | pd.DataFrame | None = None,
     total: float | None = None,
+    extra: float | None = None,
+    least: Mapping[str, float] | None = None,
+    most: Mapping[str, float] | None = None,
     period: str | None = None,
     periods: int | None = None,
     at_least: float = 0.7,
@@ -565,6 +568,8 @@ def budget(
         what: a path, URL, table, history, situation, or a stated funnel whose channels cost money.
         spend: channel, start, spend: what was spent; a stated funnel says it itself.
         total: money to split over one period; what is spent now if not given.
+        extra: instead, money on top of what is spent now, which each channel keeps.
+        least, most: channel -> money over one period: what contracts bind, and what it can take.
         period: spent over a week, month or quarter (the default).
         periods: in how many of these periods revenue counts, 4 by default.
         at_least, at_most: bounds of each channel, in parts of its spend now.
@@ -577,15 +582,17 @@ def budget(
     Raises:
         FunnelError: nothing is known of spend, or a history too thin for numbers.
     """
-    from funnelsim.forecasting.budget import best_budget
+    from funnelsim.forecasting.budget import best_budget, check_extra
 
     refuse_words(period=period, periods=periods, curve=curve, draws=draws, seed=seed)
+    check_extra(total, extra)
     count = periods if periods is not None or isinstance(what, Situation) else 4
     place = situation(what, period=period, periods=count, spend=spend, cache=cache, **reading)
     refuse_thin(place)
     return best_budget(
-        place, total=total, per=place.kind, bounds=(at_least, at_most), curve=curve, draws=draws, seed=seed
-    )
+        place, total=total, extra=extra, least=least, most=most, per=place.kind, bounds=(at_least, at_most),
+        curve=curve, draws=draws, seed=seed,
+    )  # fmt: skip
 
 
 def seek(

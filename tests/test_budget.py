@@ -276,3 +276,45 @@ def test_chart_of_one_channel(found):
     spec = budget_chart(found.table.head(1)).to_dict()
     assert "One more unit of money for email brings" in heading(spec)
     assert charts.png(spec)[1:4] == b"PNG"
+
+
+def test_extra_money_leaves_what_is_spent_and_beats_every_other_use_of_it(place, found):
+    """Of a tenth more: no channel falls, and no split of it by chance over the channels earns more."""
+    extra = found.total / 10
+    more = best_budget(place, extra=extra)
+    rise = more.table["spend_best"].to_numpy() - more.table["spend_now"].to_numpy()
+    assert_allclose(rise.sum(), extra, rtol=1e-9)
+    assert (rise > -1e-6).all() and more.gain > 0 and more.low > 0
+    assert "more, best split, earns" in str(more)
+    one = more.table["channel"].iloc[0]
+    forced = best_budget(place, extra=extra, least={one: float(more.table["spend_now"].iloc[0] + extra)})
+    assert forced.gain <= more.gain * (1 + 1e-9)
+
+
+def test_contracts_and_what_a_channel_can_take_go_before_the_bounds(place, found):
+    """A channel that would fall keeps what its contract binds, and one that would grow stops at its most."""
+    table = found.table.set_index("channel")
+    falls = (table["spend_best"] / table["spend_now"]).idxmin()
+    grows = (table["spend_best"] / table["spend_now"]).idxmax()
+    kept, top = float(table.loc[falls, "spend_now"]), 1.05 * float(table.loc[grows, "spend_now"])
+    bound = best_budget(place, least={falls: kept}, most={grows: top})
+    held = bound.table.set_index("channel")
+    assert_allclose(held.loc[falls, "spend_best"], kept, rtol=1e-9)
+    assert held.loc[grows, "spend_best"] <= top * (1 + 1e-9)
+    assert held.loc[falls, "flag"].startswith("at its lower bound")
+    assert bound.gain <= found.gain and abs(held["spend_best"].sum() - found.total) < 1e-6 * found.total
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"extra": -5.0}, "extra -5: expected money above 0"),
+        ({"extra": 5.0, "total": 9.0}, "give one"),
+        ({"least": {"serch": 1.0}}, "least 'serch': no channel whose spend is known"),
+        ({"most": {"search": -1.0}}, "expected money, 0 or more"),
+        ({"least": {"search": 9.0}, "most": {"search": 8.0}}, "more than its most"),
+    ],
+)
+def test_impossible_contracts_are_refused(place, asked, words):
+    with pytest.raises(FunnelError, match=words):
+        best_budget(place, **asked)

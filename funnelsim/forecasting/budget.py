@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,14 +15,14 @@ from funnelsim.calibration.counting import group_numbers
 from funnelsim.calibration.posterior import draw_rates, stream, strength
 from funnelsim.calibration.response import PRIOR_ERROR
 from funnelsim.cards import card
-from funnelsim.errors import FunnelError, check_word
+from funnelsim.errors import FunnelError, check_word, nearest
 from funnelsim.forecasting.by_date import by_dates, draw_dates, leads_without_dates
 from funnelsim.forecasting.forecast import check_luck
 from funnelsim.forecasting.kept import find_frame, keep_frame, print_of
 from funnelsim.forecasting.situation import Situation
 from funnelsim.history.log import spells
 from funnelsim.model.model import Draws, Model, Spend, expected, nobody, pace_of
-from funnelsim.model.units import days_in
+from funnelsim.model.units import days_in, quantity
 from funnelsim.show import words
 
 CURVES = ("power", "saturation")
@@ -49,6 +49,7 @@ class Plan:
         multiplier: revenue that one more euro of the total would bring, well spent.
         currency: three letters, "" where none is stated.
         notes: what to mind, one sentence each.
+        extra: money on top of today's whose gain is told; 0 where today's total is split anew.
     """
 
     table: pd.DataFrame
@@ -62,6 +63,7 @@ class Plan:
     multiplier: float
     currency: str
     notes: tuple[str, ...]
+    extra: float = 0.0
 
     def __str__(self) -> str:
         return budget_words(self)
@@ -77,6 +79,9 @@ def best_budget(
     place: Situation,
     *,
     total: float | None = None,
+    extra: float | None = None,
+    least: Mapping[str, float] | None = None,
+    most: Mapping[str, float] | None = None,
     per: str = "quarter",
     bounds: tuple[float, float] = USUAL,
     curve: str = "power",
@@ -93,14 +98,19 @@ def best_budget(
     Args:
         place: a situation whose model knows the spend: `situation(history, spend=...)`.
         total: money to split over the window; today's by default.
+        extra: instead, money that comes on top of today's: each channel keeps what it has, and the gain is
+            what the extra money brings.
+        least, most: channel -> money over the window: what contracts bind, and what it can take; they go
+            before the bounds.
         per: the window: "week", "month" or "quarter".
         bounds: least and most spend of a channel, as factors on its spend now.
         curve: "power" or "saturation" (Michaelis-Menten); the same near today, more careful far away.
 
     Raises:
-        FunnelError: no spend in the model, an unknown curve, or bounds that do not allow the total.
+        FunnelError: no spend in the model, an unknown curve or channel, or bounds that do not fit the total.
     """
     check_word("curve", curve, CURVES)
+    check_extra(total, extra)
     if not 0 <= bounds[0] <= bounds[1]:
         raise FunnelError(
             f"bounds {bounds[0]:g} to {bounds[1]:g}: expected the smaller factor first, 0 or more"
@@ -116,20 +126,73 @@ def best_budget(
     names = tuple(one.channel for one in known)
     worth = _worth_once(place, names, lag, days, until, draws, seed)
     now = days * np.array([one.per_day for one in known])
-    money = float(now.sum()) if total is None else float(total)
+    money = float(now.sum()) + (extra or 0.0) if total is None else float(total)
+    ends = (bounds[0] * now, bounds[1] * now) if extra is None else (now, now + extra)
+    ends = _bound(names, *ends, least or {}, most or {})
     elasticity = drawn_elasticities(known, draws, stream(seed, "spend"))
     make = Power if curve == "power" else saturation_through
     earned: Curve = make(worth.revenue, now, elasticity)
-    best, multiplier = best_split(
-        lambda spend: earned.slope(spend).mean(axis=0), money, bounds[0] * now, bounds[1] * now
-    )
-    gain = (earned.revenue(best) - earned.revenue(now * money / now.sum())).sum(axis=1)
+    best, multiplier = best_split(lambda spend: earned.slope(spend).mean(axis=0), money, *ends)
+    before = now if extra is not None else now * money / now.sum()
+    gain = (earned.revenue(best) - earned.revenue(before)).sum(axis=1)
     low, high = np.quantile(gain, [0.1, 0.9])
     return Plan(
-        _table(known, worth, earned, now, best, bounds), money, days, place.periods[-1].end,
+        _table(known, worth, earned, now, best, ends), money, days, place.periods[-1].end,
         float(gain.mean()), float(low), float(high), float((gain > 0).mean() + (gain == 0).mean() / 2),
-        multiplier, place.model.currency, _notes(lag, days, until),
+        multiplier, place.model.currency, _notes(lag, days, until), extra or 0.0,
     )  # fmt: skip
+
+
+def check_extra(total: float | None, extra: float | None) -> None:
+    """Refuse extra money that is none, or that stands beside a total.
+
+    Raises:
+        FunnelError: it is.
+    """
+    if extra is None:
+        return
+    if total is not None:
+        raise FunnelError(f"total {total:g} and extra {extra:g}: two ways to say what is split; give one")
+    if not (np.isfinite(extra) and extra > 0):
+        raise FunnelError(f"extra {extra:g}: expected money above 0, on top of what is spent now")
+
+
+def _bound(
+    names: Sequence[str], low: Floats, high: Floats, least: Mapping[str, float], most: Mapping[str, float]
+) -> tuple[Floats, Floats]:
+    """Return the least and most spend of each channel, what is said of single ones going first."""
+    low, high = low.copy(), high.copy()
+    for word, said, ends in (("least", least, low), ("most", most, high)):
+        for name, money in said.items():
+            if name not in names:
+                raise FunnelError(f"{word} '{name}': no channel whose spend is known; {nearest(name, names)}")
+            if not (np.isfinite(money) and money >= 0):
+                raise FunnelError(f"{word} '{name}': {money:g} given, expected money, 0 or more")
+            ends[names.index(name)] = money
+    for row, name in enumerate(names):
+        if name in least and name in most and low[row] > high[row]:
+            raise FunnelError(f"least '{name}': {low[row]:,.0f} is more than its most, {high[row]:,.0f}")
+        low[row] = min(low[row], high[row]) if name in most and name not in least else low[row]
+        high[row] = max(low[row], high[row])
+    return low, high
+
+
+def bounds_said(option: str, lines: Sequence[str]) -> dict[str, float]:
+    """Return money of channels as it is said at a terminal: "events=50k" -> money over the window.
+
+    >>> bounds_said("--least", ["events=50k", "trade fairs=1.5M"])
+    {'events': 50000.0, 'trade fairs': 1500000.0}
+    """
+    found = {}
+    for line in lines:
+        name, sign, amount = line.rpartition("=")
+        if not sign or not name.strip():
+            raise FunnelError(f"{option} '{line}': expected CHANNEL=MONEY, such as 'events=50k'")
+        try:
+            found[name.strip()] = quantity(amount.strip())
+        except FunnelError as error:
+            raise FunnelError(f"{option} '{line}': {error}") from None
+    return found
 
 
 def budget_words(found: Plan) -> str:
@@ -138,9 +201,12 @@ def budget_words(found: Plan) -> str:
     gain = words.money(found.gain, unit, sign=True)
     low, high = words.short(found.low, sign=True), words.short(found.high, sign=True)
     first = found.table.sort_values("return_now").iloc[-1]
+    what = f"The best split of {words.money(found.total, unit)} earns {gain} against today's"
+    if found.extra:
+        what = f"{words.money(found.extra, unit)} more, best split, earns {gain}"
     return (
-        f"The best split of {words.money(found.total, unit)} earns {gain} against today's, until "
-        f"{last_earning_day(found)} (80 % interval {low} to {high}): {words.verdict(found.p_better)}. "
+        f"{what}, until {last_earning_day(found)} (80 % interval {low} to {high}): "
+        f"{words.verdict(found.p_better)}. "
         f"The next {unit} brings most in {words.name(first['channel'])}: "
         f"{words.digits(float(first['return_now']))} {unit}."
     )
@@ -185,8 +251,9 @@ def _table(
     earned: Curve,
     now: Floats,
     best: Floats,
-    bounds: tuple[float, float],
+    bounds: tuple[Floats, Floats],
 ) -> pd.DataFrame:
+    ends = np.stack(bounds, axis=1) / now[:, None]
     money_now, money_best = (earned.revenue(spend).mean(axis=0) for spend in (now, best))
     more = money_best / np.where(money_now > 0, money_now, np.nan)
     return pd.DataFrame(
@@ -203,12 +270,12 @@ def _table(
             "error": [one.error for one in known],
             "lag_days": [one.lag_days for one in known],
             "quality": worth.quality,
-            "flag": [_flag(one, ratio, bounds) for one, ratio in zip(known, best / now, strict=True)],
+            "flag": [_flag(*row) for row in zip(known, best / now, ends, strict=True)],
         }
     )
 
 
-def _flag(one: Spend, ratio: float, bounds: tuple[float, float]) -> str:
+def _flag(one: Spend, ratio: float, bounds: Floats) -> str:
     said = []
     if ratio < USUAL[0] - 1e-6 or ratio > USUAL[1] + 1e-6:
         said.append(f"outside {USUAL[0]:g} to {USUAL[1]:g} of now: extrapolation")
