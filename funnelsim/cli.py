@@ -108,6 +108,10 @@ Cache = Annotated[
         "--cache/--no-cache", help="keep what is made of files, so that the next question need not wait"
     ),
 ]
+FailOnAlert: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="exit code 3 where an alert puts as much at stake: any, 5% of the period, or 100k"),
+]
 Json = Annotated[
     Path | None, typer.Option("--json", help="write the numbers for other programs; - for the terminal")
 ]
@@ -427,10 +431,12 @@ def report(
     targets: Annotated[
         Path | None, typer.Option(help="with --by: CSV of group, period, target of each group")
     ] = None,
+    fail_on_alert: FailOnAlert = None,
     **given: Any,
 ) -> None:
     """Write the page of a Monday, and a workbook beside it whose totals follow a planner's own chances."""
     from funnelsim.files import Output
+    from funnelsim.forecasting.health import level_said
     from funnelsim.pages import report as write
     from funnelsim.verbs import refuse_words
 
@@ -441,9 +447,11 @@ def report(
     _refuse_outputs(outputs, what, given, [] if targets is None else [str(targets)])
     span = {name: given[name] for name in ("period", "periods", "until", "draws", "seed", "target")}
     refuse_words(**span, by=by, record=record)
-    write(what, page, xlsx=book, record=record, since=since, by=by, targets=targets, **given)
-    for file in (page, book):
-        typer.echo(f"written: {file.resolve()}")
+    level = None if fail_on_alert is None else level_said(fail_on_alert)
+    made = write(what, page, xlsx=book, record=record, since=since, by=by, targets=targets, **given)
+    typer.echo(str(made))
+    if level is not None and made.health is not None and made.health.alarm(*level):
+        raise typer.Exit(ALARM)
 
 
 @app.command(epilog="Example: funnelsim record record.db --commits commits.csv")
@@ -479,10 +487,7 @@ def health(
     days: Annotated[
         int | None, typer.Option(help="how long a stated funnel lives before it is looked at [default: 365]")
     ] = None,
-    fail_on_alert: Annotated[
-        str | None,
-        typer.Option(help="exit code 3 where an alert puts as much at stake: any, 5% of the period, or 100k"),
-    ] = None,
+    fail_on_alert: FailOnAlert = None,
     worries: Annotated[
         Path | None, typer.Option(help="write the deals to worry about as .csv, .xlsx or .parquet")
     ] = None,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
@@ -19,7 +18,8 @@ from funnelsim.forecasting.budget import Plan, budget_rows, last_earning_day
 from funnelsim.forecasting.compare import BASE, Comparison
 from funnelsim.forecasting.crm_scores import reason_of
 from funnelsim.forecasting.forecast import Forecast
-from funnelsim.forecasting.outputs import WORTH_KINDS, worth_rows
+from funnelsim.forecasting.health import Health
+from funnelsim.forecasting.outputs import WORTH_KINDS, health_tables, worth_rows
 from funnelsim.forecasting.periods import TOTAL, Targets, spoken
 from funnelsim.forecasting.situation import ASKED, Anything, ReadOptions, Situation, situation
 from funnelsim.forecasting.track import Track
@@ -29,7 +29,7 @@ from funnelsim.model.model import Model
 from funnelsim.show import charts, words
 from funnelsim.show.page import Fact, Section, write_report
 from funnelsim.show.terminal import forecast_table
-from funnelsim.verbs import Check, bridge, forecast, record
+from funnelsim.verbs import Check, bridge, forecast, health, record
 
 MOST_DEALS = 10  # rows of a table on the page that a reader takes in; all stand in the workbook
 HOW_TO_READ = (
@@ -53,21 +53,42 @@ class Beside:
     Args:
         bridge: what changed since the last forecast.
         track: what was said before, and what came.
-        tables: further tables by name; those of HEALTH have places of their own.
-        said: a sentence that answers for each of these tables.
+        health: what is going on.
     """
 
     bridge: Bridge | None = None
     track: Track | None = None
-    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    said: Mapping[str, str] = field(default_factory=dict)
+    health: Health | None = None
 
 
-HEALTH = {
+@dataclass(frozen=True)
+class Monday:
+    """What a report wrote, and what it says.
+
+    Args:
+        page, book: the files.
+        forecast: what is expected.
+        health: what is going on; None of a stated funnel, or where there is no forecast.
+    """
+
+    page: Path
+    book: Path
+    forecast: Forecast
+    health: Health | None
+
+    def __str__(self) -> str:
+        return f"written: {self.page.resolve()}\nwritten: {self.book.resolve()}"
+
+
+QUESTIONS = {
     "alerts": "Did a stage, a channel or a team break?",
+    "overdue": "Which leads wait for longer than stated?",
     "worries": "Which deals to worry about?",
+    "concentration": "What if the largest fall out?",
     "bottlenecks": "Where is the bottleneck?",
     "people": "Who stands out, beyond luck?",
+    "pace": "Who is slower or quicker, beyond luck?",
+    "onboarding": "How long do newcomers take?",
 }
 
 
@@ -89,10 +110,9 @@ def report(
     seed: int = 1,
     model: str | Path | Model | None = None,
     cache: bool = False,
-    tables: Mapping[str, pd.DataFrame] | None = None,
     **reading: Unpack[ReadOptions],
-) -> Path:
-    """Write the page of a Monday, and a workbook beside it; return the page's path.
+) -> Monday:
+    """Write the page of a Monday, and a workbook beside it.
 
     Args:
         what: a path, URL, table, history, situation, or a stated funnel.
@@ -101,8 +121,10 @@ def report(
         record: a file, or the URL of a data base: the forecast is kept there, and held against the last one.
         since: instead of the last kept forecast, that of this day.
         target, targets, by, period, periods, until, spend, draws, seed, model, cache: as in `forecast`.
-        tables: further tables by name, such as alerts, worries, bottlenecks and people.
         **reading: mapping, as_of, source, query, anonymise.
+
+    Returns:
+        Both paths, the forecast, and what is going on.
 
     Raises:
         FunnelError: it cannot be read, an option is wrong, or a file cannot be written.
@@ -111,14 +133,20 @@ def report(
         what, period=period, periods=periods, until=until, spend=spend, model=model, cache=cache, **reading
     )
     found = forecast(place, draws=draws, seed=seed, target=target, targets=targets, by=by, record=record)
-    beside = Beside(*_past_of(place, found, record, since, draws, seed), dict(tables or {}))
+    state = (
+        None
+        if found.silent or place.history is None
+        else health(place, target=target, draws=draws, seed=seed)
+    )
+    beside = Beside(*_past_of(place, found, record, since, draws, seed), state)
     page, book = Path(path), Path(xlsx) if xlsx is not None else Path(path).with_suffix(".xlsx")
     forecast_page(page, place, found, beside)
     notes = (*found.notes, *place.model.notes, *LIMITS)
     write_forecast_book(
-        book, place, found, bridge=beside.bridge, track=beside.track, more=beside.tables, notes=notes
-    )
-    return page
+        book, place, found, bridge=beside.bridge, track=beside.track,
+        more={} if state is None else state.frames, notes=notes,
+    )  # fmt: skip
+    return Monday(page, book, found, state)
 
 
 def _past_of(
@@ -252,15 +280,26 @@ def _numbers(place: Situation, result: Forecast, trust: Check | None, beside: Be
     ]
     if len(deals):
         sections.append(_deals(result))
-    sections += [
-        Section(beside.said.get(name, question), question=question, table=beside.tables[name], wide=True)
-        for name, question in HEALTH.items()
-        if name in beside.tables
-    ]
+    sections += _going_on(beside.health)
     sections += _track(beside.track)
     if len(deals) and _pipeline(trust) is not None:
         sections.append(Section("How old are the open deals?", chart=_pipeline(trust)))
     return sections
+
+
+def _going_on(found: Health | None) -> list[Section]:
+    """Return what is going on, as `funnelsim health` says it: sentences, then a table of each kind."""
+    if found is None:
+        return []
+    first = Section("What is going on?", text="\n\n".join((*found.sentences, *found.notes)) or str(found))
+    tables = [
+        Section(
+            QUESTIONS[name], table=frame.head(MOST_DEALS), kinds=kinds, caption=f"{title}.",
+            wide=True,
+        )
+        for name, (title, frame, kinds) in health_tables(found).items()
+    ]  # fmt: skip
+    return [first, *tables]
 
 
 def _changed(found: Bridge | None) -> list[Section]:

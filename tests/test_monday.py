@@ -6,7 +6,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 from chromium import Tab, drive
 from companies import random_company
@@ -16,6 +15,7 @@ from typer.testing import CliRunner
 
 import funnelsim as fs
 from funnelsim.cli import app
+from funnelsim.forecasting.outputs import health_tables
 from funnelsim.forecasting.workbook import as_of_day
 from funnelsim.history.log import History
 from funnelsim.history.read import read_history
@@ -68,8 +68,7 @@ def monday(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, fs.Situation
         known.as_of("2025-12-24"), folder / "first.html", record=folder / "r.db", draws=DRAWS, target=20e3
     )
     place = fs.situation(known)
-    tables = {"worries": pd.DataFrame({"lead": ["L0001"], "why": ["Late. Ask for a date."]})}
-    fs.report(place, folder / "second.html", record=folder / "r.db", draws=DRAWS, target=20e3, tables=tables)
+    fs.report(place, folder / "second.html", record=folder / "r.db", draws=DRAWS, target=20e3)
     return folder, place
 
 
@@ -77,7 +76,7 @@ def monday(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, fs.Situation
 def test_the_page_says_who_it_is_and_what_the_terminal_says(name: str, tmp_path: Path) -> None:
     known: History = HISTORIES[name]()
     place = fs.situation(known, period="month")
-    path = fs.report(place, tmp_path / "page.html", draws=DRAWS)
+    path = fs.report(place, tmp_path / "page.html", draws=DRAWS).page
     assert path.stat().st_size < SMALL
     page, found = Words(path.read_text(encoding="utf-8")), fs.forecast(place, draws=DRAWS)
     for part in (place.name, as_of_day(place), "calendar months"):
@@ -106,7 +105,13 @@ def test_the_second_report_tells_what_changed_and_the_record(monday: tuple[Path,
             for cells in second.rows
             if cells
         )
-    assert "Which deals to worry about?" in second.said and ["L0001", "Late. Ask for a date."] in second.rows
+    state = fs.health(place, target=20e3, draws=DRAWS)
+    assert state.sentences and all(sentence in second.said for sentence in (*state.sentences, *state.notes))
+    for title, frame, kinds in health_tables(state).values():
+        assert title in second.said
+        told = words.kinds_of(frame, kinds)
+        for row in frame.head(3).to_dict("records"):
+            assert [words.cell(row[name], told[name]) for name in frame.columns] in second.rows
     assert "Will we reach the target?" in second.said
 
 
@@ -222,6 +227,6 @@ def test_the_terminal_writes_both(tmp_path: Path) -> None:
 
 
 def test_a_thin_history_has_a_page_and_a_workbook_too(tmp_path: Path) -> None:
-    path = fs.report(history(30, won=False), tmp_path / "t.html", draws=4, record=tmp_path / "r.db")
+    path = fs.report(history(30, won=False), tmp_path / "t.html", draws=4, record=tmp_path / "r.db").page
     assert "No forecast: there is no number to give" in path.read_text(encoding="utf-8")
     assert "notes" in load_workbook(tmp_path / "t.xlsx").sheetnames

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -404,51 +405,67 @@ def say_health(found: Health) -> None:
     for sentence in found.sentences or (str(found),):
         print(f"- {sentence}")
     print()
-    span = f"{words.name(found.span)}"
-    if len(found.alerts):
-        names = {"low": "95 % from", "high": "to", "luck": "by luck"}
-        told = found.alerts.drop(columns=["why", "advice", "e", "share"]).replace("", np.nan)
-        told = told.dropna(axis="columns", how="all").rename(columns=names)
-        kinds = {"seen": "count", "expected": "count", "ratio": "share", "95 % from": "share", "to": "share"}
-        kinds |= {"by luck": "share", "stake": "money"}
-        show_table(told, titled(f"Alerts; at stake in {span}", found.currency), kinds=kinds)
-    if len(found.overdue):
-        kinds = {"alert_after": "days", "expected": "number", "oldest": "days"}
-        show_table(found.overdue, "Leads in a stage for longer than it states", kinds=kinds)
-    if len(found.worries):
-        told = found.worries[
-            ["lead", "stage", "owner", "value", "P(win)", "stake", "p_without", "reason", "why"]
-        ]
-        told = told.dropna(axis="columns", how="all").rename(columns={"p_without": "P(target) without it"})
-        kinds = {"stake": "money"}
-        show_table(
-            told, titled(f"Deals to worry about, {span}", found.currency), kinds=kinds, rows=MOST_WORRIES
-        )
-    if len(found.concentration):
-        told = found.concentration.drop(columns="stake").dropna(axis="columns", how="all")
-        title = titled(f"If the largest fall out, {span}", found.currency)
-        show_table(
-            told.rename(columns={"low": "80 % from", "high": "to"}),
-            title,
-            kinds={"80 % from": "money", "to": "money"},
-        )
-    if len(found.bottlenecks):
-        told = found.bottlenecks.drop(columns="why").dropna(axis="columns", how="all")
-        kinds = {"gain": "money", "busy": "share", "work": "days"}
-        title = titled(f"What moves {span} most: gain by 10 % more", found.currency)
-        show_table(told, title, kinds=kinds, rows=MOST_WORRIES)
-    heads = {"expected": "such leads in all hands", "low": "95 % from", "high": "to", "p_best": "P(best)"}
-    for frame, title in (
-        (found.people.drop(columns="why"), "People by wins, on their own mix of leads"),
-        (found.pace[found.pace["verdict"].isin(["above", "below"])], "Pace that luck does not explain"),
-        (found.onboarding, "Newcomers by time since their first lead"),
-    ):
-        if len(frame):
-            kinds = dict.fromkeys(("leads", "wins", "left"), "count")
-            kinds |= dict.fromkeys(("95 % from", "to", "skill", "such leads in all hands"), "number")
-            show_table(frame.rename(columns=heads), title, kinds=kinds)
+    for title, frame, kinds in health_tables(found).values():
+        show_table(frame, title, kinds=kinds, rows=MOST_WORRIES)
     for note in found.notes:
         print(f"- {note}")
+
+
+Told: TypeAlias = "tuple[str, pd.DataFrame, dict[str, str]]"
+
+
+def health_tables(found: Health) -> dict[str, Told]:
+    """Return what is going on as people read it: by a frame's name its title, table and kinds of columns."""
+    span, unit = words.name(found.span), found.currency
+    tables: dict[str, Told] = {
+        "alerts": (titled(f"Alerts; at stake in {span}", unit), *_alert_rows(found)),
+        "overdue": (
+            "Leads in a stage for longer than it states",
+            found.overdue,
+            {"alert_after": "days", "expected": "number", "oldest": "days"},
+        ),
+        "worries": (titled(f"Deals to worry about, {span}", unit), _worry_rows(found), {"stake": "money"}),
+        "concentration": (
+            titled(f"If the largest fall out, {span}", unit),
+            _rid(found.concentration, ["stake"], {"low": "80 % from", "high": "to"}),
+            {"80 % from": "money", "to": "money"},
+        ),
+        "bottlenecks": (
+            titled(f"What moves {span} most: gain by 10 % more", unit),
+            _rid(found.bottlenecks, ["why"]),
+            {"gain": "money", "busy": "share", "work": "days"},
+        ),
+    }
+    apart = found.pace[found.pace["verdict"].isin(["above", "below"])]
+    heads = {"expected": "such leads in all hands", "low": "95 % from", "high": "to", "p_best": "P(best)"}
+    kinds = dict.fromkeys(("leads", "wins", "left"), "count")
+    kinds |= dict.fromkeys(("95 % from", "to", "skill", "such leads in all hands"), "number")
+    for name, title, frame in (
+        ("people", "People by wins, on their own mix of leads", found.people.drop(columns="why")),
+        ("pace", "Pace that luck does not explain", apart),
+        ("onboarding", "Newcomers by time since their first lead", found.onboarding),
+    ):
+        tables[name] = (title, frame.rename(columns=heads), kinds)
+    return {name: told for name, told in tables.items() if len(told[1])}
+
+
+def _alert_rows(found: Health) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return the alerts with the columns that fit a page."""
+    names = {"low": "95 % from", "high": "to", "luck": "by luck"}
+    kinds = dict.fromkeys(("seen", "expected"), "count")
+    kinds |= dict.fromkeys(("ratio", "95 % from", "to", "by luck"), "share") | {"stake": "money"}
+    return _rid(found.alerts.replace("", np.nan), ["why", "advice", "e", "share"], names), kinds
+
+
+def _worry_rows(found: Health) -> pd.DataFrame:
+    """Return the deals to worry about with the columns that fit a page."""
+    shown = ["lead", "stage", "owner", "value", "P(win)", "stake", "p_without", "reason", "why"]
+    return _rid(found.worries[shown], [], {"p_without": "P(target) without it"})
+
+
+def _rid(frame: pd.DataFrame, less: Sequence[str], heads: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Return a table without some columns and without empty ones, its heads in words."""
+    return frame.drop(columns=less).dropna(axis="columns", how="all").rename(columns=heads or {})
 
 
 def health_json(found: Health) -> str:

@@ -57,7 +57,7 @@ def write_forecast_book(
         tables["bridge"] = bridge.frame
         tables["bridge deals"] = bridge.deals
     if track is not None:
-        tables |= {"record": track.said, "people": track.people, "plans": track.plans}
+        tables |= {"record": track.said, "commits": track.people, "plans": track.plans}
         tables["overrides"] = track.overrides
         tables["scores"] = pd.DataFrame() if track.scores is None else track.scores.summary
     tables |= {name: frame for name, frame in (more or {}).items() if name not in tables}
