@@ -427,7 +427,7 @@ def health_tables(found: Health) -> dict[str, Told]:
         "worries": (titled(f"Deals to worry about, {span}", unit), _worry_rows(found), {"stake": "money"}),
         "concentration": (
             titled(f"If the largest fall out, {span}", unit),
-            _rid(found.concentration, ["stake"], {"low": "80 % from", "high": "to"}),
+            _rid(found.concentration, ["stake"], {"low": "80 % from", "high": "to", "p_target": "P(target)"}),
             {"80 % from": "money", "to": "money"},
         ),
         "bottlenecks": (
