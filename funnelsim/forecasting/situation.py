@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from funnelsim.cards import card
-from funnelsim.errors import FunnelError
+from funnelsim.errors import FunnelError, nearest
 from funnelsim.forecasting.kept import Fit, find_fit, find_frame, keep_fit, keep_frame, key_of
 from funnelsim.forecasting.periods import Period, past_periods, periods_from, periods_until, within
 from funnelsim.history.databases import is_address
@@ -208,6 +208,9 @@ def stated_model(what: Anything, **reading: Unpack[ReadOptions]) -> Model | None
     """Return the model where a stated funnel is meant, by name or as a YAML file; else None.
 
     An existing file or folder wins over the name of a funnel that comes with the package.
+
+    Raises:
+        FunnelError: a bare word is neither, or an option does not fit a stated funnel.
     """
     if isinstance(what, Model):
         return what
@@ -217,6 +220,9 @@ def stated_model(what: Anything, **reading: Unpack[ReadOptions]) -> Model | None
     file = path.suffix.casefold() in (".yaml", ".yml")
     shipped = not path.exists() and str(what) in shipped_funnels()
     if not file and not shipped:
+        if isinstance(what, str) and path.name == what and not path.suffix and not path.exists():
+            hint = nearest(what, shipped_funnels())
+            raise FunnelError(f"{what}: there is no such file or folder, and no funnel of that name; {hint}")
         return None
     _refuse_options("a stated funnel", {key: value for key, value in reading.items() if key != "as_of"})
     moment = reading.get("as_of")
