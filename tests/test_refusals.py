@@ -16,6 +16,7 @@ from made_up import history
 from test_scenario import company, scenario
 from test_stated import put, tiny
 
+import funnelsim as fs
 from funnelsim.calibration.calibrate import fit_model, open_pipeline
 from funnelsim.calibration.parts import calibrate_large
 from funnelsim.errors import FunnelError
@@ -316,3 +317,9 @@ def test_a_century_after_the_last_event() -> None:
         days=36_525
     )
     refusal(lambda: read_history(frame, as_of=last + pd.Timedelta(days=36_525, seconds=1)))
+
+
+@pytest.mark.parametrize("verb", [fs.forecast, fs.check, fs.simulate, fs.health, fs.live])
+def test_a_misspelled_funnel_is_told_the_nearest(verb: Callable) -> None:
+    with pytest.raises(FunnelError, match="lead_funnl: there is no such file .* did you mean 'lead_funnel'"):
+        verb("lead_funnl")
