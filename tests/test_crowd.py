@@ -59,13 +59,14 @@ def test_the_size_of_a_block_changes_nothing(place: Situation, monkeypatch: pyte
 
 
 def test_nodes_tell_the_chance_of_every_deal(place: Situation) -> None:
+    from funnelsim.forecasting.intensity import draws_of, intensities
     from funnelsim.forecasting.periods import days_of
 
     nodes = split.nodes_of(place.model, place.deals)
     edges = days_of(place.periods, place.model.as_of)
-    drawn = module.draws_of(place.model, place.deals, edges, draws=2, seed=1)
-    single = module.intensities(place.model, place.deals, edges, drawn).chance
-    there = module.intensities(place.model, nodes.deals, edges, drawn).chance
+    drawn = draws_of(place.model, place.deals, edges, draws=2, seed=1)
+    single = intensities(place.model, place.deals, edges, drawn).chance
+    there = intensities(place.model, nodes.deals, edges, drawn).chance
     mixed = there[:, nodes.low] * (1 - nodes.part[:, None]) + there[:, nodes.low + 1] * nodes.part[:, None]
     assert_allclose(mixed, single, rtol=1e-10, atol=1e-15)
     assert len(nodes.deals) < 2 * len(place.deals)

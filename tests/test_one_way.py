@@ -50,7 +50,9 @@ def test_a_hand_over_is_no_win_no_loss_and_no_revenue() -> None:
     assert spells(made)["exit"].tolist() == ["To sales", "To sales", "Lost", ""]
     assert any(limit.startswith("2 leads were handed over ('To sales')") for limit in made.limits)
     table = metrics(made, horizon_days=5).set_index(["metric", "scope"])["value"]
-    assert table["wins", "all"] == 0
+    assert table["hand-overs", "To sales"] == 2
+    assert not {"wins", "win rate", "revenue", "lifetime value"} & set(table.index.get_level_values(0))
+    assert table["hand-over rate", "all"] == table["conversion", "New"]
     assert table["conversion", "New"] == pytest.approx(0.5)
 
 
