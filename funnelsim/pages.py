@@ -18,18 +18,18 @@ from funnelsim.forecasting.budget import Plan, budget_rows, last_earning_day
 from funnelsim.forecasting.compare import BASE, Comparison
 from funnelsim.forecasting.crm_scores import reason_of
 from funnelsim.forecasting.forecast import Forecast
-from funnelsim.forecasting.health import Health
+from funnelsim.forecasting.health import Health, look
 from funnelsim.forecasting.outputs import WORTH_KINDS, health_tables, worth_rows
 from funnelsim.forecasting.periods import TOTAL, Targets, spoken
 from funnelsim.forecasting.situation import ASKED, Anything, ReadOptions, Situation, situation
 from funnelsim.forecasting.track import Track
 from funnelsim.forecasting.workbook import as_of_day, write_forecast_book
-from funnelsim.history.log import WINS
+from funnelsim.history.log import WINS, as_of_moment
 from funnelsim.model.model import Model
 from funnelsim.show import charts, words
 from funnelsim.show.page import Fact, Section, write_report
 from funnelsim.show.terminal import forecast_table
-from funnelsim.verbs import Check, bridge, forecast, health, record
+from funnelsim.verbs import Check, bridge_to, forecast, record
 
 MOST_DEALS = 10  # rows of a table on the page that a reader takes in; all stand in the workbook
 HOW_TO_READ = (
@@ -129,16 +129,13 @@ def report(
     Raises:
         FunnelError: it cannot be read, an option is wrong, or a file cannot be written.
     """
+    moment = None if since is None else as_of_moment(since)
     place = situation(
         what, period=period, periods=periods, until=until, spend=spend, model=model, cache=cache, **reading
     )
     found = forecast(place, draws=draws, seed=seed, target=target, targets=targets, by=by, record=record)
-    state = (
-        None
-        if found.silent or place.history is None
-        else health(place, target=target, draws=draws, seed=seed)
-    )
-    beside = Beside(*_past_of(place, found, record, since, draws, seed), state)
+    state = None if found.silent or place.history is None else look(place, found, draws=draws, seed=seed)
+    beside = Beside(*_past_of(place, found, record, moment, draws, seed), state)
     page, book = Path(path), Path(xlsx) if xlsx is not None else Path(path).with_suffix(".xlsx")
     forecast_page(page, place, found, beside)
     notes = (*found.notes, *place.model.notes, *LIMITS)
@@ -153,17 +150,17 @@ def _past_of(
     place: Situation,
     found: Forecast,
     record_: str | Path | None,
-    since: str | datetime.date | pd.Timestamp | None,
+    moment: pd.Timestamp | None,
     draws: int,
     seed: int,
 ) -> tuple[Bridge | None, Track | None]:
     """Return what changed since the last forecast, and the record, as far as there are any."""
-    if found.silent or (record_ is None and since is None):
+    if found.silent or (record_ is None and moment is None):
         return None, None
     try:
-        changed = bridge(place, since=since, record=record_, draws=draws, seed=seed)
+        changed = bridge_to(place, found, moment, record_, draws=draws, seed=seed)
     except FunnelError as error:
-        if since is not None or "is kept" not in str(error):
+        if moment is not None or "is kept" not in str(error):
             raise
         changed = None  # the first forecast that is kept has none before it
     return changed, None if record_ is None else record(record_, company=None, period=place.kind)

@@ -677,10 +677,6 @@ def bridge(
     Raises:
         FunnelError: neither is given, nothing earlier is kept, or a history too thin for numbers.
     """
-    from funnelsim.forecasting.bridge import as_kept, bridge_between, earlier_place
-    from funnelsim.forecasting.cohorts import bridge_from_period
-    from funnelsim.forecasting.ledger import last_kept
-
     refuse_words(period=period, periods=periods, until=until, draws=draws, seed=seed, record=record)
     if (since is None and record is None and than is None) or (than is not None and since is not None):
         raise FunnelError("bridge: say from where: a `record`, a day as `since`, or a past period as `than`")
@@ -689,7 +685,35 @@ def bridge(
     refuse_thin(place)
     now = forecast(place, draws=draws, seed=seed)
     if than is not None:
+        from funnelsim.forecasting.cohorts import bridge_from_period
+
         return bridge_from_period(place, now, than)
+    return bridge_to(place, now, moment, record, draws=draws, seed=seed)
+
+
+def bridge_to(
+    place: Situation,
+    now: Forecast,
+    moment: pd.Timestamp | None,
+    record: str | Path | None,
+    *,
+    draws: int,
+    seed: int,
+) -> Bridge:
+    """Return what changed until a forecast, as `bridge` does: from the last kept one, or from that of a day.
+
+    Args:
+        place, now: where the company stands, and its forecast with these draws and this seed.
+        moment: the end of the day from which; the last kept forecast by default.
+        record: as in `bridge`; it or a moment is given.
+        draws, seed: of both forecasts.
+
+    Raises:
+        FunnelError: nothing earlier is kept, or a history too thin for numbers.
+    """
+    from funnelsim.forecasting.bridge import as_kept, bridge_between, earlier_place
+    from funnelsim.forecasting.ledger import last_kept
+
     then = None if record is None else last_kept(record, place, since=moment)
     if then is None and moment is None:
         day = f"{place.model.as_of - INSTANT:%Y-%m-%d}"

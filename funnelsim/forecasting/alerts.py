@@ -23,15 +23,14 @@ from funnelsim.calibration.counting import Visits, count_visits, counts_between,
 from funnelsim.calibration.intake import block_counts, block_days, came_in, coming_leads
 from funnelsim.calibration.posterior import Posterior, expected_leavers, mean_rates, posterior
 from funnelsim.calibration.shocks import MOST_WINDOWS, excess_spread
-from funnelsim.forecasting.attribution import lived_revenue, revenue_by_draw
+from funnelsim.forecasting.attribution import Bench
 from funnelsim.forecasting.forecast import choose_engine
-from funnelsim.forecasting.intensity import draws_of, intensities
 from funnelsim.forecasting.periods import TOTAL, days_of
 from funnelsim.forecasting.situation import Situation
 from funnelsim.forecasting.split import FOREVER, wins_some_day
 from funnelsim.history.log import DAY, spells
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import Draws, IntakeChange, Model, expected
+from funnelsim.model.model import IntakeChange, Model, expected
 from funnelsim.model.rates import Counts, RateTable, constant_table, model_incidence
 from funnelsim.show import words
 
@@ -528,17 +527,12 @@ def _changed(model: Model, one: Watched, factor: float) -> Model:
 
 def mean_money(model: Model, place: Situation) -> Floats:
     """Return what each period should bring at the model's own rates, (periods,): exact, or by lives."""
-    edges = days_of(place.periods, model.as_of)
+    edges, plain = days_of(place.periods, model.as_of), replace(model, counts=None)
     if choose_engine(model, None) == "exact" and model.due is None:
-        drawn = Draws(model.table.rate[None], np.ones((1, len(place.periods))))
+        bench = Bench(plain, place.deals, edges, 1, 1, np.ones((1, len(place.periods))))
     else:
-        plain = replace(model, counts=None)
-        drawn = draws_of(plain, place.deals, edges, draws=LIVES, seed=1)
-    if choose_engine(model, None) == "exact":
-        money = revenue_by_draw(model, place.deals, intensities(model, place.deals, edges, drawn))
-    else:
-        money = lived_revenue(model, place.deals, edges, drawn, 1, False)
-    mean: Floats = money.mean(axis=0)
+        bench = Bench.of(plain, place.deals, edges, LIVES, 1)
+    mean: Floats = bench.money(plain).mean(axis=0)
     return mean
 
 

@@ -66,7 +66,12 @@ def as_json(found: Forecast, *, as_of: str, period: str) -> str:
         top["parts"] = _cells(found.parts)
     if found.goals is not None:
         top["targets"] = _cells(found.goals)
-    return json.dumps(top, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return _json_text(top)
+
+
+def _json_text(found: Mapping[str, object]) -> str:
+    """Return an answer as JSON text; what is not a number must have become null before."""
+    return json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _cells(frame: pd.DataFrame) -> list[dict[str, object]]:
@@ -114,7 +119,7 @@ def _number(value: Any) -> float | None:
 
 def summary_json(history: History) -> str:
     """Return what was read as JSON text: see `summary_of`."""
-    return json.dumps(summary_of(history), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return _json_text(summary_of(history))
 
 
 def record_json(found: Record) -> str:
@@ -260,7 +265,7 @@ def comparison_json(result: Comparison) -> str:
         )
     top = {"headline": str(result), "best": result.best, "currency": result.currency or None}
     found = top | {"scenarios": scenarios, "notes": [*result.findings, *result.cautions]}
-    return json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return _json_text(found)
 
 
 def _dated(rows: pd.DataFrame) -> pd.DataFrame:
@@ -323,9 +328,7 @@ def search_json(found: Search) -> str:
         "learn": found.learn,
     }
     top |= {name: _cells(frame) for name, frame in frames.items()}
-    return (
-        json.dumps(top | {"notes": list(found.notes)}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    )
+    return _json_text(top | {"notes": list(found.notes)})
 
 
 def say_bridge(found: Bridge) -> None:
@@ -354,7 +357,7 @@ def bridge_json(found: Bridge) -> str:
         "deals": _cells(found.deals),
         "notes": list(found.notes),
     }
-    return json.dumps(top, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return _json_text(top)
 
 
 def say_track(found: Track) -> None:
@@ -397,7 +400,7 @@ def track_json(found: Track) -> str:
         "summary": pd.DataFrame() if found.scores is None else found.scores.summary,
     }  # fmt: skip
     top |= {name: _rows(frame) for name, frame in frames.items()}
-    return json.dumps(top, indent=2, ensure_ascii=False) + "\n"
+    return _json_text(top)
 
 
 def say_health(found: Health) -> None:
@@ -479,9 +482,7 @@ def health_json(found: Health) -> str:
         "sentences": list(found.sentences),
     }
     top |= {name: _rows(frame) for name, frame in found.frames.items()}
-    return (
-        json.dumps(top | {"notes": list(found.notes)}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    )
+    return _json_text(top | {"notes": list(found.notes)})
 
 
 def say_run(run: Run) -> None:

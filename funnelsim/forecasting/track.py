@@ -256,17 +256,26 @@ def _frames(connection: sqlalchemy.Connection, number: int) -> dict[str, pd.Data
     return found
 
 
+def _revenue(numbers: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of all revenue, with the day until which all was known."""
+    rows = numbers[(numbers["origin"] == "total") & (numbers["measure"] == "revenue")]
+    return rows.assign(day=(pd.to_datetime(rows["as_of"]) - INSTANT).dt.normalize())
+
+
 def _said_rows(numbers: pd.DataFrame, came: Mapping[Any, tuple[float, float]]) -> pd.DataFrame:
     """Return what was said of revenue on each day, and what came."""
-    rows = numbers[(numbers["origin"] == "total") & (numbers["measure"] == "revenue")]
-    rows = rows.drop_duplicates(["as_of", "start", "end"], keep="last").sort_values(["as_of", "start"])
+    rows = (
+        _revenue(numbers)
+        .drop_duplicates(["as_of", "start", "end"], keep="last")
+        .sort_values(["as_of", "start"])
+    )
     actual = [
         came.get((start, end), (np.nan, np.nan))[0]
         for start, end in zip(rows["start"], rows["end"], strict=True)
     ]
     told = pd.DataFrame(
         {
-            "day": (pd.to_datetime(rows["as_of"]) - INSTANT).dt.normalize(),
+            "day": rows["day"],
             "period": rows["period"],
             "start": rows["start"],
             "end": rows["end"],
@@ -449,12 +458,10 @@ def _fate(fates: pd.DataFrame, lead: str, span: Any, came: Mapping[Any, tuple[fl
 
 def _plans(numbers: pd.DataFrame, said: pd.DataFrame) -> pd.DataFrame:
     """Return what decided plans promised, beside the forecast without them, and what came."""
-    rows = numbers[
-        (numbers["plan"] != "") & (numbers["origin"] == "total") & (numbers["measure"] == "revenue")
-    ]
+    rows = _revenue(numbers[numbers["plan"] != ""])
     told = pd.DataFrame(
         {
-            "day": (pd.to_datetime(rows["as_of"]) - INSTANT).dt.normalize(),
+            "day": rows["day"],
             "plan": rows["plan"],
             "period": rows["period"],
             "promised": rows["mean"],
