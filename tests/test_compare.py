@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from companies import expected_revenue
 from numpy.testing import assert_allclose
 from test_forecast import DAY_0, QUARTERS, THREE, row, serial
 from test_scenario import company
@@ -17,7 +18,6 @@ from funnelsim.forecasting.attribution import (
     _by_orders,
     _shapley_part,
     break_even,
-    expected_revenue,
     lever_parts,
     shapley,
     shared_luck,

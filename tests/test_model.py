@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from companies import expected_revenue
 from numpy.testing import assert_allclose, assert_array_equal
 from test_forecast import serial
 
 from funnelsim.errors import FunnelError
-from funnelsim.forecasting.attribution import expected_revenue
 from funnelsim.model.model import Model, OpenDeals, Values, amounts, only
 from funnelsim.simulation.run import period_sums, run_model
 

@@ -210,15 +210,6 @@ def lever_parts(
     return found
 
 
-def expected_revenue(
-    model: Model, open_deals: OpenDeals, edges: Floats, *, draws: int, seed: int, common: Floats | None = None
-) -> float:
-    """Return the expected revenue of all periods together: exact where that fits, else simulated."""
-    drawn = draws_of(model, open_deals, edges, draws=draws, seed=seed, common=common)
-    bench = Bench(model, open_deals, edges, draws, seed, drawn.common)
-    return bench.revenue(Scenario("as it is"))
-
-
 def _shapley_part(worth: Mapping[tuple[int, ...], float], lever: int, count: int) -> float:
     part = 0.0
     for chosen, value in worth.items():
