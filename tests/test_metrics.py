@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.metrics import lifetime_value, metrics
+from funnelsim.history.metrics import beside, lifetime_value, metrics
 from funnelsim.history.read import read_history
 
 # Seen until day 40. a is won on day 10, b lost on day 5, c goes on but is open, d enters at the offer
@@ -86,6 +86,26 @@ def test_a_lead_that_ends_or_waits_is_no_follow_up() -> None:
     """Within 6 days of entering: a went on at 4, b was lost at 5, e is open at 5, c goes on at 7, d at 28."""
     assert_allclose(table(6.0)["value"]["follow-ups", "all"], 1 / 5)
     assert_allclose(table(7.0)["value"]["follow-ups", "all"], 1 / 5 + 3 / 5 * 1 / 2)
+
+
+def test_going_dormant_is_not_going_on_and_coming_back_is() -> None:
+    """Four leads: a goes dormant, comes back and wins, b wins, c goes dormant for good, d is lost."""
+    ways = {
+        "a": ("Lead", "Dormant", "Lead", "Offer", "Won"),
+        "b": ("Lead", "Offer", "Won"),
+        "c": ("Lead", "Dormant", "Lost"),
+        "d": ("Dormant", "Lead", "Lost"),
+    }
+    rows = [(lead, stage, 3 * n) for lead, way in ways.items() for n, stage in enumerate(way)]
+    frame = pd.DataFrame(rows, columns=["lead", "stage", "day"])
+    frame["at"] = pd.Timestamp("2026-01-01") + pd.to_timedelta(frame["day"], unit="D")
+    made = read_history(frame, as_of="2026-06-01")
+    assert beside(made) == {"Dormant"}
+    found = metrics(made, 30.0).set_index(["metric", "scope"])["value"]
+    assert_allclose(found["conversion", "Lead"], 2 / 4)
+    assert_allclose(found["conversion", "Dormant"], 2 / 3)
+    assert_allclose(found["conversion", "Offer"], 1)
+    assert_allclose(found["follow-ups", "all"], 2 / 4)  # b, and d, who came back; a and c went quiet first
 
 
 def test_revenue_of_the_last_year_and_of_all() -> None:

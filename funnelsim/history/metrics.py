@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ from funnelsim.history.log import DAY, History, bookings, days_since, open_leads
 COLUMNS = ["metric", "scope", "value", "unit", "low", "high", "leads", "note"]
 Line = tuple[str, str, float, str, float, float, int, str]
 NORMAL_95 = 1.959964
+# By convention: a record has slips of the hand, and a stage on the way sends more than a tenth on.
+MOSTLY = 0.9
 
 
 def metrics(
@@ -87,9 +90,11 @@ def _follow_ups(history: History, horizon: float) -> list[Line]:
     """Return the share of leads that leave their entry stage forward."""
     visits = spells(history)
     visits = visits[visits["entry"].to_numpy()]
-    number = {name: rank for rank, name in enumerate(history.stages + history.won + history.handed_over)}
-    rank = [visits[place].map(number).astype(np.float64) for place in ("exit", "stage")]
-    forward = rank[0] > rank[1]
+    off = beside(history)
+    moves = visits["stage"] + "\n" + visits["exit"]  # one text a move: no name holds a line's end
+    forward = moves.isin(
+        [f"{one}\n{place}" for one in history.stages for place in _beyond(history, one, off)]
+    )
     cohort = Cohort(
         (visits["stop"] - visits["start"]).to_numpy(),
         np.where(forward, 1, np.where(visits["exit"] == "", 0, 2)),
@@ -100,14 +105,39 @@ def _follow_ups(history: History, horizon: float) -> list[Line]:
 
 def _conversions(history: History, horizon: float) -> list[Line]:
     """Return the share that goes on from each stage, and that wins from entry and from each stage."""
-    lines = []
-    for number, stage in enumerate(history.stages):
-        beyond = history.stages[number + 1 :] + history.won + history.handed_over
-        lines.append(_share("conversion", stage, first_passage(history, stage, beyond), horizon))
+    lines, off = [], beside(history)
+    for stage in history.stages:
+        on = first_passage(history, stage, _beyond(history, stage, off))
+        lines.append(_share("conversion", stage, on, horizon))
     name, goal = ("win rate", history.won) if _sells(history) else ("hand-over rate", history.handed_over)
     starts = [None, *history.stages]
     lines += [_share(name, stage or "all", first_passage(history, stage, goal), horizon) for stage in starts]
     return lines
+
+
+def _beyond(history: History, stage: str, off: Container[str]) -> tuple[str, ...]:
+    """Return the places to which a lead goes on from a stage: later ones, wins and hand-overs.
+
+    Stages beside the way (`off`) are none of them; whoever stands in one goes on by coming back.
+    """
+    later = history.stages[0 if stage in off else history.stages.index(stage) + 1 :]
+    return tuple(one for one in later if one not in off) + history.won + history.handed_over
+
+
+def beside(history: History) -> frozenset[str]:
+    """Return the stages beside the way, such as Dormant: of ten moves from there nine lead back."""
+    visits = spells(history)
+    moves = visits[["stage", "exit"]].value_counts()
+    place = {name: number for number, name in enumerate(history.stages)}
+    earns = set(history.won + history.handed_over)
+    off: set[str] = set()
+    for stage in reversed(history.stages):
+        to = moves[stage] if stage in moves.index.get_level_values(0) else pd.Series(dtype=np.int64)
+        back = sum(n for one, n in to.items() if place.get(one, np.inf) < place[stage])
+        way = earns.union(history.stages[place[stage] + 1 :]) - off
+        if back > MOSTLY * (back + sum(n for one, n in to.items() if one in way)):
+            off.add(stage)
+    return frozenset(off)
 
 
 def _sells(history: History) -> bool:
