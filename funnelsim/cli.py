@@ -588,7 +588,9 @@ def simulate(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="log as .csv, .xlsx or .parquet; - for the terminal")
     ] = None,
-    days: Annotated[int, typer.Option(help="how long")] = 365,
+    days: Annotated[
+        int | None, typer.Option(help="how long [default: a year; 30 days where leads move within hours]")
+    ] = None,
     engine: Annotated[str, typer.Option(help="simpy or compiled")] = "compiled",
     reps: Annotated[list[str] | None, typer.Option(help="another size of a pool: 'sales=12'")] = None,
     replications: Annotated[

@@ -414,7 +414,7 @@ def compare(
 
 @overload
 def simulate(
-    what: Anything, days: float = ..., *, seed: int = ..., replicate: int = ..., engine: str = ...,
+    what: Anything, days: float | None = ..., *, seed: int = ..., replicate: int = ..., engine: str = ...,
     scenario: WhatIf | None = ..., what_if: str | Sequence[str] = ..., reps: Sequence[str] = ...,
     replications: None = ..., precision: float = ..., workers: int = ..., progress: bool = ...,
     cache: bool = ..., **reading: Unpack[ReadOptions],
@@ -423,7 +423,7 @@ def simulate(
 
 @overload
 def simulate(
-    what: Anything, days: float = ..., *, seed: int = ..., replicate: int = ..., engine: str = ...,
+    what: Anything, days: float | None = ..., *, seed: int = ..., replicate: int = ..., engine: str = ...,
     scenario: WhatIf | None = ..., what_if: str | Sequence[str] = ..., reps: Sequence[str] = ...,
     replications: int | str, precision: float = ..., workers: int = ..., progress: bool = ...,
     cache: bool = ..., **reading: Unpack[ReadOptions],
@@ -432,7 +432,7 @@ def simulate(
 
 def simulate(
     what: Anything,
-    days: float = YEAR,
+    days: float | None = None,
     *,
     seed: int = 1,
     replicate: int = 0,
@@ -454,7 +454,7 @@ def simulate(
 
     Args:
         what: a stated funnel, or a path, URL, table, history or situation, whose open leads live on.
-        days: how long.
+        days: how long; a year by default, 30 days where the funnel's unit is shorter than a day.
         seed: same seed, same lives, in every engine.
         replicate: another number gives other, independent lives.
         engine: "compiled" or "simpy".
@@ -484,6 +484,7 @@ def simulate(
         check_replications(replications, workers, precision)
     place = situation(what, scenario=scenario, what_if=what_if, cache=cache, **reading)
     model = with_sizes(place.model, reps)
+    days = _usual_days(model) if days is None else days
     if replications is None:
         return run_model(model, days, seed=seed, replicate=replicate, open_deals=place.deals, engine=engine)
     return many(
@@ -845,8 +846,7 @@ def health(
     if not isinstance(what, Run):
         stated = _stated(what, reading)
         if stated is not None:
-            usual = YEAR if stated.funnel.step >= 1 else DAYS_BY_THE_HOUR
-            what = simulate(stated, days or usual, seed=seed)
+            what = simulate(stated, days, seed=seed)
     if isinstance(what, Run):
         place = after_run(what, period or "quarter", reach_of(periods, until) or 2)
     else:
@@ -856,6 +856,11 @@ def health(
         )  # fmt: skip
     made = forecast(place, target=target, draws=draws, seed=seed, progress=progress)
     return look(place, made, draws=draws, seed=seed)
+
+
+def _usual_days(model: Model) -> int:
+    """Return the days of a funnel's life that are looked at unless a user says otherwise."""
+    return YEAR if model.funnel.step >= 1 else DAYS_BY_THE_HOUR
 
 
 def _goals(targets: str | Path | pd.DataFrame | None) -> pd.DataFrame | None:

@@ -491,12 +491,13 @@ def say_run(run: Run) -> None:
 
     print(run)
     if len(run.log):
-        stages = run.stages.rename(columns={"half_leave_within": "half leave within (days)"})
-        show_table(stages, "\nWho came, and who is there")
-        exits = run.exits.rename(columns={"chance": "stated chance", "within": "within 90 days"})
-        kinds = {"stated chance": "share", "within 90 days": "share", "visits": "count"}
+        kinds = {"half_leave_within": "span"}
+        show_table(run.stages, "\nWho came, and who is there", kinds=kinds)
+        within = f"within {run.horizon:.2g} days"
+        exits = run.exits.rename(columns={"chance": "stated chance", "within": within})
+        kinds = {"stated chance": "share", within: "share", "visits": "count"}
         show_table(exits, "\nWhere they went", kinds=kinds)
-        show_metrics(metrics(run.history), "\nWhat happened")
+        show_metrics(metrics(run.history, run.horizon), "\nWhat happened")
 
 
 def say_replications(many: Replications) -> None:

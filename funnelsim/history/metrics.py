@@ -76,7 +76,7 @@ def _entrances(history: History) -> list[Line]:
     first = history.events.drop_duplicates("lead")
     first = first[(first["at"] >= history.began).to_numpy()]
     days = max((history.until - history.began) / DAY, 1.0)
-    rate = f"{30 * len(first) / days:.1f} in 30 days"
+    rate = f"{30 * len(first) / days:,.1f} in 30 days"
     lines = [_count("entrances", "all", len(first), "leads", len(first), rate)]
     counts = first["stage"].value_counts()
     return lines + [
@@ -127,15 +127,14 @@ def _beyond(history: History, stage: str, off: Container[str]) -> tuple[str, ...
 def beside(history: History) -> frozenset[str]:
     """Return the stages beside the way, such as Dormant: of ten moves from there nine lead back."""
     visits = spells(history)
-    moves = visits[["stage", "exit"]].value_counts()
     place = {name: number for number, name in enumerate(history.stages)}
     earns = set(history.won + history.handed_over)
     off: set[str] = set()
-    for stage in reversed(history.stages):
-        to = moves[stage] if stage in moves.index.get_level_values(0) else pd.Series(dtype=np.int64)
-        back = sum(n for one, n in to.items() if place.get(one, np.inf) < place[stage])
-        way = earns.union(history.stages[place[stage] + 1 :]) - off
-        if back > MOSTLY * (back + sum(n for one, n in to.items() if one in way)):
+    for number, stage in reversed(list(enumerate(history.stages))):
+        to = visits["exit"][(visits["stage"] == stage).to_numpy()]
+        back = (to.map(place) < number).sum()
+        on = to.isin(earns.union(history.stages[number + 1 :]) - off).sum()
+        if back > MOSTLY * (back + on):
             off.add(stage)
     return frozenset(off)
 
@@ -160,7 +159,8 @@ def _flow(history: History) -> list[Line]:
             1,
         )
         mean, end = _restricted_mean(left)
-        note = f"of a visit's first {end:.0f} days: nobody left later"
+        seen = f"{end:.0f}" if end >= 1 else f"{end:.2g}"
+        note = f"of a visit's first {seen} days: nobody left later"
         lines.append(_count("flow rate", stage, mean, "days", len(rows), note))
     return lines
 

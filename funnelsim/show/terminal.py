@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from funnelsim.show import words
-from funnelsim.show.words import cell, kinds_of, label
+from funnelsim.show.words import cell, kinds_of, label, measure_texts
 
 MOST_ROWS = 60  # a screen or two
 PAGE_WIDTH = 100  # columns where nobody is looking: what a log shows without folding
@@ -38,7 +38,7 @@ def show_table(
     Args:
         frame: any frame; its index is not shown.
         title: a line above it.
-        kinds: column -> text, money, count, number, share, days, date or flag, where the guess is wrong.
+        kinds: column -> text, money, count, number, share, days, span, date or flag, where a guess is wrong.
         rows: how many are shown; a line says how many are not.
         file: where to, standard output if None.
     """
@@ -60,13 +60,7 @@ def show_metrics(metrics: pd.DataFrame, title: str = "", *, file: TextIO | None 
         title: above the table.
         file: where to, standard output if None.
     """
-    kinds = ["share" if unit == "share" else "number" for unit in metrics["unit"]]
-    told = metrics[["metric", "scope"]].copy()
-    for column in ("value", "low", "high"):
-        told[column] = [cell(value, kind) for value, kind in zip(metrics[column], kinds, strict=True)]
-    told = told.assign(
-        unit=metrics["unit"].replace("share", ""), leads=metrics["leads"], note=metrics["note"]
-    )
+    told = measure_texts(metrics)[["metric", "scope", "value", "low", "high", "unit", "leads", "note"]]
     show_table(told, title, kinds={"value": "text", "low": "text", "high": "text"}, file=file)
 
 

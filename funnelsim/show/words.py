@@ -135,11 +135,15 @@ def days(value: float) -> str:
 
     >>> days(0.02), days(0.5), days(1), days(21.4), days(400), days(float("nan"))
     ('29 minutes', '12 hours', '1 day', '21.4 days', '400 days', '–')
+    >>> days(0.0005), days(0.002)
+    ('43 seconds', '2.9 minutes')
     """
     if not math.isfinite(value):
         return DASH
+    if 0 < value < 1 / 1440:
+        return f"{value * 86400:.0f} seconds"
     if 0 < value < 1 / 24:
-        return f"{value * 1440:.0f} minutes"
+        return f"{digits(value * 1440, 2)} minutes"
     if 0 < value < 1:
         return f"{digits(value * 24, 2)} hours"
     text = digits(value)
@@ -320,9 +324,25 @@ def cell(value: object, kind: str) -> str:
     number = float(str(value))
     if kind == "share":
         return percent(number)
+    if kind == "span":
+        return days(number)
     if kind in ("money", "count") or (kind == "days" and abs(number) >= 10):
         return f"{number:,.0f}".replace("-", MINUS)
     return digits(number, 2 if kind == "days" else 3)
+
+
+def measure_texts(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return measures as texts, each value and its interval with its unit, where that is no money or number.
+
+    Args:
+        metrics: metric, scope, value, unit, low, high, leads, note.
+    """
+    kinds = metrics["unit"].map({"share": "share", "days": "span"}).fillna("number")
+    ends = {
+        column: [cell(value, kind) for value, kind in zip(metrics[column], kinds, strict=True)]
+        for column in ("value", "low", "high")
+    }
+    return metrics.assign(**ends, unit=metrics["unit"].where(kinds == "number", ""))
 
 
 def label(column: object) -> str:

@@ -13,7 +13,7 @@ from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Model, expected
 from funnelsim.model.rates import model_incidence
 from funnelsim.show.page import packed
-from funnelsim.show.words import cell
+from funnelsim.show.words import measure_texts
 
 if TYPE_CHECKING:
     from funnelsim.simulation.record import Run
@@ -26,7 +26,6 @@ MOST_DOTS = 450  # in the fullest stage of a played run: more pile up beyond wha
 MOST_LIVES = 15_000  # dots of a whole played run: a page of a megabyte
 NICE = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 FOREVER = 1e7  # days: all that will ever leave have left
-HORIZON = 90.0  # days, as everywhere: a conversion is read within a quarter
 
 
 def moving(run: Run) -> dict[str, Any]:
@@ -59,7 +58,7 @@ def moving(run: Run) -> dict[str, Any]:
         or [None] * len(funnel.stages),
         "exits": [[funnel.numbers[place] for place in exits] for exits in funnel.exits],
         "work": sorted({one.stage for one in model.work}),
-        "horizon": HORIZON,
+        "horizon": run.horizon,
         "metrics": _measures(run),
     }
     return told | (_played(run) if why else _laws(model, told["days"]))
@@ -108,12 +107,9 @@ def _measures(run: Run) -> list[list[str]]:
     """Return the run's measures as text: measure, scope, value, note."""
     if not len(run.log):
         return []
-    table = metrics(run.history, HORIZON)
-    kinds = ["share" if unit == "share" else "number" for unit in table["unit"]]
-    values = [cell(value, kind) for value, kind in zip(table["value"], kinds, strict=True)]
-    units = table["unit"].replace("share", "")
-    rows = zip(table["metric"], table["scope"], values, units, table["note"], strict=True)
-    return [[str(part) for part in row] for row in rows]
+    table = measure_texts(metrics(run.history, run.horizon))
+    columns = (table[name] for name in ("metric", "scope", "value", "unit", "note"))
+    return [[str(part) for part in row] for row in zip(*columns, strict=True)]
 
 
 # Laws to live by

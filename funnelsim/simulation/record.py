@@ -23,6 +23,8 @@ from funnelsim.simulation.step import Rules
 
 OPEN, NEW = 0, 1
 
+QUARTER = 90.0  # days: the span that plans are made for, within which a conversion is read
+
 
 @dataclass(frozen=True)
 class Run:
@@ -109,7 +111,12 @@ class Run:
     @cached_property
     def exits(self) -> pd.DataFrame:
         """Where leads went from each stage, beside what was stated; see `exit_table`."""
-        return exit_table(self)
+        return exit_table(self, self.horizon)
+
+    @property
+    def horizon(self) -> float:
+        """Days within which a conversion is read: a quarter, or a third of a run under half a year."""
+        return QUARTER if self.days >= 2 * QUARTER else max(self.days // 3, min(self.days / 3, 1.0))
 
     @cached_property
     def moving(self) -> dict[str, Any]:
@@ -345,7 +352,7 @@ def _half(stay: Floats, gone: NDArray[np.bool_]) -> float:
     return float(left.days[half[0]]) if half.size else np.nan
 
 
-def exit_table(run: Run, days: float = 90.0) -> pd.DataFrame:
+def exit_table(run: Run, days: float) -> pd.DataFrame:
     """Return where leads went from each stage within so many days, of those who entered that long ago.
 
     Args:
