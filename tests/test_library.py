@@ -18,7 +18,7 @@ from funnelsim.simulation.run import period_sums
 
 LIBRARY = (
     "shift_budget", "hiring_in_a_freeze", "price_up", "discount_at_quarter_end", "nurture_revival",
-    "referral_programme", "slow_spring", "loss_of_the_best_rep", "one_big_tender",
+    "referral_programme", "slow_spring", "loss_of_the_best_rep", "one_big_tender", "price_for_new_deals",
 )  # fmt: skip
 SPEND = (Spend("events", 800.0, 0.35, lag_days=14.0), Spend("search", 530.0, 0.55, lag_days=7.0))
 
@@ -81,6 +81,12 @@ def test_higher_prices_and_fewer_wins_nearly_cancel_out() -> None:
     price, odds = plan.only([0]), plan.only([1])
     assert (gains(place, price) > 0).all() and (gains(place, odds) < 0).all()
     assert abs(gains(place, plan).sum()) < gains(place, price).sum()
+
+
+def test_a_price_for_new_deals_gains_more_from_quarter_to_quarter() -> None:
+    place = situation(free(), periods=2)
+    gain = gains(place, asked("price_for_new_deals", place.model))
+    assert 0 < gain[0] < gain[1]
 
 
 def test_parked_leads_come_back_late() -> None:

@@ -229,6 +229,8 @@ def revenue_by_draw(model: Model, deals: OpenDeals, found: Intensity) -> Floats:
 def break_even(bench: Bench, plan: Scenario, now: float) -> float:
     """Return the change of the odds of every way to win at which a plan with other prices earns nothing more.
 
+    Where only new deals get another price, only their odds are changed.
+
     Returns:
         As in -.11: pays as long as odds fall by less than 11 %; nan for a plan that moves no price, or that
         gains nothing; -.75 or 3 where it is beyond.
@@ -240,8 +242,11 @@ def break_even(bench: Bench, plan: Scenario, now: float) -> float:
     ways = [(stage, place) for stage, place in ways if place in funnel.earns]
 
     def gain(log: float) -> float:
-        odds = tuple(OddsLever(odds={stage: place}, multiply=math.exp(log)) for stage, place in ways)
-        return bench.gain(replace(plan, changes=plan.changes + cast("tuple[Lever, ...]", odds)), now)
+        changes = [_at_odds(one, log) for one in plan.changes]
+        if any(isinstance(one, ValueLever) and not one.new for one in changes):
+            odds = [OddsLever(odds={stage: place}, multiply=math.exp(log)) for stage, place in ways]
+            changes += cast("list[Lever]", odds)
+        return bench.gain(replace(plan, changes=tuple(changes)), now)
 
     level, far = gain(0.0), math.log(FARTHEST)
     if not math.isfinite(level) or level == 0 or not ways:
@@ -258,6 +263,13 @@ def break_even(bench: Bench, plan: Scenario, now: float) -> float:
         middle = (near + away) / 2
         near, away = (middle, away) if curve(middle) * level > 0 else (near, middle)
     return math.exp(near) - 1
+
+
+def _at_odds(change: Lever, log: float) -> Lever:
+    """Return a lever on prices of new deals with other odds for them, by elasticity; any other as it is."""
+    if not isinstance(change, ValueLever) or not change.new or change.multiply in (0.0, 1.0):
+        return change
+    return _with(change, elasticity=change.elasticity - log / math.log(change.multiply))
 
 
 def swing(bench: Bench, plan: Scenario, now: float) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Protocol, TypeVar, cast, dataclass_transform
+from typing import Annotated, Any, Literal, Protocol, TypeVar, cast, dataclass_transform
 
 import numpy as np
 from pydantic import Field, Strict
@@ -13,7 +13,8 @@ from pydantic import Field, Strict
 from funnelsim.arrays import Floats
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.files import shown
-from funnelsim.model.model import IntakeChange, Model, Spend
+from funnelsim.model.funnel import winning_exits
+from funnelsim.model.model import IntakeChange, Model, Spend, apart, kinds_of
 from funnelsim.model.rates import RateChange, RateTable, table_under
 from funnelsim.model.reps import Draw, resize_pool
 from funnelsim.model.statement import Name, WholeNumber, part
@@ -134,11 +135,22 @@ def with_sizes(model: Model, sizes: Sequence[str]) -> Model:
 
 
 def _change_rates(model: Model, levers: Sequence[OddsLever | RateLever | DaysLever]) -> Model:
-    """Return the model with other rates; the changes that it already has come first."""
+    """Return the model with other rates."""
+    return _with_rates(model, [change for one in levers for change in one.changes(model)])
+
+
+def _check_rates(one: OddsLever | RateLever | DaysLever, model: Model) -> tuple[str, ...]:
+    """Refuse what does not fit the model; return what to mind."""
+    one.changes(model)
+    return _past(one.from_, model)
+
+
+def _with_rates(model: Model, more: Sequence[RateChange]) -> Model:
+    """Return the model with changes of its rates; those that it already has come first."""
     table = model.table
     if not model.levers and table.starts.size > 1:
         raise FunnelError("the model's rates already change at dates; levers on rates need a model without")
-    changes = model.levers + tuple(change for one in levers for change in one.changes(model))
+    changes = (*model.levers, *more)
     base = RateTable(table.edges, table.rate[:1], table.starts[:1], table.speed[:1])
     return replace(model, table=table_under(changes, base), levers=changes)
 
@@ -152,11 +164,7 @@ class OddsLever:
     segment: Name | None = None
     from_: Date | None = Field(default=None, alias="from")
     to: Date | None = None
-    act = staticmethod(_change_rates)
-
-    def check(self, model: Model) -> tuple[str, ...]:
-        self.changes(model)
-        return _past(self.from_, model)
+    check, act = _check_rates, staticmethod(_change_rates)
 
     @property
     def sentence(self) -> str:
@@ -178,11 +186,7 @@ class RateLever:
     segment: Name | None = None
     from_: Date | None = Field(default=None, alias="from")
     to: Date | None = None
-    act = staticmethod(_change_rates)
-
-    def check(self, model: Model) -> tuple[str, ...]:
-        self.changes(model)
-        return _past(self.from_, model)
+    check, act = _check_rates, staticmethod(_change_rates)
 
     @property
     def sentence(self) -> str:
@@ -204,11 +208,7 @@ class DaysLever:
     segment: Name | None = None
     from_: Date | None = Field(default=None, alias="from")
     to: Date | None = None
-    act = staticmethod(_change_rates)
-
-    def check(self, model: Model) -> tuple[str, ...]:
-        self.changes(model)
-        return _past(self.from_, model)
+    check, act = _check_rates, staticmethod(_change_rates)
 
     @property
     def sentence(self) -> str:
@@ -382,35 +382,72 @@ def _spent(model: Model, levers: Sequence[SpendLever]) -> Iterator[tuple[float, 
 
 @lever
 class ValueLever:
-    """What a win is worth from the as-of date on, open deals included: "all", or in one segment."""
+    """What a win is worth: "all", or in one segment; the odds of winning answer by multiply ** -elasticity.
+
+    Of all deals it is changed from the as-of date on, of new ones (that come from `from` until `to`) for as
+    long as they live. With a date only new ones are meant.
+    """
 
     value: Name
     multiply: Factor
+    deals: Literal["all", "new"] | None = None
+    elasticity: Annotated[Number, Field(ge=0, le=20)] = 0.0
+    from_: Date | None = Field(default=None, alias="from")
+    to: Date | None = None
 
     def check(self, model: Model) -> tuple[str, ...]:
         self.groups(model)
-        return ()
+        _span(self.from_, self.to, model)
+        if self.deals == "all" and (self.from_ or self.to):
+            raise FunnelError("deals: 'all' get another price today; with a date expected 'new'")
+        if self.multiply == 0 and self.elasticity:
+            raise FunnelError(f"elasticity: {self.elasticity:g} given, but nothing is left of the price")
+        return _past(self.from_, model)
+
+    @property
+    def new(self) -> bool:
+        """Whether only deals that come are meant."""
+        return self.deals == "new" or self.from_ is not None or self.to is not None
+
+    @property
+    def odds(self) -> float:
+        """Factor on the odds of winning."""
+        return float(self.multiply**-self.elasticity) if self.elasticity else 1.0
 
     @property
     def sentence(self) -> str:
-        """As in "prices, also of open deals, rise by 5 %"."""
-        segment = None if self.value == "all" else self.value
-        return f"prices{_within(segment)}, also of open deals, {_moved(self.multiply)}"
+        """As in "prices of new deals rise by 5 %, and their odds of winning fall by 7.1 %"."""
+        part = _within(None if self.value == "all" else self.value)
+        what = f"prices of new deals{part}" if self.new else f"prices{part}, also of open deals,"
+        moved = f"{what} {_moved(self.multiply)}{_when(self.from_, self.to)}"
+        return (
+            f"{moved}, and their odds of winning {_moved(self.odds, digits=2)}" if self.elasticity else moved
+        )
 
     def groups(self, model: Model) -> tuple[int, ...]:
         """Return the numbers of the groups that are meant."""
-        name = check_name(self.value, ["all", *model.groups], "value", "segment")
-        return _groups(None if name == "all" and "all" not in model.groups else name, model)
+        name = check_name(self.value, ["all", *_segments(model)], "value", "segment")
+        found = _groups(None if name == "all" and "all" not in model.groups else name, model)
+        return tuple(group for group in found if group == kinds_of(model)[group]) if self.new else found
 
     @staticmethod
     def act(model: Model, levers: Sequence[ValueLever]) -> Model:
-        """Multiply the amounts of wins, and what open deals bring of what they show."""
-        values = model.values
-        factor = np.ones(len(values.ratio))
+        """Multiply the amounts of wins, and what open deals bring of what they show; move the odds."""
         for one in levers:
-            factor[list(one.groups(model))] *= one.multiply
-        dearer = replace(values, amounts=values.amounts * factor[:, None], ratio=values.ratio * factor)
-        return replace(model, values=dearer)
+            groups = one.groups(model)
+            if one.new:
+                first = len(model.groups)
+                model = apart(model, groups, *_span(one.from_, one.to, model), "at a new price")
+                groups = tuple(range(first, len(model.groups)))
+            values, factor = model.values, np.ones(len(model.groups))
+            factor[list(groups)] = one.multiply
+            dearer = replace(values, amounts=values.amounts * factor[:, None], ratio=values.ratio * factor)
+            model = replace(model, values=dearer)
+            if one.odds != 1:
+                ways = np.argwhere(winning_exits(model.funnel))
+                change = (RateChange("odds", int(s), int(x), one.odds, groups) for s, x in ways)
+                model = _with_rates(model, list(change))
+        return model
 
 
 @lever
@@ -610,22 +647,28 @@ def _exit_changes(
 
 
 def _groups(segment: str | None, model: Model) -> tuple[int, ...]:
-    if segment is None:
-        return tuple(range(len(model.groups)))
-    return (model.groups.index(check_name(segment, model.groups, "segment", "segment")),)
+    if segment is not None:
+        check_name(segment, _segments(model), "segment", "segment")
+    kinds = enumerate(kinds_of(model))
+    return tuple(group for group, kind in kinds if segment in (None, model.groups[kind]))
+
+
+def _segments(model: Model) -> tuple[str, ...]:
+    """Return the names of the groups, without those of kinds that a scenario keeps apart."""
+    return tuple(dict.fromkeys(model.groups[kind] for kind in kinds_of(model)))
 
 
 def named_for(key: str, model: Model) -> tuple[str, ...]:
     """Return what a filter on the intake may name."""
     if key == "channel":
         return tuple(dict.fromkeys(cell.channel for cell in model.entries.cells if cell.channel))
-    return model.funnel.stages if key == "stage" else model.groups
+    return model.funnel.stages if key == "stage" else _segments(model)
 
 
 def _cells(model: Model, asked: Mapping[str, str | None]) -> tuple[int, ...]:
-    chosen = []
+    chosen, kinds = [], kinds_of(model)
     for number, cell in enumerate(model.entries.cells):
-        stage, segment = model.funnel.stages[cell.stage], model.groups[cell.group]
+        stage, segment = model.funnel.stages[cell.stage], model.groups[kinds[cell.group]]
         has = {"channel": cell.channel, "stage": stage, "segment": segment}
         if all(name is None or has[key] == name for key, name in asked.items()):
             chosen.append(number)
@@ -649,14 +692,14 @@ def _within(segment: str | None) -> str:
     return f" in {segment}" if segment else ""
 
 
-def _moved(multiply: float, add: float | None = None) -> str:
+def _moved(multiply: float, add: float | None = None, digits: int = 10) -> str:
     """Return in words what becomes of things that are multiplied, and then grow by so many per day.
 
     >>> _moved(1.15), _moved(0.8), _moved(0.0), _moved(3.0), _moved(0.5, -10.0)
     ('rise by 15 %', 'fall by 20 %', 'cease', 'are multiplied by 3', 'fall by 50 %, then by 10 per day')
     """
-    part = f"{100 * abs(multiply - 1):.10g} %"
-    times = f"are multiplied by {multiply:.10g}" if multiply >= 2 else f"rise by {part}"
+    part = f"{100 * abs(multiply - 1):.{digits}g} %"
+    times = f"are multiplied by {multiply:.{digits}g}" if multiply >= 2 else f"rise by {part}"
     times = "cease" if multiply == 0 else f"fall by {part}" if multiply < 1 else times
     if add is None:
         return "stay as they are" if multiply == 1 else times

@@ -172,6 +172,7 @@ CLAUSES = {
     "in": ("SEGMENT", "segment"),
     "by": ("CHANNEL", "channel"),
     "at": ("STAGE", "stage"),
+    "for": ("DEALS", "deals"),
     "ramp": ("SPEEDS", "ramp"),
     "today": ("MONEY per TIME", "today"),
     "elasticity": ("NUMBER", "elasticity"),
@@ -180,12 +181,20 @@ AMOUNTS = {
     "FACTOR": "+5% | -20% | x1.5 | *1.5",
     "CHANGE": "FACTOR | +10 per week | -12000 per month",
     "REPS": "+2 | -1 | =9",
+    "DEALS": "new deals | all deals; with a date only new ones, without one all unless said",
     "MONEY": "50000 (once) | 12000 per month",
     "DATE": "2026-10-01 | 2026-10 | 2026Q4 | 2026H2 | 2026",
     "SPEEDS": "35% 65% of full speed, month by month",
 }
 FORMS = (
-    Form("price", "value", "[SEGMENT]", "FACTOR", (), "price +5%"),
+    Form(
+        "price",
+        "value",
+        "[SEGMENT]",
+        "FACTOR",
+        ("for", "elasticity", *DATED),
+        "price +5% for new deals elasticity 1.5 from 2026-10",
+    ),
     Form(
         "odds", "odds", "STAGE > PLACE", "FACTOR", ("in", *DATED), "odds Negotiation > Won +15% from 2026-10"
     ),
@@ -235,7 +244,7 @@ def grammar() -> str:
     """Return the grammar of questions in words as a table, for people.
 
     >>> print(grammar().splitlines()[1])
-      price [SEGMENT] FACTOR
+      price [SEGMENT] FACTOR [for DEALS] [elasticity NUMBER] [from DATE] [until DATE]
     """
     lines = ["QUESTION: one of these, or several with ; between"]
     lines += [f"  {form.syntax}" for form in FORMS]
@@ -426,7 +435,7 @@ def _names_of(form: Form, model: Model) -> list[str]:
     """Return the names that a lever with one name may have."""
     places, stages = model.funnel.places, model.funnel.stages
     known: dict[str, Iterable[str]] = {
-        "value": model.groups,
+        "value": named_for("segment", model),
         "days": stages,
         "entries": [name for key in ("channel", "stage", "segment") for name in named_for(key, model)],
         "spend": named_for("channel", model),
@@ -521,6 +530,9 @@ def _clause(reader: _Reader, clause: str, model: Model) -> Any:
     if clause in ("in", "by", "at"):
         role = CLAUSES[clause][0].casefold()
         return _name(reader, role, named_for(role, model))
+    if clause == "for":
+        deals = re.compile(r"\s+(new|all)(\s+deals)?\b", re.IGNORECASE)
+        return _value(reader, deals, "'new deals' or 'all deals'", lambda text: text.split()[0].casefold())
     if clause == "ramp":
         speeds = re.compile(rf"(?:\s+(?:{DIGITS})\s*%)+")
         return _value(
