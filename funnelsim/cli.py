@@ -551,12 +551,15 @@ def budget(
     at_least: Annotated[float, typer.Option(help="of a channel's spend now")] = 0.7,
     at_most: Annotated[float, typer.Option(help="of a channel's spend now")] = 1.3,
     curve: Annotated[str, typer.Option(help="power or saturation")] = "power",
+    aim: Annotated[str, typer.Option(help="mean, target, or worst: the mean of the worst fifth")] = "mean",
+    target: Annotated[str | None, typer.Option(help="revenue of these channels, for the aim target")] = None,
     html: Html = None,
     **given: Any,
 ) -> None:
     """Say where the next euro should go, and how a budget is best split."""
     from funnelsim.files import write_all
-    from funnelsim.forecasting.budget import bounds_said, budget_rows
+    from funnelsim.forecasting.budget import bounds_said, budget_rows, regret_words
+    from funnelsim.model.units import quantity
     from funnelsim.show.terminal import show_table
     from funnelsim.show.words import titled
     from funnelsim.verbs import budget as best
@@ -565,12 +568,12 @@ def budget(
     plan = best(
         what, total=total, extra=extra, least=bounds_said("--least", least or ()),
         most=bounds_said("--most", most or ()), period=period, periods=periods, at_least=at_least,
-        at_most=at_most, curve=curve,
+        at_most=at_most, curve=curve, aim=aim, target=None if target is None else quantity(target),
         **given,
     )  # fmt: skip
     rows, kinds = budget_rows(plan)
     show_table(rows, titled(f"Spend per {period}", plan.currency), kinds=kinds)
-    for line in (str(plan), *plan.notes):
+    for line in (str(plan), regret_words(plan), *plan.notes):
         typer.echo(f"- {line}")
 
     def page(path: Path) -> None:

@@ -557,6 +557,8 @@ def budget(
     at_least: float = 0.7,
     at_most: float = 1.3,
     curve: str = "power",
+    aim: str = "mean",
+    target: float | None = None,
     draws: int = 200,
     seed: int = 1,
     cache: bool = False,
@@ -574,6 +576,9 @@ def budget(
         periods: in how many of these periods revenue counts, 4 by default.
         at_least, at_most: bounds of each channel, in parts of its spend now.
         curve: "power" or "saturation".
+        aim: what the split is best for: "mean", "target" (the chance to reach it), or "worst" (the mean of
+            the worst fifth of the draws, CVaR).
+        target: revenue of the leads of these channels that is wanted.
         draws: posterior draws.
         seed: same seed, same numbers.
         cache: as in `forecast`.
@@ -582,16 +587,17 @@ def budget(
     Raises:
         FunnelError: nothing is known of spend, or a history too thin for numbers.
     """
-    from funnelsim.forecasting.budget import best_budget, check_extra
+    from funnelsim.forecasting.budget import best_budget, check_aim, check_extra
 
     refuse_words(period=period, periods=periods, curve=curve, draws=draws, seed=seed)
     check_extra(total, extra)
+    check_aim(aim, target)
     count = periods if periods is not None or isinstance(what, Situation) else 4
     place = situation(what, period=period, periods=count, spend=spend, cache=cache, **reading)
     refuse_thin(place)
     return best_budget(
         place, total=total, extra=extra, least=least, most=most, per=place.kind, bounds=(at_least, at_most),
-        curve=curve, draws=draws, seed=seed,
+        curve=curve, aim=aim, target=target, draws=draws, seed=seed,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -171,6 +171,65 @@ def fit_saturation(spend: Floats, response: Floats) -> tuple[float, float]:
     if not fit.success or not 0 < half < 1000 * float(spend.max()):
         raise FunnelError("the response does not bend with spend: no saturation can be seen in these tests")
     return top, half
+
+
+class Curve(Protocol):
+    """Revenue as a function of spend, concave: more money brings more, but ever less per euro."""
+
+    def revenue(self, spend: Floats) -> Floats:
+        """Return revenue of spend (channels,), shape (..., channels)."""
+
+    def slope(self, spend: Floats) -> Floats:
+        """Return revenue per extra euro at spend (channels,), shape (..., channels)."""
+
+
+@dataclass(frozen=True)
+class Power:
+    """revenue = today's revenue (spend / today's spend) ** elasticity; arrays (..., channels)."""
+
+    at_today: Floats
+    today: Floats
+    elasticity: Floats
+
+    def revenue(self, spend: Floats) -> Floats:
+        """Return revenue of spend."""
+        found: Floats = self.at_today * (spend / self.today) ** self.elasticity
+        return found
+
+    def slope(self, spend: Floats) -> Floats:
+        """Return revenue per extra euro."""
+        ratio = spend / self.today
+        with np.errstate(divide="ignore"):
+            found: Floats = self.at_today * self.elasticity / self.today * ratio ** (self.elasticity - 1)
+        return found
+
+
+@dataclass(frozen=True)
+class Saturation:
+    """revenue = top spend / (half + spend), Michaelis-Menten: never above top; arrays (..., channels)."""
+
+    top: Floats
+    half: Floats
+
+    def revenue(self, spend: Floats) -> Floats:
+        """Return revenue of spend."""
+        found: Floats = self.top * spend / (self.half + spend)
+        return found
+
+    def slope(self, spend: Floats) -> Floats:
+        """Return revenue per extra euro."""
+        found: Floats = self.top * self.half / (self.half + spend) ** 2
+        return found
+
+
+def saturation_through(at_today: Floats, today: Floats, elasticity: Floats) -> Saturation:
+    """Return the saturation curve with the revenue and the elasticity that are seen at today's spend.
+
+    >>> curve = saturation_through(np.array([50.0]), np.array([10.0]), np.array([0.5]))
+    >>> curve.top.tolist(), curve.half.tolist()
+    ([100.0], [10.0])
+    """
+    return Saturation(at_today / (1 - elasticity), today * elasticity / (1 - elasticity))
 
 
 def spend_words(answers: tuple[Spend, ...], spend: pd.DataFrame) -> tuple[str, ...]:
