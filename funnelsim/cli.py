@@ -60,6 +60,7 @@ Anonymise = Annotated[
         callback=lambda given: _secret(given),
     ),
 ]
+Teams = Annotated[Path | None, typer.Option(help="YAML of pools of reps and their work: leads wait for them")]
 Spend = Annotated[Path | None, typer.Option(help="CSV of channel, week, spend: leads then answer to money")]
 PeriodKind = Annotated[str, typer.Option(help="week, month, quarter, half or year")]
 Periods = Annotated[int | None, typer.Option(help="how many; the first holds the as-of date [default: 2]")]
@@ -125,6 +126,7 @@ READING: Options = {
     "mapping": (Mapping, None), "as_of": (AsOf, None), "source": (Source, None), "query": (Query, None),
     "anonymise": (Anonymise, None),
 }  # fmt: skip
+STAFF: Options = {"teams": (Teams, None)}
 FITTING: Options = {"spend": (Spend, None), "large": (Large, False), "dask": (Dask, None)}
 AHEAD: Options = {
     "period": (PeriodKind, "quarter"),
@@ -238,7 +240,7 @@ def calibrate(
 @app.command(
     epilog="Example: funnelsim forecast deals.csv --period quarter --target 1500000 --html forecast.html"
 )
-@shared(ASKING, AHEAD, SAYING, READING, FITTING, LUCK, KEEPING)
+@shared(ASKING, AHEAD, SAYING, READING, FITTING, STAFF, LUCK, KEEPING)
 def forecast(
     what: What,
     json: Json = None,
@@ -305,7 +307,7 @@ def forecast(
 
 
 @app.command(epilog="Example: funnelsim compare deals.csv price_up 'days Qualified -20%' --html compare.html")
-@shared(AHEAD, SAYING, READING, FITTING, LUCK, KEEPING)
+@shared(AHEAD, SAYING, READING, FITTING, STAFF, LUCK, KEEPING)
 def compare(
     what: What,
     scenarios: Annotated[
@@ -763,6 +765,7 @@ def _refuse_outputs(
         mapping,
         given.get("spend"),
         given.get("model"),
+        given.get("teams"),
         *(one for one in asked if not is_words(one)),
     ]
     files.refuse_outputs(outputs, (*read, *named))

@@ -225,6 +225,7 @@ def forecast(
     own_record: bool = False,
     progress: bool = False,
     model: str | Path | Model | None = None,
+    teams: str | Path | None = None,
     large: bool = False,
     dask: str | None = None,
     cache: bool = False,
@@ -254,6 +255,7 @@ def forecast(
         own_record: whether intervals are as wide as the last eight forecasts needed; seconds more.
         progress: whether to show a bar.
         model: fitted before, as `calibrate` returns or the terminal writes it; only open leads are read then.
+        teams: a YAML file of pools of reps and the stages that need them: leads then wait for reps.
         large: whether a file is read in parts; so it is where it is too large to be held.
         dask: address of a Dask cluster whose workers read and count the parts.
         cache: whether what is made of files is kept in the user's cache folder, and taken from there.
@@ -284,7 +286,7 @@ def forecast(
     wanted = _goals(targets)
     place = situation(
         what, period=period, periods=periods, until=until, spend=spend, scenario=scenario, what_if=what_if,
-        model=model, large=large, dask=dask, cache=cache, **reading,
+        model=model, teams=teams, large=large, dask=dask, cache=cache, **reading,
     )  # fmt: skip
     if by is not None and place.facts is not None:
         raise FunnelError(f"by {by}: of a history that was read in parts only the sums are known")
@@ -340,6 +342,7 @@ def compare(
     progress: bool = False,
     quantiles: bool = True,
     model: str | Path | Model | None = None,
+    teams: str | Path | None = None,
     large: bool = False,
     dask: str | None = None,
     cache: bool = False,
@@ -352,7 +355,7 @@ def compare(
     Args:
         what: a path, URL, table, history, situation, or a stated funnel.
         scenarios: one or several: files with levers, names in `scenarios/`, or words such as "price +5%".
-        period, periods, until, spend, target, draws, seed, engine, progress, model, large, dask: as in
+        period, periods, until, spend, target, draws, seed, engine, progress, model, teams, large, dask: as in
             `forecast`.
         quantiles: whether the quantiles of each plan's revenue are wanted; they take as long as all the rest.
         cache: as in `forecast`.
@@ -384,6 +387,7 @@ def compare(
         until=until,
         spend=spend,
         model=model,
+        teams=teams,
         large=large,
         dask=dask,
         cache=cache,

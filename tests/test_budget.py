@@ -19,6 +19,7 @@ from funnelsim.forecasting.allocation import (
     worst_weights,
 )
 from funnelsim.forecasting.budget import (
+    acts_on,
     best_budget,
     budget_rows,
     budget_words,
@@ -238,6 +239,26 @@ def test_money_that_acts_too_late_is_told(place):
     assert late["flag"].str.contains("of it acts too late").all()
 
 
+def test_money_that_lasts_acts_later_and_as_much(place):
+    """Of a window's money, day d has the part that a sum over its weeks gives, and all of it in the end."""
+    lasting = Spend("tv", 1.0, 0.3, lag_days=3.0, carry_over=0.6)
+    part = acts_on(900, 30.0, lasting)
+    assert_allclose(part.sum(), 30.0)
+    day = np.arange(900) + 0.5
+    moments = np.arange(0, 30, 0.01) + 0.005
+    by_hand = [
+        np.where(d - 3 > moments, 0.6 ** ((d - 3 - moments) / 7), 0).sum() * 0.01 * np.log(1 / 0.6) / 7
+        for d in day[:60]
+    ]
+    assert_allclose(part[4:60], by_hand[4:], atol=2e-3)
+    entries = place.model.entries
+    slower = tuple(replace(one, carry_over=0.8) for one in entries.spend)
+    model = replace(place.model, entries=replace(entries, spend=slower))
+    late = best_budget(replace(place, model=model), draws=3)
+    now = best_budget(place, draws=3)
+    assert (late.table["value_per_lead"] < now.table["value_per_lead"]).all()
+
+
 @pytest.mark.parametrize("make", [Power, saturation_through])
 def test_curves_go_through_today_with_todays_elasticity(make):
     today, revenue, elasticity = np.array([40.0]), np.array([600.0]), np.array([0.3])
@@ -313,8 +334,7 @@ def test_the_interval_is_the_middle_eight_tenths_of_the_draws(place, curve):
     known = place.model.entries.spend
     days, until = 365.25 / 12, (place.periods[-1].end - place.model.as_of) / pd.Timedelta(days=1)
     worth = worth_of_channels(
-        place, tuple(one.channel for one in known), np.array([one.lag_days for one in known]), days, until,
-        draws=30, seed=4,
+        place, known, days, until, draws=30, seed=4,
     )  # fmt: skip
     now = days * np.array([one.per_day for one in known])
     make = Power if curve == "power" else saturation_through
@@ -341,7 +361,10 @@ def test_a_late_lead_is_worth_what_it_can_still_earn(place):
     """The same leads, counted from the start or from 200 days later, until the same last day."""
     names = ("events", "search")
     early, late = (
-        worth_of_channels(place, names, np.full(2, day), 90.0, 300.0, draws=3, seed=1) for day in (0.0, 200.0)
+        worth_of_channels(
+            place, [Spend(n, 1.0, 0.3, lag_days=day) for n in names], 90.0, 300.0, draws=3, seed=1
+        )
+        for day in (0.0, 200.0)
     )
     assert (late.per_lead < 0.8 * early.per_lead).all()
     assert (late.per_lead > 0).all()
@@ -358,7 +381,7 @@ def test_value_per_lead_is_the_forecasts_own(place):
     born = intensities(place.model, place.deals, np.array([0.0, 91.0]), Draws(rates, np.ones((3, 1)))).born[
         :, :, 0
     ]
-    worth = worth_of_channels(place, names, np.zeros(len(names)), 91.0, 91.0, draws=3, seed=5)
+    worth = worth_of_channels(place, [Spend(n, 1.0, 0.3) for n in names], 91.0, 91.0, draws=3, seed=5)
     _, quality = channel_quality(place, names, 3, stream(5, "quality"))
     assert_allclose((worth.revenue / quality).sum(axis=1), born @ place.model.values.mean, rtol=1e-9)
 

@@ -33,6 +33,7 @@ from funnelsim.show import words
 
 CURVES = ("power", "saturation")
 AIMS = ("mean", "target", "worst")
+SOME = 0.005  # of the money: less is no per cent
 WORST = 0.2  # share of the draws whose mean is wanted high where the aim is "worst"
 USUAL = (0.7, 1.3)  # of today's spend: what a history that hardly moved its spend can vouch for
 # Nobody's money brings nothing at all, nor as much from every further euro: the curve is concave.
@@ -149,11 +150,9 @@ def best_budget(
             "budget: what is spent on the channels is not known; give a table with --spend FILE"
         )
     days, until = days_in(per), (place.periods[-1].end - place.model.as_of) / DAY
-    lag = np.array([one.lag_days for one in known])
     names = tuple(one.channel for one in known)
-    worth, idle = _split_off(
-        _worth_once(place, *_with_idle(place.model, names, lag), days, until, draws, seed), names
-    )
+    every = (*known, *_without_spend(place.model, names))
+    worth, idle = _split_off(_worth_once(place, every, days, until, draws, seed), names)
     now = days * np.array([one.per_day for one in known])
     money = float(now.sum()) + (extra or 0.0) if total is None else float(total)
     ends = (bounds[0] * now, bounds[1] * now) if extra is None else (now, now + extra)
@@ -172,11 +171,12 @@ def best_budget(
     gain, missed = plan - today, np.maximum(ideal - plan, 0.0)
     low, high = np.quantile(gain, [0.1, 0.9])
     wanted = np.nan if target is None else float(target)
+    late = np.array([1 - acts_on(int(np.ceil(until)), days, one).sum() / days for one in known])
     return Plan(
-        _table(known, worth, earned, now, best, ends, _late(lag, days, until)), money, days,
+        _table(known, worth, earned, now, best, ends, late), money, days,
         place.periods[-1].end, float(gain.mean()), float(low), float(high),
         float((gain > 0).mean() + (gain == 0).mean() / 2), multiplier, place.model.currency,
-        _notes(lag, days, until), extra or 0.0, aim, wanted, _told(plan, today, wanted), float(missed.mean()),
+        _notes(late), extra or 0.0, aim, wanted, _told(plan, today, wanted), float(missed.mean()),
         float(np.quantile(missed, 0.9)), idle,
     )  # fmt: skip
 
@@ -191,10 +191,12 @@ def _told(plan: Floats, today: Floats, wanted: float) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("split")
 
 
-def _with_idle(model: Model, names: tuple[str, ...], lag: Floats) -> tuple[tuple[str, ...], Floats]:
-    """Return all channels, those whose spend is not known last, and days until their money acts."""
-    others = sorted({cell.channel for cell in model.entries.cells} - {*names, ""})
-    return (*names, *others), np.append(lag, np.zeros(len(others)))
+def _without_spend(model: Model, names: tuple[str, ...]) -> list[Spend]:
+    """Return the channels that bring leads and whose spend is not known."""
+    return [
+        Spend(name, 0.0, 0.0)
+        for name in sorted({cell.channel for cell in model.entries.cells} - {*names, ""})
+    ]
 
 
 def _split_off(worth: Worth, names: tuple[str, ...]) -> tuple[Worth, pd.DataFrame]:
@@ -205,10 +207,15 @@ def _split_off(worth: Worth, names: tuple[str, ...]) -> tuple[Worth, pd.DataFram
     return own, pd.DataFrame(each)[count:].reset_index(drop=True)
 
 
-def _late(lag: Floats, days: float, until: float) -> Floats:
-    """Return the share of each channel's money that brings its leads after the last day that counts."""
-    share: Floats = np.clip((lag + days - until) / days, 0.0, 1.0)
-    return share
+def acts_on(count: int, days: float, one: Spend) -> Floats:
+    """Return which part of what a channel's money does on each coming day is that of a window's, (count,).
+
+    >>> acts_on(4, 2.0, Spend("search", 1.0, 0.3, lag_days=1.5)).tolist()
+    [0.0, 0.5, 1.0, 0.5]
+    """
+    ends = np.arange(count + 1.0)
+    part: Floats = np.diff(one.effect_until(ends) - one.effect_until(ends - days))
+    return part
 
 
 def check_aim(aim: str, target: float | None) -> None:
@@ -290,8 +297,9 @@ def budget_words(found: Plan) -> str:
     return _aim_words(found) + (
         f"{what}, until {last_earning_day(found)} (80 % interval {low} to {high}): "
         f"{words.verdict(found.p_better)}. "
-        f"The next {unit} brings most in {words.name(first['channel'])}: "
-        f"{words.digits(float(first['return_now']))} {unit}."
+        f"The next {unit or 'unit of money'} brings most in {words.name(first['channel'])}: "
+        f"{words.digits(float(first['return_now']))} {unit}".rstrip()
+        + "."
     )
 
 
@@ -397,17 +405,17 @@ def _flag(one: Spend, ratio: float, bounds: Floats, late: float) -> str:
         said.append("at its lower bound" if ratio < bounds[0] + 1e-6 else "at its upper bound")
     if one.error > 0.99 * PRIOR_ERROR:
         said.append("answer assumed, not seen")
-    if late > 0:
+    if late >= SOME:
         said.append(f"{late:.0%} of it acts too late")
     return "; ".join(said)
 
 
-def _notes(lag: Floats, days: float, until: float) -> tuple[str, ...]:
+def _notes(late: Floats) -> tuple[str, ...]:
     notes = [
         "Leads are taken not to disturb each other: with full reps a further lead is worth less than shown.",
         "Revenue is not profit: a euro that brings less than it costs to serve should stay where it is.",
     ]
-    if (lag + days > until).any():
+    if (late >= SOME).any():
         notes.append(
             "Some money brings its leads after the last day that counts: look further ahead (--periods)."
         )
@@ -438,15 +446,16 @@ class Worth:
 
 
 def _worth_once(
-    place: Situation, channels: tuple[str, ...], first: Floats, days: float, until: float, draws: int,
-    seed: int,
-) -> Worth:  # fmt: skip
+    place: Situation, acting: Sequence[Spend], days: float, until: float, draws: int, seed: int
+) -> Worth:
     """Do `worth_of_channels`, or take what is kept of it: other totals, bounds and curves ask the same."""
     model = print_of(place.model) if place.key else ""
-    about = ("worth", model, channels, first.tolist(), days, until, draws, seed)
+    channels = tuple(one.channel for one in acting)
+    when = [(one.lag_days, one.carry_over) for one in acting]
+    about = ("worth", model, channels, when, days, until, draws, seed)
     kept = find_frame(place.key, *about)
     if kept is None:
-        worth = worth_of_channels(place, channels, first, days, until, draws=draws, seed=seed)
+        worth = worth_of_channels(place, acting, days, until, draws=draws, seed=seed)
         table = pd.DataFrame(np.vstack([worth.leads, worth.quality, worth.revenue]), columns=list(channels))
         keep_frame(table, place.key, *about)
         return worth
@@ -456,8 +465,7 @@ def _worth_once(
 
 def worth_of_channels(
     place: Situation,
-    channels: tuple[str, ...],
-    first: Floats,
+    acting: Sequence[Spend],
     days: float,
     until: float,
     *,
@@ -472,9 +480,8 @@ def worth_of_channels(
 
     Args:
         place: the company's situation.
-        channels: names.
-        first: (channels,) first day on which leads count, days since the as-of date.
-        days: for how many days they count.
+        acting: of each channel, when its money acts.
+        days: for how many days money is spent, from the as-of date on: the leads that it brings count.
         until: last day on which a win counts.
         draws: posterior draws of rates and qualities.
         seed: of the draws.
@@ -482,10 +489,11 @@ def worth_of_channels(
     from funnelsim.forecasting.exact import chances, from_entries
 
     model, end = place.model, int(np.ceil(until))
+    channels = tuple(one.channel for one in acting)
     leads = expected(model.entries, end)
+    share = {name: acts_on(end, days, one) for name, one in zip(channels, acting, strict=True)}
     for row, cell in enumerate(model.entries.cells):
-        start = float(first[channels.index(cell.channel)]) if cell.channel in channels else np.inf
-        leads[row] *= _inside(end, start, start + days)
+        leads[row] *= share.get(cell.channel, 0.0)
     edges = np.array([0.0, until])
     pace = pace_of(model, edges)
 
@@ -573,10 +581,3 @@ def _won_by_now(model: Model, came: pd.DataFrame) -> Floats:
     entry = np.clip(((oldest - age) / found.step).round().astype(np.int64), 0, len(found.at_entry) - 1)
     chance: Floats = found.at_entry[entry, group, stage, 0]
     return chance
-
-
-def _inside(days: int, start: float, end: float) -> Floats:
-    """Return the share of each day that lies between two moments, shape (days,)."""
-    left = np.arange(days)
-    share: Floats = np.clip(np.minimum(left + 1, end) - np.maximum(left, start), 0.0, 1.0)
-    return share

@@ -16,8 +16,8 @@ from funnelsim.files import shown
 from funnelsim.model.funnel import winning_exits
 from funnelsim.model.model import IntakeChange, Model, Spend, apart, kinds_of
 from funnelsim.model.rates import RateChange, RateTable, table_under
-from funnelsim.model.reps import Draw, resize_pool
-from funnelsim.model.statement import Name, WholeNumber, part
+from funnelsim.model.reps import Draw, Pool, resize_pool
+from funnelsim.model.statement import CarryOver, Name, WholeNumber, part
 from funnelsim.model.units import (
     Date,
     Number,
@@ -35,6 +35,8 @@ Factor = Annotated[Number, Field(ge=0, le=1000)]
 Stretch = Annotated[Number, Field(gt=0, le=1000)]
 Elasticity = Annotated[Number, Field(ge=0, le=2)]
 Day = datetime.date | None
+FADED = 1e-3  # of what money does: what is left of it then moves no number that is printed
+FOREVER = 36_525.0  # days: a hundred years
 
 
 class Lever(Protocol):
@@ -288,7 +290,8 @@ class EntriesLever:
 class SpendLever:
     """The money spent on a channel; today's spend and the elasticity are the model's unless stated.
 
-    The channel's leads answer with (new spend / today's spend) ** elasticity, a lag later.
+    The channel's leads answer with (new spend / today's spend) ** elasticity, a lag later; where money lasts,
+    with what of the new spend acts by then.
     """
 
     spend: Name
@@ -296,6 +299,7 @@ class SpendLever:
     add: PerDay | None = None
     today: Annotated[PerDay, Field(gt=0)] | None = None
     elasticity: Elasticity | None = None
+    carry_over: CarryOver | None = None
     from_: Date | None = Field(default=None, alias="from")
     to: Date | None = None
 
@@ -334,7 +338,9 @@ class SpendLever:
         if not today and (self.add is not None or own is not None):
             raise FunnelError(f"spend: nothing is spent on '{channel}' today; add 'today: 12000 per month'")
         # Without today's spend only its change by a factor has a meaning, and then any unit will do.
-        return Spend(channel, today or 1.0, elasticity, lag_days=own.lag_days if own else 0.0)
+        lag, lasting = (own.lag_days, own.carry_over) if own else (0.0, 0.0)
+        lasting = lasting if self.carry_over is None else self.carry_over
+        return Spend(channel, today or 1.0, elasticity, lag_days=lag, carry_over=lasting)
 
     @staticmethod
     def act(model: Model, levers: Sequence[SpendLever]) -> Model:
@@ -351,12 +357,26 @@ def _by_channel(levers: Sequence[SpendLever]) -> list[list[SpendLever]]:
 
 
 def _answers(model: Model, levers: Sequence[SpendLever]) -> list[IntakeChange]:
-    """Return how the leads of one channel answer to its spend."""
+    """Return how the leads of one channel answer to its spend: at once, or week by week where money lasts."""
     now, cells = levers[0].now(model), _cells(model, {"channel": levers[0].spend})
+    steps = list(_spent(model, levers))
+    if now.carry_over == 0:
+        return [
+            IntakeChange(cells, a + now.lag_days, b + now.lag_days, (spend / now.per_day) ** now.elasticity)
+            for a, b, spend in steps
+        ]
+    moments = {day for start, end, _ in steps for day in (start, end)} - {np.inf}
+    weeks = int(np.ceil(np.log(FADED) / np.log(now.carry_over))) + 1
+    cuts = sorted({day + 7.0 * week for day in moments for week in range(weeks + 1)})
     changes = []
-    for start, end, spend in _spent(model, levers):
-        answer = (spend / now.per_day) ** now.elasticity
-        changes.append(IntakeChange(cells, start + now.lag_days, end + now.lag_days, answer))
+    for start, end in zip(cuts, [*cuts[1:], np.inf], strict=True) if cuts else ():
+        first, last = start + now.lag_days, min(end, start + FOREVER) + now.lag_days
+        acting = 0.0
+        for a, b, spend in steps:
+            done = now.effect_until(np.array([first - a, last - a, first - b, last - b]))
+            acting += (spend - now.per_day) * float(done[1] - done[0] - (done[3] - done[2])) / (last - first)
+        answer = max(1 + acting / now.per_day, 0.0) ** now.elasticity
+        changes.append(IntakeChange(cells, first, end + now.lag_days, answer))
     return changes
 
 
@@ -599,7 +619,7 @@ class Outlay:
 
 
 def outlays(model: Model, scenario: Scenario) -> list[Outlay]:
-    """Return what a plan costs more than today's: what it says, and what its channels spend above today."""
+    """Return what a plan costs more than today's: what it says, spend on channels, and salaries of reps."""
     costs = [one for one in scenario.changes if isinstance(one, CostsLever)]
     found = []
     for one in costs:
@@ -611,7 +631,18 @@ def outlays(model: Model, scenario: Scenario) -> list[Outlay]:
         known = own[0].today is not None or own[0].own(model) is not None
         now = own[0].now(model).per_day if known else np.nan
         found += [Outlay(start, end, spend - now) for start, end, spend in _spent(model, own)]
-    return found
+    hires = [one for one in scenario.changes if isinstance(one, RepsLever)]
+    pairs = zip(model.pools, RepsLever.act(model, hires).pools if hires else model.pools, strict=True)
+    return [*found, *(one for before, after in pairs if before.salary for one in _wages(before, after))]
+
+
+def _wages(before: Pool, after: Pool) -> Iterator[Outlay]:
+    """Return what the reps of a pool cost more than before, from change to change of their number."""
+    starts = sorted({0.0, *(day for day in (*before.starts, *after.starts) if day > 0)})
+    for start, end in zip(starts, [*starts[1:], np.inf], strict=True):
+        more = after.size_on(start) - before.size_on(start)
+        if more:
+            yield Outlay(start, end, more * before.salary)
 
 
 def _span(first: Day, last: Day, model: Model) -> tuple[float, float]:

@@ -105,6 +105,8 @@ class Spend:
         elasticity: 0 (money brings nothing) to 1 (twice the money, twice the leads).
         error: standard error of the elasticity; 0 when it is stated.
         lag_days: days until money brings its leads.
+        carry_over: of what money does, the share that it still does a week later (geometric adstock): leads
+            answer to (1 - c) sum over weeks k of c^k spend_{t - k}; 0: all at once.
     """
 
     channel: str
@@ -112,6 +114,21 @@ class Spend:
     elasticity: float
     error: float = 0.0
     lag_days: float = 0.0
+    carry_over: float = 0.0
+
+    def effect_until(self, days: Floats) -> Floats:
+        """Return what money that is spent from day 0 on, 1 a day, has done by each moment, in days' worth.
+
+        >>> tv = Spend("tv", 10.0, 0.3, lag_days=7.0, carry_over=0.5)
+        >>> tv.effect_until(np.array([7.0, 14.0, 707.0])).round(2).tolist()
+        [0.0, 1.95, 689.9]
+        """
+        after = np.maximum(days - self.lag_days, 0.0)
+        if self.carry_over == 0:
+            return after
+        slow = -7 / np.log(self.carry_over)
+        done: Floats = after + slow * np.expm1(-np.minimum(after, 1e6) / slow)
+        return done
 
 
 @dataclass(frozen=True)

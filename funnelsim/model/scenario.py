@@ -176,6 +176,7 @@ CLAUSES = {
     "ramp": ("SPEEDS", "ramp"),
     "today": ("MONEY per TIME", "today"),
     "elasticity": ("NUMBER", "elasticity"),
+    "lasting": ("NUMBER", "carry_over"),
 }
 AMOUNTS = {
     "FACTOR": "+5% | -20% | x1.5 | *1.5",
@@ -206,7 +207,7 @@ FORMS = (
         "spend",
         "CHANNEL",
         "CHANGE",
-        ("today", "elasticity", *DATED),
+        ("today", "elasticity", "lasting", *DATED),
         "spend events -20% search +30%",
     ),
     Form("reps", "reps", "POOL", "REPS", ("ramp", *DATED), "reps account executives +2 from 2026-08"),
