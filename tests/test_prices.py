@@ -19,7 +19,7 @@ from funnelsim.forecasting.compare import compare_models
 from funnelsim.forecasting.fates import ways_like
 from funnelsim.forecasting.intensity import draws_of, intensities
 from funnelsim.forecasting.periods import days_of
-from funnelsim.forecasting.situation import situation
+from funnelsim.forecasting.situation import situation, under
 from funnelsim.model.levers import Scenario, apply_scenario
 from funnelsim.model.model import Model, OpenDeals, amounts, apart, expected, nobody
 from funnelsim.model.scenario import read_scenario, read_words, scenario_text
@@ -198,3 +198,30 @@ def test_the_work_of_a_kind_is_that_of_its_group() -> None:
     model = company()
     narrow = replace(model, work=(replace(model.work[0], groups=(1,)),))
     assert dearer(narrow, "price +5% for new").work[0].groups == (1, 3)
+
+
+def test_the_largest_deal_is_lost_with_its_amount_and_its_chance() -> None:
+    """Of three memoryless deals the one of 50 goes: 50 * .3 * (1 - exp(-1.2)) in sixty days."""
+    bare = one_stage(per_day=0.0)
+    with pytest.raises(FunnelError, match="no amounts are known here"):
+        read_words("lose largest", bare)
+    quiet = replace(bare, values=replace(bare.values, amounts=2 * bare.values.amounts))
+    names = np.array(["a", "b", "c"], dtype=object)
+    none = np.zeros(3, dtype=np.int64)
+    deals = OpenDeals(names, none, none, np.zeros(3), np.array([20.0, 50.0, 30.0]))
+    chance = 0.3 * (1 - np.exp(-1.2))
+    gap = revenue(quiet, deals)[0] - revenue(dearer(quiet, "lose largest deal"), deals)[0]
+    assert_allclose(gap, 50 * chance, rtol=2e-4)
+    two = dearer(dearer(quiet, "lose largest"), "lose 1 largest open deal")
+    assert amounts(two, deals).tolist() == [20.0, 0.0, 0.0]
+    plan = read_words("lose 2 largest deals", quiet)
+    assert plan.sentence == "The 2 largest open deals are lost."
+    place = replace(situation(quiet, periods=1), deals=deals)
+    assert under(place, plan).deals.name.tolist() == ["a"] and under(place, plan).model.values.lost == 0
+    table = compare_models(
+        {"now": quiet, "lost": apply_scenario(quiet, plan)}, deals, place.periods, draws=20
+    )
+    row = table.set_index("scenario").loc["lost"]
+    assert row["difference"] < 0 and row["high"] == 0.0 and row["p_better"] == 0.0
+    with pytest.raises(FunnelError, match="expected one of largest deal"):
+        read_words("lose smallest", quiet)

@@ -11,10 +11,9 @@ from numpy.testing import assert_allclose
 
 from funnelsim import compare, read_history, sample_path, situation
 from funnelsim.errors import FunnelError
-from funnelsim.forecasting.attribution import cost_of
+from funnelsim.forecasting.attribution import cost_of, outlays
 from funnelsim.forecasting.periods import days_of
 from funnelsim.forecasting.situation import SERVED, Situation, staffed
-from funnelsim.model.levers import outlays
 from funnelsim.model.scenario import read_words
 from funnelsim.simulation.run import period_sums
 

@@ -16,8 +16,9 @@ from test_scenario import company
 
 import funnelsim as fs
 from funnelsim.errors import FunnelError
+from funnelsim.forecasting.attribution import outlays
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.levers import LEVERS, Scenario, apply_scenario, outlays
+from funnelsim.model.levers import LEVERS, Scenario, apply_scenario
 from funnelsim.model.model import Calendar, Model
 from funnelsim.model.scenario import CLAUSES, FORMS, grammar, read_scenario, read_words, scenario_text
 from funnelsim.model.stated import read_funnel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
@@ -29,10 +29,14 @@ from funnelsim.model.levers import (
     SpendLever,
     ValueLever,
     apply_scenario,
-    outlays,
+    by_channel,
+    span_of,
+    spent_on,
 )
 from funnelsim.model.model import Draws, Model, OpenDeals, amounts
+from funnelsim.model.reps import Pool
 from funnelsim.model.scenario import WhatIf, scenario_of
+from funnelsim.model.units import per_day
 from funnelsim.simulation.run import period_sums
 
 FEWEST_DRAWS = 20  # below it the parts of a gain are more noise than gain
@@ -329,6 +333,49 @@ def _with(change: Lever, **moved: Any) -> Lever:
     for name, value in moved.items():
         object.__setattr__(made, name, value)
     return made
+
+
+@dataclass(frozen=True)
+class Outlay:
+    """Money that a plan takes: per day from start to end, or once where these are one day; nan: unknown."""
+
+    start: float
+    end: float
+    amount: float
+
+    def within(self, edges: Floats) -> Floats:
+        """Return what falls into each period, (periods,), from its ends in days since the as-of date."""
+        if self.start == self.end:
+            return np.where((edges[:-1] <= self.start) & (self.start < edges[1:]), self.amount, 0.0)
+        days = np.minimum(edges[1:], self.end) - np.maximum(edges[:-1], self.start)
+        return np.where(days > 0, self.amount * days, 0.0)
+
+
+def outlays(model: Model, scenario: Scenario) -> list[Outlay]:
+    """Return what a plan costs more than today's: what it says, spend on channels, and salaries of reps."""
+    costs = [one for one in scenario.changes if isinstance(one, CostsLever)]
+    found = []
+    for one in costs:
+        start, end = span_of(one.from_, one.to, model)
+        per_time = isinstance(one.costs, str)
+        amount = per_day(one.costs) if per_time else float(one.costs)
+        found.append(Outlay(start, end if per_time else start, amount))
+    for own in by_channel([one for one in scenario.changes if isinstance(one, SpendLever)]):
+        known = own[0].today is not None or own[0].own(model) is not None
+        now = own[0].now(model).per_day if known else np.nan
+        found += [Outlay(start, end, spend - now) for start, end, spend in spent_on(model, own)]
+    hires = [one for one in scenario.changes if isinstance(one, RepsLever)]
+    pairs = zip(model.pools, RepsLever.act(model, hires).pools if hires else model.pools, strict=True)
+    return [*found, *(one for before, after in pairs if before.salary for one in _wages(before, after))]
+
+
+def _wages(before: Pool, after: Pool) -> Iterator[Outlay]:
+    """Return what the reps of a pool cost more than before, from change to change of their number."""
+    starts = sorted({0.0, *(day for day in (*before.starts, *after.starts) if day > 0)})
+    for start, end in zip(starts, [*starts[1:], np.inf], strict=True):
+        more = after.size_on(start) - before.size_on(start)
+        if more:
+            yield Outlay(start, end, more * before.salary)
 
 
 def cost_of(model: Model, plan: Scenario, edges: Floats) -> Floats:

@@ -24,7 +24,7 @@ from funnelsim.history.read import queried, read_history
 from funnelsim.history.spend import read_spend
 from funnelsim.history.tables import Table
 from funnelsim.model.levers import Scenario, apply_scenario
-from funnelsim.model.model import Model, OpenDeals, nobody
+from funnelsim.model.model import Model, OpenDeals, amounts, nobody, only
 from funnelsim.model.scenario import WhatIf, read_words, scenario_of, together
 from funnelsim.model.stated import read_funnel, read_teams, shipped_funnels
 from funnelsim.model.store import load_model
@@ -274,9 +274,13 @@ def under(place: Situation, scenario: WhatIf | None, what_if: str | Sequence[str
         what_if: words, see `funnelsim.model.scenario.grammar`.
     """
     plan = asked_of(place, scenario, what_if)
-    model = apply_scenario(place.model, plan)
+    model, deals = apply_scenario(place.model, plan), place.deals
+    if model.values.lost:  # they are gone, so that they are no wins either
+        worth = np.argsort(-amounts(place.model, deals), kind="stable")
+        deals = only(deals, deals.name[worth[model.values.lost :]])
+        model = replace(model, values=replace(model.values, lost=0))
     notes = (f"{ASKED} {plan.sentence}", *plan.notes) if plan.changes else plan.notes
-    return replace(place, model=replace(model, notes=(*model.notes, *notes)) if notes else model)
+    return replace(place, deals=deals, model=replace(model, notes=(*model.notes, *notes)) if notes else model)
 
 
 def asked_of(place: Situation, scenario: WhatIf | None, what_if: str | Sequence[str] = ()) -> Scenario:

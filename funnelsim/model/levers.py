@@ -10,13 +10,12 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar, cast, dataclass_t
 import numpy as np
 from pydantic import Field, Strict
 
-from funnelsim.arrays import Floats
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.files import shown
 from funnelsim.model.funnel import winning_exits
 from funnelsim.model.model import IntakeChange, Model, Spend, apart, kinds_of
 from funnelsim.model.rates import RateChange, RateTable, table_under
-from funnelsim.model.reps import Draw, Pool, resize_pool
+from funnelsim.model.reps import Draw, resize_pool
 from funnelsim.model.statement import CarryOver, Name, WholeNumber, part
 from funnelsim.model.units import (
     Date,
@@ -220,7 +219,7 @@ class DaysLever:
 
     def changes(self, model: Model) -> tuple[RateChange, ...]:
         """Return what it does to the rates."""
-        span = _span(self.from_, self.to, model)
+        span = span_of(self.from_, self.to, model)
         stage = model.funnel.numbers[check_name(self.days, model.funnel.stages, "days", "stage")]
         return (RateChange("days", stage, -1, self.multiply, _groups(self.segment, model), *span),)
 
@@ -252,7 +251,7 @@ class EntriesLever:
 
     def change(self, model: Model) -> IntakeChange:
         """Return what it does to the intake."""
-        start, end = _span(self.from_, self.to, model)
+        start, end = span_of(self.from_, self.to, model)
         asked = self._filters(model)
         cells = _cells(model, asked)
         if not cells:
@@ -304,7 +303,7 @@ class SpendLever:
     to: Date | None = None
 
     def check(self, model: Model) -> tuple[str, ...]:
-        _span(self.from_, self.to, model)
+        span_of(self.from_, self.to, model)
         now, more = self.now(model).per_day, self.add or 0.0
         if now * self.multiply + more < 0:
             raise FunnelError(
@@ -345,11 +344,12 @@ class SpendLever:
     @staticmethod
     def act(model: Model, levers: Sequence[SpendLever]) -> Model:
         """Let the leads of each channel answer to all changes of its spend together."""
-        ways = _by_channel(levers)
+        ways = by_channel(levers)
         return _with_intake(model, [answer for own in ways for answer in _answers(model, own)])
 
 
-def _by_channel(levers: Sequence[SpendLever]) -> list[list[SpendLever]]:
+def by_channel(levers: Sequence[SpendLever]) -> list[list[SpendLever]]:
+    """Return the changes of each channel's spend together, as its leads answer to all of them at once."""
     found: dict[str, list[SpendLever]] = {}
     for one in levers:
         found.setdefault(one.spend, []).append(one)
@@ -359,7 +359,7 @@ def _by_channel(levers: Sequence[SpendLever]) -> list[list[SpendLever]]:
 def _answers(model: Model, levers: Sequence[SpendLever]) -> list[IntakeChange]:
     """Return how the leads of one channel answer to its spend: at once, or week by week where money lasts."""
     now, cells = levers[0].now(model), _cells(model, {"channel": levers[0].spend})
-    steps = list(_spent(model, levers))
+    steps = list(spent_on(model, levers))
     if now.carry_over == 0:
         return [
             IntakeChange(cells, a + now.lag_days, b + now.lag_days, (spend / now.per_day) ** now.elasticity)
@@ -380,13 +380,13 @@ def _answers(model: Model, levers: Sequence[SpendLever]) -> list[IntakeChange]:
     return changes
 
 
-def _spent(model: Model, levers: Sequence[SpendLever]) -> Iterator[tuple[float, float, float]]:
+def spent_on(model: Model, levers: Sequence[SpendLever]) -> Iterator[tuple[float, float, float]]:
     """Return what is spent per day on one channel from day to day, wherever it is not as today.
 
     Between dates, changes of its spend act in order.
     """
     now = levers[0].now(model)
-    spans = [_span(one.from_, one.to, model) for one in levers]
+    spans = [span_of(one.from_, one.to, model) for one in levers]
     moments = sorted({day for span in spans for day in span} - {np.inf})
     for start, end in zip(moments, [*moments[1:], np.inf], strict=True):
         spend = now.per_day
@@ -417,7 +417,7 @@ class ValueLever:
 
     def check(self, model: Model) -> tuple[str, ...]:
         self.groups(model)
-        _span(self.from_, self.to, model)
+        span_of(self.from_, self.to, model)
         if self.deals == "all" and (self.from_ or self.to):
             raise FunnelError("deals: 'all' get another price today; with a date expected 'new'")
         if self.multiply == 0 and self.elasticity:
@@ -457,7 +457,7 @@ class ValueLever:
             groups = one.groups(model)
             if one.new:
                 first = len(model.groups)
-                model = apart(model, groups, *_span(one.from_, one.to, model), "at a new price")
+                model = apart(model, groups, *span_of(one.from_, one.to, model), "at a new price")
                 groups = tuple(range(first, len(model.groups)))
             values, factor = model.values, np.ones(len(model.groups))
             factor[list(groups)] = one.multiply
@@ -485,7 +485,7 @@ class RepsLever:
     to: Date | None = None
 
     def check(self, model: Model) -> tuple[str, ...]:
-        _span(self.from_, self.to, model)
+        span_of(self.from_, self.to, model)
         self.pool(model)
         if (self.add is None) == (self.set is None):
             raise FunnelError("reps: expected either 'add' or 'set'")
@@ -515,9 +515,33 @@ class RepsLever:
         """Let reps come and go."""
         pools = list(model.pools)
         for one in levers:
-            row, (start, end) = one.pool(model), _span(one.from_, one.to, model)
+            row, (start, end) = one.pool(model), span_of(one.from_, one.to, model)
             pools[row] = resize_pool(pools[row], one.add or 0, one.set, one.ramp, start, end)
         return replace(model, pools=tuple(pools))
+
+
+@lever
+class LoseLever:
+    """How many of the open deals that would bring most are lost."""
+
+    lose: Annotated[int, Strict(), Field(ge=1, le=1000)]
+
+    def check(self, model: Model) -> tuple[str, ...]:
+        if not model.values.in_money:
+            raise FunnelError("lose: no amounts are known here, so that no deal is the largest")
+        return ()
+
+    @property
+    def sentence(self) -> str:
+        """As in "the largest open deal is lost"."""
+        one = self.lose == 1
+        return "the largest open deal is lost" if one else f"the {self.lose:,} largest open deals are lost"
+
+    @staticmethod
+    def act(model: Model, levers: Sequence[LoseLever]) -> Model:
+        """Let so many open deals bring nothing."""
+        lost = model.values.lost + sum(one.lose for one in levers)
+        return replace(model, values=replace(model.values, lost=lost))
 
 
 @lever
@@ -584,7 +608,7 @@ class CostsLever:
     to: Date | None = None
 
     def check(self, model: Model) -> tuple[str, ...]:
-        _span(self.from_, self.to, model)
+        span_of(self.from_, self.to, model)
         if self.to is not None and not isinstance(self.costs, str):
             raise FunnelError(f"to: {self.to} ends what is paid per time; {self.costs:g} is paid once")
         return _past(self.from_, model)
@@ -602,50 +626,7 @@ class CostsLever:
         return model
 
 
-@dataclass(frozen=True)
-class Outlay:
-    """Money that a plan takes: per day from start to end, or once where these are one day; nan: unknown."""
-
-    start: float
-    end: float
-    amount: float
-
-    def within(self, edges: Floats) -> Floats:
-        """Return what falls into each period, (periods,), from its ends in days since the as-of date."""
-        if self.start == self.end:
-            return np.where((edges[:-1] <= self.start) & (self.start < edges[1:]), self.amount, 0.0)
-        days = np.minimum(edges[1:], self.end) - np.maximum(edges[:-1], self.start)
-        return np.where(days > 0, self.amount * days, 0.0)
-
-
-def outlays(model: Model, scenario: Scenario) -> list[Outlay]:
-    """Return what a plan costs more than today's: what it says, spend on channels, and salaries of reps."""
-    costs = [one for one in scenario.changes if isinstance(one, CostsLever)]
-    found = []
-    for one in costs:
-        start, end = _span(one.from_, one.to, model)
-        per_time = isinstance(one.costs, str)
-        amount = per_day(one.costs) if per_time else float(one.costs)
-        found.append(Outlay(start, end if per_time else start, amount))
-    for own in _by_channel([one for one in scenario.changes if isinstance(one, SpendLever)]):
-        known = own[0].today is not None or own[0].own(model) is not None
-        now = own[0].now(model).per_day if known else np.nan
-        found += [Outlay(start, end, spend - now) for start, end, spend in _spent(model, own)]
-    hires = [one for one in scenario.changes if isinstance(one, RepsLever)]
-    pairs = zip(model.pools, RepsLever.act(model, hires).pools if hires else model.pools, strict=True)
-    return [*found, *(one for before, after in pairs if before.salary for one in _wages(before, after))]
-
-
-def _wages(before: Pool, after: Pool) -> Iterator[Outlay]:
-    """Return what the reps of a pool cost more than before, from change to change of their number."""
-    starts = sorted({0.0, *(day for day in (*before.starts, *after.starts) if day > 0)})
-    for start, end in zip(starts, [*starts[1:], np.inf], strict=True):
-        more = after.size_on(start) - before.size_on(start)
-        if more:
-            yield Outlay(start, end, more * before.salary)
-
-
-def _span(first: Day, last: Day, model: Model) -> tuple[float, float]:
+def span_of(first: Day, last: Day, model: Model) -> tuple[float, float]:
     """Return start and end (not included) in days since the as-of date; `to` is the last day that counts."""
     if first is not None and last is not None and last < first:
         raise FunnelError(f"to: {last} is before 'from', {first}")
@@ -667,7 +648,7 @@ def _exit_changes(
     kind: str, moves: Mapping[str, str], one: OddsLever | RateLever, model: Model
 ) -> tuple[RateChange, ...]:
     """Return what a lever does to the moves from a stage to a place that it names."""
-    span, groups = _span(one.from_, one.to, model), _groups(one.segment, model)
+    span, groups = span_of(one.from_, one.to, model), _groups(one.segment, model)
     changes = []
     for name, place in moves.items():
         stage = model.funnel.numbers[check_name(name, model.funnel.stages, kind, "stage")]

@@ -34,11 +34,13 @@ class Values:
         ratio: (groups,) mean of won amount / amount shown while open (1: deals close at what they show).
         tilt: (stages,) mean amount of the leads of a stage that win / of all leads at risk there, where
             the history tells: large deals win less often; None stands for 1 everywhere.
+        lost: how many of the open deals that would bring most bring nothing, as a scenario fears.
     """
 
     amounts: Floats
     ratio: Floats
     tilt: Floats | None = None
+    lost: int = 0
 
     @property
     def mean(self) -> Floats:
@@ -572,4 +574,6 @@ def amounts(model: Model, open_deals: OpenDeals) -> Floats:
         missing = np.flatnonzero(np.isnan(worth) & (open_deals.group == group))
         even = (np.arange(len(missing)) + 0.5) * GOLDEN_STEP % 1.0
         worth[missing] = atoms[(even * len(atoms)).astype(np.int64)]
+    if model.values.lost:
+        worth[np.argsort(-worth, kind="stable")[: model.values.lost]] = 0.0
     return np.maximum(worth, 0.0)

@@ -183,6 +183,7 @@ AMOUNTS = {
     "CHANGE": "FACTOR | +10 per week | -12000 per month",
     "REPS": "+2 | -1 | =9",
     "DEALS": "new deals | all deals; with a date only new ones, without one all unless said",
+    "LARGEST": "largest deal | 3 largest deals",
     "MONEY": "50000 (once) | 12000 per month",
     "DATE": "2026-10-01 | 2026-10 | 2026Q4 | 2026H2 | 2026",
     "SPEEDS": "35% 65% of full speed, month by month",
@@ -211,6 +212,7 @@ FORMS = (
         "spend events -20% search +30%",
     ),
     Form("reps", "reps", "POOL", "REPS", ("ramp", *DATED), "reps account executives +2 from 2026-08"),
+    Form("lose", "lose", "", "LARGEST", (), "lose 2 largest deals"),
     Form("referrals", "referrals", "[PLACE]", "FACTOR", (), "referrals x1.5"),
     Form("work", "work", "[STAGE]", "FACTOR", (), "work Negotiation -30%"),
     Form("costs", "costs", "", "MONEY", DATED, "costs 12000 per month from 2026-08"),
@@ -229,6 +231,7 @@ FLOW = re.compile(
     re.IGNORECASE,
 )
 HEADS = re.compile(rf"\s*(?P<sign>[+={SIGN}-])\s*(?P<number>\d{{1,9}})(?![\w.,%])")
+LARGEST = re.compile(r"\s*(?:(?P<number>\d{1,9})\s+)?largest(?:\s+(?:open\s+)?deals?)?\b", re.IGNORECASE)
 MUCH = re.compile(rf"\s*[+=x*\N{{MULTIPLICATION SIGN}}{SIGN}-]\s*[\d.,]", re.IGNORECASE)
 MONEY = re.compile(
     rf"\s*(?:{DIGITS})(?:\s?(?:k|tsd|m|mio|million|bn|mrd|billion)\b)?(?:\s+per\s+\w+)?", re.IGNORECASE
@@ -489,6 +492,11 @@ def _much(reader: _Reader, form: Form) -> dict[str, Any]:
     """Read by how much."""
     if form.much == "MONEY":
         return {form.key: _value(reader, MONEY, "money such as 50000, or 12000 per month", price)}
+    if form.much == "LARGEST":
+        largest = reader.take(LARGEST)
+        if largest is None:
+            raise reader.wrong(f"does not say what is lost; expected one of {AMOUNTS['LARGEST']}")
+        return {form.key: int(largest["number"] or 1)}
     if form.much == "REPS":
         heads = reader.take(HEADS)
         if heads is None:
