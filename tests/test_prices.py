@@ -21,7 +21,7 @@ from funnelsim.forecasting.intensity import draws_of, intensities
 from funnelsim.forecasting.periods import days_of
 from funnelsim.forecasting.situation import situation, under
 from funnelsim.model.levers import Scenario, apply_scenario
-from funnelsim.model.model import Model, OpenDeals, amounts, apart, expected, nobody
+from funnelsim.model.model import Model, OpenDeals, amounts, expected, nobody, set_apart
 from funnelsim.model.scenario import read_scenario, read_words, scenario_text
 from funnelsim.model.store import decode, encode, same
 from funnelsim.simulation.run import period_sums, run_model
@@ -94,7 +94,7 @@ def test_lives_meet_the_exact_pass(engine: str) -> None:
 def test_the_same_leads_come_with_the_same_luck() -> None:
     """At an unchanged price, leads of a kind of their own live the very same lives."""
     model = free()
-    plan = apart(model, range(2), 20.0, 50.0, "apart")
+    plan = set_apart(model, range(2), 20.0, 50.0, "apart")
     assert_allclose(
         expected(plan.entries, 90).sum(axis=0), expected(model.entries, 90).sum(axis=0), rtol=1e-12
     )

@@ -13,7 +13,7 @@ from pydantic import Field, Strict
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.files import shown
 from funnelsim.model.funnel import winning_exits
-from funnelsim.model.model import IntakeChange, Model, Spend, apart, kinds_of
+from funnelsim.model.model import IntakeChange, Model, Spend, kind_numbers, set_apart
 from funnelsim.model.rates import RateChange, RateTable, table_under
 from funnelsim.model.reps import Draw, resize_pool
 from funnelsim.model.statement import CarryOver, Name, WholeNumber, part
@@ -448,7 +448,7 @@ class ValueLever:
         """Return the numbers of the groups that are meant."""
         name = check_name(self.value, ["all", *_segments(model)], "value", "segment")
         found = _groups(None if name == "all" and "all" not in model.groups else name, model)
-        return tuple(group for group in found if group == kinds_of(model)[group]) if self.new else found
+        return tuple(group for group in found if group == kind_numbers(model)[group]) if self.new else found
 
     @staticmethod
     def act(model: Model, levers: Sequence[ValueLever]) -> Model:
@@ -457,7 +457,7 @@ class ValueLever:
             groups = one.groups(model)
             if one.new:
                 first = len(model.groups)
-                model = apart(model, groups, *span_of(one.from_, one.to, model), "at a new price")
+                model = set_apart(model, groups, *span_of(one.from_, one.to, model), "at a new price")
                 groups = tuple(range(first, len(model.groups)))
             values, factor = model.values, np.ones(len(model.groups))
             factor[list(groups)] = one.multiply
@@ -661,13 +661,13 @@ def _exit_changes(
 def _groups(segment: str | None, model: Model) -> tuple[int, ...]:
     if segment is not None:
         check_name(segment, _segments(model), "segment", "segment")
-    kinds = enumerate(kinds_of(model))
+    kinds = enumerate(kind_numbers(model))
     return tuple(group for group, kind in kinds if segment in (None, model.groups[kind]))
 
 
 def _segments(model: Model) -> tuple[str, ...]:
     """Return the names of the groups, without those of kinds that a scenario keeps apart."""
-    return tuple(dict.fromkeys(model.groups[kind] for kind in kinds_of(model)))
+    return tuple(dict.fromkeys(model.groups[kind] for kind in kind_numbers(model)))
 
 
 def named_for(key: str, model: Model) -> tuple[str, ...]:
@@ -678,7 +678,7 @@ def named_for(key: str, model: Model) -> tuple[str, ...]:
 
 
 def _cells(model: Model, asked: Mapping[str, str | None]) -> tuple[int, ...]:
-    chosen, kinds = [], kinds_of(model)
+    chosen, kinds = [], kind_numbers(model)
     for number, cell in enumerate(model.entries.cells):
         stage, segment = model.funnel.stages[cell.stage], model.groups[kinds[cell.group]]
         has = {"channel": cell.channel, "stage": stage, "segment": segment}

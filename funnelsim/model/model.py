@@ -148,7 +148,7 @@ class Entries:
         spend: today's spend by channel, where known.
         clock: (points,) parts of the day at which leads come, at equally spaced chances 0 to 1; empty:
             evenly over day and night. It matters where reps have working hours.
-        windows: days on which ways in are open or closed; see `apart`.
+        windows: days on which ways in are open or closed; see `set_apart`.
         same: (cells,) number of the way in whose leads each one's are, of another kind; empty: their own.
     """
 
@@ -375,7 +375,7 @@ class Model:
         grouped_by: the column of the history that the groups come from; "" when there is one group.
         notes: what calibration chose and why, and what it warns of, one sentence each.
         due: how leads with an expected date live, where that date means something.
-        alike: (groups,) number of the group whose rates and draws each has; empty: its own; see `apart`.
+        alike: (groups,) number of the group whose rates and draws each has; empty: its own; see `set_apart`.
     """
 
     funnel: Funnel
@@ -415,12 +415,12 @@ class Model:
         return card(str(self), pd.DataFrame(rows, columns=["stage", "exits"]))
 
 
-def kinds_of(model: Model) -> list[int]:
+def kind_numbers(model: Model) -> list[int]:
     """Return the number of the group that each kind of lead was counted with, (groups,)."""
     return list(model.alike or range(len(model.groups)))
 
 
-def apart(model: Model, groups: Sequence[int], start: float, end: float, name: str) -> Model:
+def set_apart(model: Model, groups: Sequence[int], start: float, end: float, name: str) -> Model:
     """Return the model in which leads of some groups that come between two days are kinds of their own.
 
     They live by the same rates, draws and luck as before, until a scenario tells them apart: the new kinds
@@ -465,7 +465,7 @@ def apart(model: Model, groups: Sequence[int], start: float, end: float, name: s
         levers=tuple(replace(one, groups=_with(one.groups, kind)) for one in model.levers),
         work=tuple(replace(one, groups=_with(one.groups, kind)) for one in model.work),
         due=due,
-        alike=tuple(kinds_of(model)[group] for group in every),
+        alike=tuple(kind_numbers(model)[group] for group in every),
     )  # fmt: skip
 
 

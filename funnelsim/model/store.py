@@ -25,7 +25,7 @@ from funnelsim.model.model import (
     Spend,
     Values,
     Window,
-    kinds_of,
+    kind_numbers,
 )
 from funnelsim.model.rates import Counts, RateChange, RateTable
 from funnelsim.model.reps import Draw, Pool, Referral, Work
@@ -152,7 +152,7 @@ def _check_shapes(model: Model, path: str | Path) -> None:
         raise FunnelError(f"{path}: the saved model is damaged: rates for {shape}, expected {wanted}")
     if len(model.values.amounts) != groups or len(model.entries.share) != len(model.entries.cells):
         raise FunnelError(f"{path}: the saved model is damaged: its values or entries do not fit its groups")
-    wanted = (len(set(kinds_of(model))), stages, exits)
+    wanted = (len(set(kind_numbers(model))), stages, exits)
     if model.due is not None and model.due.counts.events.shape[:3] != wanted:
         shape = model.due.counts.events.shape[:3]
         raise FunnelError(f"{path}: the saved model is damaged: dates for {shape}, expected {wanted}")

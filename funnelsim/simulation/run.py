@@ -20,7 +20,7 @@ from funnelsim.model.model import (
     Model,
     OpenDeals,
     Pace,
-    kinds_of,
+    kind_numbers,
     nobody,
     pace_of,
     typical_due,
@@ -171,7 +171,7 @@ def _dates(model: Model, deals: OpenDeals, draw: Draws | None) -> Dates | None:
     if draw is not None and draw.leaving is not None and draw.hits is not None:
         return dates_of(model, model.due, deals, draw.leaving[0], draw.hits[0])
     (leaving, hits), wins = typical_due(model.due), winning_exits(model.funnel)
-    leaving, hits = np.where(wins[:, :, None], 0.0, leaving)[kinds_of(model)], hits[kinds_of(model)]
+    leaving, hits = np.where(wins[:, :, None], 0.0, leaving)[kind_numbers(model)], hits[kind_numbers(model)]
     return dates_of(
         model, model.due, deals, era_leaving(model.levers, leaving, wins), era_hits(model.levers, hits, wins)
     )
