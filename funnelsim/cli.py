@@ -60,6 +60,7 @@ Anonymise = Annotated[
         callback=lambda given: _secret(given),
     ),
 ]
+Teams = Annotated[Path | None, typer.Option(help="YAML of pools of reps and their work: leads wait for them")]
 Spend = Annotated[Path | None, typer.Option(help="CSV of channel, week, spend: leads then answer to money")]
 PeriodKind = Annotated[str, typer.Option(help="week, month, quarter, half or year")]
 Periods = Annotated[int | None, typer.Option(help="how many; the first holds the as-of date [default: 2]")]
@@ -125,6 +126,7 @@ READING: Options = {
     "mapping": (Mapping, None), "as_of": (AsOf, None), "source": (Source, None), "query": (Query, None),
     "anonymise": (Anonymise, None),
 }  # fmt: skip
+STAFF: Options = {"teams": (Teams, None)}
 FITTING: Options = {"spend": (Spend, None), "large": (Large, False), "dask": (Dask, None)}
 AHEAD: Options = {
     "period": (PeriodKind, "quarter"),
@@ -238,7 +240,7 @@ def calibrate(
 @app.command(
     epilog="Example: funnelsim forecast deals.csv --period quarter --target 1500000 --html forecast.html"
 )
-@shared(ASKING, AHEAD, SAYING, READING, FITTING, LUCK, KEEPING)
+@shared(ASKING, AHEAD, SAYING, READING, FITTING, STAFF, LUCK, KEEPING)
 def forecast(
     what: What,
     json: Json = None,
@@ -305,7 +307,7 @@ def forecast(
 
 
 @app.command(epilog="Example: funnelsim compare deals.csv price_up 'days Qualified -20%' --html compare.html")
-@shared(AHEAD, SAYING, READING, FITTING, LUCK, KEEPING)
+@shared(AHEAD, SAYING, READING, FITTING, STAFF, LUCK, KEEPING)
 def compare(
     what: What,
     scenarios: Annotated[
@@ -551,12 +553,15 @@ def budget(
     at_least: Annotated[float, typer.Option(help="of a channel's spend now")] = 0.7,
     at_most: Annotated[float, typer.Option(help="of a channel's spend now")] = 1.3,
     curve: Annotated[str, typer.Option(help="power or saturation")] = "power",
+    aim: Annotated[str, typer.Option(help="mean, target, or worst: the mean of the worst fifth")] = "mean",
+    target: Annotated[str | None, typer.Option(help="revenue of these channels, for the aim target")] = None,
     html: Html = None,
     **given: Any,
 ) -> None:
     """Say where the next euro should go, and how a budget is best split."""
     from funnelsim.files import write_all
-    from funnelsim.forecasting.budget import bounds_said, budget_rows
+    from funnelsim.forecasting.budget import bounds_said, budget_rows, regret_words
+    from funnelsim.model.units import quantity
     from funnelsim.show.terminal import show_table
     from funnelsim.show.words import titled
     from funnelsim.verbs import budget as best
@@ -565,12 +570,12 @@ def budget(
     plan = best(
         what, total=total, extra=extra, least=bounds_said("--least", least or ()),
         most=bounds_said("--most", most or ()), period=period, periods=periods, at_least=at_least,
-        at_most=at_most, curve=curve,
+        at_most=at_most, curve=curve, aim=aim, target=None if target is None else quantity(target),
         **given,
     )  # fmt: skip
     rows, kinds = budget_rows(plan)
     show_table(rows, titled(f"Spend per {period}", plan.currency), kinds=kinds)
-    for line in (str(plan), *plan.notes):
+    for line in (str(plan), regret_words(plan), *plan.notes):
         typer.echo(f"- {line}")
 
     def page(path: Path) -> None:
@@ -762,6 +767,7 @@ def _refuse_outputs(
         mapping,
         given.get("spend"),
         given.get("model"),
+        given.get("teams"),
         *(one for one in asked if not is_words(one)),
     ]
     files.refuse_outputs(outputs, (*read, *named))

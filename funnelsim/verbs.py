@@ -225,6 +225,7 @@ def forecast(
     own_record: bool = False,
     progress: bool = False,
     model: str | Path | Model | None = None,
+    teams: str | Path | None = None,
     large: bool = False,
     dask: str | None = None,
     cache: bool = False,
@@ -254,6 +255,7 @@ def forecast(
         own_record: whether intervals are as wide as the last eight forecasts needed; seconds more.
         progress: whether to show a bar.
         model: fitted before, as `calibrate` returns or the terminal writes it; only open leads are read then.
+        teams: a YAML file of pools of reps and the stages that need them: leads then wait for reps.
         large: whether a file is read in parts; so it is where it is too large to be held.
         dask: address of a Dask cluster whose workers read and count the parts.
         cache: whether what is made of files is kept in the user's cache folder, and taken from there.
@@ -284,7 +286,7 @@ def forecast(
     wanted = _goals(targets)
     place = situation(
         what, period=period, periods=periods, until=until, spend=spend, scenario=scenario, what_if=what_if,
-        model=model, large=large, dask=dask, cache=cache, **reading,
+        model=model, teams=teams, large=large, dask=dask, cache=cache, **reading,
     )  # fmt: skip
     if by is not None and place.facts is not None:
         raise FunnelError(f"by {by}: of a history that was read in parts only the sums are known")
@@ -340,6 +342,7 @@ def compare(
     progress: bool = False,
     quantiles: bool = True,
     model: str | Path | Model | None = None,
+    teams: str | Path | None = None,
     large: bool = False,
     dask: str | None = None,
     cache: bool = False,
@@ -352,7 +355,7 @@ def compare(
     Args:
         what: a path, URL, table, history, situation, or a stated funnel.
         scenarios: one or several: files with levers, names in `scenarios/`, or words such as "price +5%".
-        period, periods, until, spend, target, draws, seed, engine, progress, model, large, dask: as in
+        period, periods, until, spend, target, draws, seed, engine, progress, model, teams, large, dask: as in
             `forecast`.
         quantiles: whether the quantiles of each plan's revenue are wanted; they take as long as all the rest.
         cache: as in `forecast`.
@@ -384,6 +387,7 @@ def compare(
         until=until,
         spend=spend,
         model=model,
+        teams=teams,
         large=large,
         dask=dask,
         cache=cache,
@@ -558,6 +562,8 @@ def budget(
     at_least: float = 0.7,
     at_most: float = 1.3,
     curve: str = "power",
+    aim: str = "mean",
+    target: float | None = None,
     draws: int = 200,
     seed: int = 1,
     cache: bool = False,
@@ -575,6 +581,9 @@ def budget(
         periods: in how many of these periods revenue counts, 4 by default.
         at_least, at_most: bounds of each channel, in parts of its spend now.
         curve: "power" or "saturation".
+        aim: what the split is best for: "mean", "target" (the chance to reach it), or "worst" (the mean of
+            the worst fifth of the draws, CVaR).
+        target: revenue of the leads of these channels that is wanted.
         draws: posterior draws.
         seed: same seed, same numbers.
         cache: as in `forecast`.
@@ -583,16 +592,17 @@ def budget(
     Raises:
         FunnelError: nothing is known of spend, or a history too thin for numbers.
     """
-    from funnelsim.forecasting.budget import best_budget, check_extra
+    from funnelsim.forecasting.budget import best_budget, check_aim, check_extra
 
     refuse_words(period=period, periods=periods, curve=curve, draws=draws, seed=seed)
     check_extra(total, extra)
+    check_aim(aim, target)
     count = periods if periods is not None or isinstance(what, Situation) else 4
     place = situation(what, period=period, periods=count, spend=spend, cache=cache, **reading)
     refuse_thin(place)
     return best_budget(
         place, total=total, extra=extra, least=least, most=most, per=place.kind, bounds=(at_least, at_most),
-        curve=curve, draws=draws, seed=seed,
+        curve=curve, aim=aim, target=target, draws=draws, seed=seed,
     )  # fmt: skip
 
 

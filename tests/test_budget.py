@@ -9,18 +9,23 @@ from numpy.testing import assert_allclose
 
 from funnelsim import read_history, sample_path, situation
 from funnelsim.calibration.posterior import stream
-from funnelsim.calibration.response import fit_saturation
+from funnelsim.calibration.response import Power, Saturation, fit_saturation, saturation_through
 from funnelsim.errors import FunnelError
-from funnelsim.forecasting.budget import (
-    Power,
-    Saturation,
-    best_budget,
+from funnelsim.forecasting.allocation import (
+    best_of_worst,
     best_split,
+    best_splits,
+    best_to_reach,
+    worst_weights,
+)
+from funnelsim.forecasting.budget import (
+    acts_on,
+    best_budget,
     budget_rows,
     budget_words,
     channel_quality,
     drawn_elasticities,
-    saturation_through,
+    regret_words,
     worth_of_channels,
 )
 from funnelsim.history.spend import read_spend
@@ -87,6 +92,171 @@ def test_bounds_hold_and_refuse_what_they_do_not_allow():
         best_split(curve.slope, 30.0, np.full(2, 7.0), np.full(2, 13.0))
     everything, _ = best_split(curve.slope, 26.0, np.full(2, 7.0), np.full(2, 13.0))
     assert_allclose(everything, [13.0, 13.0])
+
+
+def problem(seed, draws=1):
+    """Two or three channels, some draws of their curves, a budget and bounds: (curve, budget, low, high)."""
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(2, 4))
+    today = rng.uniform(5, 50, count)
+    make = Power if seed % 2 else saturation_through
+    revenue = rng.uniform(10, 500, count) * rng.lognormal(0.0, 0.3, (draws, count))
+    curve = make(revenue, today, rng.uniform(0.05, 0.9, (draws, count)))
+    return curve, today.sum() * rng.uniform(0.9, 1.1), 0.6 * today, 1.5 * today
+
+
+def grid(budget, low, high, steps):
+    """All splits of a budget on a grid within the bounds, (splits, channels)."""
+    ways = np.meshgrid(*(np.linspace(a, b, steps) for a, b in zip(low[:-1], high[:-1], strict=True)))
+    first = np.stack([way.ravel() for way in ways], axis=1)
+    last = budget - first.sum(axis=1)
+    inside = (last >= low[-1] - 1e-12) & (last <= high[-1] + 1e-12)
+    return np.column_stack([first, last])[inside]
+
+
+def by_brute_force(value, budget, low, high):
+    """The largest value on grids, each around the best split of the one before."""
+    near, far = low.copy(), high.copy()
+    for _ in range(14):
+        splits = grid(budget, near, far, 61 if len(low) == 2 else 25)
+        best = splits[int(np.argmax([value(split) for split in splits]))]
+        reach = (far - near) / 4
+        near = np.append(np.maximum(low, best - reach)[:-1], low[-1])
+        far = np.append(np.minimum(high, best + reach)[:-1], high[-1])
+    return value(best)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_the_mean_is_as_large_as_by_brute_force(seed):
+    curve, budget, low, high = problem(seed)
+    spend, _ = best_split(lambda one: curve.slope(one).mean(axis=0), budget, low, high)
+    found = curve.revenue(spend).sum()
+    assert found >= by_brute_force(lambda one: curve.revenue(one).sum(), budget, low, high) * (1 - 1e-6)
+    assert_allclose(spend.sum(), budget)
+    assert (spend >= low - 1e-9).all() and (spend <= high + 1e-9).all()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_mean_of_the_worst_fifth_is_as_large_as_by_brute_force(seed):
+    curve, budget, low, high = problem(seed, draws=40)
+
+    def worst(one):
+        return np.sort(curve.revenue(one).sum(axis=1))[:8].mean()
+
+    spend = best_of_worst(curve, 0.2, budget, low, high)
+    assert worst(spend) >= by_brute_force(worst, budget, low, high) * (1 - 1e-6)
+    assert_allclose(spend.sum(), budget)
+    usual = best_split(lambda one: curve.slope(one).mean(axis=0), budget, low, high)[0]
+    assert worst(spend) >= worst(usual) * (1 - 1e-12)
+    assert_allclose(
+        curve.revenue(best_of_worst(curve, 1.0, budget, low, high)).sum(axis=1).mean(),
+        curve.revenue(usual).sum(axis=1).mean(), rtol=1e-6,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_as_many_draws_reach_a_target_as_by_brute_force(seed):
+    curve, budget, low, high = problem(seed, draws=40)
+    usual = best_split(lambda one: curve.slope(one).mean(axis=0), budget, low, high)[0]
+    wanted = float(np.quantile(curve.revenue(usual).sum(axis=1), 0.3 + 0.05 * seed))
+
+    def reach(one):
+        return (curve.revenue(one).sum(axis=1) >= wanted).mean()
+
+    spend = best_to_reach(curve, wanted, budget, low, high)
+    assert_allclose(spend.sum(), budget)
+    assert (spend >= low - 1e-9).all() and (spend <= high + 1e-9).all()
+    assert reach(spend) >= max(reach(one) for one in grid(budget, low, high, 61)) - 1e-12
+
+
+def test_many_splits_at_once_are_those_one_by_one():
+    curve, budget, low, high = problem(4, draws=7)
+    together, more = best_splits(curve.slope, budget, low, high, rows=7)
+    for row in range(7):
+        one = Saturation(curve.top[row], curve.half[row])
+        spend, back = best_split(one.slope, budget, low, high)
+        assert_allclose(together[row], spend, rtol=1e-9)
+        assert_allclose(more[row], back, rtol=1e-9)
+
+
+def test_weights_of_the_worst_add_up_and_take_a_part_of_a_draw():
+    money = np.random.default_rng(3).normal(size=25)
+    weight = worst_weights(money, 0.2)
+    assert_allclose([weight.sum(), weight @ money], [1.0, np.sort(money)[:5].mean()])
+    assert_allclose(
+        worst_weights(money, 0.22) @ money, (np.sort(money)[:5].sum() + 0.5 * np.sort(money)[5]) / 5.5
+    )
+
+
+def test_aims_are_told_and_each_is_best_at_its_own(place, found):
+    careful = best_budget(place, draws=40, aim="worst")
+    assert careful.told.loc["best", "worst"] >= found.told.loc["best", "worst"] * (1 - 1e-9)
+    assert careful.gain <= found.gain * (1 + 1e-9)
+    assert str(careful).startswith("In the worst fifth of what may be true the best split earns")
+    wanted = float(found.told.loc["best", "mean"])
+    sure = best_budget(place, draws=40, aim="target", target=wanted)
+    assert sure.told.loc["best", "reach"] >= sure.told.loc["today", "reach"]
+    assert "of what may be true" in str(sure).lower() and sure.target == wanted
+    assert_allclose(found.told.loc["best", "mean"] - found.told.loc["today", "mean"], found.gain)
+
+
+def test_regret_is_what_the_best_split_of_each_draw_earns_more(place, found):
+    assert 0 < found.regret < found.regret_high
+    assert "in one case of ten by more than" in regret_words(found)
+    known = tuple(replace(one, error=0.0) for one in place.model.entries.spend)
+    model = replace(place.model, entries=replace(place.model.entries, spend=known))
+    surer = best_budget(replace(place, model=model), draws=40)
+    assert surer.regret < 0.5 * found.regret
+
+
+def test_the_next_euro_has_an_interval_and_channels_without_spend_are_shown(place, found):
+    table = found.table
+    assert ((table["return_low"] < table["return_now"]) & (table["return_now"] < table["return_high"])).all()
+    entries = place.model.entries
+    fewer = tuple(one for one in entries.spend if one.channel != "email")
+    less = best_budget(
+        replace(place, model=replace(place.model, entries=replace(entries, spend=fewer))), draws=5
+    )
+    assert "email" in set(less.idle["channel"]) and "email" not in set(less.table["channel"])
+    rows, _ = budget_rows(less)
+    email = rows[rows["channel"] == "email"].iloc[0]
+    assert email["spend now"] == 0 and "no spend known" in email["mind"]
+    kept = found.table.set_index("channel")
+    assert_allclose(
+        less.idle.set_index("channel").loc["email", "leads_now"], kept.loc["email", "leads_now"], rtol=0.2
+    )
+
+
+def test_money_that_acts_too_late_is_told(place):
+    entries = place.model.entries
+    slow = tuple(replace(one, lag_days=300.0) for one in entries.spend)
+    model = replace(place.model, entries=replace(entries, spend=slow))
+    late = best_budget(replace(place, model=model), draws=2).table
+    until = (place.periods[-1].end - place.model.as_of) / pd.Timedelta(days=1)
+    share = (300 + 365.25 / 4 - until) / (365.25 / 4)
+    assert 0 < share < 1
+    assert_allclose(late["late"], share)
+    assert late["flag"].str.contains("of it acts too late").all()
+
+
+def test_money_that_lasts_acts_later_and_as_much(place):
+    """Of a window's money, day d has the part that a sum over its weeks gives, and all of it in the end."""
+    lasting = Spend("tv", 1.0, 0.3, lag_days=3.0, carry_over=0.6)
+    part = acts_on(900, 30.0, lasting)
+    assert_allclose(part.sum(), 30.0)
+    day = np.arange(900) + 0.5
+    moments = np.arange(0, 30, 0.01) + 0.005
+    by_hand = [
+        np.where(d - 3 > moments, 0.6 ** ((d - 3 - moments) / 7), 0).sum() * 0.01 * np.log(1 / 0.6) / 7
+        for d in day[:60]
+    ]
+    assert_allclose(part[4:60], by_hand[4:], atol=2e-3)
+    entries = place.model.entries
+    slower = tuple(replace(one, carry_over=0.8) for one in entries.spend)
+    model = replace(place.model, entries=replace(entries, spend=slower))
+    late = best_budget(replace(place, model=model), draws=3)
+    now = best_budget(place, draws=3)
+    assert (late.table["value_per_lead"] < now.table["value_per_lead"]).all()
 
 
 @pytest.mark.parametrize("make", [Power, saturation_through])
@@ -164,8 +334,7 @@ def test_the_interval_is_the_middle_eight_tenths_of_the_draws(place, curve):
     known = place.model.entries.spend
     days, until = 365.25 / 12, (place.periods[-1].end - place.model.as_of) / pd.Timedelta(days=1)
     worth = worth_of_channels(
-        place, tuple(one.channel for one in known), np.array([one.lag_days for one in known]), days, until,
-        draws=30, seed=4,
+        place, known, days, until, draws=30, seed=4,
     )  # fmt: skip
     now = days * np.array([one.per_day for one in known])
     make = Power if curve == "power" else saturation_through
@@ -192,7 +361,10 @@ def test_a_late_lead_is_worth_what_it_can_still_earn(place):
     """The same leads, counted from the start or from 200 days later, until the same last day."""
     names = ("events", "search")
     early, late = (
-        worth_of_channels(place, names, np.full(2, day), 90.0, 300.0, draws=3, seed=1) for day in (0.0, 200.0)
+        worth_of_channels(
+            place, [Spend(n, 1.0, 0.3, lag_days=day) for n in names], 90.0, 300.0, draws=3, seed=1
+        )
+        for day in (0.0, 200.0)
     )
     assert (late.per_lead < 0.8 * early.per_lead).all()
     assert (late.per_lead > 0).all()
@@ -209,7 +381,7 @@ def test_value_per_lead_is_the_forecasts_own(place):
     born = intensities(place.model, place.deals, np.array([0.0, 91.0]), Draws(rates, np.ones((3, 1)))).born[
         :, :, 0
     ]
-    worth = worth_of_channels(place, names, np.zeros(len(names)), 91.0, 91.0, draws=3, seed=5)
+    worth = worth_of_channels(place, [Spend(n, 1.0, 0.3) for n in names], 91.0, 91.0, draws=3, seed=5)
     _, quality = channel_quality(place, names, 3, stream(5, "quality"))
     assert_allclose((worth.revenue / quality).sum(axis=1), born @ place.model.values.mean, rtol=1e-9)
 
@@ -247,6 +419,10 @@ def test_a_scenarios_intake_is_counted(place, found):
         ({"per": "moon"}, "unknown unit of time 'moon'"),
         ({"total": 1.0}, "budget 1: the bounds allow"),
         ({"total": float("nan")}, "the bounds allow"),
+        ({"aim": "men"}, "aim 'men' is unknown; did you mean 'mean'"),
+        ({"aim": "target"}, "a target goes with the aim 'target', and it needs one"),
+        ({"target": 5.0}, "a target goes with the aim 'target'"),
+        ({"aim": "target", "target": -5.0}, "target -5: expected money above 0"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(place, asked, words):

@@ -380,8 +380,8 @@ def test_a_loop_of_parents_is_refused(tmp_path: Path) -> None:
         ("{spend: events, multiply: -2}", "changes[0].multiply: -2 given"),
         ("{value: huge, multiply: 2}", "changes[0].value: unknown segment 'huge'; known: all, small, large"),
         (
-            "{value: all, multiply: 2, from: 2026-10-01}",
-            "changes[0]: unknown key 'from'; known: value, multiply",
+            "{referrals: all, multiply: 2, from: 2026-10-01}",
+            "changes[0]: unknown key 'from'; known: referrals, multiply",
         ),
         ("{reps: closer, add: 2}", "changes[0].reps: unknown pool 'closer'; did you mean 'closers'?"),
         ("{reps: closers}", "changes[0].reps: expected either 'add' or 'set'"),

@@ -16,8 +16,9 @@ from test_scenario import company
 
 import funnelsim as fs
 from funnelsim.errors import FunnelError
+from funnelsim.forecasting.attribution import outlays
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.levers import LEVERS, Scenario, apply_scenario, outlays
+from funnelsim.model.levers import LEVERS, Scenario, apply_scenario
 from funnelsim.model.model import Calendar, Model
 from funnelsim.model.scenario import CLAUSES, FORMS, grammar, read_scenario, read_words, scenario_text
 from funnelsim.model.stated import read_funnel
@@ -99,7 +100,7 @@ WRONG = {
     "reps closers +2.5": "'+2.5' (character 14) is no number of reps; expected one of +2 | -1 | =9",
     "reps closer +2": "'closer' (character 6) is no pool; did you mean 'closers'?",
     "reps closers +2 ramp fast": "'fast' (character 22) stands where speeds such as 35% 65% was expected",
-    "price +5% from 2026-10": "'from' (character 11) is not understood; expected ';' or the end; nothing",
+    "work -5% from 2026-10": "'from' (character 10) is not understood; expected ';' or the end; nothing",
     "days Lead +1% fro 2026-10": "'fro' (character 15) is not understood; expected ';' or the end; did you",
     "days Lead +1% from 2026-08 from 2026-09": "'from' (character 28) is not understood",
     "leads +5 per fortnight": "unknown unit of time 'fortnight'",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from funnelsim.arrays import Floats, Integers
 from funnelsim.model.funnel import Funnel, winning_exits
-from funnelsim.model.model import Model
+from funnelsim.model.model import Model, kind_numbers
 from funnelsim.model.rates import Counts, RateTable, era_rates
 
 # From groups that have hardly anything in common to none that differ, in steps of 17 %: the likelihood of a
@@ -233,6 +233,7 @@ def draw_rates(model: Model, draws: int, rng: np.random.Generator) -> Floats:
     if model.counts is None:
         return np.broadcast_to(model.table.rate, (draws, *model.table.rate.shape))
     drawn = _drawn_once(model.counts, draws, rng, model.funnel)
+    drawn = drawn[:, kind_numbers(model)] if model.alike else drawn
     return era_rates(model.levers, raise_wins(drawn, model.funnel, model.win_level))
 
 

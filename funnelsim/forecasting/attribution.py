@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
@@ -29,10 +29,14 @@ from funnelsim.model.levers import (
     SpendLever,
     ValueLever,
     apply_scenario,
-    outlays,
+    by_channel,
+    span_of,
+    spent_on,
 )
 from funnelsim.model.model import Draws, Model, OpenDeals, amounts
+from funnelsim.model.reps import Pool
 from funnelsim.model.scenario import WhatIf, scenario_of
+from funnelsim.model.units import per_day
 from funnelsim.simulation.run import period_sums
 
 FEWEST_DRAWS = 20  # below it the parts of a gain are more noise than gain
@@ -229,6 +233,8 @@ def revenue_by_draw(model: Model, deals: OpenDeals, found: Intensity) -> Floats:
 def break_even(bench: Bench, plan: Scenario, now: float) -> float:
     """Return the change of the odds of every way to win at which a plan with other prices earns nothing more.
 
+    Where only new deals get another price, only their odds are changed.
+
     Returns:
         As in -.11: pays as long as odds fall by less than 11 %; nan for a plan that moves no price, or that
         gains nothing; -.75 or 3 where it is beyond.
@@ -240,8 +246,11 @@ def break_even(bench: Bench, plan: Scenario, now: float) -> float:
     ways = [(stage, place) for stage, place in ways if place in funnel.earns]
 
     def gain(log: float) -> float:
-        odds = tuple(OddsLever(odds={stage: place}, multiply=math.exp(log)) for stage, place in ways)
-        return bench.gain(replace(plan, changes=plan.changes + cast("tuple[Lever, ...]", odds)), now)
+        changes = [_at_odds(one, log) for one in plan.changes]
+        if any(isinstance(one, ValueLever) and not one.new for one in changes):
+            odds = [OddsLever(odds={stage: place}, multiply=math.exp(log)) for stage, place in ways]
+            changes += cast("list[Lever]", odds)
+        return bench.gain(replace(plan, changes=tuple(changes)), now)
 
     level, far = gain(0.0), math.log(FARTHEST)
     if not math.isfinite(level) or level == 0 or not ways:
@@ -258,6 +267,13 @@ def break_even(bench: Bench, plan: Scenario, now: float) -> float:
         middle = (near + away) / 2
         near, away = (middle, away) if curve(middle) * level > 0 else (near, middle)
     return math.exp(near) - 1
+
+
+def _at_odds(change: Lever, log: float) -> Lever:
+    """Return a lever on prices of new deals with other odds for them, by elasticity; any other as it is."""
+    if not isinstance(change, ValueLever) or not change.new or change.multiply in (0.0, 1.0):
+        return change
+    return _with(change, elasticity=change.elasticity - log / math.log(change.multiply))
 
 
 def swing(bench: Bench, plan: Scenario, now: float) -> pd.DataFrame:
@@ -317,6 +333,49 @@ def _with(change: Lever, **moved: Any) -> Lever:
     for name, value in moved.items():
         object.__setattr__(made, name, value)
     return made
+
+
+@dataclass(frozen=True)
+class Outlay:
+    """Money that a plan takes: per day from start to end, or once where these are one day; nan: unknown."""
+
+    start: float
+    end: float
+    amount: float
+
+    def within(self, edges: Floats) -> Floats:
+        """Return what falls into each period, (periods,), from its ends in days since the as-of date."""
+        if self.start == self.end:
+            return np.where((edges[:-1] <= self.start) & (self.start < edges[1:]), self.amount, 0.0)
+        days = np.minimum(edges[1:], self.end) - np.maximum(edges[:-1], self.start)
+        return np.where(days > 0, self.amount * days, 0.0)
+
+
+def outlays(model: Model, scenario: Scenario) -> list[Outlay]:
+    """Return what a plan costs more than today's: what it says, spend on channels, and salaries of reps."""
+    costs = [one for one in scenario.changes if isinstance(one, CostsLever)]
+    found = []
+    for one in costs:
+        start, end = span_of(one.from_, one.to, model)
+        per_time = isinstance(one.costs, str)
+        amount = per_day(one.costs) if per_time else float(one.costs)
+        found.append(Outlay(start, end if per_time else start, amount))
+    for own in by_channel([one for one in scenario.changes if isinstance(one, SpendLever)]):
+        known = own[0].today is not None or own[0].own(model) is not None
+        now = own[0].now(model).per_day if known else np.nan
+        found += [Outlay(start, end, spend - now) for start, end, spend in spent_on(model, own)]
+    hires = [one for one in scenario.changes if isinstance(one, RepsLever)]
+    pairs = zip(model.pools, RepsLever.act(model, hires).pools if hires else model.pools, strict=True)
+    return [*found, *(one for before, after in pairs if before.salary for one in _wages(before, after))]
+
+
+def _wages(before: Pool, after: Pool) -> Iterator[Outlay]:
+    """Return what the reps of a pool cost more than before, from change to change of their number."""
+    starts = sorted({0.0, *(day for day in (*before.starts, *after.starts) if day > 0)})
+    for start, end in zip(starts, [*starts[1:], np.inf], strict=True):
+        more = after.size_on(start) - before.size_on(start)
+        if more:
+            yield Outlay(start, end, more * before.salary)
 
 
 def cost_of(model: Model, plan: Scenario, edges: Floats) -> Floats:

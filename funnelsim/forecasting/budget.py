@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -13,9 +12,16 @@ import pandas as pd
 from funnelsim.arrays import Floats
 from funnelsim.calibration.counting import group_numbers
 from funnelsim.calibration.posterior import draw_rates, stream, strength
-from funnelsim.calibration.response import PRIOR_ERROR
+from funnelsim.calibration.response import PRIOR_ERROR, Curve, Power, saturation_through
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError, check_word, nearest
+from funnelsim.forecasting.allocation import (
+    best_of_worst,
+    best_split,
+    best_splits,
+    best_to_reach,
+    worst_weights,
+)
 from funnelsim.forecasting.by_date import by_dates, draw_dates, leads_without_dates
 from funnelsim.forecasting.forecast import check_luck
 from funnelsim.forecasting.kept import find_frame, keep_frame, print_of
@@ -26,11 +32,13 @@ from funnelsim.model.units import days_in, quantity
 from funnelsim.show import words
 
 CURVES = ("power", "saturation")
+AIMS = ("mean", "target", "worst")
+SOME = 0.005  # of the money: less is no per cent
+WORST = 0.2  # share of the draws whose mean is wanted high where the aim is "worst"
 USUAL = (0.7, 1.3)  # of today's spend: what a history that hardly moved its spend can vouch for
 # Nobody's money brings nothing at all, nor as much from every further euro: the curve is concave.
 LEAST_ELASTICITY, MOST_ELASTICITY = 0.01, 0.95
 DAY = pd.Timedelta(days=1)
-ENOUGH = 1e-15  # of a number: what halving cannot tell apart any more
 
 
 @dataclass(frozen=True)
@@ -39,8 +47,9 @@ class Plan:
 
     Args:
         table: one row per channel, money of the whole window: channel, spend_now, spend_best, leads_now,
-            leads_best, value_per_lead, return_now and return_best (revenue per extra euro), elasticity,
-            error, lag_days, quality, flag.
+            leads_best, value_per_lead, return_now and return_best (revenue per extra euro), return_low and
+            return_high (80 % interval of return_now), elasticity, error, lag_days, quality, late (share of
+            the money that brings its leads after the last day that counts), flag.
         total: money that is split.
         days: days over which it is spent.
         until: the moment until which revenue counts.
@@ -50,6 +59,14 @@ class Plan:
         currency: three letters, "" where none is stated.
         notes: what to mind, one sentence each.
         extra: money on top of today's whose gain is told; 0 where today's total is split anew.
+        aim: what is largest: "mean" revenue over the draws, the chance of a "target", or the mean of the
+            "worst" fifth of the draws (CVaR).
+        target: revenue of these channels that is wanted, nan where none is.
+        told: of the best split, and of today's: mean, worst (mean of the worst fifth), and reach (share of
+            draws that reach the target).
+        regret, regret_high: by how much the best split of each draw, if it were known, would earn more than
+            this one: mean and 90th percentile over the draws.
+        idle: channels whose leads cost nothing that is known: channel, leads_now, value_per_lead.
     """
 
     table: pd.DataFrame
@@ -64,6 +81,12 @@ class Plan:
     currency: str
     notes: tuple[str, ...]
     extra: float = 0.0
+    aim: str = "mean"
+    target: float = np.nan
+    told: pd.DataFrame = field(default_factory=pd.DataFrame)
+    regret: float = 0.0
+    regret_high: float = 0.0
+    idle: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __str__(self) -> str:
         return budget_words(self)
@@ -85,6 +108,8 @@ def best_budget(
     per: str = "quarter",
     bounds: tuple[float, float] = USUAL,
     curve: str = "power",
+    aim: str = "mean",
+    target: float | None = None,
     draws: int = 200,
     seed: int = 1,
 ) -> Plan:
@@ -105,11 +130,14 @@ def best_budget(
         per: the window: "week", "month" or "quarter".
         bounds: least and most spend of a channel, as factors on its spend now.
         curve: "power" or "saturation" (Michaelis-Menten); the same near today, more careful far away.
+        aim, target: see `Plan`; a target is revenue of the leads of these channels.
 
     Raises:
-        FunnelError: no spend in the model, an unknown curve or channel, or bounds that do not fit the total.
+        FunnelError: no spend in the model, an unknown curve, aim or channel, or bounds that do not fit the
+            total.
     """
     check_word("curve", curve, CURVES)
+    check_aim(aim, target)
     check_extra(total, extra)
     if not 0 <= bounds[0] <= bounds[1]:
         raise FunnelError(
@@ -122,9 +150,9 @@ def best_budget(
             "budget: what is spent on the channels is not known; give a table with --spend FILE"
         )
     days, until = days_in(per), (place.periods[-1].end - place.model.as_of) / DAY
-    lag = np.array([one.lag_days for one in known])
     names = tuple(one.channel for one in known)
-    worth = _worth_once(place, names, lag, days, until, draws, seed)
+    every = (*known, *_without_spend(place.model, names))
+    worth, idle = _split_off(_worth_once(place, every, days, until, draws, seed), names)
     now = days * np.array([one.per_day for one in known])
     money = float(now.sum()) + (extra or 0.0) if total is None else float(total)
     ends = (bounds[0] * now, bounds[1] * now) if extra is None else (now, now + extra)
@@ -133,14 +161,76 @@ def best_budget(
     make = Power if curve == "power" else saturation_through
     earned: Curve = make(worth.revenue, now, elasticity)
     best, multiplier = best_split(lambda spend: earned.slope(spend).mean(axis=0), money, *ends)
+    if aim == "worst":
+        best = best_of_worst(earned, WORST, money, *ends)
+    elif target is not None:
+        best = best_to_reach(earned, target, money, *ends)
     before = now if extra is not None else now * money / now.sum()
-    gain = (earned.revenue(best) - earned.revenue(before)).sum(axis=1)
+    plan, today = (earned.revenue(spend).sum(axis=1) for spend in (best, before))
+    ideal = earned.revenue(best_splits(earned.slope, money, *ends, rows=draws)[0]).sum(axis=1)
+    gain, missed = plan - today, np.maximum(ideal - plan, 0.0)
     low, high = np.quantile(gain, [0.1, 0.9])
+    wanted = np.nan if target is None else float(target)
+    late = np.array([1 - acts_on(int(np.ceil(until)), days, one).sum() / days for one in known])
     return Plan(
-        _table(known, worth, earned, now, best, ends), money, days, place.periods[-1].end,
-        float(gain.mean()), float(low), float(high), float((gain > 0).mean() + (gain == 0).mean() / 2),
-        multiplier, place.model.currency, _notes(lag, days, until), extra or 0.0,
+        _table(known, worth, earned, now, best, ends, late), money, days,
+        place.periods[-1].end, float(gain.mean()), float(low), float(high),
+        float((gain > 0).mean() + (gain == 0).mean() / 2), multiplier, place.model.currency,
+        _notes(late), extra or 0.0, aim, wanted, _told(plan, today, wanted), float(missed.mean()),
+        float(np.quantile(missed, 0.9)), idle,
     )  # fmt: skip
+
+
+def _told(plan: Floats, today: Floats, wanted: float) -> pd.DataFrame:
+    """Return the table `told` of a plan from revenue by draw of two splits."""
+    rows = [
+        {"split": name, "mean": money.mean(), "worst": float(worst_weights(money, WORST) @ money),
+         "reach": np.nan if np.isnan(wanted) else float((money >= wanted).mean())}
+        for name, money in (("best", plan), ("today", today))
+    ]  # fmt: skip
+    return pd.DataFrame(rows).set_index("split")
+
+
+def _without_spend(model: Model, names: tuple[str, ...]) -> list[Spend]:
+    """Return the channels that bring leads and whose spend is not known."""
+    return [
+        Spend(name, 0.0, 0.0)
+        for name in sorted({cell.channel for cell in model.entries.cells} - {*names, ""})
+    ]
+
+
+def _split_off(worth: Worth, names: tuple[str, ...]) -> tuple[Worth, pd.DataFrame]:
+    """Return what the channels with spend are worth, and a table of the others."""
+    count = len(names)
+    own = Worth(names, worth.leads[:count], worth.revenue[:, :count], worth.quality[:count])
+    each = {"channel": worth.channels, "leads_now": worth.leads, "value_per_lead": worth.per_lead}
+    return own, pd.DataFrame(each)[count:].reset_index(drop=True)
+
+
+def acts_on(count: int, days: float, one: Spend) -> Floats:
+    """Return which part of what a channel's money does on each coming day is that of a window's, (count,).
+
+    >>> acts_on(4, 2.0, Spend("search", 1.0, 0.3, lag_days=1.5)).tolist()
+    [0.0, 0.5, 1.0, 0.5]
+    """
+    ends = np.arange(count + 1.0)
+    part: Floats = np.diff(one.effect_until(ends) - one.effect_until(ends - days))
+    return part
+
+
+def check_aim(aim: str, target: float | None) -> None:
+    """Refuse an aim that is none, or a target that does not go with it.
+
+    Raises:
+        FunnelError: it is.
+    """
+    check_word("aim", aim, AIMS)
+    if (aim == "target") != (target is not None):
+        raise FunnelError(
+            f"aim '{aim}', target {target}: a target goes with the aim 'target', and it needs one"
+        )
+    if target is not None and not (np.isfinite(target) and target > 0):
+        raise FunnelError(f"target {target:g}: expected money above 0")
 
 
 def check_extra(total: float | None, extra: float | None) -> None:
@@ -204,11 +294,34 @@ def budget_words(found: Plan) -> str:
     what = f"The best split of {words.money(found.total, unit)} earns {gain} against today's"
     if found.extra:
         what = f"{words.money(found.extra, unit)} more, best split, earns {gain}"
-    return (
+    return _aim_words(found) + (
         f"{what}, until {last_earning_day(found)} (80 % interval {low} to {high}): "
         f"{words.verdict(found.p_better)}. "
-        f"The next {unit} brings most in {words.name(first['channel'])}: "
-        f"{words.digits(float(first['return_now']))} {unit}."
+        f"The next {unit or 'unit of money'} brings most in {words.name(first['channel'])}: "
+        f"{words.digits(float(first['return_now']))} {unit}".rstrip()
+        + "."
+    )
+
+
+def _aim_words(found: Plan) -> str:
+    """Return what the split was chosen for, where that is not the mean; a sentence and a blank."""
+    if found.aim == "mean":
+        return ""
+    rows = found.told.loc[["best", "today"]].to_dict("records")
+    if found.aim == "worst":
+        ends = (words.money(float(row["worst"]), found.currency) for row in rows)
+        return "In the worst fifth of what may be true the best split earns {}, today's {}. ".format(*ends)
+    shares = (words.percent(float(row["reach"])) for row in rows)
+    wanted = words.money(found.target, found.currency)
+    return f"Of what may be true, the best split reaches {wanted} in " + "{}, today's in {}. ".format(*shares)
+
+
+def regret_words(found: Plan) -> str:
+    """Return what is lost as nobody knows which draw is true, in a sentence."""
+    mean, most = (words.money(float(f"{x:.2g}"), found.currency) for x in (found.regret, found.regret_high))
+    return (
+        f"Who knew how channels truly answer would split better: by {mean} on average, and in one case of "
+        f"ten by more than {most}."
     )
 
 
@@ -228,11 +341,15 @@ def budget_rows(found: Plan) -> tuple[pd.DataFrame, dict[str, str]]:
         "leads_best": ("leads best", "count"),
         "value_per_lead": ("value per lead", "money"),
         "return_now": (f"{back} now", "number"),
+        "return_low": ("80 % from", "number"),
+        "return_high": ("to", "number"),
         "return_best": (f"{back} best", "number"),
         "flag": ("mind", "text"),
     }
     ranked = found.table.sort_values("return_now", ascending=False, kind="stable")[list(named)]
-    ranked = ranked.round({"leads_now": 0, "leads_best": 0})
+    idle = found.idle.assign(spend_now=0.0, spend_best=0.0, flag="no spend known: left as it is")
+    ranked = pd.concat([ranked, idle]) if len(idle) else ranked
+    ranked = ranked[list(named)].round({"leads_now": 0, "leads_best": 0})
     shown = ranked.set_axis([name for name, _ in named.values()], axis=1).reset_index(drop=True)
     return shown, dict(named.values())
 
@@ -252,8 +369,10 @@ def _table(
     now: Floats,
     best: Floats,
     bounds: tuple[Floats, Floats],
+    late: Floats,
 ) -> pd.DataFrame:
     ends = np.stack(bounds, axis=1) / now[:, None]
+    back_low, back_high = np.quantile(earned.slope(now), [0.1, 0.9], axis=0)
     money_now, money_best = (earned.revenue(spend).mean(axis=0) for spend in (now, best))
     more = money_best / np.where(money_now > 0, money_now, np.nan)
     return pd.DataFrame(
@@ -265,17 +384,20 @@ def _table(
             "leads_best": worth.leads * more,
             "value_per_lead": worth.per_lead,
             "return_now": earned.slope(now).mean(axis=0),
+            "return_low": back_low,
+            "return_high": back_high,
             "return_best": earned.slope(best).mean(axis=0),
             "elasticity": [one.elasticity for one in known],
             "error": [one.error for one in known],
             "lag_days": [one.lag_days for one in known],
             "quality": worth.quality,
-            "flag": [_flag(*row) for row in zip(known, best / now, ends, strict=True)],
+            "late": late,
+            "flag": [_flag(*row) for row in zip(known, best / now, ends, late, strict=True)],
         }
     )
 
 
-def _flag(one: Spend, ratio: float, bounds: Floats) -> str:
+def _flag(one: Spend, ratio: float, bounds: Floats, late: float) -> str:
     said = []
     if ratio < USUAL[0] - 1e-6 or ratio > USUAL[1] + 1e-6:
         said.append(f"outside {USUAL[0]:g} to {USUAL[1]:g} of now: extrapolation")
@@ -283,137 +405,21 @@ def _flag(one: Spend, ratio: float, bounds: Floats) -> str:
         said.append("at its lower bound" if ratio < bounds[0] + 1e-6 else "at its upper bound")
     if one.error > 0.99 * PRIOR_ERROR:
         said.append("answer assumed, not seen")
+    if late >= SOME:
+        said.append(f"{late:.0%} of it acts too late")
     return "; ".join(said)
 
 
-def _notes(lag: Floats, days: float, until: float) -> tuple[str, ...]:
+def _notes(late: Floats) -> tuple[str, ...]:
     notes = [
         "Leads are taken not to disturb each other: with full reps a further lead is worth less than shown.",
         "Revenue is not profit: a euro that brings less than it costs to serve should stay where it is.",
     ]
-    if (lag + days > until).any():
+    if (late >= SOME).any():
         notes.append(
             "Some money brings its leads after the last day that counts: look further ahead (--periods)."
         )
     return tuple(notes)
-
-
-class Curve(Protocol):
-    """Revenue as a function of spend, concave: more money brings more, but ever less per euro."""
-
-    def revenue(self, spend: Floats) -> Floats:
-        """Return revenue of spend (channels,), shape (..., channels)."""
-
-    def slope(self, spend: Floats) -> Floats:
-        """Return revenue per extra euro at spend (channels,), shape (..., channels)."""
-
-
-@dataclass(frozen=True)
-class Power:
-    """revenue = today's revenue (spend / today's spend) ** elasticity; arrays (..., channels)."""
-
-    at_today: Floats
-    today: Floats
-    elasticity: Floats
-
-    def revenue(self, spend: Floats) -> Floats:
-        """Return revenue of spend."""
-        found: Floats = self.at_today * (spend / self.today) ** self.elasticity
-        return found
-
-    def slope(self, spend: Floats) -> Floats:
-        """Return revenue per extra euro."""
-        ratio = spend / self.today
-        with np.errstate(divide="ignore"):
-            found: Floats = self.at_today * self.elasticity / self.today * ratio ** (self.elasticity - 1)
-        return found
-
-
-@dataclass(frozen=True)
-class Saturation:
-    """revenue = top spend / (half + spend), Michaelis-Menten: never above top; arrays (..., channels)."""
-
-    top: Floats
-    half: Floats
-
-    def revenue(self, spend: Floats) -> Floats:
-        """Return revenue of spend."""
-        found: Floats = self.top * spend / (self.half + spend)
-        return found
-
-    def slope(self, spend: Floats) -> Floats:
-        """Return revenue per extra euro."""
-        found: Floats = self.top * self.half / (self.half + spend) ** 2
-        return found
-
-
-def saturation_through(at_today: Floats, today: Floats, elasticity: Floats) -> Saturation:
-    """Return the saturation curve with the revenue and the elasticity that are seen at today's spend.
-
-    >>> curve = saturation_through(np.array([50.0]), np.array([10.0]), np.array([0.5]))
-    >>> curve.top.tolist(), curve.half.tolist()
-    ([100.0], [10.0])
-    """
-    return Saturation(at_today / (1 - elasticity), today * elasticity / (1 - elasticity))
-
-
-def best_split(
-    slope: Callable[[Floats], Floats], budget: float, low: Floats, high: Floats
-) -> tuple[Floats, float]:
-    """Return the split of a budget that earns most, and what one more euro would bring.
-
-    With concave curves the best split has the same slope m everywhere, except where a bound is in the
-    way; the spend at slope m falls with m, so m is found by bisection, and each spend at m likewise, between
-    those of the last two m.
-
-    Args:
-        slope: spend (channels,) -> revenue per extra euro of each channel, falling with its spend.
-        budget: money to split.
-        low, high: (channels,) least and most spend; high may be inf.
-
-    Raises:
-        FunnelError: the bounds do not allow the budget.
-
-    >>> curve = Saturation(np.array([100.0, 100.0]), np.array([10.0, 40.0]))
-    >>> spend, multiplier = best_split(curve.slope, 50.0, np.zeros(2), np.full(2, np.inf))
-    >>> spend.round(4).tolist(), round(multiplier, 6)
-    ([23.3333, 26.6667], 0.9)
-    """
-    if not low.sum() <= budget * (1 + 1e-9) or not high.sum() >= budget * (1 - 1e-9):
-        raise FunnelError(
-            f"budget {budget:,.0f}: the bounds allow {low.sum():,.0f} to {high.sum():,.0f}; widen them with "
-            "--at-least and --at-most"
-        )
-    high = np.minimum(high, budget)
-    tiny = 1e-9 * budget / len(low)
-    least, most = (
-        float(slope(np.maximum(high, tiny)).min()) / 2,
-        float(slope(np.maximum(low, tiny)).max()) * 2,
-    )
-    little, much = low.astype(np.float64), high.astype(np.float64)
-    for _ in range(100):
-        middle = np.sqrt(least * most)
-        spend = _spend_at(slope, middle, little, much)
-        if spend.sum() > budget:
-            least, much = middle, spend
-        else:
-            most, little = middle, spend
-        if most <= least * (1 + ENOUGH):
-            break
-    return _spend_at(slope, most, little, much), float(most)
-
-
-def _spend_at(slope: Callable[[Floats], Floats], level: float, low: Floats, high: Floats) -> Floats:
-    """Return the spend of each channel at which its slope has fallen to a level, within its bounds."""
-    left, right = low, high
-    for _ in range(60):
-        if (right - left <= ENOUGH * right).all():
-            break
-        middle = (left + right) / 2
-        steep = slope(middle) > level
-        left, right = np.where(steep, middle, left), np.where(steep, right, middle)
-    spend: Floats = (left + right) / 2
-    return spend
 
 
 @dataclass(frozen=True)
@@ -440,15 +446,16 @@ class Worth:
 
 
 def _worth_once(
-    place: Situation, channels: tuple[str, ...], first: Floats, days: float, until: float, draws: int,
-    seed: int,
-) -> Worth:  # fmt: skip
+    place: Situation, acting: Sequence[Spend], days: float, until: float, draws: int, seed: int
+) -> Worth:
     """Do `worth_of_channels`, or take what is kept of it: other totals, bounds and curves ask the same."""
     model = print_of(place.model) if place.key else ""
-    about = ("worth", model, channels, first.tolist(), days, until, draws, seed)
+    channels = tuple(one.channel for one in acting)
+    when = [(one.lag_days, one.carry_over) for one in acting]
+    about = ("worth", model, channels, when, days, until, draws, seed)
     kept = find_frame(place.key, *about)
     if kept is None:
-        worth = worth_of_channels(place, channels, first, days, until, draws=draws, seed=seed)
+        worth = worth_of_channels(place, acting, days, until, draws=draws, seed=seed)
         table = pd.DataFrame(np.vstack([worth.leads, worth.quality, worth.revenue]), columns=list(channels))
         keep_frame(table, place.key, *about)
         return worth
@@ -458,8 +465,7 @@ def _worth_once(
 
 def worth_of_channels(
     place: Situation,
-    channels: tuple[str, ...],
-    first: Floats,
+    acting: Sequence[Spend],
     days: float,
     until: float,
     *,
@@ -474,9 +480,8 @@ def worth_of_channels(
 
     Args:
         place: the company's situation.
-        channels: names.
-        first: (channels,) first day on which leads count, days since the as-of date.
-        days: for how many days they count.
+        acting: of each channel, when its money acts.
+        days: for how many days money is spent, from the as-of date on: the leads that it brings count.
         until: last day on which a win counts.
         draws: posterior draws of rates and qualities.
         seed: of the draws.
@@ -484,10 +489,11 @@ def worth_of_channels(
     from funnelsim.forecasting.exact import chances, from_entries
 
     model, end = place.model, int(np.ceil(until))
+    channels = tuple(one.channel for one in acting)
     leads = expected(model.entries, end)
+    share = {name: acts_on(end, days, one) for name, one in zip(channels, acting, strict=True)}
     for row, cell in enumerate(model.entries.cells):
-        start = float(first[channels.index(cell.channel)]) if cell.channel in channels else np.inf
-        leads[row] *= _inside(end, start, start + days)
+        leads[row] *= share.get(cell.channel, 0.0)
     edges = np.array([0.0, until])
     pace = pace_of(model, edges)
 
@@ -575,10 +581,3 @@ def _won_by_now(model: Model, came: pd.DataFrame) -> Floats:
     entry = np.clip(((oldest - age) / found.step).round().astype(np.int64), 0, len(found.at_entry) - 1)
     chance: Floats = found.at_entry[entry, group, stage, 0]
     return chance
-
-
-def _inside(days: int, start: float, end: float) -> Floats:
-    """Return the share of each day that lies between two moments, shape (days,)."""
-    left = np.arange(days)
-    share: Floats = np.clip(np.minimum(left + 1, end) - np.maximum(left, start), 0.0, 1.0)
-    return share

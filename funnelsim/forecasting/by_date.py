@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from funnelsim.arrays import Floats, Integers
 from funnelsim.calibration.posterior import draw_counts
 from funnelsim.model.funnel import Funnel, winning_exits
-from funnelsim.model.model import REACH, Draws, Due, Model, OpenDeals
+from funnelsim.model.model import REACH, Draws, Due, Model, OpenDeals, kind_numbers
 from funnelsim.model.rates import era_hits, era_leaving
 
 PRIOR_LEADS = 20.0  # leads that a group's hit rate is shrunk by to its stage's: a month of a small hotel
@@ -54,7 +54,8 @@ def draw_dates(model: Model, draws: int, rng: np.random.Generator) -> tuple[Floa
     if due.hit_spread > 0:
         shape = 1 / due.hit_spread**2
         hits = np.minimum(hits * rng.gamma(shape, 1 / shape, draws)[:, None, None], 1.0)
-    return era_leaving(model.levers, leaving, wins), era_hits(model.levers, hits, wins)
+    kinds = kind_numbers(model)
+    return era_leaving(model.levers, leaving[:, kinds], wins), era_hits(model.levers, hits[:, kinds], wins)
 
 
 def steady(model: Model) -> bool:

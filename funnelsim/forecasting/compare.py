@@ -27,7 +27,7 @@ from funnelsim.forecasting.attribution import (
 )
 from funnelsim.forecasting.distribution import reached
 from funnelsim.forecasting.fates import Side as Fates
-from funnelsim.forecasting.fates import fate_gaps
+from funnelsim.forecasting.fates import fate_gaps, ways_like
 from funnelsim.forecasting.forecast import (
     ENGINES,
     MOST_AT_ONCE,
@@ -183,7 +183,7 @@ class Comparison:
     def _limit(self, row: Mapping[Any, Any]) -> str:
         """Say how far the odds of winning may fall, or must rise, until a plan earns what today's does."""
         change, name = row["break_even"], row["scenario"]
-        moved = any(hasattr(one, "odds") for one in self.plans[name].changes)
+        moved = any(getattr(one, "odds", 1.0) != 1.0 for one in self.plans[name].changes)
         further = " further" if moved else ""
         share = words.percent(abs(change))
         if change < 0:
@@ -388,6 +388,9 @@ def _gaps(ground: _Field, base: _Side, side: _Side) -> Floats:
     if side.lived is not None and base.lived is not None:
         return clear_gap(side.lived, base.lived)
     one, two = (_fates(ground, plan) for plan in (base, side))
+    if base.model.due is None:
+        one = replace(one, ways=ways_like(one.ways, two.ways, side.model.entries.same))
+        one = replace(one, atoms=one.atoms[list(side.model.entries.same)]) if side.model.entries.same else one
     if one.ways.shape != two.ways.shape:  # leads that state a date may come at other prices
         return clear_gap(ground.lives(side.model), ground.lives(base.model))
     bench = ground.bench

@@ -8,6 +8,7 @@ the earlier periods first. So a gap is the plans' own, and a period that no chan
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,6 +74,32 @@ def fate_gaps(before: Side, after: Side, names: NDArray[np.object_], *, spread: 
     factor = _factors(spread, seed, len(gaps))
     _of_births(before.ways, after.ways, before.atoms, after.atoms, factor, W64(seed), gaps)
     return gaps
+
+
+def ways_like(before: Floats, after: Floats, same: Sequence[int]) -> Floats:
+    """Return the wins of a plan by the ways in of another, in which some are told apart by kind.
+
+    A way's wins are split over its kinds as the other plan's are: of all that come in a period, that is how
+    they can fare most alike.
+
+    Args:
+        before: (draws, ways, periods) expected wins.
+        after: (draws, more ways, periods).
+        same: (more ways,) number of the way that each is a kind of; empty: the same ways.
+
+    >>> ways_like(np.array([[[8.0]]]), np.array([[[3.0], [1.0]]]), (0, 0)).tolist()
+    [[[6.0], [2.0]]]
+    """
+    if not same:
+        return before
+    kinds = np.array(same)
+    total = np.zeros_like(before)
+    for row, kind in enumerate(same):
+        total[:, kind] += after[:, row]
+    whole, first = total[:, kinds], (np.arange(len(kinds)) == kinds)[:, None]
+    part = np.divide(after, whole, out=np.zeros_like(after) + first, where=whole > 0)
+    split: Floats = before[:, kinds] * part
+    return split
 
 
 def _factors(spread: float, seed: int, futures: int) -> Floats:

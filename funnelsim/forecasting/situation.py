@@ -24,9 +24,9 @@ from funnelsim.history.read import queried, read_history
 from funnelsim.history.spend import read_spend
 from funnelsim.history.tables import Table
 from funnelsim.model.levers import Scenario, apply_scenario
-from funnelsim.model.model import Model, OpenDeals, nobody
+from funnelsim.model.model import Model, OpenDeals, amounts, nobody, only
 from funnelsim.model.scenario import WhatIf, read_words, scenario_of, together
-from funnelsim.model.stated import read_funnel, shipped_funnels
+from funnelsim.model.stated import read_funnel, read_teams, shipped_funnels
 from funnelsim.model.store import load_model
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ FEWEST_LEADS = 5
 LONGEST_SILENCE = 10
 PAST_PERIODS = 8  # beside a forecast: two years of quarters, as many as an eye compares
 WAYS = ("last period", "same period last year", "ETS")
+SERVED = "Open leads are taken as served: who waits for a rep today is not known, so first weeks are early."
 ASKED = "What if:"  # how a note begins that says a scenario back
 SPENT = "spend: the model is fitted already; give the spend to `calibrate`"
 INSTANT = pd.Timedelta(microseconds=1)
@@ -132,6 +133,7 @@ def situation(
     scenario: WhatIf | None = None,
     what_if: str | Sequence[str] = (),
     model: str | Path | Model | None = None,
+    teams: str | Path | None = None,
     large: bool = False,
     dask: str | None = None,
     cache: bool = False,
@@ -149,6 +151,8 @@ def situation(
         scenario: levers to pull at once: a file, the name of one that comes with the package, or words.
         what_if: levers to pull at once, in words such as "price +5%"; several together.
         model: fitted before (see `calibrate`): nothing is fitted, only open leads are read.
+        teams: a YAML file of pools of reps and the stages that need them, of a company whose funnel is
+            fitted: leads then wait for them, and plans may hire (see `staffed`).
         large: whether a file is read in parts; so it is where it is too large to be held (see `is_large`).
         dask: address of a Dask cluster whose workers read and count the parts.
         cache: whether what is made of files is kept in the user's cache folder, and taken from there if they
@@ -178,7 +182,39 @@ def situation(
         else:
             _refuse_model("a stated funnel", model)
             place = _of_model(stated, kind, count)
+    place = place if teams is None else staffed(place, teams)
     return place if scenario is None and not what_if else under(place, scenario, what_if)
+
+
+def staffed(place: Situation, teams: str | Path) -> Situation:
+    """Return the situation with the teams of the company, which reproduce the times of its stages today.
+
+    Args:
+        place: of a history, whose stage times hold the waits for reps already.
+        teams: a YAML file, see `read_teams`.
+
+    Raises:
+        FunnelError: a stated funnel, which has pools of its own, or teams that cannot have been so slow.
+    """
+    from funnelsim.simulation.with_reps import with_reps
+
+    if (place.history is None and place.facts is None) or place.model.pools:
+        raise FunnelError(f"teams {teams}: {place.name} states its teams itself, in 'pools' and 'work'")
+    model = replace(place.model, entries=replace(place.model.entries, spread=0.0))
+    try:
+        found = with_reps(model, *read_teams(teams, model))
+    except FunnelError as error:
+        raise error if str(error).startswith(str(teams)) else FunnelError(f"{teams}: {error}") from None
+    told = []
+    for row in found.check.to_dict("records"):
+        where = f"{row['stage']} of {row['group']}" if len(model.groups) > 1 else row["stage"]
+        told.append(
+            f"Teams: {where} takes {row['before']:.3g} days: {row['waiting']:.2g} of waiting for a rep, "
+            f"{row['desk']:.2g} on a desk, and the rest is the customer's own time."
+        )
+    notes = (*place.model.notes, *told, SERVED)
+    made = replace(found.model, entries=place.model.entries, notes=notes)
+    return replace(place, model=made)
 
 
 def history_of(what: Anything | Table, **reading: Unpack[ReadOptions]) -> History:
@@ -238,9 +274,13 @@ def under(place: Situation, scenario: WhatIf | None, what_if: str | Sequence[str
         what_if: words, see `funnelsim.model.scenario.grammar`.
     """
     plan = asked_of(place, scenario, what_if)
-    model = apply_scenario(place.model, plan)
+    model, deals = apply_scenario(place.model, plan), place.deals
+    if model.values.lost:  # they are gone, so that they are no wins either
+        worth = np.argsort(-amounts(place.model, deals), kind="stable")
+        deals = only(deals, deals.name[worth[model.values.lost :]])
+        model = replace(model, values=replace(model.values, lost=0))
     notes = (f"{ASKED} {plan.sentence}", *plan.notes) if plan.changes else plan.notes
-    return replace(place, model=replace(model, notes=(*model.notes, *notes)) if notes else model)
+    return replace(place, deals=deals, model=replace(model, notes=(*model.notes, *notes)) if notes else model)
 
 
 def asked_of(place: Situation, scenario: WhatIf | None, what_if: str | Sequence[str] = ()) -> Scenario:

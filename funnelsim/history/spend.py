@@ -18,6 +18,7 @@ NAMES = {
     "start": ("start", "week", "date", "day", "month", "period", "from", "datum", "woche", "日期"),
     "spend": ("spend", "cost", "costs", "amount", "budget", "ausgaben", "kosten", "费用"),
 }
+LASTING = ("carry_over", "carry over", "adstock")
 DAY = pd.Timedelta(days=1)
 
 
@@ -32,7 +33,8 @@ def read_spend(path: str | Path) -> pd.DataFrame:
 
     Returns:
         Columns channel (text), start (datetime64, first day of the week or month that the money was
-        for), spend (money of that time).
+        for), spend (money of that time); and, where the table states it, carry_over: of what the channel's
+        money does, the share that it still does a week later, nan where it is to be fitted.
 
     Raises:
         FunnelError: no such file or column, a blank channel, or a cell that is no date or no amount.
@@ -54,7 +56,24 @@ def read_spend(path: str | Path) -> pd.DataFrame:
         raise FunnelError(f"{table.file}: no row below the header; expected what was spent on each channel")
     frame = pd.DataFrame({"channel": channel, "start": start.dt.normalize(), "spend": money})
     added: pd.DataFrame = frame.groupby(["channel", "start"])[["spend"]].sum().reset_index()
-    return added
+    stated = _stated_carry_over(table, channel)
+    return added if stated is None else added.assign(carry_over=added["channel"].map(stated))
+
+
+def _stated_carry_over(table: Table, channel: pd.Series) -> pd.Series | None:
+    """Return the share of what money does that lasts another week, by channel; None without such a column."""
+    name = next((name for name in table.frame.columns if str(name).strip().casefold() in LASTING), None)
+    if name is None:
+        return None
+    where = f"{table.file}, column '{name}'"
+    share = to_amounts(table.column(str(name)), where)
+    for row in share.index[(share < 0) | (share > 0.99)]:
+        raise FunnelError(f"{where}, row {row}: {share[row]:g} given, expected a share from 0 to 0.99")
+    by_channel = share.groupby(channel)
+    for one in by_channel.nunique().index[by_channel.nunique() > 1]:
+        raise FunnelError(f"{where}: '{one}' has more than one share; a channel has one")
+    found: pd.Series = by_channel.first()
+    return found
 
 
 def _column(table: Table, role: str) -> str:

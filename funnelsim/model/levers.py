@@ -5,18 +5,18 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Protocol, TypeVar, cast, dataclass_transform
+from typing import Annotated, Any, Literal, Protocol, TypeVar, cast, dataclass_transform
 
 import numpy as np
 from pydantic import Field, Strict
 
-from funnelsim.arrays import Floats
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.files import shown
-from funnelsim.model.model import IntakeChange, Model, Spend
+from funnelsim.model.funnel import winning_exits
+from funnelsim.model.model import IntakeChange, Model, Spend, kind_numbers, set_apart
 from funnelsim.model.rates import RateChange, RateTable, table_under
 from funnelsim.model.reps import Draw, resize_pool
-from funnelsim.model.statement import Name, WholeNumber, part
+from funnelsim.model.statement import CarryOver, Name, WholeNumber, part
 from funnelsim.model.units import (
     Date,
     Number,
@@ -34,6 +34,8 @@ Factor = Annotated[Number, Field(ge=0, le=1000)]
 Stretch = Annotated[Number, Field(gt=0, le=1000)]
 Elasticity = Annotated[Number, Field(ge=0, le=2)]
 Day = datetime.date | None
+FADED = 1e-3  # of what money does: what is left of it then moves no number that is printed
+FOREVER = 36_525.0  # days: a hundred years
 
 
 class Lever(Protocol):
@@ -134,11 +136,22 @@ def with_sizes(model: Model, sizes: Sequence[str]) -> Model:
 
 
 def _change_rates(model: Model, levers: Sequence[OddsLever | RateLever | DaysLever]) -> Model:
-    """Return the model with other rates; the changes that it already has come first."""
+    """Return the model with other rates."""
+    return _with_rates(model, [change for one in levers for change in one.changes(model)])
+
+
+def _check_rates(one: OddsLever | RateLever | DaysLever, model: Model) -> tuple[str, ...]:
+    """Refuse what does not fit the model; return what to mind."""
+    one.changes(model)
+    return _past(one.from_, model)
+
+
+def _with_rates(model: Model, more: Sequence[RateChange]) -> Model:
+    """Return the model with changes of its rates; those that it already has come first."""
     table = model.table
     if not model.levers and table.starts.size > 1:
         raise FunnelError("the model's rates already change at dates; levers on rates need a model without")
-    changes = model.levers + tuple(change for one in levers for change in one.changes(model))
+    changes = (*model.levers, *more)
     base = RateTable(table.edges, table.rate[:1], table.starts[:1], table.speed[:1])
     return replace(model, table=table_under(changes, base), levers=changes)
 
@@ -152,11 +165,7 @@ class OddsLever:
     segment: Name | None = None
     from_: Date | None = Field(default=None, alias="from")
     to: Date | None = None
-    act = staticmethod(_change_rates)
-
-    def check(self, model: Model) -> tuple[str, ...]:
-        self.changes(model)
-        return _past(self.from_, model)
+    check, act = _check_rates, staticmethod(_change_rates)
 
     @property
     def sentence(self) -> str:
@@ -178,11 +187,7 @@ class RateLever:
     segment: Name | None = None
     from_: Date | None = Field(default=None, alias="from")
     to: Date | None = None
-    act = staticmethod(_change_rates)
-
-    def check(self, model: Model) -> tuple[str, ...]:
-        self.changes(model)
-        return _past(self.from_, model)
+    check, act = _check_rates, staticmethod(_change_rates)
 
     @property
     def sentence(self) -> str:
@@ -204,11 +209,7 @@ class DaysLever:
     segment: Name | None = None
     from_: Date | None = Field(default=None, alias="from")
     to: Date | None = None
-    act = staticmethod(_change_rates)
-
-    def check(self, model: Model) -> tuple[str, ...]:
-        self.changes(model)
-        return _past(self.from_, model)
+    check, act = _check_rates, staticmethod(_change_rates)
 
     @property
     def sentence(self) -> str:
@@ -218,7 +219,7 @@ class DaysLever:
 
     def changes(self, model: Model) -> tuple[RateChange, ...]:
         """Return what it does to the rates."""
-        span = _span(self.from_, self.to, model)
+        span = span_of(self.from_, self.to, model)
         stage = model.funnel.numbers[check_name(self.days, model.funnel.stages, "days", "stage")]
         return (RateChange("days", stage, -1, self.multiply, _groups(self.segment, model), *span),)
 
@@ -250,7 +251,7 @@ class EntriesLever:
 
     def change(self, model: Model) -> IntakeChange:
         """Return what it does to the intake."""
-        start, end = _span(self.from_, self.to, model)
+        start, end = span_of(self.from_, self.to, model)
         asked = self._filters(model)
         cells = _cells(model, asked)
         if not cells:
@@ -288,7 +289,8 @@ class EntriesLever:
 class SpendLever:
     """The money spent on a channel; today's spend and the elasticity are the model's unless stated.
 
-    The channel's leads answer with (new spend / today's spend) ** elasticity, a lag later.
+    The channel's leads answer with (new spend / today's spend) ** elasticity, a lag later; where money lasts,
+    with what of the new spend acts by then.
     """
 
     spend: Name
@@ -296,11 +298,12 @@ class SpendLever:
     add: PerDay | None = None
     today: Annotated[PerDay, Field(gt=0)] | None = None
     elasticity: Elasticity | None = None
+    carry_over: CarryOver | None = None
     from_: Date | None = Field(default=None, alias="from")
     to: Date | None = None
 
     def check(self, model: Model) -> tuple[str, ...]:
-        _span(self.from_, self.to, model)
+        span_of(self.from_, self.to, model)
         now, more = self.now(model).per_day, self.add or 0.0
         if now * self.multiply + more < 0:
             raise FunnelError(
@@ -334,16 +337,19 @@ class SpendLever:
         if not today and (self.add is not None or own is not None):
             raise FunnelError(f"spend: nothing is spent on '{channel}' today; add 'today: 12000 per month'")
         # Without today's spend only its change by a factor has a meaning, and then any unit will do.
-        return Spend(channel, today or 1.0, elasticity, lag_days=own.lag_days if own else 0.0)
+        lag, lasting = (own.lag_days, own.carry_over) if own else (0.0, 0.0)
+        lasting = lasting if self.carry_over is None else self.carry_over
+        return Spend(channel, today or 1.0, elasticity, lag_days=lag, carry_over=lasting)
 
     @staticmethod
     def act(model: Model, levers: Sequence[SpendLever]) -> Model:
         """Let the leads of each channel answer to all changes of its spend together."""
-        ways = _by_channel(levers)
+        ways = by_channel(levers)
         return _with_intake(model, [answer for own in ways for answer in _answers(model, own)])
 
 
-def _by_channel(levers: Sequence[SpendLever]) -> list[list[SpendLever]]:
+def by_channel(levers: Sequence[SpendLever]) -> list[list[SpendLever]]:
+    """Return the changes of each channel's spend together, as its leads answer to all of them at once."""
     found: dict[str, list[SpendLever]] = {}
     for one in levers:
         found.setdefault(one.spend, []).append(one)
@@ -351,22 +357,36 @@ def _by_channel(levers: Sequence[SpendLever]) -> list[list[SpendLever]]:
 
 
 def _answers(model: Model, levers: Sequence[SpendLever]) -> list[IntakeChange]:
-    """Return how the leads of one channel answer to its spend."""
+    """Return how the leads of one channel answer to its spend: at once, or week by week where money lasts."""
     now, cells = levers[0].now(model), _cells(model, {"channel": levers[0].spend})
+    steps = list(spent_on(model, levers))
+    if now.carry_over == 0:
+        return [
+            IntakeChange(cells, a + now.lag_days, b + now.lag_days, (spend / now.per_day) ** now.elasticity)
+            for a, b, spend in steps
+        ]
+    moments = {day for start, end, _ in steps for day in (start, end)} - {np.inf}
+    weeks = int(np.ceil(np.log(FADED) / np.log(now.carry_over))) + 1
+    cuts = sorted({day + 7.0 * week for day in moments for week in range(weeks + 1)})
     changes = []
-    for start, end, spend in _spent(model, levers):
-        answer = (spend / now.per_day) ** now.elasticity
-        changes.append(IntakeChange(cells, start + now.lag_days, end + now.lag_days, answer))
+    for start, end in zip(cuts, [*cuts[1:], np.inf], strict=True) if cuts else ():
+        first, last = start + now.lag_days, min(end, start + FOREVER) + now.lag_days
+        acting = 0.0
+        for a, b, spend in steps:
+            done = now.effect_until(np.array([first - a, last - a, first - b, last - b]))
+            acting += (spend - now.per_day) * float(done[1] - done[0] - (done[3] - done[2])) / (last - first)
+        answer = max(1 + acting / now.per_day, 0.0) ** now.elasticity
+        changes.append(IntakeChange(cells, first, end + now.lag_days, answer))
     return changes
 
 
-def _spent(model: Model, levers: Sequence[SpendLever]) -> Iterator[tuple[float, float, float]]:
+def spent_on(model: Model, levers: Sequence[SpendLever]) -> Iterator[tuple[float, float, float]]:
     """Return what is spent per day on one channel from day to day, wherever it is not as today.
 
     Between dates, changes of its spend act in order.
     """
     now = levers[0].now(model)
-    spans = [_span(one.from_, one.to, model) for one in levers]
+    spans = [span_of(one.from_, one.to, model) for one in levers]
     moments = sorted({day for span in spans for day in span} - {np.inf})
     for start, end in zip(moments, [*moments[1:], np.inf], strict=True):
         spend = now.per_day
@@ -382,35 +402,72 @@ def _spent(model: Model, levers: Sequence[SpendLever]) -> Iterator[tuple[float, 
 
 @lever
 class ValueLever:
-    """What a win is worth from the as-of date on, open deals included: "all", or in one segment."""
+    """What a win is worth: "all", or in one segment; the odds of winning answer by multiply ** -elasticity.
+
+    Of all deals it is changed from the as-of date on, of new ones (that come from `from` until `to`) for as
+    long as they live. With a date only new ones are meant.
+    """
 
     value: Name
     multiply: Factor
+    deals: Literal["all", "new"] | None = None
+    elasticity: Annotated[Number, Field(ge=0, le=20)] = 0.0
+    from_: Date | None = Field(default=None, alias="from")
+    to: Date | None = None
 
     def check(self, model: Model) -> tuple[str, ...]:
         self.groups(model)
-        return ()
+        span_of(self.from_, self.to, model)
+        if self.deals == "all" and (self.from_ or self.to):
+            raise FunnelError("deals: 'all' get another price today; with a date expected 'new'")
+        if self.multiply == 0 and self.elasticity:
+            raise FunnelError(f"elasticity: {self.elasticity:g} given, but nothing is left of the price")
+        return _past(self.from_, model)
+
+    @property
+    def new(self) -> bool:
+        """Whether only deals that come are meant."""
+        return self.deals == "new" or self.from_ is not None or self.to is not None
+
+    @property
+    def odds(self) -> float:
+        """Factor on the odds of winning."""
+        return float(self.multiply**-self.elasticity) if self.elasticity else 1.0
 
     @property
     def sentence(self) -> str:
-        """As in "prices, also of open deals, rise by 5 %"."""
-        segment = None if self.value == "all" else self.value
-        return f"prices{_within(segment)}, also of open deals, {_moved(self.multiply)}"
+        """As in "prices of new deals rise by 5 %, and their odds of winning fall by 7.1 %"."""
+        part = _within(None if self.value == "all" else self.value)
+        what = f"prices of new deals{part}" if self.new else f"prices{part}, also of open deals,"
+        moved = f"{what} {_moved(self.multiply)}{_when(self.from_, self.to)}"
+        return (
+            f"{moved}, and their odds of winning {_moved(self.odds, digits=2)}" if self.elasticity else moved
+        )
 
     def groups(self, model: Model) -> tuple[int, ...]:
         """Return the numbers of the groups that are meant."""
-        name = check_name(self.value, ["all", *model.groups], "value", "segment")
-        return _groups(None if name == "all" and "all" not in model.groups else name, model)
+        name = check_name(self.value, ["all", *_segments(model)], "value", "segment")
+        found = _groups(None if name == "all" and "all" not in model.groups else name, model)
+        return tuple(group for group in found if group == kind_numbers(model)[group]) if self.new else found
 
     @staticmethod
     def act(model: Model, levers: Sequence[ValueLever]) -> Model:
-        """Multiply the amounts of wins, and what open deals bring of what they show."""
-        values = model.values
-        factor = np.ones(len(values.ratio))
+        """Multiply the amounts of wins, and what open deals bring of what they show; move the odds."""
         for one in levers:
-            factor[list(one.groups(model))] *= one.multiply
-        dearer = replace(values, amounts=values.amounts * factor[:, None], ratio=values.ratio * factor)
-        return replace(model, values=dearer)
+            groups = one.groups(model)
+            if one.new:
+                first = len(model.groups)
+                model = set_apart(model, groups, *span_of(one.from_, one.to, model), "at a new price")
+                groups = tuple(range(first, len(model.groups)))
+            values, factor = model.values, np.ones(len(model.groups))
+            factor[list(groups)] = one.multiply
+            dearer = replace(values, amounts=values.amounts * factor[:, None], ratio=values.ratio * factor)
+            model = replace(model, values=dearer)
+            if one.odds != 1:
+                ways = np.argwhere(winning_exits(model.funnel))
+                change = (RateChange("odds", int(s), int(x), one.odds, groups) for s, x in ways)
+                model = _with_rates(model, list(change))
+        return model
 
 
 @lever
@@ -428,7 +485,7 @@ class RepsLever:
     to: Date | None = None
 
     def check(self, model: Model) -> tuple[str, ...]:
-        _span(self.from_, self.to, model)
+        span_of(self.from_, self.to, model)
         self.pool(model)
         if (self.add is None) == (self.set is None):
             raise FunnelError("reps: expected either 'add' or 'set'")
@@ -458,9 +515,33 @@ class RepsLever:
         """Let reps come and go."""
         pools = list(model.pools)
         for one in levers:
-            row, (start, end) = one.pool(model), _span(one.from_, one.to, model)
+            row, (start, end) = one.pool(model), span_of(one.from_, one.to, model)
             pools[row] = resize_pool(pools[row], one.add or 0, one.set, one.ramp, start, end)
         return replace(model, pools=tuple(pools))
+
+
+@lever
+class LoseLever:
+    """How many of the open deals that would bring most are lost."""
+
+    lose: Annotated[int, Strict(), Field(ge=1, le=1000)]
+
+    def check(self, model: Model) -> tuple[str, ...]:
+        if not model.values.in_money:
+            raise FunnelError("lose: no amounts are known here, so that no deal is the largest")
+        return ()
+
+    @property
+    def sentence(self) -> str:
+        """As in "the largest open deal is lost"."""
+        one = self.lose == 1
+        return "the largest open deal is lost" if one else f"the {self.lose:,} largest open deals are lost"
+
+    @staticmethod
+    def act(model: Model, levers: Sequence[LoseLever]) -> Model:
+        """Let so many open deals bring nothing."""
+        lost = model.values.lost + sum(one.lose for one in levers)
+        return replace(model, values=replace(model.values, lost=lost))
 
 
 @lever
@@ -527,7 +608,7 @@ class CostsLever:
     to: Date | None = None
 
     def check(self, model: Model) -> tuple[str, ...]:
-        _span(self.from_, self.to, model)
+        span_of(self.from_, self.to, model)
         if self.to is not None and not isinstance(self.costs, str):
             raise FunnelError(f"to: {self.to} ends what is paid per time; {self.costs:g} is paid once")
         return _past(self.from_, model)
@@ -545,39 +626,7 @@ class CostsLever:
         return model
 
 
-@dataclass(frozen=True)
-class Outlay:
-    """Money that a plan takes: per day from start to end, or once where these are one day; nan: unknown."""
-
-    start: float
-    end: float
-    amount: float
-
-    def within(self, edges: Floats) -> Floats:
-        """Return what falls into each period, (periods,), from its ends in days since the as-of date."""
-        if self.start == self.end:
-            return np.where((edges[:-1] <= self.start) & (self.start < edges[1:]), self.amount, 0.0)
-        days = np.minimum(edges[1:], self.end) - np.maximum(edges[:-1], self.start)
-        return np.where(days > 0, self.amount * days, 0.0)
-
-
-def outlays(model: Model, scenario: Scenario) -> list[Outlay]:
-    """Return what a plan costs more than today's: what it says, and what its channels spend above today."""
-    costs = [one for one in scenario.changes if isinstance(one, CostsLever)]
-    found = []
-    for one in costs:
-        start, end = _span(one.from_, one.to, model)
-        per_time = isinstance(one.costs, str)
-        amount = per_day(one.costs) if per_time else float(one.costs)
-        found.append(Outlay(start, end if per_time else start, amount))
-    for own in _by_channel([one for one in scenario.changes if isinstance(one, SpendLever)]):
-        known = own[0].today is not None or own[0].own(model) is not None
-        now = own[0].now(model).per_day if known else np.nan
-        found += [Outlay(start, end, spend - now) for start, end, spend in _spent(model, own)]
-    return found
-
-
-def _span(first: Day, last: Day, model: Model) -> tuple[float, float]:
+def span_of(first: Day, last: Day, model: Model) -> tuple[float, float]:
     """Return start and end (not included) in days since the as-of date; `to` is the last day that counts."""
     if first is not None and last is not None and last < first:
         raise FunnelError(f"to: {last} is before 'from', {first}")
@@ -599,7 +648,7 @@ def _exit_changes(
     kind: str, moves: Mapping[str, str], one: OddsLever | RateLever, model: Model
 ) -> tuple[RateChange, ...]:
     """Return what a lever does to the moves from a stage to a place that it names."""
-    span, groups = _span(one.from_, one.to, model), _groups(one.segment, model)
+    span, groups = span_of(one.from_, one.to, model), _groups(one.segment, model)
     changes = []
     for name, place in moves.items():
         stage = model.funnel.numbers[check_name(name, model.funnel.stages, kind, "stage")]
@@ -610,22 +659,28 @@ def _exit_changes(
 
 
 def _groups(segment: str | None, model: Model) -> tuple[int, ...]:
-    if segment is None:
-        return tuple(range(len(model.groups)))
-    return (model.groups.index(check_name(segment, model.groups, "segment", "segment")),)
+    if segment is not None:
+        check_name(segment, _segments(model), "segment", "segment")
+    kinds = enumerate(kind_numbers(model))
+    return tuple(group for group, kind in kinds if segment in (None, model.groups[kind]))
+
+
+def _segments(model: Model) -> tuple[str, ...]:
+    """Return the names of the groups, without those of kinds that a scenario keeps apart."""
+    return tuple(dict.fromkeys(model.groups[kind] for kind in kind_numbers(model)))
 
 
 def named_for(key: str, model: Model) -> tuple[str, ...]:
     """Return what a filter on the intake may name."""
     if key == "channel":
         return tuple(dict.fromkeys(cell.channel for cell in model.entries.cells if cell.channel))
-    return model.funnel.stages if key == "stage" else model.groups
+    return model.funnel.stages if key == "stage" else _segments(model)
 
 
 def _cells(model: Model, asked: Mapping[str, str | None]) -> tuple[int, ...]:
-    chosen = []
+    chosen, kinds = [], kind_numbers(model)
     for number, cell in enumerate(model.entries.cells):
-        stage, segment = model.funnel.stages[cell.stage], model.groups[cell.group]
+        stage, segment = model.funnel.stages[cell.stage], model.groups[kinds[cell.group]]
         has = {"channel": cell.channel, "stage": stage, "segment": segment}
         if all(name is None or has[key] == name for key, name in asked.items()):
             chosen.append(number)
@@ -649,14 +704,14 @@ def _within(segment: str | None) -> str:
     return f" in {segment}" if segment else ""
 
 
-def _moved(multiply: float, add: float | None = None) -> str:
+def _moved(multiply: float, add: float | None = None, digits: int = 10) -> str:
     """Return in words what becomes of things that are multiplied, and then grow by so many per day.
 
     >>> _moved(1.15), _moved(0.8), _moved(0.0), _moved(3.0), _moved(0.5, -10.0)
     ('rise by 15 %', 'fall by 20 %', 'cease', 'are multiplied by 3', 'fall by 50 %, then by 10 per day')
     """
-    part = f"{100 * abs(multiply - 1):.10g} %"
-    times = f"are multiplied by {multiply:.10g}" if multiply >= 2 else f"rise by {part}"
+    part = f"{100 * abs(multiply - 1):.{digits}g} %"
+    times = f"are multiplied by {multiply:.{digits}g}" if multiply >= 2 else f"rise by {part}"
     times = "cease" if multiply == 0 else f"fall by {part}" if multiply < 1 else times
     if add is None:
         return "stay as they are" if multiply == 1 else times

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -34,11 +34,13 @@ class Values:
         ratio: (groups,) mean of won amount / amount shown while open (1: deals close at what they show).
         tilt: (stages,) mean amount of the leads of a stage that win / of all leads at risk there, where
             the history tells: large deals win less often; None stands for 1 everywhere.
+        lost: how many of the open deals that would bring most bring nothing, as a scenario fears.
     """
 
     amounts: Floats
     ratio: Floats
     tilt: Floats | None = None
+    lost: int = 0
 
     @property
     def mean(self) -> Floats:
@@ -80,6 +82,22 @@ class IntakeChange:
 
 
 @dataclass(frozen=True)
+class Window:
+    """Days on which alone some ways in bring leads or, not `inside`, on which they bring none.
+
+    Args:
+        cells: numbers of the ways in.
+        start, end: days since the as-of date, whole days counting from the first that begins in between.
+        inside: whether leads come in between, and at no other time.
+    """
+
+    cells: tuple[int, ...]
+    start: float
+    end: float
+    inside: bool
+
+
+@dataclass(frozen=True)
 class Spend:
     """Money spent on a channel, and how its leads answer: leads are proportional to spend ** elasticity.
 
@@ -89,6 +107,8 @@ class Spend:
         elasticity: 0 (money brings nothing) to 1 (twice the money, twice the leads).
         error: standard error of the elasticity; 0 when it is stated.
         lag_days: days until money brings its leads.
+        carry_over: of what money does, the share that it still does a week later (geometric adstock): leads
+            answer to (1 - c) sum over weeks k of c^k spend_{t - k}; 0: all at once.
     """
 
     channel: str
@@ -96,6 +116,21 @@ class Spend:
     elasticity: float
     error: float = 0.0
     lag_days: float = 0.0
+    carry_over: float = 0.0
+
+    def effect_until(self, days: Floats) -> Floats:
+        """Return what money that is spent from day 0 on, 1 a day, has done by each moment, in days' worth.
+
+        >>> tv = Spend("tv", 10.0, 0.3, lag_days=7.0, carry_over=0.5)
+        >>> tv.effect_until(np.array([7.0, 14.0, 707.0])).round(2).tolist()
+        [0.0, 1.95, 689.9]
+        """
+        after = np.maximum(days - self.lag_days, 0.0)
+        if self.carry_over == 0:
+            return after
+        slow = -7 / np.log(self.carry_over)
+        done: Floats = after + slow * np.expm1(-np.minimum(after, 1e6) / slow)
+        return done
 
 
 @dataclass(frozen=True)
@@ -113,6 +148,8 @@ class Entries:
         spend: today's spend by channel, where known.
         clock: (points,) parts of the day at which leads come, at equally spaced chances 0 to 1; empty:
             evenly over day and night. It matters where reps have working hours.
+        windows: days on which ways in are open or closed; see `set_apart`.
+        same: (cells,) number of the way in whose leads each one's are, of another kind; empty: their own.
     """
 
     cells: tuple[Cell, ...]
@@ -122,6 +159,8 @@ class Entries:
     changes: tuple[IntakeChange, ...] = ()
     spend: tuple[Spend, ...] = ()
     clock: Floats = field(default_factory=lambda: np.zeros(0))
+    windows: tuple[Window, ...] = ()
+    same: tuple[int, ...] = ()
 
 
 def expected(entries: Entries, days: int) -> Floats:
@@ -134,13 +173,31 @@ def expected(entries: Entries, days: int) -> Floats:
     if days > path.size:
         season = path[-min(365, path.size) :]
         path = np.concatenate([path, np.resize(season, days - path.size)])
-    leads = entries.share[:, None] * path[None, :days]
+    share = entries.share[:, None] * _open_on(entries, days)
+    leads = share * path[None, :days]
     for change in entries.changes:
-        rows = np.array(change.cells, dtype=np.int64)
-        span = slice(*(int(np.clip(np.ceil(day), 0, days)) for day in (change.start, change.end)))
-        weight = entries.share[rows] / (entries.share[rows].sum() or 1.0)
-        leads[rows, span] = leads[rows, span] * change.multiply + weight[:, None] * change.add
+        rows, span = np.array(change.cells, dtype=np.int64), _days_of(change, days)
+        part = share[rows, span] if entries.windows else entries.share[rows][:, None]
+        weight = part / np.where((whole := part.sum(axis=0)) > 0, whole, 1.0)
+        leads[rows, span] = leads[rows, span] * change.multiply + weight * change.add
     return leads
+
+
+def _days_of(one: IntakeChange | Window, days: int) -> slice:
+    """Return the days, of those to come, that lie between two moments."""
+    return slice(*(int(np.clip(np.ceil(day), 0, days)) for day in (one.start, one.end)))
+
+
+def _open_on(entries: Entries, days: int) -> Floats:
+    """Return 1 where a way in is open on a day, else 0, (cells, days); (1, 1) where all always are."""
+    if not entries.windows:
+        return np.ones((1, 1))
+    open_ = np.ones((len(entries.cells), days))
+    for window in entries.windows:
+        rows, within = list(window.cells), np.zeros(days, dtype=np.bool_)
+        within[_days_of(window, days)] = True
+        open_[rows] *= within == window.inside
+    return open_
 
 
 @dataclass(frozen=True)
@@ -318,6 +375,7 @@ class Model:
         grouped_by: the column of the history that the groups come from; "" when there is one group.
         notes: what calibration chose and why, and what it warns of, one sentence each.
         due: how leads with an expected date live, where that date means something.
+        alike: (groups,) number of the group whose rates and draws each has; empty: its own; see `set_apart`.
     """
 
     funnel: Funnel
@@ -340,6 +398,7 @@ class Model:
     grouped_by: str = "segment"
     notes: tuple[str, ...] = ()
     due: Due | None = None
+    alike: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         stages, groups = self.funnel.stages, len(self.groups)
@@ -354,6 +413,65 @@ class Model:
         pairs = zip(self.funnel.stages, self.funnel.exits, strict=True)
         rows = [(stage, ", ".join(exits)) for stage, exits in pairs]
         return card(str(self), pd.DataFrame(rows, columns=["stage", "exits"]))
+
+
+def kind_numbers(model: Model) -> list[int]:
+    """Return the number of the group that each kind of lead was counted with, (groups,)."""
+    return list(model.alike or range(len(model.groups)))
+
+
+def set_apart(model: Model, groups: Sequence[int], start: float, end: float, name: str) -> Model:
+    """Return the model in which leads of some groups that come between two days are kinds of their own.
+
+    They live by the same rates, draws and luck as before, until a scenario tells them apart: the new kinds
+    are the last groups, in the order given.
+
+    Args:
+        groups: numbers of groups that are no such kinds themselves.
+        start, end: days since the as-of date; end may be inf.
+        name: what is added to the groups' names.
+
+    Raises:
+        FunnelError: leads of these days are a kind of their own already.
+    """
+    entries, count = model.entries, len(model.groups)
+    kind = {group: count + row for row, group in enumerate(groups)}
+    chosen = tuple(row for row, cell in enumerate(entries.cells) if cell.group in kind)
+    for one in entries.windows:
+        if not one.inside and set(one.cells) & set(chosen) and one.start < end and start < one.end:
+            raise FunnelError("value: two changes of the prices of new deals overlap; give them other days")
+    copies = {row: len(entries.cells) + place for place, row in enumerate(chosen)}
+    every = [*range(count), *groups]
+    table, values, due = model.table, model.values, model.due
+    ways = [*range(len(entries.cells)), *chosen]
+    if due is not None:
+        due = replace(due, stated=due.stated[every], ahead=due.ahead[every])
+    cells = (replace(entries.cells[row], group=kind[entries.cells[row].group]) for row in chosen)
+    rates = replace(table, edges=table.edges[every], rate=table.rate[:, every], speed=table.speed[:, every])
+    return replace(
+        model,
+        groups=(*model.groups, *(f"{model.groups[group]}, {name}" for group in groups)),
+        table=rates,
+        values=replace(values, amounts=values.amounts[every], ratio=values.ratio[every]),
+        entries=replace(
+            entries,
+            cells=(*entries.cells, *cells),
+            share=entries.share[ways],
+            changes=tuple(replace(one, cells=_with(one.cells, copies)) for one in entries.changes),
+            windows=(*entries.windows, Window(chosen, start, end, False),
+                     Window(tuple(copies.values()), start, end, True)),
+            same=tuple((entries.same or range(len(entries.cells)))[row] for row in ways),
+        ),
+        levers=tuple(replace(one, groups=_with(one.groups, kind)) for one in model.levers),
+        work=tuple(replace(one, groups=_with(one.groups, kind)) for one in model.work),
+        due=due,
+        alike=tuple(kind_numbers(model)[group] for group in every),
+    )  # fmt: skip
+
+
+def _with(numbers: Sequence[int], more: Mapping[int, int]) -> tuple[int, ...]:
+    """Return numbers and those that stand for some of them as well."""
+    return (*numbers, *(more[one] for one in numbers if one in more))
 
 
 @dataclass(frozen=True)
@@ -456,4 +574,6 @@ def amounts(model: Model, open_deals: OpenDeals) -> Floats:
         missing = np.flatnonzero(np.isnan(worth) & (open_deals.group == group))
         even = (np.arange(len(missing)) + 0.5) * GOLDEN_STEP % 1.0
         worth[missing] = atoms[(even * len(atoms)).astype(np.int64)]
+    if model.values.lost:
+        worth[np.argsort(-worth, kind="stable")[: model.values.lost]] = 0.0
     return np.maximum(worth, 0.0)

@@ -102,7 +102,7 @@ def key_rows(part: Any) -> list[KeyRow]:
     """Return what the reference says of the keys of one mapping of the file, in their order.
 
     >>> [row.key for row in key_rows(Channel)], key_rows(Entry)[1].example
-    (['spend', 'elasticity'], 'leads: 60 per week')
+    (['spend', 'elasticity', 'carry_over'], 'leads: 60 per week')
     """
     rows = []
     for name, field in part.__pydantic_fields__.items():

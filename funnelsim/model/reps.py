@@ -50,6 +50,7 @@ class Pool:
             and of the reps of day 0; what counts is the moment at which a piece of work begins.
             (changes, steps): those hired at each change have a ramp of their own.
         ramp_days: days that each step lasts, a month by default.
+        salary: what one more rep costs per day; 0 where nobody said.
 
     Raises:
         FunnelError: an unknown order, a size below 0, a capacity below 1, a day longer than 24 hours, an
@@ -66,6 +67,7 @@ class Pool:
     opens: float | Floats = 9 / 24
     ramp: Floats = field(default_factory=lambda: np.zeros(0))
     ramp_days: float = UNIT_DAYS["month"]
+    salary: float = 0.0
 
     def __post_init__(self) -> None:
         if self.order not in ORDERS:
@@ -92,6 +94,10 @@ class Pool:
                 f"pool '{self.name}': opens at {opens.tolist()} of the day; expected a part of a day "
                 "below 1, or seven"
             )
+
+    def size_on(self, day: float) -> int:
+        """Return how many reps there are on a day."""
+        return int(self.size[np.searchsorted(self.starts, day, side="right") - 1])
 
 
 @dataclass(frozen=True)

@@ -172,20 +172,31 @@ CLAUSES = {
     "in": ("SEGMENT", "segment"),
     "by": ("CHANNEL", "channel"),
     "at": ("STAGE", "stage"),
+    "for": ("DEALS", "deals"),
     "ramp": ("SPEEDS", "ramp"),
     "today": ("MONEY per TIME", "today"),
     "elasticity": ("NUMBER", "elasticity"),
+    "lasting": ("NUMBER", "carry_over"),
 }
 AMOUNTS = {
     "FACTOR": "+5% | -20% | x1.5 | *1.5",
     "CHANGE": "FACTOR | +10 per week | -12000 per month",
     "REPS": "+2 | -1 | =9",
+    "DEALS": "new deals | all deals; with a date only new ones, without one all unless said",
+    "LARGEST": "largest deal | 3 largest deals",
     "MONEY": "50000 (once) | 12000 per month",
     "DATE": "2026-10-01 | 2026-10 | 2026Q4 | 2026H2 | 2026",
     "SPEEDS": "35% 65% of full speed, month by month",
 }
 FORMS = (
-    Form("price", "value", "[SEGMENT]", "FACTOR", (), "price +5%"),
+    Form(
+        "price",
+        "value",
+        "[SEGMENT]",
+        "FACTOR",
+        ("for", "elasticity", *DATED),
+        "price +5% for new deals elasticity 1.5 from 2026-10",
+    ),
     Form(
         "odds", "odds", "STAGE > PLACE", "FACTOR", ("in", *DATED), "odds Negotiation > Won +15% from 2026-10"
     ),
@@ -197,10 +208,11 @@ FORMS = (
         "spend",
         "CHANNEL",
         "CHANGE",
-        ("today", "elasticity", *DATED),
+        ("today", "elasticity", "lasting", *DATED),
         "spend events -20% search +30%",
     ),
     Form("reps", "reps", "POOL", "REPS", ("ramp", *DATED), "reps account executives +2 from 2026-08"),
+    Form("lose", "lose", "", "LARGEST", (), "lose 2 largest deals"),
     Form("referrals", "referrals", "[PLACE]", "FACTOR", (), "referrals x1.5"),
     Form("work", "work", "[STAGE]", "FACTOR", (), "work Negotiation -30%"),
     Form("costs", "costs", "", "MONEY", DATED, "costs 12000 per month from 2026-08"),
@@ -219,6 +231,7 @@ FLOW = re.compile(
     re.IGNORECASE,
 )
 HEADS = re.compile(rf"\s*(?P<sign>[+={SIGN}-])\s*(?P<number>\d{{1,9}})(?![\w.,%])")
+LARGEST = re.compile(r"\s*(?:(?P<number>\d{1,9})\s+)?largest(?:\s+(?:open\s+)?deals?)?\b", re.IGNORECASE)
 MUCH = re.compile(rf"\s*[+=x*\N{{MULTIPLICATION SIGN}}{SIGN}-]\s*[\d.,]", re.IGNORECASE)
 MONEY = re.compile(
     rf"\s*(?:{DIGITS})(?:\s?(?:k|tsd|m|mio|million|bn|mrd|billion)\b)?(?:\s+per\s+\w+)?", re.IGNORECASE
@@ -235,7 +248,7 @@ def grammar() -> str:
     """Return the grammar of questions in words as a table, for people.
 
     >>> print(grammar().splitlines()[1])
-      price [SEGMENT] FACTOR
+      price [SEGMENT] FACTOR [for DEALS] [elasticity NUMBER] [from DATE] [until DATE]
     """
     lines = ["QUESTION: one of these, or several with ; between"]
     lines += [f"  {form.syntax}" for form in FORMS]
@@ -426,7 +439,7 @@ def _names_of(form: Form, model: Model) -> list[str]:
     """Return the names that a lever with one name may have."""
     places, stages = model.funnel.places, model.funnel.stages
     known: dict[str, Iterable[str]] = {
-        "value": model.groups,
+        "value": named_for("segment", model),
         "days": stages,
         "entries": [name for key in ("channel", "stage", "segment") for name in named_for(key, model)],
         "spend": named_for("channel", model),
@@ -479,6 +492,11 @@ def _much(reader: _Reader, form: Form) -> dict[str, Any]:
     """Read by how much."""
     if form.much == "MONEY":
         return {form.key: _value(reader, MONEY, "money such as 50000, or 12000 per month", price)}
+    if form.much == "LARGEST":
+        largest = reader.take(LARGEST)
+        if largest is None:
+            raise reader.wrong(f"does not say what is lost; expected one of {AMOUNTS['LARGEST']}")
+        return {form.key: int(largest["number"] or 1)}
     if form.much == "REPS":
         heads = reader.take(HEADS)
         if heads is None:
@@ -521,6 +539,9 @@ def _clause(reader: _Reader, clause: str, model: Model) -> Any:
     if clause in ("in", "by", "at"):
         role = CLAUSES[clause][0].casefold()
         return _name(reader, role, named_for(role, model))
+    if clause == "for":
+        deals = re.compile(r"\s+(new|all)(\s+deals)?\b", re.IGNORECASE)
+        return _value(reader, deals, "'new deals' or 'all deals'", lambda text: text.split()[0].casefold())
     if clause == "ramp":
         speeds = re.compile(rf"(?:\s+(?:{DIGITS})\s*%)+")
         return _value(

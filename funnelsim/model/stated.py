@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from funnelsim.arrays import Floats
 from funnelsim.errors import Faults, FunnelError, nearest
@@ -18,7 +19,18 @@ from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Cell, Entries, Model, Spend, Values
 from funnelsim.model.rates import RateTable, constant_table
 from funnelsim.model.reps import Draw, Pool, Referral, Work
-from funnelsim.model.statement import REST, Amount, Exit, Override, Stage, Statement, Team
+from funnelsim.model.statement import (
+    REST,
+    Amount,
+    Exit,
+    Name,
+    Override,
+    Stage,
+    Statement,
+    Task,
+    Team,
+    part,
+)
 from funnelsim.model.units import UNIT_DAYS, check_name, day_number, moment, quote_ramps
 
 # A checkout has the scenarios beside the package, an installed wheel inside it.
@@ -133,7 +145,7 @@ def _model(statement: Statement, as_of: pd.Timestamp) -> Model:
     work = []
     for row in range(len(statement.work)):
         with faults:
-            work.append(stated_work(statement, funnel, row))
+            work.append(stated_work(statement, funnel, row, list(statement.segments)))
     faults.tell()
     return Model(
         funnel=funnel,
@@ -251,7 +263,8 @@ def _entries(
     total = sum(leads.values())
     share = np.array(list(leads.values())) / (total or 1.0)
     spend = tuple(
-        Spend(name, channel.spend, channel.elasticity) for name, channel in statement.channels.items()
+        Spend(name, channel.spend, channel.elasticity, carry_over=channel.carry_over)
+        for name, channel in statement.channels.items()
     )
     path = total * _season_and_growth(statement, as_of)
     clock = np.array(statement.leads_come or ()) / 24
@@ -322,17 +335,45 @@ def stated_pool(name: str, team: Team, as_of: pd.Timestamp) -> Pool:
     week, opens = np.array(team.hours) / 24, np.array(team.opens or (9.0,) * 7) / 24
     return Pool(
         name, starts, size, team.order, team.capacity, week, holidays, opens, np.array(team.ramp),
-        UNIT_DAYS["month"],
+        UNIT_DAYS["month"], team.salary or 0.0,
     )  # fmt: skip
 
 
-def stated_work(statement: Statement, funnel: Funnel, row: int) -> Work:
-    """Return the work of one row of `work`, rep time being stated in hours."""
+@part
+class TeamsFile:
+    """The teams of a company whose funnel is fitted: pools of reps, and the stages that need them."""
+
+    pools: Annotated[dict[Name, Team], Field(min_length=1)]
+    work: Annotated[tuple[Task, ...], Field(min_length=1)]
+    unit: Literal["hour", "day", "week", "month", "year"] = "day"
+
+
+def read_teams(path: str | Path, model: Model) -> tuple[tuple[Pool, ...], tuple[Work, ...]]:
+    """Return the teams of a company, and the stages of its funnel that need them, from a YAML file.
+
+    Its keys `pools`, `work` and `unit` are those of a stated funnel.
+
+    Raises:
+        FunnelError: no such file, or something in it does not fit the model.
+    """
+    path = Path(path)
+    said = parse_yaml(quote_ramps(read_text(path)), path)
+    unit = said.get("unit") if isinstance(said, dict) else None
+    file = validated(TeamsFile, said, path, context={"unit": unit if unit in UNIT_DAYS else "day"})
+    try:
+        pools = tuple(stated_pool(name, team, model.as_of) for name, team in file.pools.items())
+        rows = range(len(file.work))
+        return pools, tuple(stated_work(file, model.funnel, row, list(model.groups)) for row in rows)
+    except FunnelError as error:
+        raise FunnelError(f"{path}: {error}") from None
+
+
+def stated_work(statement: Statement | TeamsFile, funnel: Funnel, row: int, names: list[str]) -> Work:
+    """Return the work of one row of `work`, rep time being stated in hours; `names` are the segments."""
     task, unit = statement.work[row], UNIT_DAYS[statement.unit]
     where = f"work[{row}]"
     stage = funnel.numbers[check_name(task.stage, funnel.stages, f"{where}.stage", "stage")]
     pool = list(statement.pools).index(check_name(task.pool, statement.pools, f"{where}.pool", "pool"))
-    names = list(statement.segments)
     groups = (
         ()
         if task.segment is None

@@ -387,6 +387,9 @@ class Entry:
     ] = None
 
 
+CarryOver = Annotated[Number, Field(ge=0, le=0.99)]
+
+
 @part
 class Channel:
     """What a channel costs today, and its elasticity: leads are proportional to spend ** elasticity."""
@@ -401,6 +404,10 @@ class Channel:
         Field(ge=0, le=2),
         Key("By how many per cent leads grow with one per cent more spend.", "0 to 2", "elasticity: 0.5"),
     ]
+    carry_over: Annotated[
+        CarryOver,
+        Key("Of what money does, the share that it still does a week later.", "0 to 0.99", "carry_over: 0.4"),
+    ] = 0.0
 
 
 @part
@@ -456,6 +463,15 @@ class Team:
             "ramp: [0.35, 0.65]",
         ),
     ] = ()
+    salary: Annotated[
+        PerDay | None,
+        Field(ge=0),
+        Key(
+            "What one more rep costs: plans that hire are charged with it.",
+            "money per day, week, month ...",
+            "salary: 7500 per month",
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         if len(self.hours) != 7:
@@ -623,7 +639,7 @@ class Statement:
         dict[Name, Channel],
         Key(
             "What channels cost.",
-            "name: spend, elasticity",
+            "name: spend, elasticity, carry_over",
             "channels: {search: {spend: 9000 per month, elasticity: 0.6}}",
         ),
     ] = Field(default_factory=dict)

@@ -15,7 +15,18 @@ import pandas as pd
 from funnelsim.errors import FunnelError
 from funnelsim.files import read_text, write_atomic
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import Calendar, Cell, Due, Entries, IntakeChange, Model, Spend, Values
+from funnelsim.model.model import (
+    Calendar,
+    Cell,
+    Due,
+    Entries,
+    IntakeChange,
+    Model,
+    Spend,
+    Values,
+    Window,
+    kind_numbers,
+)
 from funnelsim.model.rates import Counts, RateChange, RateTable
 from funnelsim.model.reps import Draw, Pool, Referral, Work
 
@@ -25,7 +36,7 @@ LARGEST_FILE = 500_000_000  # bytes; what is larger is no model
 _KINDS: dict[str, type] = {
     kind.__name__: kind
     for kind in (
-        Model, Funnel, RateTable, Counts, RateChange, Entries, Cell, IntakeChange, Spend, Values,
+        Model, Funnel, RateTable, Counts, RateChange, Entries, Cell, IntakeChange, Window, Spend, Values,
         Pool, Work, Draw, Referral, Calendar, Due,
     )
 }  # fmt: skip
@@ -141,6 +152,7 @@ def _check_shapes(model: Model, path: str | Path) -> None:
         raise FunnelError(f"{path}: the saved model is damaged: rates for {shape}, expected {wanted}")
     if len(model.values.amounts) != groups or len(model.entries.share) != len(model.entries.cells):
         raise FunnelError(f"{path}: the saved model is damaged: its values or entries do not fit its groups")
+    wanted = (len(set(kind_numbers(model))), stages, exits)
     if model.due is not None and model.due.counts.events.shape[:3] != wanted:
         shape = model.due.counts.events.shape[:3]
         raise FunnelError(f"{path}: the saved model is damaged: dates for {shape}, expected {wanted}")

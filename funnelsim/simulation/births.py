@@ -40,6 +40,7 @@ class Start(NamedTuple):
         worth: (open,) what each books when it earns a full share, as every forecast takes it.
         counts: (cells, days) leads that each way in brings.
         way: (cells,) kind of lead that each way in brings.
+        same: (cells,) number of the way in by whose name its leads are known, and have their luck.
         clock: quantiles of the part of a calendar day at which leads come; empty: evenly.
         late: part of its calendar day at which day 0 begins.
     """
@@ -50,6 +51,7 @@ class Start(NamedTuple):
     worth: Floats
     counts: Integers
     way: Integers
+    same: Integers
     clock: Floats
     late: float
 
@@ -77,7 +79,8 @@ def start_of(model: Model, rules: Rules, days: float, deals: OpenDeals) -> Start
         )
     factor = shock(int(rules.seed), int(rules.replicate), model.entries.spread)
     mean = np.ascontiguousarray(factor * expected(model.entries, whole))
-    counts = intake(rules.seed, rules.replicate, mean)
+    same = np.array(model.entries.same or range(cells), dtype=np.int64)
+    counts = _intake_of(rules, mean, same)
     stages = len(model.funnel.stages)
     way = np.array([cell.group * stages + cell.stage for cell in model.entries.cells], dtype=np.int64)
     kind, age = deals.group * stages + deals.stage, deals.age.astype(np.float64)
@@ -89,9 +92,18 @@ def start_of(model: Model, rules: Rules, days: float, deals: OpenDeals) -> Start
         amounts(model, deals),
         counts,
         way,
+        same,
         model.entries.clock,
         late,
     )
+
+
+def _intake_of(rules: Rules, mean: Floats, same: Integers) -> Integers:
+    """Return how many leads each way in brings on each day; those that share luck are never open at once."""
+    together = np.zeros_like(mean)
+    np.add.at(together, same, mean)
+    counts: Integers = intake(rules.seed, rules.replicate, together)[same] * (mean > 0)
+    return counts
 
 
 def families_of(model: Model) -> Families:
@@ -137,7 +149,7 @@ def next_births(
             continue
         more = min(start.counts[cell, day] - number, room - count)
         for i in range(more):
-            lead[count + i] = born_lead(cell, day, number + i)
+            lead[count + i] = born_lead(start.same[cell], day, number + i)
         for i in range(count, count + more):
             now[i] = birth_moment(rules, lead[i])
         if start.clock.size > 0:

@@ -15,7 +15,17 @@ from funnelsim.arrays import MOST_SEED, Floats
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.model.funnel import winning_exits
-from funnelsim.model.model import Draws, Model, OpenDeals, Pace, nobody, pace_of, typical_due, with_common
+from funnelsim.model.model import (
+    Draws,
+    Model,
+    OpenDeals,
+    Pace,
+    kind_numbers,
+    nobody,
+    pace_of,
+    typical_due,
+    with_common,
+)
 from funnelsim.model.rates import era_hits, era_leaving
 from funnelsim.simulation.births import Start, families_of, start_of
 from funnelsim.simulation.compiled import Lives, Scope, live_all
@@ -161,7 +171,7 @@ def _dates(model: Model, deals: OpenDeals, draw: Draws | None) -> Dates | None:
     if draw is not None and draw.leaving is not None and draw.hits is not None:
         return dates_of(model, model.due, deals, draw.leaving[0], draw.hits[0])
     (leaving, hits), wins = typical_due(model.due), winning_exits(model.funnel)
-    leaving = np.where(wins[:, :, None], 0.0, leaving)
+    leaving, hits = np.where(wins[:, :, None], 0.0, leaving)[kind_numbers(model)], hits[kind_numbers(model)]
     return dates_of(
         model, model.due, deals, era_leaving(model.levers, leaving, wins), era_hits(model.levers, hits, wins)
     )
