@@ -69,11 +69,17 @@ class Check:
         history: what was read; of a stated funnel, a year of simulated lives.
         model: fitted to it.
         deals: its open pipeline.
+        spend: columns channel and spend, money over the whole record; costs and ROI are told with it.
+        target: money still to be won; coverage is told with it.
+        horizon: days after entering within which something must happen to count.
     """
 
     history: History
     model: Model
     deals: OpenDeals
+    spend: pd.DataFrame | None = None
+    target: float | None = None
+    horizon: float = HORIZON
 
     @cached_property
     def trust(self) -> Trust:
@@ -90,7 +96,7 @@ class Check:
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """The measures of marketing and sales: metric, scope, value, unit, low, high, leads, note."""
-        return metrics(self.history, HORIZON)
+        return metrics(self.history, self.horizon, self.spend, self.target)
 
     @cached_property
     def findings(self) -> tuple[str, ...]:
@@ -115,8 +121,8 @@ class Check:
 
     @cached_property
     def conversion(self) -> pd.DataFrame:
-        """Of the leads that enter each stage, those that go on within 90 days."""
-        return conversion_table(self.metrics, self.history.stages)
+        """Of the leads that enter each stage, those that go on within the horizon."""
+        return conversion_table(self.metrics, self.history.stages, self.horizon)
 
     @cached_property
     def open(self) -> pd.DataFrame:
@@ -158,24 +164,44 @@ class Check:
         return card(str(self), self.quality)
 
 
-def check(what: Anything, **reading: Unpack[ReadOptions]) -> Check:
+def check(
+    what: Anything,
+    *,
+    horizon: float = HORIZON,
+    spend: str | Path | pd.DataFrame | None = None,
+    target: float | str | None = None,
+    **reading: Unpack[ReadOptions],
+) -> Check:
     """Return what was read, what happened, and how far to trust it; of a stated funnel, of a simulated year.
 
     Args:
         what: a path, URL, table, history, situation, or a stated funnel.
+        horizon: days after entering within which something must happen to count.
+        spend: channel and spend over the whole record: costs and ROI of channels are then told.
+        target: money still to be won, as a number or as "2.5M": coverage is then told.
         **reading: mapping, as_of, source, query, anonymise.
 
     Raises:
-        FunnelError: it cannot be read or understood.
+        FunnelError: it cannot be read or understood, or an option is wrong.
+
+    >>> measures = check("flywheel", target="1M").metrics.set_index("metric")["value"]
+    >>> bool(measures["pipeline coverage"] == measures["open pipeline"] / 1e6)
+    True
     """
     from funnelsim.calibration.calibrate import fit_model, open_pipeline
 
+    if not horizon > 0:
+        raise FunnelError(f"horizon {horizon}: expected a number of days above 0")
+    wanted = amounts_wanted(target)
+    if list(wanted) not in ([], [""]):
+        raise FunnelError(f"target {target}: expected one amount, the money still to be won")
+    asked = (spend_table(spend), wanted.get(""), horizon)
     model = _stated(what, reading)
     if isinstance(what, Situation) and what.history is not None:
-        return Check(what.history, what.model, what.deals)
+        return Check(what.history, what.model, what.deals, *asked)
     history = history_of(what, **reading) if model is None else simulate(model).history
     fitted = fit_model(history)
-    return Check(history, fitted, open_pipeline(history, fitted))
+    return Check(history, fitted, open_pipeline(history, fitted), *asked)
 
 
 def calibrate(
@@ -882,21 +908,22 @@ def _goals(targets: str | Path | pd.DataFrame | None) -> pd.DataFrame | None:
     return read_goals(targets)
 
 
-def conversion_table(measures: pd.DataFrame, stages: Sequence[str]) -> pd.DataFrame:
-    """Return, of the leads that enter each stage, those that go on within 90 days; no row if none is known.
+def conversion_table(measures: pd.DataFrame, stages: Sequence[str], horizon: float = HORIZON) -> pd.DataFrame:
+    """Return, of the leads that enter each stage, those that go on in time; no row if none is known.
 
     Going on is reaching any later stage, or winning: a lead that skips a stage has not stayed behind.
 
     Args:
-        measures: see `metrics`, within 90 days.
+        measures: see `metrics`, within the horizon.
         stages: names of the stages.
+        horizon: days.
 
     Returns:
         stage, entered, reached, share, horizon (days).
     """
     rows = measures[(measures["metric"] == "conversion") & measures["scope"].isin(list(stages))]
     frame = pd.DataFrame({"stage": rows["scope"], "entered": rows["leads"], "share": rows["value"]})
-    frame["reached"], frame["horizon"] = frame["share"] * frame["entered"], HORIZON
+    frame["reached"], frame["horizon"] = frame["share"] * frame["entered"], horizon
     return frame.reset_index(drop=True) if frame["share"].notna().any() else frame.iloc[:0]
 
 

@@ -129,6 +129,22 @@ def test_channels_without_leads_or_money_have_no_price() -> None:
     assert np.isnan(table(target=0.0)["value"]["pipeline coverage", "all"])
 
 
+def test_a_customer_who_buys_twice_is_one_customer() -> None:
+    moves = {"a": ["Lead", "Won", "Lead", "Won"], "b": ["Lead", "Won"], "c": ["Lead", "Lost"]}
+    rows = [
+        (lead, place, pd.Timestamp("2026-01-01") + pd.Timedelta(days=10 * day), "web", 50.0)
+        for lead, places in moves.items()
+        for day, place in enumerate(places)
+    ]
+    frame = pd.DataFrame(rows, columns=["lead", "stage", "at", "channel", "value"])
+    history = read_history(frame, mapping={"wins": "each", "won": ["Won"], "lost": ["Lost"]})
+    spend = pd.DataFrame({"channel": ["web"], "spend": [120.0]})
+    found = metrics(history, 30.0, spend).set_index(["metric", "scope"])
+    assert found["value"]["cost per customer", "web"] == 120 / 2
+    assert found["value"]["ROI", "web"] == (3 * 50 - 120) / 120
+    assert found["leads"]["cost per customer", "web"] == 2 and found["leads"]["ROI", "web"] == 3
+
+
 def test_wrong_questions_are_refused() -> None:
     with pytest.raises(FunnelError, match="horizon_days: 0 given"):
         table(0)

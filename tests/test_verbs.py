@@ -115,3 +115,19 @@ def test_every_public_name_is_there():
     for name in fs.__all__:
         assert getattr(fs, name) is not None
     assert all(hasattr(fs.inside, name) for name in fs.inside.__all__)
+
+
+def test_check_tells_costs_coverage_and_shares_within_the_days_that_are_asked_for(file):
+    spend = fs.check(file).history.leads["channel"].drop_duplicates().to_frame().assign(spend=1000.0)
+    found = fs.check(file, horizon=30, spend=spend, target="2M")
+    told = found.metrics.set_index(["metric", "scope"])["value"]
+    entered = found.history.leads["channel"].value_counts()
+    assert told["cost per lead"].to_dict() == pytest.approx((1000 / entered).to_dict())
+    assert told["pipeline coverage", "all"] == told["open pipeline", "all"] / 2e6
+    usual = fs.check(file).metrics.set_index(["metric", "scope"])["value"]
+    assert told["win rate", "all"] < usual["win rate", "all"]
+    assert (found.conversion["horizon"] == 30).all()
+    with pytest.raises(FunnelError, match="horizon 0"):
+        fs.check(file, horizon=0)
+    with pytest.raises(FunnelError, match="one amount"):
+        fs.check(file, target="total=2M")

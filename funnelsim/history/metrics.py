@@ -298,13 +298,16 @@ def _by_channel(history: History, spend: pd.DataFrame | None) -> list[Line]:
     of_win = wins["lead"].map(channel)
     lines = []
     for name, money in spend.groupby("channel")["spend"].sum().items():
-        leads, won = int((channel == name).sum()), int((of_win == name).sum())
-        revenue = float(wins.loc[(of_win == name).to_numpy(), "value"].sum())
+        here = wins[(of_win == name).to_numpy()]
+        leads, customers = int((channel == name).sum()), here["lead"].nunique()
+        revenue = float(here["value"].sum())
         unit, money = history.currency, float(money)
         lines += [
             _count("cost per lead", str(name), money / leads if leads else np.nan, unit, leads),
-            _count("cost per customer", str(name), money / won if won else np.nan, unit, won),
-            _count("ROI", str(name), (revenue - money) / money if money else np.nan, "times", won),
+            _count(
+                "cost per customer", str(name), money / customers if customers else np.nan, unit, customers
+            ),
+            _count("ROI", str(name), (revenue - money) / money if money else np.nan, "times", len(here)),
         ]
     return lines
 
