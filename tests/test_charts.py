@@ -14,7 +14,13 @@ from funnelsim.show import charts
 from funnelsim.show.charts import theme
 from funnelsim.show.charts.backtest import coverage_chart, pit_chart, record_chart, skill_chart
 from funnelsim.show.charts.fan import bands, chance_of, fan_chart
-from funnelsim.show.charts.forecast import difference_chart, split_chart, spread_chart, swing_chart
+from funnelsim.show.charts.forecast import (
+    difference_chart,
+    luck_chart,
+    split_chart,
+    spread_chart,
+    swing_chart,
+)
 from funnelsim.show.charts.history import (
     age_chart,
     dwell_chart,
@@ -148,6 +154,10 @@ MADE = {
     ),
     "differences": (lambda: difference_chart(compared(), "EUR"), "+120 k EUR in 2026 Q4"),
     "swings": (lambda: swing_chart(SWINGS, 9e4, "EUR"), "It hangs most on 'prices': +40 k EUR to +150 k EUR"),
+    "luck": (
+        lambda: luck_chart(pd.DataFrame({"revenue": np.arange(0.0, 2.02e6, 2e4)}), "EUR"),
+        "1 M EUR on average, and in 80 of 100 runs 200 k EUR to 1.8 M EUR",
+    ),
     "spread": (
         lambda: spread_chart(
             pd.DataFrame({"period": ["2026 Q3"], "chance": [3.0], "parameter": [4.0], "total": [5.0]})
@@ -392,3 +402,12 @@ def test_the_split_names_only_origins_that_give_something() -> None:
     nothing_booked = periods()
     nothing_booked.loc[nothing_booked["origin"] == "booked", "mean"] = 0.0
     assert len(whole) == 3 and legend(nothing_booked) == whole[1:]
+
+
+def test_bars_of_luck_hold_every_run_once():
+    runs = pd.DataFrame({"wins": [3.0, 4.0, 4.0, 9.0, 11.0]})
+    made = luck_chart(runs, measure="wins").to_dict()
+    bars = next(rows for rows in made["datasets"].values() if "runs" in rows[0])
+    assert sum(bar["runs"] for bar in bars) == 5
+    assert sum(bar["runs"] for bar in bars if bar["low"] <= 4 < bar["high"]) == 2
+    assert "6.2 wins on average" in heading(made)

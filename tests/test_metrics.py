@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 from funnelsim.errors import FunnelError
 from funnelsim.history.metrics import beside, lifetime_value, metrics
 from funnelsim.history.read import read_history
+from funnelsim.verbs import simulate
 
 # Seen until day 40. a is won on day 10, b lost on day 5, c goes on but is open, d enters at the offer
 # and is won on day 30 (28 days later), e came on day 35 and is open.
@@ -204,3 +205,14 @@ def test_lifetime_value_of_lives_with_known_truth() -> None:
     assert found["lifetime value", "customers"] == pytest.approx(250.0, abs=4 * 250 * 0.035)
     assert found["lifetime value", "all"] == pytest.approx(75.0, abs=4 * 75 * 0.045)
     assert found["retention", "all"] == pytest.approx(0.6 * (1 - np.exp(-1)), abs=0.05)
+
+
+@pytest.mark.parametrize("name", ["sales_funnel_5", "sales_funnel_cyclical", "flywheel"])
+def test_a_simulated_customer_who_leaves_later_has_bought_all_the_same(name):
+    run = simulate(name, days=730)
+    place = run.model.funnel.roles["won"][0]
+    bought = int((run.log["stage"] == place).sum())
+    found = metrics(run.history).set_index(["metric", "scope"])["value"]
+    assert found["wins", "all"] == bought > 0
+    assert_allclose(found["total revenue", "all"], run.log.loc[run.log["stage"] == place, "value"].sum())
+    assert found["lifetime value", "customers"] > found["average order value", "all"]

@@ -1,5 +1,7 @@
 """Many replications: the same for any number of workers, stopped when precise enough or by hand."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -140,3 +142,10 @@ def test_auto_from_the_terminal_is_as_precise_as_it_says(tmp_path):
     assert 1.96 * lives["revenue"].std() / np.sqrt(len(lives)) < 0.08 * lives["revenue"].mean()
     assert not (tmp_path / "lives.map.yaml").exists()
     assert isinstance(CliRunner().invoke(app, [*words[:5], "soon"]).exception, FunnelError)
+
+
+def test_many_runs_can_be_drawn_in_their_own_currency():
+    many = fs.simulate("sales_funnel_5", days=60, replications=4)
+    assert many.currency == "EUR"
+    axis = json.dumps(fs.charts.luck(many).to_dict())
+    assert "Revenue (EUR)" in axis

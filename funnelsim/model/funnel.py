@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,14 +106,19 @@ class Funnel:
         return np.array([self.earns.get(place, 0.0) for place in self.places])
 
     @property
-    def roles(self) -> dict[str, list[str]]:
-        """Its places by role, as a mapping file names them: stages that earn nothing, and ends."""
+    def roles(self) -> dict[str, Any]:
+        """Its places by role, as a mapping file names them: stages that earn nothing, and ends.
+
+        Where a place that earns is no end, each entry into it is a win of its own: a customer who leaves
+        later has bought all the same.
+        """
         won = [place for place in self.places if place in self.earns]
         return {
             "stages": [stage for stage in self.stages if stage not in won],
             "won": won,
             "lost": [end for end in self.ends if end not in (*won, *self.handed_over)],
             **({"handed_over": list(self.handed_over)} if self.handed_over else {}),
+            **({"wins": "each"} if self.wins_again else {}),
         }
 
     @property

@@ -196,12 +196,14 @@ class Replications:
         half_width: widest 95 % half-width of the mean and of the quantiles of a period's total revenue,
             as a share of its mean.
         complete: whether all were made, or the wanted precision was reached; False after Ctrl-C.
+        currency: three letters, or nothing where no currency is stated.
     """
 
     sums: Sums
     goal: int
     half_width: float
     complete: bool
+    currency: str = ""
 
     def __len__(self) -> int:
         return len(self.sums.wins)
@@ -299,7 +301,7 @@ def replicate(
                 raise
     sums = _together(parts)
     done = len(sums.wins) == goal or (replications == "auto" and reached)
-    return Replications(sums, goal, half_width(sums, quantiles), done)
+    return Replications(sums, goal, half_width(sums, quantiles), done, model.currency)
 
 
 def check_replications(replications: int | str, workers: int = 1, precision: float = 0.01) -> None:

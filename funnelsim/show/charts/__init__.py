@@ -21,6 +21,7 @@ from funnelsim.show.charts.fan import fan_chart
 from funnelsim.show.charts.forecast import (
     budget_chart,
     difference_chart,
+    luck_chart,
     split_chart,
     spread_chart,
     swing_chart,
@@ -49,6 +50,7 @@ __all__ = [
     "incidence",
     "intake",
     "lives",
+    "luck",
     "movement",
     "people",
     "pit",
@@ -154,6 +156,15 @@ class Lived(Protocol):
     def moving(self) -> dict[str, Any]: ...
 
 
+class Repeated(Protocol):
+    """What many replications show of themselves."""
+
+    @property
+    def frame(self) -> pd.DataFrame: ...
+    @property
+    def currency(self) -> str: ...
+
+
 class Looked(Protocol):
     """What health shows of people."""
 
@@ -177,6 +188,11 @@ def split(forecast: Expected, measure: str | None = None) -> alt.LayerChart:
 def spread(forecast: Expected) -> alt.LayerChart:
     """Draw how much of the width is chance and how much is not knowing the rates; see `spread_chart`."""
     return spread_chart(forecast.widths)
+
+
+def luck(replications: Repeated, measure: str = "revenue") -> alt.LayerChart:
+    """Draw in how many of many replications so much was booked, with their average; see `luck_chart`."""
+    return luck_chart(replications.frame, replications.currency, measure)
 
 
 def differences(comparison: Tabled) -> alt.LayerChart:

@@ -1,4 +1,4 @@
-"""Where the forecast comes from, what its width is made of, what scenarios change, where money should go."""
+"""Where a forecast comes from, what its width and luck are, what scenarios change, where money should go."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from funnelsim.show.charts.fan import total_rows
 ORIGINS = {"booked": "booked", "open": "open deals", "new": "leads not yet created"}
 SURE = ("better", "worse", "could be luck")
 NOW, BEST = "now", "best"
+BARS = 20  # few enough that a hundred runs show a shape, five to a bar
 
 
 def split_chart(periods: pd.DataFrame, currency: str = "", measure: str = "revenue") -> alt.LayerChart:
@@ -232,6 +233,32 @@ def _swing_finding(table: pd.DataFrame, planned: float, currency: str) -> str:
     return (
         f"It hangs most on '{first['lever']}': {told} (planned {words.money(planned, currency, sign=True)})"
     )
+
+
+def luck_chart(runs: pd.DataFrame, currency: str = "", measure: str = "revenue") -> alt.LayerChart:
+    """Draw in how many of many replications so much was booked, with their average.
+
+    Args:
+        runs: one row per replication, with a column named as the measure.
+        currency: three letters, "" where none is stated.
+        measure: "revenue" or "wins".
+    """
+    theme.need(runs, (measure,), "luck")
+    unit, booked = currency if measure == "revenue" else measure, runs[measure].to_numpy(dtype=float)
+    count, edges = np.histogram(booked, bins=BARS)
+    bars = pd.DataFrame({"low": edges[:-1], "high": edges[1:], "runs": count})
+    x = alt.X("low:Q", axis=theme.amount_axis(theme.measured(unit)), scale=alt.Scale(zero=False))
+    tips = [alt.Tooltip("runs:Q"), *theme.tips(("low", "high"))]
+    base = alt.Chart(theme.rounded(bars)).mark_bar(color=theme.BLUES[1], stroke=theme.PAPER)
+    y = alt.Y("runs:Q", title="Runs", axis=alt.Axis(tickMinStep=1))
+    drawn = base.encode(x=x, x2="high:Q", y=y, tooltip=tips)
+    mean = theme.rounded(pd.DataFrame({"mean": [booked.mean()]}))
+    line = alt.Chart(mean).mark_rule(color=theme.INK, strokeWidth=2, strokeDash=[6, 3]).encode(x="mean:Q")
+    low, high = (words.amount(float(value), unit) for value in np.quantile(booked, (0.1, 0.9)))
+    finding = f"{words.amount(float(booked.mean()), unit)} on average, and in 80 of 100 runs {low} to {high}"
+    how = f"Each bar: how many of {len(booked):,} runs of the same plan ended there; only luck differs."
+    how += " Dashed: their average."
+    return theme.headed(theme.layered([drawn, line], theme.WIDTH, 240), finding, how)
 
 
 def spread_chart(widths: pd.DataFrame) -> alt.LayerChart:
