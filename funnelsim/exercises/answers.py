@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from typing import cast
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 from funnelsim.arrays import Floats
 from funnelsim.calibration.calibrate import fit_model
 from funnelsim.calibration.trust import exit_shares, trust_of
+from funnelsim.forecasting.backtest import Record
 from funnelsim.forecasting.exact import Chances, at_ages, chances
 from funnelsim.forecasting.forecast import NAMES, Forecast, totals
 from funnelsim.forecasting.situation import Situation, situation
@@ -21,10 +23,11 @@ from funnelsim.model.model import Model
 from funnelsim.model.rates import Counts, model_incidence
 from funnelsim.model.stated import read_funnel
 from funnelsim.sample import sample_path
-from funnelsim.verbs import forecast, simulate
+from funnelsim.verbs import backtest, budget, forecast, simulate
 
 YEAR = 365
 EVER = 1e6  # days: who has not left by then never will
+SPLITS = 60  # draws of a budget on the sheet: another number would give another interval
 SAFE = 300  # a family of so many dies out less often than once in a million
 FEW = 40  # draws of the rates: a mean is then within two parts in a hundred of the 200 draws of the lessons
 
@@ -127,7 +130,7 @@ def day_of_half(stage: str, segment: str) -> float:
 def width_of_win(segment: str, half_life: float) -> float:
     """Return how wide the 80 % interval of the share is that leaves Negotiation won within 90 days."""
     shares = exit_shares(trust_of(kontor_record(), kontor_model(half_life)), days=90)
-    row = shares.set_index(["group", "stage", "exit"]).loc[(segment, "Negotiation", "Won")]
+    row = shares.query(f"group == '{segment}' and stage == 'Negotiation' and exit == 'Won'").iloc[0]
     return float(row["high"] - row["low"])
 
 
@@ -281,9 +284,15 @@ def wheel_visits(model: Model, referrals: float | None = None) -> dict[str, floa
     return dict(zip(model.funnel.places, visits(moves(model, referrals), start), strict=True))
 
 
+@cache
+def flywheel() -> Model:
+    """Return the flywheel as it is shipped."""
+    return read_funnel("flywheel")
+
+
 def wheel_customers(referrals: float) -> float:
     """Return new customers a week of the flywheel: half of its proposals."""
-    return wheel_visits(read_funnel("flywheel"), referrals)["Proposal"] / 2
+    return wheel_visits(flywheel(), referrals)["Proposal"] / 2
 
 
 @cache
@@ -298,3 +307,121 @@ def family_gone(generations: int = 200) -> float:
         orders = customers[living] + rng.negative_binomial(customers[living], 0.5)
         customers[living] = rng.poisson(2 * 0.3 * orders)
     return float((customers == 0).mean())
+
+
+# Lesson 8: the record of twelve months
+
+
+def crps_of(futures: list[float], came: float) -> float:
+    """Return the score of equally likely futures, from the squared gap between their steps and what came."""
+    edges = sorted([*futures, came])
+    total = 0.0
+    for low, high in pairwise(edges):
+        below = sum(future <= low for future in futures) / len(futures)
+        total += (high - low) * (below - (came <= low)) ** 2
+    return total
+
+
+def chance_to_hold(most: int, months: int, promise: float) -> float:
+    """Return the chance that at most so many bands hold, month by month."""
+    counts = np.ones(1)
+    for _ in range(months):
+        counts = np.convolve(counts, [1 - promise, promise])
+    return float(counts[: most + 1].sum())
+
+
+@cache
+def twelve_months() -> Record:
+    """Return what would have been said of the twelve months before July 2026."""
+    return backtest(kontor_record(), start="2025-07-01", draws=20)
+
+
+def held_if(factor: float) -> float:
+    """Return how many months lie in their 80 % band if each band is so many times as wide."""
+    ours = twelve_months().mine("revenue")
+    off = ours["actual"] - ours["0.50"]
+    room = np.where(off > 0, ours["0.90"] - ours["0.50"], ours["0.50"] - ours["0.10"])
+    return float((off.abs() <= factor * room).sum())
+
+
+def skill_between(first: str, after: str) -> float:
+    """Return how much smaller our revenue error was than that of cohort win rates."""
+    rows = twelve_months().record.query("measure == 'revenue'")
+    inside = (rows["start"] >= first) & (rows["start"] < after)
+    score = rows[inside.to_numpy()].groupby("method")["crps"].mean().to_dict()
+    return 1 - float(score["funnelsim"]) / float(score["cohort win rates"])
+
+
+def chance_as_said(month: str, amount: float) -> float:
+    """Return the chance of at least so much revenue, as it would have been said before the month began."""
+    row = twelve_months().mine("revenue").set_index("period").loc[month]
+    return float(1 - np.interp(amount, row[NAMES].to_numpy(dtype=float), [float(name) for name in NAMES]))
+
+
+# Lesson 9: one year ahead, with the money that was spent
+
+
+@cache
+def kontor_spender(periods: int = 4) -> Situation:
+    """Return where Kontor & Kran stands, with what it spent."""
+    spend = sample_path("spend.csv")
+    return situation(kontor_record(), periods=periods, spend=spend)
+
+
+@cache
+def channel_table(periods: int = 4, doubt: float = 1.0) -> pd.DataFrame:
+    """Return the channels of a budget within its usual bounds, and as attributes its interval."""
+    place = kontor_spender(periods)
+    spend = tuple(replace(one, error=doubt * one.error) for one in place.model.entries.spend)
+    model = replace(place.model, entries=replace(place.model.entries, spend=spend))
+    found = budget(replace(place, model=model), draws=SPLITS)
+    table = found.table.set_index("channel")
+    table.attrs["width"] = found.high - found.low
+    return table
+
+
+def of_channel(name: str, column: str, periods: int = 4) -> float:
+    """Return a number of a channel."""
+    return float(channel_table(periods)[column].to_dict()[name])
+
+
+def lead_cost(name: str, more: float) -> float:
+    """Return what each further lead costs if so many times more is spent; of 0, what each costs now."""
+    factor = (1 + more) ** of_channel(name, "elasticity") - 1 if more else 1.0
+    return (more or 1) * of_channel(name, "spend_now") / (of_channel(name, "leads_now") * factor)
+
+
+def return_left(name: str) -> float:
+    """Return which share of the next euro's return is left if half a year counts."""
+    return of_channel(name, "return_now", periods=2) / of_channel(name, "return_now")
+
+
+def free_split(name: str) -> float:
+    """Return how many times today's spend a channel gets at best, from nothing to three times.
+
+    Where no bound is in the way the next euro brings the same in every channel: the multiplier, halved in.
+    """
+    table = channel_table()
+    spend, bend = table["spend_now"].to_numpy(float), table["elasticity"].to_numpy(float)
+    slope = bend * (table["leads_now"] * table["value_per_lead"]).to_numpy(float) / spend
+    low, high = 1e-3, 1e3
+    for _ in range(60):
+        middle = np.sqrt(low * high)
+        times = ((slope / middle) ** (1 / (1 - bend))).clip(0, 3)
+        low, high = (middle, high) if times @ spend > spend.sum() else (low, middle)
+    return float(times[list(table.index).index(name)])
+
+
+def split_gain(split: dict[str, float]) -> float:
+    """Return what a split of the money earns more than today's."""
+    gain = 0.0
+    for name, spend in split.items():
+        times = spend / of_channel(name, "spend_now")
+        more = of_channel(name, "leads_now") * (times ** of_channel(name, "elasticity") - 1)
+        gain += more * of_channel(name, "value_per_lead")
+    return gain
+
+
+def width_in_doubt(doubt: float) -> float:
+    """Return how wide the interval of the gain gets if all errors are so many times as large."""
+    return float(channel_table(doubt=doubt).attrs["width"] / channel_table().attrs["width"])

@@ -124,3 +124,61 @@ def plan_judge(answer: object) -> str:
         return "20 % is the most that a lever may move."
     enough = sum(own.lever_gain(answer)) >= 6e5
     return "" if enough else "that brings less than 600,000 EUR in the two quarters."
+
+
+def team_judge(answer: object) -> str:
+    """Judge the smallest team with which leads wait less than a day."""
+    reps = as_number(answer)
+    if not (reps.is_integer() and 1 <= reps <= 40):
+        return "the answer is a whole number of reps."
+    if own.team_wait(int(reps)) >= 1:
+        return "with so many, leads still wait a day or longer on average."
+    return "one rep fewer would do as well." if own.team_wait(int(reps) - 1) < 1 else ""
+
+
+def wheel_judge(answer: object) -> str:
+    """Judge a flywheel of one's own that settles at 60 purchases a week, with the marketing that there is."""
+    if not isinstance(answer, Model):
+        return "the answer is a funnel: what `fs.read_funnel` returns for your file."
+    if not {"Proposal", "Purchase"} <= set(answer.funnel.stages):
+        return "keep the stages of the flywheel; change its chances and referrals."
+    if abs(7 * float(answer.entries.path.sum()) - 20) > 0.01:
+        return "marketing stays as it is: 20 leads a week."
+    weekly = own.wheel_visits(answer)["Purchase"]
+    if np.isinf(weekly):
+        return "this one explodes: a customer brings one customer or more."
+    if close_to(weekly, own.wheel_visits(own.flywheel())["Purchase"]):
+        return "it settles where it did before."
+    return "" if abs(weekly - 60) <= 2 else f"it settles {'below' if weekly < 60 else 'above'} 60 purchases."
+
+
+def month_judge(answer: Any) -> str:
+    """Judge a question of one's own: how likely a month was to bring an amount, as was said then."""
+    if hint := parts_hint(answer, "month", "amount", "chance"):
+        return hint
+    month, amount, chance = answer
+    known = list(own.twelve_months().mine("revenue")["period"])
+    if month not in known:
+        return f"there is no forecast of this month; {nearest(month, known)}"
+    wanted = own.chance_as_said(month, as_number(amount))
+    if close_to(as_number(chance), wanted, 0.02):
+        return ""
+    if close_to(as_number(chance), 1 - wanted, 0.02):
+        return "that is the chance of less; how likely was so much or more?"
+    return "place the amount among the quantiles of that month, as `np.interp` does."
+
+
+def split_judge(answer: Any) -> str:
+    """Judge a split of the quarter's money of one's own."""
+    now = own.channel_table()["spend_now"].to_dict()
+    if not isinstance(answer, dict) or set(answer) != set(now):
+        return f"the answer is a dictionary of {', '.join(map(str, now))}, each with its EUR a quarter."
+    split = {name: as_number(spend) for name, spend in answer.items()}
+    if not close_to(sum(split.values()), sum(now.values())):
+        return f"the total must stay as it is: {sum(now.values()):,.0f} EUR a quarter."
+    if not all(0.695 <= spend / now[name] <= 1.305 for name, spend in split.items()):
+        return "stay near what the record knows: 0.7 to 1.3 times today's spend of each channel."
+    gain = own.split_gain(split)
+    if gain <= 0:
+        return "that earns less than today's split."
+    return "" if gain >= 8e4 else "that earns more than today's split, but less than 80,000 EUR more."

@@ -10,9 +10,13 @@ from funnelsim.exercises.judges import (
     break_even_judge,
     entry_judge,
     fade_judge,
+    month_judge,
     number_judge,
     plan_judge,
     promise_judge,
+    split_judge,
+    team_judge,
+    wheel_judge,
 )
 
 ROUGH = 0.04  # what depends on draws, as gains do, is right within four parts in a hundred
@@ -172,4 +176,172 @@ TASKS: dict[tuple[int, int], Judge] = {
     ),
     (5, 4): break_even_judge,
     (5, 5): plan_judge,
+    (6, 1): number_judge(
+        lambda: own.erlang_wait(3, 2.7),
+        "ask `mean_wait` for three reps; `busy` is how many leads come in the time of one talk.",
+        {
+            "that is the wait of 2.4 leads a day.": lambda: own.erlang_wait(3, 2.4),
+            "waiting does not grow in step with the leads; it explodes.": lambda: (
+                own.erlang_wait(3, 2.4) * 2.7 / 2.4
+            ),
+            "that is one rep at the same load; three share their line.": lambda: own.erlang_wait(1, 0.9),
+        },
+    ),
+    (6, 2): number_judge(
+        lambda: own.erlang_wait(6, 5.4),
+        "one line, six reps, and the leads of both teams.",
+        {
+            "that is each team by itself.": lambda: own.erlang_wait(3, 2.7),
+            "six reps, but the leads of one team only.": lambda: own.erlang_wait(6, 2.7),
+            "half would be luck; ask the formula for six reps.": lambda: own.erlang_wait(3, 2.7) / 2,
+        },
+    ),
+    (6, 3): number_judge(
+        lambda: own.order_wait("value"),
+        "the mean of `wait` over the leads worth 20,000 EUR or more, when the line is ordered by value.",
+        {
+            "that is their wait in turn.": lambda: own.order_wait("fifo"),
+            "these are the leads under 20,000 EUR.": lambda: own.order_wait("value", dear=False),
+            "that is how much shorter the wait is; how long is it now?": lambda: (
+                own.order_wait("fifo") - own.order_wait("value")
+            ),
+        },
+        near=0.02,
+    ),
+    (6, 4): number_judge(
+        lambda: own.line_after(3),
+        "`run.line('account executives')` has who waits, at each moment; take the last.",
+        {
+            "that is with patience.": lambda: own.line_after(3, patient=False),
+            "that is after two years.": lambda: own.line_after(2),
+            "these are the leads of today, without the 40 % more.": lambda: own.line_after(3, more=1.0),
+        },
+    ),
+    (6, 5): team_judge,
+    (7, 1): number_judge(
+        lambda: own.purchases_of_proposal(0.7),
+        "from Customer, 0.70 p and 0.30 x 0.15 p; put that into the equation of the lesson.",
+        {
+            "that is still with 60 %.": lambda: own.purchases_of_proposal(0.6),
+            "ten percent more would be 0.566; but a proposal must first be bought.": lambda: (
+                1.1 * own.purchases_of_proposal(0.6)
+            ),
+            "that is how many follow from one purchase.": lambda: 1 + 0.745 * own.purchases_of_proposal(0.7),
+        },
+        near=0.003,
+    ),
+    (7, 2): number_judge(
+        lambda: own.wheel_customers(1.5),
+        "m = 2 purchases x 1.5 leads x 0.3, and marketing alone brings 6 customers a week.",
+        {
+            "that is still with 1.2 leads.": lambda: own.wheel_customers(1.2),
+            "a quarter more friends bring friends in turn.": lambda: 1.25 * own.wheel_customers(1.2),
+            "these are friends; their friends count as well, and so on.": lambda: 6 * (1 + 0.9),
+        },
+    ),
+    (7, 3): number_judge(
+        lambda: own.wheel_customers(1.2),
+        "look at 6 / (1 - m): where in it stands the delay?",
+        {
+            "twice as fast is not twice as many.": lambda: 2 * own.wheel_customers(1.2),
+            "that is the second year; it has not settled yet.": lambda: 14.7,
+            "without the card: 1.2 leads per purchase.": lambda: own.wheel_customers(1.5),
+        },
+        near=0.05,
+    ),
+    (7, 4): number_judge(
+        lambda: 0.5 + 0.5 * own.family_gone(),
+        "let q be the chance for a customer's family; each of his orders must bring nobody who lasts.",
+        {
+            "that is the family of one customer; a proposal may fail at once.": own.family_gone,
+            "that is how likely it lives on.": lambda: 0.5 - 0.5 * own.family_gone(),
+            "that is within three years; some end later.": lambda: 0.82,
+        },
+        near=0.02,
+    ),
+    (7, 5): wheel_judge,
+    (8, 1): number_judge(
+        lambda: own.crps_of([1, 2, 4], 5),
+        "how far off on average, less half of how far the futures are from each other.",
+        {
+            "that is how far off they are; their own width is forgiven by half.": lambda: (4 + 3 + 1) / 3,
+            "half of how far they are apart, not all of it.": lambda: (4 + 3 + 1) / 3 - 12 / 9,
+            "that is the score if 3 million come.": lambda: own.crps_of([1, 2, 4], 3),
+        },
+    ),
+    (8, 2): number_judge(
+        lambda: own.chance_to_hold(7, 12, 0.8),
+        "add up the chances of 0, 1, 2 and so on to 7 of 12, each of them held with a chance of 0.8.",
+        {
+            "that is exactly seven; fewer would be as bad.": lambda: (
+                own.chance_to_hold(7, 12, 0.8) - own.chance_to_hold(6, 12, 0.8)
+            ),
+            "that is the chance of eight or more.": lambda: 1 - own.chance_to_hold(7, 12, 0.8),
+            "that is the share that held, not how likely it is.": lambda: 7 / 12,
+        },
+        near=0.004,
+    ),
+    (8, 3): number_judge(
+        lambda: own.held_if(0.5),
+        "stretch with `fs.inside.widened`, score the rows again, and add up `inside_80`.",
+        {
+            "that is with the bands as they were said.": lambda: own.held_if(1),
+            "that is with bands twice as wide.": lambda: own.held_if(2),
+            "that is a quarter of the width.": lambda: own.held_if(0.25),
+        },
+    ),
+    (8, 4): number_judge(
+        lambda: own.skill_between("2026-01-01", "2026-07-01"),
+        "1 less our mean `crps` divided by that of the cohorts, both of the months from January on.",
+        {
+            "that is the second half of 2025.": lambda: own.skill_between("2025-07-01", "2026-01-01"),
+            "that is the whole year.": lambda: own.skill_between("2025-07-01", "2026-07-01"),
+            "that is ours divided by theirs; skill is what is missing to one.": lambda: (
+                1 - own.skill_between("2026-01-01", "2026-07-01")
+            ),
+        },
+    ),
+    (8, 5): month_judge,
+    (9, 1): number_judge(
+        lambda: own.lead_cost("search", 0.2),
+        "divide the further money by the further leads, leads x (1.2 to the power of the elasticity - 1).",
+        {
+            "that is what a lead costs now; a further one costs more.": lambda: own.lead_cost("search", 0),
+            "that is 10 % more money, as in the lesson.": lambda: own.lead_cost("search", 0.1),
+            "all of the money for the further leads alone; take the further money.": lambda: (
+                6 * own.lead_cost("search", 0.2)
+            ),
+        },
+        near=0.012,
+    ),
+    (9, 2): number_judge(
+        lambda: own.return_left("events"),
+        "`return_now` of events with `periods=2`, divided by that with `periods=4`.",
+        {
+            "that is search.": lambda: own.return_left("search"),
+            "that is email.": lambda: own.return_left("email"),
+            "that is what is lost.": lambda: 1 - own.return_left("events"),
+        },
+    ),
+    (9, 3): number_judge(
+        lambda: own.free_split("search"),
+        "`spend_best` divided by `spend_now`, of search, with `at_least=0, at_most=3`.",
+        {
+            "that is its bound of today; let it go from nothing to three times.": lambda: 1.3,
+            "that is the bound; it stops before.": lambda: 3.0,
+            "that is events.": lambda: own.free_split("events"),
+        },
+        near=0.02,
+    ),
+    (9, 4): number_judge(
+        lambda: own.width_in_doubt(2),
+        "`high` less `low` of the plan in doubt, divided by that of the plan as fitted.",
+        {
+            "not quite: elasticities are not all that is not known.": lambda: 2.0,
+            "that is the other way round.": lambda: 1 / own.width_in_doubt(2),
+            "the interval does change; is the doubt in the model that you asked?": lambda: 1.0,
+        },
+        near=0.03,
+    ),
+    (9, 5): split_judge,
 }
