@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,142 @@ import pytest
 
 import funnelsim as fs
 from funnelsim import course
-from funnelsim.course import TASKS, Verdict
+from funnelsim.course import Verdict
 from funnelsim.errors import FunnelError
+from funnelsim.exercises import answers
+from funnelsim.exercises.tasks import TASKS
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks" / "exercises"
 SHEETS = sorted(FOLDER.glob("[0-9][0-9].ipynb"))
-WRONG: dict[tuple[int, int], list[Any]] = {
-    (1, 1): [0.99, "a half", -1], (1, 2): [0.99, [0.2], 2], (1, 3): [0.01, 1.5, "both"],
-    (1, 4): [3, "mine.yaml", fs.read_funnel("flywheel")], (2, 1): [1, 10**9, "much"],
-    (2, 2): [0, 1e6, {}], (2, 3): [0.99, 40, True],
-}  # fmt: skip
+# Lesson, task, the mistake, what it answers, and a word of the hint that it gets.
+MISTAKES: list[tuple[int, int, str, Any, str]] = [
+    (1, 1, "a word", "a half", "one number"),
+    (1, 1, "all of the 31 days", 0.37, "still 31 days"),
+    (1, 1, "a guess", 0.99, "exponent"),
+    (1, 2, "the younger lead", 0.31, "12 days"),
+    (1, 2, "a list", [0.37], "one number"),
+    (1, 2, "ten days", 0.17, "share of leavers"),
+    (1, 3, "the sum", 0.37 + 0.31, "twice"),
+    (1, 3, "both", 0.37 * 0.31, "both win"),
+    (1, 3, "neither", 0.43, "both fail"),
+    (1, 4, "a number", 3, "is a funnel"),
+    (1, 4, "a name", "mine.yaml", "read_funnel"),
+    (1, 4, "one door", lambda: fs.read_funnel("flywheel"), "another row"),
+    (2, 1, "the second quarter", 7_719_180, "another quarter"),
+    (2, 1, "wins instead of money", 110, "add up their values"),
+    (2, 1, "a word", "much", "one number"),
+    (2, 2, "the first quarter", lambda: answers.won_between("2026-01-01", "2026-04-01"), "first quarter"),
+    (2, 2, "one month", 2_736_470, "add up their values"),
+    (2, 2, "a table", {}, "one number"),
+    (2, 3, "won / closed", 0.667, "won / closed"),
+    (2, 3, "in percent", 60, "below the line"),
+    (2, 3, "yes", True, "one number"),
+    (3, 1, "Negotiation", 5.33, "Negotiation"),
+    (3, 1, "the age before", 4.33, "3 to 7"),
+    (3, 1, "a share, not per hundred", 0.04, "days that all spent"),
+    (3, 2, "Negotiation", 50, "Negotiation"),
+    (3, 2, "large deals", 133, "large"),
+    (3, 2, "half of 91", 45.5, "day by day"),
+    (3, 3, "a long memory", 0.11, "count alike"),
+    (3, 3, "small deals", 0.078, "small"),
+    (3, 3, "the share itself", 0.315, "less `low`"),
+    (3, 4, "raw", 1.5, "raw number"),
+    (3, 4, "the middle", 1.25, "how few"),
+    (3, 4, "34 on one side", 40 / 4, "expected"),
+    (3, 5, "only the number", 0.086, "stage, segment, days, chance"),
+    (3, 5, "a fresh deal", ("Proposal", "large", 45, 0.055), "fresh"),
+    (3, 5, "no such stage", ("Propsal", "large", 45, 0.086), "did you mean 'Proposal'"),
+    (4, 1, "a miss", 0.304, "miss"),
+    (4, 1, "the fourth quarter", 0.651, "fourth"),
+    (4, 1, "6 million", 0.38, "6 million"),
+    (4, 2, "the 80 % quantile", lambda: answers.target_of_chance(0.2), "two of ten"),
+    (4, 2, "in millions", 3.33, "not in millions"),
+    (4, 2, "the mean", 5.5e6, "which quantile"),
+    (4, 3, "half of the deals", 711.5, "not of the money"),
+    (4, 3, "by size", 37, "times the chance"),
+    (4, 3, "one too few", 17, "little less"),
+    (4, 4, "July", 0.975, "July"),
+    (4, 4, "leads to come", 0.18, "do not exist"),
+    (4, 4, "in percent", 82, "origin"),
+    (4, 5, "one number", 3e6, "target, chance"),
+    (4, 5, "the third quarter", lambda: (3.2e6, answers.chance_of_target(3.2e6)), "third"),
+    (4, 5, "too bold", lambda: (6e6, answers.chance_of_target(6e6, 1)), "70 to 90"),
+    (5, 1, "5 %", lambda: 0.05 * sum(answers.plan_means()), "5 %"),
+    (5, 1, "the third quarter", 165_119, "alone"),
+    (5, 1, "all of it", lambda: 1.03 * sum(answers.plan_means()), "difference"),
+    (5, 2, "a quarter of the chance", 0.5, "odds that rise"),
+    (5, 2, "the odds", 0.833, "these are the odds"),
+    (5, 2, "in percent", 45, "2 to 3"),
+    (5, 3, "from October", 0, "1 August"),
+    (5, 3, "the fourth quarter", 321_531, "fourth"),
+    (5, 3, "both quarters", 570_614, "third quarter only"),
+    (5, 4, "the factor", 0.9, "factor"),
+    (5, 4, "as the price", 5, "still pays"),
+    (5, 4, "0.85", -15, "costs more"),
+    (5, 5, "taboo", "price +20%", "leads and days"),
+    (5, 5, "too far", "days Proposal -40%", "20 %"),
+    (5, 5, "one lever", "leads +20%", "less than 600,000"),
+    (6, 1, "2.4 leads", 1.08, "2.4"),
+    (6, 1, "an eighth more", 1.08 * 2.7 / 2.4, "explodes"),
+    (6, 1, "one rep", 9.0, "three share"),
+    (6, 2, "each team", 2.72, "by itself"),
+    (6, 2, "half", 1.36, "ask the formula"),
+    (6, 2, "the leads of one team", lambda: answers.erlang_wait(6, 2.7), "one team only"),
+    (6, 3, "in turn", 15.69, "in turn"),
+    (6, 3, "the others", 35.1, "under 20,000"),
+    (6, 3, "the gain", 14.85, "how long"),
+    (6, 4, "with patience", 464, "with patience"),
+    (6, 4, "two years", 1322, "two years"),
+    (6, 4, "no more leads", 1011, "40 % more"),
+    (6, 5, "too few", 7, "still wait"),
+    (6, 5, "too many", 12, "fewer"),
+    (6, 5, "half a person", 7.5, "whole number"),
+    (7, 1, "60 %", 0.514, "60 %"),
+    (7, 1, "ten percent more", 0.566, "first be bought"),
+    (7, 1, "per purchase", 1.40, "one purchase"),
+    (7, 2, "1.2 leads", 21.4, "1.2"),
+    (7, 2, "a quarter more", 26.8, "in turn"),
+    (7, 2, "one generation", 11.4, "their friends"),
+    (7, 3, "twice", 42.9, "twice as many"),
+    (7, 3, "the second year", 14.7, "second year"),
+    (7, 3, "with the card", 60, "card"),
+    (7, 4, "a customer", 0.78, "one customer"),
+    (7, 4, "lives on", 0.11, "lives on"),
+    (7, 4, "three years", 0.82, "three years"),
+    (7, 5, "unchanged", answers.flywheel, "before"),
+    (7, 5, "explodes", lambda: fs.situation("flywheel", scenario="explosive_referrals").model, "explodes"),
+    (7, 5, "another funnel", lambda: fs.read_funnel("ecommerce"), "keep the stages"),
+    (8, 1, "without the width", 2.667, "forgiven"),
+    (8, 1, "all of the width", 1.333, "not all of it"),
+    (8, 1, "3 million", 0.667, "3 million"),
+    (8, 2, "exactly seven", 0.053, "exactly"),
+    (8, 2, "eight or more", 0.927, "eight"),
+    (8, 2, "seven of twelve", 0.583, "share that held"),
+    (8, 3, "as said", 9, "as they were said"),
+    (8, 3, "twice as wide", 11, "twice"),
+    (8, 3, "a quarter", 3, "quarter of the width"),
+    (8, 4, "2025", -0.145, "2025"),
+    (8, 4, "the year", 0.057, "whole year"),
+    (8, 4, "the ratio", 0.633, "missing to one"),
+    (8, 5, "only a chance", 0.1, "month, amount, chance"),
+    (8, 5, "no such month", ("2026-13", 1e6, 0.5), "no forecast"),
+    (8, 5, "the other side", ("2025-11", 3_275_037, 0.9), "or more"),
+    (9, 1, "the mean lead", 191, "a further one"),
+    (9, 1, "10 %", 397.7, "10 %"),
+    (9, 1, "all of the money", 2441, "further money"),
+    (9, 2, "search", 0.524, "search"),
+    (9, 2, "email", 0.411, "email"),
+    (9, 2, "what is lost", 0.651, "lost"),
+    (9, 3, "the usual bound", 1.3, "today"),
+    (9, 3, "the new bound", 3, "stops before"),
+    (9, 3, "events", 0.507, "events"),
+    (9, 4, "twice", 2, "not all"),
+    (9, 4, "no change", 1, "does change"),
+    (9, 4, "upside down", 0.55, "other way round"),
+    (9, 5, "more money", {"email": 16e3, "events": 1e5, "search": 107e3, "social": 38e3}, "total"),
+    (9, 5, "too far", {"email": 0, "events": 0, "search": 203_177, "social": 0}, "0.7 to 1.3"),
+    (9, 5, "as today", {"email": 12350, "events": 78454, "search": 82391, "social": 29982}, "today"),
+]
 
 
 def verdicts(path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[tuple[int, int], Verdict]:
@@ -47,7 +174,8 @@ def tasks_of(path: Path) -> set[tuple[int, int]]:
 
 def test_every_task_stands_on_a_sheet() -> None:
     assert {int(path.stem) for path in SHEETS} == {lesson for lesson, _ in TASKS}
-    assert set(WRONG) == set(TASKS)
+    named = Counter((lesson, task) for lesson, task, *_ in MISTAKES)
+    assert set(named) == set(TASKS) and set(named.values()) == {3}
     assert all(3 <= len(tasks_of(path)) <= 5 for path in SHEETS)
 
 
@@ -66,20 +194,17 @@ def test_every_solution_is_right(path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(("lesson", "task"), TASKS)
-def test_wrong_answers_get_a_hint_and_no_solution(lesson: int, task: int) -> None:
-    for answer in WRONG[lesson, task]:
-        said = course.check(lesson, task, answer)
-        assert (said.right, str(said).startswith("Not yet: ")) == (False, True) and len(said.hint) > 15
+def test_mistakes_get_the_hint_that_helps_and_no_solution(lesson: int, task: int) -> None:
+    for _, _, mistake, answer, words in (row for row in MISTAKES if row[:2] == (lesson, task)):
+        said = course.check(lesson, task, answer() if callable(answer) else answer)
+        assert not said.right and str(said).startswith("Not yet: "), mistake
+        assert words in said.hint, mistake
 
 
-def test_usual_mistakes_are_known_and_no_hint_tells_the_answer() -> None:
-    both = [course._won_within(31, age) for age in (69, 12)]
-    assert "twice" in course.check(1, 3, sum(both)).hint
-    assert "12 days" in course.check(1, 2, both[1]).hint
-    assert "won / closed" in course.check(2, 3, course._fate()[1]).hint
-    assert course.check(2, 3, np.float64(course._fate()[0])).right
-    assert course.check(1, 3, round(course._either(), 2)).right
-    assert not course.check(2, 1, course._revenue("2026-01-01", "2026-04-01") * 1.02).right
+def test_an_answer_may_be_rounded_but_not_wrong() -> None:
+    assert course.check(2, 3, np.float64(answers.negotiation_fate()[0])).right
+    assert course.check(1, 3, round(answers.either_won(), 2)).right
+    assert not course.check(2, 1, answers.won_between("2026-01-01", "2026-04-01") * 1.02).right
 
 
 def test_an_unknown_task_is_refused_by_name() -> None:

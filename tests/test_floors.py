@@ -28,7 +28,8 @@ FLOORS = {
     "forecasting": 4,
     "verbs": 5,
     "inside": 6,
-    "course": 6,
+    "exercises": 6,
+    "course": 7,
     "pages": 6,
     "cli": 7,
     "__init__": 8,
@@ -178,7 +179,7 @@ def test_a_public_name_and_a_file_name_stand_once():
 
 
 def test_the_house_has_no_more_rooms_than_it_needs():
-    assert len([path for path in MODULES if path.name != "__init__.py"]) <= 109
+    assert len([path for path in MODULES if path.name != "__init__.py"]) <= 112
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.glob("*/__init__.py")), ids=lambda path: path.parent.name)
