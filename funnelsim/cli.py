@@ -266,7 +266,7 @@ def forecast(
     numbers (null in JSON); as that is an answer, the exit code is 0.
     """
     from funnelsim.files import Output, aside, write_all, write_text
-    from funnelsim.forecasting.crm_scores import crm_scores, score_file
+    from funnelsim.forecasting.delivery import crm_scores, score_file
     from funnelsim.forecasting.outputs import as_json, say_forecast
     from funnelsim.forecasting.situation import INSTANT, asked_of, situation, under
     from funnelsim.verbs import forecast as expect

@@ -16,14 +16,13 @@ from funnelsim.forecasting.backtest import SHARE_COLUMNS, Record
 from funnelsim.forecasting.bridge import Bridge
 from funnelsim.forecasting.budget import Plan, budget_rows, last_earning_day
 from funnelsim.forecasting.compare import BASE, Comparison
-from funnelsim.forecasting.crm_scores import reason_of
+from funnelsim.forecasting.delivery import as_of_day, reason_of, write_forecast_book
 from funnelsim.forecasting.forecast import Forecast
 from funnelsim.forecasting.health import Health, look
 from funnelsim.forecasting.outputs import WORTH_KINDS, health_tables, worth_rows
 from funnelsim.forecasting.periods import TOTAL, Targets, spoken
 from funnelsim.forecasting.situation import ASKED, Anything, ReadOptions, Situation, situation
 from funnelsim.forecasting.track import Track
-from funnelsim.forecasting.workbook import as_of_day, write_forecast_book
 from funnelsim.history.log import WINS, as_of_moment
 from funnelsim.model.model import Model
 from funnelsim.show import charts, words

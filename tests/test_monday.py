@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 import funnelsim as fs
 from funnelsim.cli import app
+from funnelsim.forecasting.delivery import as_of_day
 from funnelsim.forecasting.outputs import health_tables
-from funnelsim.forecasting.workbook import as_of_day
 from funnelsim.history.log import History
 from funnelsim.history.read import read_history
 from funnelsim.sample import sample_path
