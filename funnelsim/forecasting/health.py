@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -13,11 +15,12 @@ from funnelsim.forecasting.alerts import alert_words, alerts_of, watched_of
 from funnelsim.forecasting.bottlenecks import bottleneck_words, bottlenecks_of
 from funnelsim.forecasting.deals import (
     concentration_of,
-    deal_words,
+    concentration_words,
     overdue_of,
     overdue_words,
     stakes_of,
     worries_of,
+    worry_words,
 )
 from funnelsim.forecasting.forecast import Forecast
 from funnelsim.forecasting.people import people_of, people_words
@@ -49,7 +52,7 @@ class Health:
         people: see `People.results`: each person's wins beside what such leads bring in all hands.
         pace: see `People.pace`: the same by stage, for leads that left it.
         onboarding: see `People.onboarding`: newcomers' wins by time since their first lead.
-        sentences: what to know first, most important first.
+        said: what to know of each of these, in sentences, by the name of its frame.
         notes: what to beware of.
     """
 
@@ -66,7 +69,7 @@ class Health:
     people: pd.DataFrame
     pace: pd.DataFrame
     onboarding: pd.DataFrame
-    sentences: tuple[str, ...] = ()
+    said: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property
@@ -74,6 +77,11 @@ class Health:
         """Its tables by name, those that have rows."""
         every = {name: getattr(self, name) for name in FRAMES}
         return {name: frame for name, frame in every.items() if len(frame)}
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What to know first, most important first."""
+        return tuple(chain.from_iterable(self.said.get(name, ()) for name in FRAMES))
 
     def alarm(self, level: float, share: bool) -> bool:
         """Return whether an alert puts so much money, or such a share of the span's mean, at stake.
@@ -129,13 +137,14 @@ def look(place: Situation, found: Forecast, *, draws: int = 200, seed: int = 1) 
         people.results,
         people.pace,
         people.onboarding,
-        (
-            *alert_words(alerts, unit, said),
-            *overdue_words(overdue),
-            *deal_words(place, stakes, worries, concentration, unit, said),
-            *bottleneck_words(bottlenecks, unit, said),
-            *people_words(people),
-        ),
+        {
+            "alerts": tuple(alert_words(alerts, unit, said)),
+            "overdue": tuple(overdue_words(overdue)),
+            "worries": tuple(worry_words(place, stakes, worries, unit, said)),
+            "concentration": tuple(concentration_words(stakes, concentration, unit, said)),
+            "bottlenecks": tuple(bottleneck_words(bottlenecks, unit, said)),
+            "people": tuple(people_words(people)),
+        },
         tuple(notes),
     )
 
