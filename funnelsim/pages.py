@@ -94,6 +94,7 @@ QUESTIONS = {
     "people": "Who stands out, beyond luck?",
     "pace": "Who is slower or quicker, beyond luck?",
     "onboarding": "How long do newcomers take?",
+    "goals": "What is a good period, and is it in sight?",
 }
 
 

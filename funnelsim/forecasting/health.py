@@ -23,6 +23,7 @@ from funnelsim.forecasting.deals import (
     worry_words,
 )
 from funnelsim.forecasting.forecast import Forecast
+from funnelsim.forecasting.goals import goal_words, goals_of
 from funnelsim.forecasting.people import people_of, people_words
 from funnelsim.forecasting.periods import TOTAL
 from funnelsim.forecasting.situation import Situation
@@ -30,7 +31,17 @@ from funnelsim.history.log import WINS
 from funnelsim.model.units import quantity
 from funnelsim.show import words
 
-FRAMES = ("alerts", "overdue", "worries", "concentration", "bottlenecks", "people", "pace", "onboarding")
+FRAMES = (
+    "alerts",
+    "overdue",
+    "worries",
+    "concentration",
+    "bottlenecks",
+    "people",
+    "pace",
+    "onboarding",
+    "goals",
+)
 NO_CHANCES = "Leads queue, refer or win often, or too many are open: nothing is known of the money at stake."
 
 
@@ -52,6 +63,7 @@ class Health:
         people: see `People.results`: each person's wins beside what such leads bring in all hands.
         pace: see `People.pace`: the same by stage, for leads that left it.
         onboarding: see `People.onboarding`: newcomers' wins by time since their first lead.
+        goals: see `goals_of`: what a good period was for each person and team, and how far this one is.
         said: what to know of each of these, in sentences, by the name of its frame.
         notes: what to beware of.
     """
@@ -69,6 +81,7 @@ class Health:
     people: pd.DataFrame
     pace: pd.DataFrame
     onboarding: pd.DataFrame
+    goals: pd.DataFrame
     said: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -118,7 +131,7 @@ def look(place: Situation, found: Forecast, *, draws: int = 200, seed: int = 1) 
     mean = float(rows.loc[here, "mean"].iloc[0])
     alerts = alerts_of(place, watched_of(place), str(span), mean)
     bottlenecks = bottlenecks_of(place, str(span))
-    people, overdue = people_of(place), overdue_of(place)
+    people, overdue, goals = people_of(place), overdue_of(place), goals_of(place, found)
     said = "all periods together" if span == TOTAL else words.name(span)
     notes = list(found.silent)
     if stakes is None and not found.silent and len(place.deals):
@@ -137,6 +150,7 @@ def look(place: Situation, found: Forecast, *, draws: int = 200, seed: int = 1) 
         people.results,
         people.pace,
         people.onboarding,
+        goals,
         {
             "alerts": tuple(alert_words(alerts, unit, said)),
             "overdue": tuple(overdue_words(overdue)),
@@ -144,6 +158,7 @@ def look(place: Situation, found: Forecast, *, draws: int = 200, seed: int = 1) 
             "concentration": tuple(concentration_words(stakes, concentration, unit, said)),
             "bottlenecks": tuple(bottleneck_words(bottlenecks, unit, said)),
             "people": tuple(people_words(people)),
+            "goals": tuple(goal_words(goals, place.kind)),
         },
         tuple(notes),
     )

@@ -449,6 +449,10 @@ def health_tables(found: Health) -> dict[str, Told]:
         ("onboarding", "Newcomers by time since their first lead", found.onboarding),
     ):
         tables[name] = (title, frame.rename(columns=heads), kinds)
+    counts = dict.fromkeys(("usual", "good", "so_far", "in_sight", "open"), "number") | {"over": "share"}
+    heads = {"open": "from open deals", "so_far": "so far", "in_sight": "in sight"}
+    title = "What a good period was: one in four was better"
+    tables["goals"] = (title, _rid(found.goals, [], heads), counts | {heads[k]: "number" for k in heads})
     return {name: told for name, told in tables.items() if len(told[1])}
 
 

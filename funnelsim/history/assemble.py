@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from funnelsim.arrays import Flags
-from funnelsim.errors import FunnelError
+from funnelsim.errors import FunnelError, nearest
 from funnelsim.history.log import (
     ATTRIBUTES,
     DAY,
@@ -92,6 +92,7 @@ class Raw:
         read: rows of the file at the door, before any was set aside; None to count those here.
         stamped: the latest moment that the source itself stamped; None where it stamps none.
         reading: how moments and amounts were understood.
+        teams: who owns which stages.
         met: see `met_first`, where more rows than these are known; None to count these.
     """
 
@@ -114,6 +115,7 @@ class Raw:
     stamped: pd.Timestamp | None = None
     reading: CellReading = NOTHING_READ
     met: pd.DataFrame | None = None
+    teams: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def assemble(
@@ -161,12 +163,27 @@ def assemble(
         period_start=raw.period_start,
         updates=updates,
         again=raw.again,
+        teams=_teams(raw, stages),
     )
     findings += unmade + lookalikes(events, won, lost, raw.handed_over)
     findings += move_findings(events, history.waits, history.ends) + _zombies(history)
     reading = replace(raw.reading, until=moves.last if as_of is None else "", grain=moves.grain)
     read = raw.rows.index.nunique() + tally(raw.findings) if raw.read is None else raw.read
     return with_quality(history, Quality(read, events.index.nunique(), findings, reading))
+
+
+def _teams(raw: Raw, stages: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return who owns which stages.
+
+    Raises:
+        FunnelError: a team owns a stage that nobody entered.
+    """
+    for team, owned in raw.teams:
+        for stage in owned:
+            if stage not in stages:
+                known = nearest(stage, stages)
+                raise FunnelError(f"{raw.file}: teams: {team}: '{stage}' is no stage here; {known}")
+    return raw.teams
 
 
 def _limits(raw: Raw, events: pd.DataFrame, ends: tuple[str, ...]) -> tuple[str, ...]:

@@ -60,6 +60,7 @@ class History:
         undone: wins of leads that were lost later, which are no revenue: columns as in `events`; the index
             says before which row of `events` each stood.
         churns: whether a loss after a win is the churn of a customer, whose win stays.
+        teams: who owns which stages: team and its stages.
     """
 
     events: pd.DataFrame
@@ -79,6 +80,7 @@ class History:
     undone: pd.DataFrame = field(default_factory=_no_events)
     churns: bool = False
     handed_over: tuple[str, ...] = ()
+    teams: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def ends(self) -> tuple[str, ...]:

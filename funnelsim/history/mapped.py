@@ -167,6 +167,7 @@ def read_mapped(
         again=mapping.wins == "each",
         stamped=_stamped(sheets) if mapping.by_lead else None,
         reading=_reading(sheets),
+        teams=mapping.owned,
     )
 
 

@@ -89,6 +89,7 @@ class Mapping:
         zone: the time zone in which moments that carry one are shown; UTC when not given.
         currency: three letters, "" where none is stated.
         rates: currency -> its worth in that currency, where the amounts are in several.
+        teams: team -> the stages that it owns: marketing these, sales those.
         refunds: "subtract" or "set aside", for negative amounts of wins.
         period_start: first month of the fiscal year.
         encoding, sheet, query: how to open the file or data base.
@@ -117,6 +118,7 @@ class Mapping:
     zone: str | None = None
     currency: str | None = None
     rates: dict[str, float] = field(default_factory=dict)
+    teams: dict[str, list[str] | str] = field(default_factory=dict)
     refunds: Literal["subtract", "set aside"] | None = None
     period_start: int = Field(default=1, ge=1, le=12)
     encoding: str | None = None
@@ -133,6 +135,11 @@ class Mapping:
     def handovers(self) -> tuple[str, ...]:
         """The ends at which others take the lead on, as our names."""
         return self._ours_of(self.handed_over)
+
+    @property
+    def owned(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Each team and its stages, as our names."""
+        return tuple((team, self._ours_of(stages)) for team, stages in self.teams.items())
 
     def _ours_of(self, names: list[str] | str) -> tuple[str, ...]:
         ours = dict(self.stages) if isinstance(self.stages, dict) else {}
@@ -206,6 +213,12 @@ def stated(said: dict[str, object], file: str) -> Mapping:
     for code, rate in made.rates.items():
         if not 0 < rate < math.inf:
             raise FunnelError(f"{file}: rates: {code}: {rate} given, expected more than 0")
+    owner: dict[str, str] = {}
+    for team, stages in made.owned:
+        for stage in stages:
+            if stage in owner:
+                raise FunnelError(f"{file}: teams: '{stage}' is owned by both '{owner[stage]}' and '{team}'")
+            owner[stage] = team
     if made.wins == "each" and not won:
         raise FunnelError(f"{file}: `wins: each` needs the names of the won places; give `won`")
     return made
