@@ -403,6 +403,28 @@ def track_json(found: Track) -> str:
     return _json_text(top)
 
 
+MEASURES = {
+    "share": (
+        "follow-ups", "win rate", "hand-over rate", "conversion", "low", "high", "retention", "churn",
+        "click rate", "bounce rate", "visits to leads",
+    ),
+    "money": (
+        "average order value", "total revenue", "lifetime value", "open pipeline", "pipeline velocity",
+        "cost per lead", "cost per customer",
+    ),
+    "count": ("entrances", "leads", "wins"),
+    "days": ("cycle length", "flow rate"),
+}  # fmt: skip
+
+
+def say_metrics_by(table: pd.DataFrame, by: str, horizon: float) -> None:
+    """Print the measures of each part of a business side by side."""
+    heads = {"low": "95 % from", "high": "to", "part": by}
+    kinds = {heads.get(name, name): kind for kind, names in MEASURES.items() for name in names}
+    shown = table.dropna(axis="columns", how="all").rename(columns=heads)
+    show_table(shown, f"By {by}; shares within {words.days(horizon)} of coming in", kinds=kinds)
+
+
 def say_health(found: Health) -> None:
     """Print what is going on: sentences first, then a table of each kind."""
     for sentence in found.sentences or (str(found),):

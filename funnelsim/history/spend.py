@@ -18,6 +18,12 @@ NAMES = {
     "start": ("start", "week", "date", "day", "month", "period", "from", "datum", "woche", "日期"),
     "spend": ("spend", "cost", "costs", "amount", "budget", "ausgaben", "kosten", "费用"),
 }
+COUNTS = {
+    "impressions": ("impressions", "views", "shown", "展示"),
+    "clicks": ("clicks", "klicks", "点击"),
+    "visits": ("visits", "sessions", "besuche", "访问"),
+    "bounces": ("bounces", "bounced", "absprünge", "跳出"),
+}
 DAY = pd.Timedelta(days=1)
 
 
@@ -32,7 +38,7 @@ def read_spend(path: str | Path) -> pd.DataFrame:
 
     Returns:
         Columns channel (text), start (datetime64, first day of the week or month that the money was
-        for), spend (money of that time).
+        for), spend (money of that time); impressions, clicks, visits, bounces, where the table counts them.
 
     Raises:
         FunnelError: no such file or column, a blank channel, or a cell that is no date or no amount.
@@ -53,22 +59,31 @@ def read_spend(path: str | Path) -> pd.DataFrame:
     if channel.empty:
         raise FunnelError(f"{table.file}: no row below the header; expected what was spent on each channel")
     frame = pd.DataFrame({"channel": channel, "start": start.dt.normalize(), "spend": money})
-    added: pd.DataFrame = frame.groupby(["channel", "start"])[["spend"]].sum().reset_index()
+    for role in COUNTS:
+        if (found := _named(table, COUNTS[role])) is not None:
+            frame[role] = to_amounts(table.column(found), f"{table.file}, column '{found}'")
+    more = frame.columns.drop(["channel", "start"])
+    added: pd.DataFrame = frame.groupby(["channel", "start"])[list(more)].sum(min_count=1).reset_index()
     return added
 
 
 def _column(table: Table, role: str) -> str:
     """Return the column that plays a role, by its usual names."""
+    found = _named(table, NAMES[role])
+    if found is None:
+        known = [str(name) for name in table.frame.columns]
+        raise FunnelError(f"{table.file}: no column for '{role}'; {nearest(role, known)}")
+    return found
+
+
+def _named(table: Table, names: Iterable[str]) -> str | None:
+    """Return the first column that bears one of the names, or begins with it."""
     known = {str(name).strip().casefold(): str(name) for name in table.frame.columns}
-    for name in NAMES[role]:
-        found = [
-            whole
-            for plain, whole in known.items()
-            if plain == name or plain.startswith((name + " ", name + "_"))
-        ]
-        if found:
-            return found[0]
-    raise FunnelError(f"{table.file}: no column for '{role}'; {nearest(role, known.values())}")
+    for name in names:
+        for plain, whole in known.items():
+            if plain == name or plain.startswith((name + " ", name + "_")):
+                return whole
+    return None
 
 
 def spent_per_day(rows: pd.DataFrame, first: pd.Timestamp, days: int) -> NDArray[np.float64]:
