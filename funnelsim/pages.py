@@ -252,7 +252,7 @@ def _numbers(place: Situation, result: Forecast, trust: Check | None, beside: Be
     sections += _targets(place, result)
     sections += _ways(place, result)
     if result.goals is not None:
-        kinds, said = {"target": "money", "expected": "money"}, answers.goal_words(result.goals)
+        kinds, said = {"target": "money", "expected": "money"}, answers.reach_words(result.goals)
         sections.append(Section(said, table=result.goals, kinds=kinds, question="Who reaches the target?"))
     caption = f"{words.titled('Standard deviations by chance, by rates, and of both', result.currency)}."
     sections.append(
@@ -302,7 +302,8 @@ def _going_on(found: Health | None) -> list[Section]:
         )  # fmt: skip
     if "alerts" not in found.frames:
         sections.insert(
-            0, Section(answers.first_of(found.said.get("alerts", ()), NO_ALERT), question=QUESTIONS["alerts"])
+            0,
+            Section(answers.first_said(found.said.get("alerts", ()), NO_ALERT), question=QUESTIONS["alerts"]),
         )
     if found.notes:
         sections.append(Section("What could not be told", text="\n\n".join(found.notes)))
@@ -345,7 +346,7 @@ def _targets(place: Situation, result: Forecast) -> list[Section]:
         rows.append(
             {
                 "period": row["period"], "target": row["target"], "booked": sure, "missing": missing[-1],
-                "coverage": answers.coverage(value, missing[-1]), "P(target)": row["p_target"],
+                "coverage": answers.covered(value, missing[-1]), "P(target)": row["p_target"],
             }
         )  # fmt: skip
     kinds = dict.fromkeys(("target", "booked", "missing"), "money")
@@ -355,7 +356,7 @@ def _targets(place: Situation, result: Forecast) -> list[Section]:
     )
     said = f"{words.money(missing[0], result.currency)} missing in {words.name(rows[0]['period'])}"
     if missing[0]:
-        said += f"; open deals show {answers.coverage(value, missing[0])} as much"
+        said += f"; open deals show {answers.covered(value, missing[0])} as much"
     table, question = pd.DataFrame(rows), "Is the target covered?"
     return [Section(said, table=table, kinds=kinds, caption=caption, question=question)]
 
@@ -387,7 +388,7 @@ def _track(found: Track | None, kept: bool) -> list[Section]:
     kinds = dict.fromkeys(("mean", "low", "high", "came", "miss"), "money") | {"inside": "flag"}
     caption = "What was kept on each day, with its 80 % interval, and what came." if len(over) else ""
     first = Section(
-        answers.first_of(found.sentences, answers.NOT_KEPT), text="\n\n".join(found.sentences[1:]),
+        answers.first_said(found.sentences, answers.NOT_KEPT), text="\n\n".join(found.sentences[1:]),
         table=shown if len(over) else None, kinds=kinds, caption=caption, question="How good were we?",
     )  # fmt: skip
     sections = [first]
@@ -438,7 +439,7 @@ def _record_sections(result: Forecast, trust: Check) -> list[Section]:
         ("Do the rates fit what happened?", curves, True),
     )
     read = Section(
-        answers.read_words(trust.history.quality),
+        answers.used_words(trust.history.quality),
         text="\n\n".join((trust.history.source, *text)),
         table=trust.quality,
         question="What was read, and does it fit?",

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 import funnelsim as fs
 from funnelsim.cli import app
 from funnelsim.errors import FunnelError
-from funnelsim.history.metrics import metrics, only
+from funnelsim.history.metrics import metrics, of_leads
 from funnelsim.history.read import read_history
 
 ROWS = (
@@ -87,7 +87,7 @@ def test_every_part_is_measured_by_the_rules_of_the_whole() -> None:
         assert told["entrances"].sum() == whole["entrances", "all"]
         assert told["total revenue"].sum() == pytest.approx(whole["total revenue", "all"])
     part = known.history.leads["segment"].iloc[0]
-    own = metrics(only(known.history, known.history.leads.index[known.history.leads["segment"] == part]))
+    own = metrics(of_leads(known.history, known.history.leads.index[known.history.leads["segment"] == part]))
     rate = own[(own["metric"] == "win rate") & (own["scope"] == "all")]["value"].iloc[0]
     assert known.metrics_by("segment").set_index("part").loc[part, "win rate"] == rate
 

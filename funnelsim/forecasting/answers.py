@@ -43,10 +43,10 @@ def _first(result: Forecast) -> pd.Series:
     return rows[(rows["origin"] == "total") & (rows["measure"] == result.measure)].iloc[0]
 
 
-def coverage(value: float, gap: float) -> str:
+def covered(value: float, gap: float) -> str:
     """Return how often the shown value of what is open covers what is still missing.
 
-    >>> coverage(30.0, 4.0), coverage(30.0, 0.0)
+    >>> covered(30.0, 4.0), covered(30.0, 0.0)
     ('7.5×', '–')
     """
     return f"{words.digits(value / gap, 2)}\N{MULTIPLICATION SIGN}" if gap else words.DASH
@@ -76,16 +76,16 @@ def carry_words(deals: pd.DataFrame, shown: int) -> str:
     )
 
 
-def goal_words(goals: pd.DataFrame) -> str:
+def reach_words(goals: pd.DataFrame) -> str:
     """Say how many parts of the business are more likely than not to reach their targets."""
     likely = int((goals["p_target"] > 0.5).sum())
     return f"{likely} of {len(goals)} targets are reached more likely than not"
 
 
-def first_of(said: Sequence[str], otherwise: str) -> str:
+def first_said(said: Sequence[str], otherwise: str) -> str:
     """Return the first sentence without its full stop, as a heading has none.
 
-    >>> first_of(("It fell.", "More."), ""), first_of((), "Nothing")
+    >>> first_said(("It fell.", "More."), ""), first_said((), "Nothing")
     ('It fell', 'Nothing')
     """
     return said[0].removesuffix(".") if said else otherwise
@@ -100,7 +100,7 @@ def health_heading(found: Health, name: str, title: str) -> tuple[str, tuple[str
         title: of its table, where no sentence tells of it.
     """
     said = found.said.get(name, ())
-    return first_of(said, title), said[1:]
+    return first_said(said, title), said[1:]
 
 
 def bias_words(people: pd.DataFrame) -> str:
@@ -123,6 +123,6 @@ def plan_words(plans: pd.DataFrame) -> str:
     return f"{held} of {len(over)} plans that are over brought what they promised"
 
 
-def read_words(found: Quality) -> str:
+def used_words(found: Quality) -> str:
     """Say how many rows were used."""
     return f"{found.used:,} of {found.read:,} rows used" if found.read else "What was read"

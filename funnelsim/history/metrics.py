@@ -338,7 +338,7 @@ def metrics_by(
     named = named.where(named.isin(kept), OTHERS)
     rows = []
     for name in dict.fromkeys([*kept, *([OTHERS] if len(sizes) > MOST_PARTS else [])]):
-        own = metrics(only(history, named.index[named == name]), horizon_days)
+        own = metrics(of_leads(history, named.index[named == name]), horizon_days)
         own = own[(own["scope"] == "all").to_numpy()]
         row: dict[str, object] = {"part": name, **dict(zip(own["metric"], own["value"], strict=True))}
         share = own[own["metric"].isin(["win rate", "hand-over rate"])]
@@ -351,7 +351,7 @@ def metrics_by(
     return table
 
 
-def only(history: History, leads: pd.Index) -> History:
+def of_leads(history: History, leads: pd.Index) -> History:
     """Return the history of some of the leads."""
     parts = {}
     for name in ("events", "updates", "undone"):
