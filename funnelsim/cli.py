@@ -91,6 +91,9 @@ Listed = Annotated[
 ]  # fmt: skip
 Save = Annotated[Path | None, typer.Option(help="write the scenario as YAML")]
 By = Annotated[str | None, typer.Option(help="expected revenue also by segment, channel, owner or stage")]
+MeasuresBy = Annotated[
+    str | None, typer.Option("--by", help="measures side by side: channel, segment, owner, team or period")
+]
 Known = Annotated[
     Path | None,
     typer.Option("--model", help="a model that calibrate wrote: nothing is fitted, only open leads are read"),
@@ -193,14 +196,20 @@ def demo(html: Html = None) -> None:
 def check(
     what: What,
     json: Json = None,
+    by: MeasuresBy = None,
+    spend: Spend = None,
     **given: Any,
 ) -> None:
     """Read a history and say what was understood, used, set aside, and how far it can be trusted."""
     from funnelsim.files import aside, write_all, write_text
-    from funnelsim.forecasting.outputs import summary_json
+    from funnelsim.forecasting.outputs import say_metrics_by, summary_json
     from funnelsim.history.export import reading_notes
     from funnelsim.show.terminal import show_metrics, show_table
+    from funnelsim.verbs import HORIZON
     from funnelsim.verbs import check as read
+
+    if spend is not None and by != "channel":
+        raise FunnelError("--spend: is stated by channel; ask --by channel")
 
     outputs = [_data("--json", json)]
     _refuse_outputs(outputs, what, given)
@@ -211,6 +220,8 @@ def check(
             typer.echo(f"- {note}")
         show_table(result.quality, "What was read")
         show_metrics(result.metrics, "What happened")
+        if by is not None:
+            say_metrics_by(result.metrics_by(by, spend), by, HORIZON)
         for finding in result.findings:
             typer.echo(f"- {finding}")
     write_all((json, lambda path: write_text(path, summary_json(result.history))))
@@ -268,7 +279,7 @@ def forecast(
     numbers (null in JSON); as that is an answer, the exit code is 0.
     """
     from funnelsim.files import Output, aside, write_all, write_text
-    from funnelsim.forecasting.crm_scores import crm_scores, score_file
+    from funnelsim.forecasting.delivery import crm_scores, score_file
     from funnelsim.forecasting.outputs import as_json, say_forecast
     from funnelsim.forecasting.situation import INSTANT, asked_of, situation, under
     from funnelsim.verbs import forecast as expect

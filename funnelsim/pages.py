@@ -12,18 +12,18 @@ import pandas as pd
 
 from funnelsim.calibration.trust import thin_share
 from funnelsim.errors import FunnelError
+from funnelsim.forecasting import answers
 from funnelsim.forecasting.backtest import SHARE_COLUMNS, Record
 from funnelsim.forecasting.bridge import Bridge
 from funnelsim.forecasting.budget import Plan, budget_rows, last_earning_day
 from funnelsim.forecasting.compare import BASE, Comparison
-from funnelsim.forecasting.crm_scores import reason_of
+from funnelsim.forecasting.delivery import as_of_day, reason_of, write_forecast_book
 from funnelsim.forecasting.forecast import Forecast
 from funnelsim.forecasting.health import Health, look
 from funnelsim.forecasting.outputs import WORTH_KINDS, health_tables, worth_rows
 from funnelsim.forecasting.periods import TOTAL, Targets, spoken
 from funnelsim.forecasting.situation import ASKED, Anything, ReadOptions, Situation, situation
 from funnelsim.forecasting.track import Track
-from funnelsim.forecasting.workbook import as_of_day, write_forecast_book
 from funnelsim.history.log import WINS, as_of_moment
 from funnelsim.model.model import Model
 from funnelsim.show import charts, words
@@ -32,6 +32,9 @@ from funnelsim.show.terminal import forecast_table
 from funnelsim.verbs import Check, bridge_to, forecast, record
 
 MOST_DEALS = 10  # rows of a table on the page that a reader takes in; all stand in the workbook
+PRINTED = 6  # of them on paper, so that a report takes three sheets
+MOST_ABREAST = 6  # columns of a table that half a desk's screen holds
+NO_ALERT = "No alert: nothing that is watched left its rates"
 HOW_TO_READ = (
     "Booked: won before the as-of date, in the period that holds it.",
     "Open deals: in the pipeline on the as-of date. Leads not yet created: those still to come in.",
@@ -54,11 +57,13 @@ class Beside:
         bridge: what changed since the last forecast.
         track: what was said before, and what came.
         health: what is going on.
+        year: why the first period brings more or less than the same one a year before.
     """
 
     bridge: Bridge | None = None
     track: Track | None = None
     health: Health | None = None
+    year: Bridge | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,7 @@ QUESTIONS = {
     "people": "Who stands out, beyond luck?",
     "pace": "Who is slower or quicker, beyond luck?",
     "onboarding": "How long do newcomers take?",
+    "goals": "What is a good period, and is it in sight?",
 }
 
 
@@ -135,7 +141,7 @@ def report(
     )
     found = forecast(place, draws=draws, seed=seed, target=target, targets=targets, by=by, record=record)
     state = None if found.silent or place.history is None else look(place, found, draws=draws, seed=seed)
-    beside = Beside(*_past_of(place, found, record, moment, draws, seed), state)
+    beside = Beside(*_past_of(place, found, record, moment, draws, seed), state, _year_before(place, found))
     page, book = Path(path), Path(xlsx) if xlsx is not None else Path(path).with_suffix(".xlsx")
     forecast_page(page, place, found, beside)
     notes = (*found.notes, *place.model.notes, *LIMITS)
@@ -166,6 +172,18 @@ def _past_of(
     return changed, None if record_ is None else record(record_, company=None, period=place.kind)
 
 
+def _year_before(place: Situation, found: Forecast) -> Bridge | None:
+    """Return why the first period differs from the same one a year before, where that is on record."""
+    if found.silent or found.measure != "revenue":
+        return None
+    from funnelsim.forecasting.cohorts import bridge_from_period
+
+    try:
+        return bridge_from_period(place, found, "last year")
+    except FunnelError:
+        return None  # the record is younger, or single deals have no chances
+
+
 def forecast_page(path: Path, place: Situation, result: Forecast, beside: Beside | None = None) -> None:
     """Write the page of a forecast: fan, origins, width, open deals, funnel, and what was read.
 
@@ -181,7 +199,7 @@ def forecast_page(path: Path, place: Situation, result: Forecast, beside: Beside
     beside = beside or Beside()
     trust = None if place.history is None else Check(place.history, place.model, place.deals)
     sections = _reasons(result, trust) if result.silent else _numbers(place, result, trust, beside)
-    headline, second = _headline(result)
+    headline, second = answers.headline(result)
     known = place.history or place.facts
     if trust is not None:
         sections += _record_sections(result, trust)
@@ -214,108 +232,103 @@ def identity(place: Situation, result: Forecast) -> tuple[str, ...]:
     return tuple(parts)
 
 
-def _headline(result: Forecast) -> tuple[str, str]:
-    """Return the answer, and below it what is expected and how sure that is."""
-    if result.silent:
-        return "No forecast: there is no number to give", ""
-    rows = result.periods[
-        (result.periods["origin"] == "total") & (result.periods["measure"] == result.measure)
-    ]
-    first, unit = rows.iloc[0], result.currency if result.measure == "revenue" else WINS
-    if first["mean"] == 0:
-        return str(result), ""
-    low, high = (words.amount(float(first[level]), unit) for level in ("0.10", "0.90"))
-    mean, futures = words.amount(float(first["mean"]), unit), f"{low} to {high} in 80 of 100 futures"
-    width = result.widths.iloc[0]
-    if not np.isfinite(width["target"]):
-        return f"{mean} expected in {first['period']}", futures
-    goal = words.money(float(width["target"]), result.currency)
-    return (
-        f"{words.odds(float(width['p_target']))} of {goal} in {first['period']}",
-        f"{mean} expected; {futures}",
-    )
-
-
 def _numbers(place: Situation, result: Forecast, trust: Check | None, beside: Beside) -> list[Section]:
     """Return the sections with the forecast's numbers."""
-    money = dict.fromkeys(map(str, place.ways.columns[1:]), "money")
-    deals = result.deals
     table = forecast_table(*result.with_total)
     caption = f"{words.titled('Revenue', result.currency)}; the same numbers as in the terminal."
     asked = " ".join(note for note in result.notes if note.startswith(ASKED))
-    sections = [
-        Section(
-            "What will we close?",
-            kinds=dict.fromkeys(map(str, table.columns[1:]), "figure"),
-            chart=charts.fan(result),
-            table=table,
-            caption=caption,
-            text=asked,
-            wide=True,
-        )
-    ]
-    sections += _changed(beside.bridge)
-    sections.append(Section("Where does it come from?", chart=charts.split(result)))
+    known = result.with_total[1].dropna(subset=["target"])
+    first = Section(
+        kinds=dict.fromkeys(map(str, table.columns[1:]), "figure"),
+        chart=charts.fan(result),
+        table=table,
+        caption=caption,
+        text=asked,
+        question="Will we make it?" if len(known) else "What will we close?",
+        wide=True,
+    )
+    sections = [first, *_changed(beside)]
+    sections.append(Section(chart=charts.split(result), question="Where does it come from?"))
     sections += _targets(place, result)
-    if len(place.ways):
-        caption = "Revenue by the last period, the same period a year before, and exponential smoothing."
-        title = "What would simpler ways say?"
-        sections.append(Section(title, table=place.ways, kinds=money, caption=caption))
+    sections += _ways(place, result)
     if result.goals is not None:
-        kinds = {"target": "money", "expected": "money"}
-        sections.append(Section("Who reaches the target?", table=result.goals, kinds=kinds))
-    sections += [
+        kinds, said = {"target": "money", "expected": "money"}, answers.reach_words(result.goals)
+        sections.append(Section(said, table=result.goals, kinds=kinds, question="Who reaches the target?"))
+    caption = f"{words.titled('Standard deviations by chance, by rates, and of both', result.currency)}."
+    sections.append(
         Section(
-            "How sure is it, and why?",
             chart=charts.spread(result),
             table=result.with_total[1].dropna(axis="columns", how="all"),
             kinds={"target": "money"},
-            caption=words.titled("Standard deviations by chance, by rates, and of both", result.currency)
-            + ".",
+            caption=caption,
             text="\n\n".join(result.notes),
-        ),
-    ]
-    if len(deals):
+            question="How sure is it, and why?",
+            paper=0,
+        )
+    )
+    if len(result.deals):
         sections.append(_deals(result))
     sections += _going_on(beside.health)
-    sections += _track(beside.track)
-    if len(deals) and _pipeline(trust) is not None:
-        sections.append(Section("How old are the open deals?", chart=_pipeline(trust)))
+    sections += _track(beside.track, place.history is not None)
+    if len(result.deals) and _pipeline(trust) is not None:
+        sections.append(Section(chart=_pipeline(trust), question="How old are the open deals?", screen=True))
+    return sections
+
+
+def _ways(place: Situation, result: Forecast) -> list[Section]:
+    """Return what simpler ways say, and why the first period is not what it was a year before."""
+    sections = []
+    if len(place.ways):
+        caption = "Revenue by the last period, the same period a year before, and exponential smoothing."
+        kinds = dict.fromkeys(map(str, place.ways.columns[1:]), "money")
+        said, question = answers.ways_words(place.ways, result), "What would simpler ways say?"
+        sections.append(Section(said, table=place.ways, kinds=kinds, caption=caption, question=question))
     return sections
 
 
 def _going_on(found: Health | None) -> list[Section]:
-    """Return what is going on, as `funnelsim health` says it: sentences, then a table of each kind."""
+    """Return what is going on, as `funnelsim health` says it: a sentence above a table of each kind."""
     if found is None:
         return []
-    first = Section("What is going on?", text="\n\n".join((*found.sentences, *found.notes)) or str(found))
-    tables = [
-        Section(
-            QUESTIONS[name], table=frame.head(MOST_DEALS), kinds=kinds, caption=f"{title}.",
-            wide=True,
+    sections = []
+    for name, (title, frame, kinds) in health_tables(found).items():
+        said, more = answers.health_heading(found, name, title)
+        wide = len(frame.columns) > MOST_ABREAST
+        sections.append(
+            Section(
+                said, table=frame.head(MOST_DEALS), kinds=kinds, caption=f"{title}.", text="\n\n".join(more),
+                question=QUESTIONS[name], wide=wide, paper=PRINTED if name != "people" else None,
+            )
+        )  # fmt: skip
+    if "alerts" not in found.frames:
+        sections.insert(
+            0,
+            Section(answers.first_said(found.said.get("alerts", ()), NO_ALERT), question=QUESTIONS["alerts"]),
         )
-        for name, (title, frame, kinds) in health_tables(found).items()
-    ]  # fmt: skip
-    return [first, *tables]
+    if found.notes:
+        sections.append(Section("What could not be told", text="\n\n".join(found.notes)))
+    return sections
 
 
-def _changed(found: Bridge | None) -> list[Section]:
-    """Return what changed since the last forecast."""
-    if found is None:
-        return []
+def _changed(beside: Beside) -> list[Section]:
+    """Return what changed since the last forecast, and against the same period a year before."""
+    asked = (
+        (beside.bridge, "What changed since last time?"),
+        (beside.year, "Why not the same as last year?"),
+    )
+    return [_steps(found, question) for found, question in asked if found is not None]
+
+
+def _steps(found: Bridge, question: str) -> Section:
+    """Return a bridge as steps, and as a table that adds up."""
     kinds = {"deals": "count", "change": "money", "level": "money"}
     caption = f"{words.titled('Expected revenue of ' + found.period, found.currency)}; parts add up exactly."
+    table = found.frame if found.parts["deals"].any() else found.frame.drop(columns="deals")
     more = " ".join((caption, *found.sentences[1:], *found.notes))
-    return [
-        Section(
-            "What changed since last time?",
-            chart=charts.bridge(found),
-            table=found.frame,
-            kinds=kinds,
-            caption=more,
-            wide=True,
-        )
-    ]
+    return Section(
+        chart=charts.bridge(found), table=table, kinds=kinds, caption=more, question=question,
+        wide=not found.than, paper=0 if found.than else None,
+    )  # fmt: skip
 
 
 def _targets(place: Situation, result: Forecast) -> list[Section]:
@@ -326,22 +339,26 @@ def _targets(place: Situation, result: Forecast) -> list[Section]:
     value = float(np.nansum(place.deals.value))
     means = result.periods[result.periods["measure"] == "revenue"].set_index(["period", "origin"])["mean"]
     first = str(result.periods["period"].iloc[0])
-    rows = []
+    rows, missing = [], []
     for row in known.to_dict("records"):
         sure = float(means[first, "booked"]) if row["period"] in (first, TOTAL) else 0.0
-        gap = max(float(row["target"]) - sure, 0.0)
+        missing.append(max(float(row["target"]) - sure, 0.0))
         rows.append(
             {
-                "period": row["period"], "target": row["target"], "booked": sure, "still missing": gap,
-                "open value": value, "coverage": f"{words.digits(value / gap, 2)}×" if gap else words.DASH,
-                "P(target)": row["p_target"],
+                "period": row["period"], "target": row["target"], "booked": sure, "missing": missing[-1],
+                "coverage": answers.covered(value, missing[-1]), "P(target)": row["p_target"],
             }
         )  # fmt: skip
-    kinds = dict.fromkeys(("target", "booked", "still missing", "open value"), "money")
+    kinds = dict.fromkeys(("target", "booked", "missing"), "money")
     caption = (
-        "Coverage: the shown value of all open deals over what is still missing; most of it is never won."
+        f"Coverage: {words.money(value, result.currency)}, the shown value of all open deals, over what is "
+        "missing; most of it is never won."
     )
-    return [Section("Will we reach the target?", table=pd.DataFrame(rows), kinds=kinds, caption=caption)]
+    said = f"{words.money(missing[0], result.currency)} missing in {words.name(rows[0]['period'])}"
+    if missing[0]:
+        said += f"; open deals show {answers.covered(value, missing[0])} as much"
+    table, question = pd.DataFrame(rows), "Is the target covered?"
+    return [Section(said, table=table, kinds=kinds, caption=caption, question=question)]
 
 
 def _deals(result: Forecast) -> Section:
@@ -355,35 +372,39 @@ def _deals(result: Forecast) -> Section:
     ]
     table = deals[shown].head(MOST_DEALS)
     table = table.assign(reason=[reason_of(row) for row in deals.head(MOST_DEALS).to_dict("records")])
-    whole, part = float(deals["expected"].sum()), float(table["expected"].sum())
-    share = f" They hold {words.percent(part / whole)} of what open deals should bring." if whole > 0 else ""
-    caption = f"{len(deals):,} open deals: those with most expected money, {MOST_DEALS} at most.{share}"
-    return Section("Which deals carry it?", table=table, caption=caption, wide=True)
+    caption = f"{len(deals):,} open deals: those with most expected money, {MOST_DEALS} at most."
+    said = answers.carry_words(deals, len(table))
+    return Section(
+        said, table=table, caption=caption, question="Which deals carry it?", wide=True, paper=PRINTED
+    )
 
 
-def _track(found: Track | None) -> list[Section]:
-    """Return what was said before, and what came."""
+def _track(found: Track | None, kept: bool) -> list[Section]:
+    """Return what was said before, and what came; that nothing is kept, where it could be."""
     if found is None:
-        return []
+        return [Section(answers.NOT_KEPT, question="How good were we, and who is biased?")] if kept else []
     over = found.over
     shown = over[["day", "period", "mean", "low", "high", "came", "miss", "inside"]].tail(MOST_DEALS)
     kinds = dict.fromkeys(("mean", "low", "high", "came", "miss"), "money") | {"inside": "flag"}
-    text = "\n\n".join(found.sentences)
     caption = "What was kept on each day, with its 80 % interval, and what came." if len(over) else ""
-    sections = [
-        Section(
-            "How good were we?", text=text, table=shown if len(over) else None, kinds=kinds, caption=caption
-        )
-    ]
+    first = Section(
+        answers.first_said(found.sentences, answers.NOT_KEPT), text="\n\n".join(found.sentences[1:]),
+        table=shown if len(over) else None, kinds=kinds, caption=caption, question="How good were we?",
+    )  # fmt: skip
+    sections = [first]
     if len(found.people):
         shares = dict.fromkeys(("bias", "low", "high", "skill"), "share") | dict.fromkeys(
             ("error", "ours"), "money"
         )
         caption = "Bias: said less came, over what came. Skill: above 0 is nearer than our median."
-        sections.append(Section("Who is biased?", table=found.people, kinds=shares, caption=caption))
+        said = answers.bias_words(found.people)
+        sections.append(
+            Section(said, table=found.people, kinds=shares, caption=caption, question="Who is biased?")
+        )
     if len(found.plans):
         money = dict.fromkeys(("without", "promised", "low", "high", "came"), "money")
-        sections.append(Section("What became of decided plans?", table=found.plans, kinds=money))
+        said, question = answers.plan_words(found.plans), "What became of decided plans?"
+        sections.append(Section(said, table=found.plans, kinds=money, question=question))
     return sections
 
 
@@ -411,13 +432,26 @@ def _record_sections(result: Forecast, trust: Check) -> list[Section]:
     curves = charts.incidence(trust) if len(trust.incidence) else None
     funnel = charts.funnel(trust) if len(trust.conversion) else None
     intake = charts.intake(trust) if len(trust.intake) else None
-    return [
-        Section("How many leads come in?", chart=intake),
-        Section("How does the funnel convert?", chart=funnel),
-        Section("Do the rates fit what happened?", text="\n\n".join(text), chart=curves),
-        Section("How long do leads wait?", chart=charts.dwell(trust)),
-        Section("What was read", text=trust.history.source, table=trust.quality, wide=True),
+    drawn = (
+        ("How many leads come in?", intake, True),
+        ("How does the funnel convert?", funnel, False),
+        ("How long do leads wait?", charts.dwell(trust), True),
+        ("Do the rates fit what happened?", curves, True),
+    )
+    read = Section(
+        answers.used_words(trust.history.quality),
+        text="\n\n".join((trust.history.source, *text)),
+        table=trust.quality,
+        question="What was read, and does it fit?",
+        wide=True,
+        paper=PRINTED,
+    )
+    shown = [
+        Section(chart=chart, question=asked, screen=screen)
+        for asked, chart, screen in drawn
+        if chart is not None
     ]
+    return [*shown, read]
 
 
 def compare_page(path: Path, result: Comparison) -> None:

@@ -13,11 +13,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, overload
 
+import numpy as np
 import pandas as pd
 
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError, check_word
-from funnelsim.forecasting.periods import Targets, amounts_wanted, periods_from
+from funnelsim.forecasting.periods import Targets, amounts_wanted, past_periods, periods_from
 from funnelsim.forecasting.situation import (
     ASKED,
     INSTANT,
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
     from funnelsim.simulation.record import Run
     from funnelsim.simulation.run import Replications
 
+BY = ("channel", "segment", "owner", "team", "period")  # what measures are told side by side of
+MOST_PAST = 60  # periods of entry that are told apart: fifteen years of quarters
 HORIZON = 90.0  # days: a conversion is read within a quarter, the span that plans are made for
 A_DAY = pd.Timestamp("2000-01-01")  # any day will do to see whether periods can be counted from it
 DAYS_BY_THE_HOUR = 30  # of a web shop's life: a hundred thousand leads, as many as a year of others
@@ -97,6 +100,43 @@ class Check:
     def metrics(self) -> pd.DataFrame:
         """The measures of marketing and sales: metric, scope, value, unit, low, high, leads, note."""
         return metrics(self.history, self.horizon, self.spend, self.target)
+
+    def metrics_by(
+        self, by: str, spend: str | Path | pd.DataFrame | None = None, period: str = "quarter"
+    ) -> pd.DataFrame:
+        """Return the measures of each channel, segment, owner, team or period of entry, side by side.
+
+        Args:
+            by: "channel", "segment", "owner", "team" or "period".
+            spend: channel, start, spend, and clicks or visits where they are counted; for channels.
+            period: kind of period, where they are compared.
+
+        Raises:
+            FunnelError: another word, no such column in the history, or no teams in its mapping.
+        """
+        from funnelsim.history.metrics import metrics_by, metrics_by_team
+
+        check_word("by", by, list(BY))
+        if by == "team":
+            return metrics_by_team(self.history, HORIZON)
+        if spend is not None and by != "channel":
+            raise FunnelError(f"spend: is stated by channel, not by {by}; ask by channel")
+        table = metrics_by(self.history, self._part(by, period), HORIZON, spend_table(spend))
+        return table.sort_values("part", ignore_index=True) if by == "period" else table
+
+    def _part(self, by: str, period: str) -> pd.Series:
+        """Return the part that each lead belongs to."""
+        leads = self.history.leads
+        if by != "period":
+            if by not in leads.columns:
+                raise FunnelError(f"by {by}: the history has no {by}; name its column in the mapping")
+            return leads[by]
+        came = self.history.events.drop_duplicates("lead").set_index("lead")["at"]
+        spans = past_periods(self.history.until, period, MOST_PAST, self.history.period_start)
+        spans += periods_from(self.history.until, period, 1, self.history.period_start)
+        starts = np.array([one.start for one in spans], dtype="datetime64[ns]")
+        place = np.searchsorted(starts, came.to_numpy(dtype="datetime64[ns]"), side="right")
+        return pd.Series([spans[max(n - 1, 0)].label for n in place], index=came.index)
 
     @cached_property
     def findings(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import funnelsim as fs
 from funnelsim.cli import app
 from funnelsim.errors import FunnelError
-from funnelsim.forecasting.crm_scores import close_dates, crm_scores
+from funnelsim.forecasting.delivery import close_dates, crm_scores
 from funnelsim.forecasting.situation import situation
 
 # The column by which each CRM finds the record, and what its own fields may be called: Salesforce's loader

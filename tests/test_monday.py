@@ -1,6 +1,7 @@
 """The report says who it is, contradicts no other line, fits a phone, and its workbook keeps counting."""
 
 import asyncio
+import base64
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,8 +16,8 @@ from typer.testing import CliRunner
 
 import funnelsim as fs
 from funnelsim.cli import app
+from funnelsim.forecasting.delivery import as_of_day
 from funnelsim.forecasting.outputs import health_tables
-from funnelsim.forecasting.workbook import as_of_day
 from funnelsim.history.log import History
 from funnelsim.history.read import read_history
 from funnelsim.sample import sample_path
@@ -25,6 +26,7 @@ from funnelsim.show.terminal import forecast_table
 
 DRAWS = 10
 SMALL = 3_000_000  # bytes
+PAPER = 688  # pixels between the margins of an A4 page, 182 mm
 HISTORIES = {
     "sample": lambda: read_history(sample_path(), sample_path("mapping.yaml")),
     "made up": history,
@@ -40,6 +42,7 @@ class Words(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.said, self.rows, self.inside = "", [], ""
+        self.headings: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -55,6 +58,8 @@ class Words(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.inside not in ("script", "style"):
             self.said += data
+        if self.inside == "h2":
+            self.headings.append(data)
         if self.inside in ("td", "button") and self.rows:
             self.rows[-1][-1] += data
 
@@ -99,6 +104,7 @@ def test_the_second_report_tells_what_changed_and_the_record(monday: tuple[Path,
     assert "What changed since last time?" not in first.said and "How good were we?" in first.said
     told = fs.bridge(place, since="2025-12-24", draws=DRAWS)
     assert told.sentences[0] in second.said
+    assert not [heading for heading in second.headings if heading.endswith("?") or not heading]
     for row in told.frame[["part", "level"]].itertuples(index=False):
         assert any(
             cells[0] == row.part and cells[-1] == words.cell(row.level, "money")
@@ -106,13 +112,16 @@ def test_the_second_report_tells_what_changed_and_the_record(monday: tuple[Path,
             if cells
         )
     state = fs.health(place, target=20e3, draws=DRAWS)
-    assert state.sentences and all(sentence in second.said for sentence in (*state.sentences, *state.notes))
+    said = [sentence.removesuffix(".") for sentence in (*state.sentences, *state.notes)]
+    assert state.sentences and all(sentence in second.said for sentence in said)
     for title, frame, kinds in health_tables(state).values():
         assert title in second.said
         told = words.kinds_of(frame, kinds)
         for row in frame.head(3).to_dict("records"):
             assert [words.cell(row[name], told[name]) for name in frame.columns] in second.rows
-    assert "Will we reach the target?" in second.said
+    assert "Is the target covered?" in second.said
+    for question in ("Will we make it?", "Which deals carry it?", "What if the largest fall out?"):
+        assert second.said.count(question) == 2, "once in the menu, once above its answer"
 
 
 def test_the_headline_is_the_chance_in_words(monday: tuple[Path, fs.Situation]) -> None:
@@ -206,6 +215,30 @@ def test_the_page_fits_a_desk_and_a_phone_and_asks_for_nothing(
         wide, shrunk, wrong = drive(tmp_path / str(width), lambda tab, w=width: look(tab, w))
         assert wide <= width and wrong == []
         assert shrunk > 0.85, "words of charts stay as large as they are"
+
+
+def test_a_page_prints_on_few_sheets_of_paper_that_hold_all_its_width(
+    monday: tuple[Path, fs.Situation], tmp_path: Path
+) -> None:
+    page = monday[0] / "second.html"
+
+    async def look(tab: Tab) -> tuple[int, float, str]:
+        await tab.go(page.as_uri())
+        await tab.until("document.querySelectorAll('.sheet svg').length >= 5")
+        await asyncio.sleep(1)
+        printed = await tab.call("Page.printToPDF", preferCSSPageSize=True, printBackground=True)
+        await tab.call("Emulation.setEmulatedMedia", media="print")
+        await tab.call(
+            "Emulation.setDeviceMetricsOverride", width=PAPER, height=900, deviceScaleFactor=1, mobile=False
+        )
+        await asyncio.sleep(1)
+        wide = await tab.ask("document.documentElement.scrollWidth")
+        said = await tab.ask("document.body.innerText")
+        return len(re.findall(rb"/Type /Page\b(?!s)", base64.b64decode(printed["data"]))), wide, said
+
+    sheets, wide, said = drive(tmp_path / "paper", look)
+    assert sheets <= 4 and wide <= PAPER
+    assert "On the screen also: " in said and "Printed: 6 of 10 rows." in said
 
 
 def test_the_terminal_writes_both(tmp_path: Path) -> None:

@@ -80,6 +80,8 @@ def fit_model(
         FunnelError: an unknown grouping, a half-life or period that is not positive, or no visit at all.
     """
     check_request(groups, half_life, period)
+    if history.cash_after:  # nobody pays sooner, and all pay then: an edge of ages there keeps the day sharp
+        bins = np.union1d(np.asarray(bins, dtype=np.float64), [history.cash_after])
     basis = _basis(history, groups, bins, half_life)
     model = model_of(basis, half_life, period, spend)
     due, words = fit_due(

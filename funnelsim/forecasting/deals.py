@@ -438,32 +438,32 @@ def _most_of(worries: pd.DataFrame) -> str:
     return f"; nine tenths of it in {few:,}" if stake.sum() > 0 and few < len(stake) else ""
 
 
-def deal_words(
-    place: Situation,
-    stakes: Stakes | None,
-    worries: pd.DataFrame,
-    concentration: pd.DataFrame,
-    unit: str,
-    span: str,
+def worry_words(
+    place: Situation, stakes: Stakes | None, worries: pd.DataFrame, unit: str, span: str
 ) -> Iterator[str]:
-    """Say how many deals are to worry about, with how much at stake, and what hangs on the two largest."""
+    """Say how many deals are to worry about, with how much at stake."""
     count, every = len(worries), len(place.deals)
-    if stakes is None:
-        if count:
-            yield f"{count:,} of {every:,} open leads are to worry about."
-        return
-    if count:
+    if count and stakes is None:
+        yield f"{count:,} of {every:,} open leads are to worry about."
+    elif count and stakes is not None:
         part, whole = (words.amount(float(x), unit) for x in (worries["stake"].sum(), stakes.money.sum()))
         yield (
             f"{count:,} of {every:,} open leads are to worry about: {part} of the {whole} that open leads "
             f"should bring in {span}{_most_of(worries)}."
         )
-    if len(concentration) == 3:
-        now, left = concentration.iloc[0], concentration.iloc[2]
-        said = f"Without the two deals that bring most ({left['leads']}) {span} brings "
-        said += f"{words.amount(left['mean'], unit)}, not {words.amount(now['mean'], unit)}"
-        if np.isfinite(stakes.target):
-            goal = words.amount(stakes.target, unit)
-            chance = [words.percent(one["p_target"]) for one in (now, left)]
-            said += f"; the chance of {goal} falls from {chance[0]} to {chance[1]}"
-        yield f"{said}."
+
+
+def concentration_words(
+    stakes: Stakes | None, concentration: pd.DataFrame, unit: str, span: str
+) -> Iterator[str]:
+    """Say what hangs on the two deals that bring most."""
+    if stakes is None or len(concentration) != 3:
+        return
+    now, left = concentration.iloc[0], concentration.iloc[2]
+    said = f"Without the two deals that bring most ({left['leads']}) {span} brings "
+    said += f"{words.amount(left['mean'], unit)}, not {words.amount(now['mean'], unit)}"
+    if np.isfinite(stakes.target):
+        goal = words.amount(stakes.target, unit)
+        chance = [words.percent(one["p_target"]) for one in (now, left)]
+        said += f"; the chance of {goal} falls from {chance[0]} to {chance[1]}"
+    yield f"{said}."

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -13,13 +15,15 @@ from funnelsim.forecasting.alerts import alert_words, alerts_of, watched_of
 from funnelsim.forecasting.bottlenecks import bottleneck_words, bottlenecks_of
 from funnelsim.forecasting.deals import (
     concentration_of,
-    deal_words,
+    concentration_words,
     overdue_of,
     overdue_words,
     stakes_of,
     worries_of,
+    worry_words,
 )
 from funnelsim.forecasting.forecast import Forecast
+from funnelsim.forecasting.goals import goal_words, goals_of
 from funnelsim.forecasting.people import people_of, people_words
 from funnelsim.forecasting.periods import TOTAL
 from funnelsim.forecasting.situation import Situation
@@ -27,7 +31,17 @@ from funnelsim.history.log import WINS
 from funnelsim.model.units import quantity
 from funnelsim.show import words
 
-FRAMES = ("alerts", "overdue", "worries", "concentration", "bottlenecks", "people", "pace", "onboarding")
+FRAMES = (
+    "alerts",
+    "overdue",
+    "worries",
+    "concentration",
+    "bottlenecks",
+    "people",
+    "pace",
+    "onboarding",
+    "goals",
+)
 NO_CHANCES = "Leads queue, refer or win often, or too many are open: nothing is known of the money at stake."
 
 
@@ -49,7 +63,8 @@ class Health:
         people: see `People.results`: each person's wins beside what such leads bring in all hands.
         pace: see `People.pace`: the same by stage, for leads that left it.
         onboarding: see `People.onboarding`: newcomers' wins by time since their first lead.
-        sentences: what to know first, most important first.
+        goals: see `goals_of`: what a good period was for each person and team, and how far this one is.
+        said: what to know of each of these, in sentences, by the name of its frame.
         notes: what to beware of.
     """
 
@@ -66,7 +81,8 @@ class Health:
     people: pd.DataFrame
     pace: pd.DataFrame
     onboarding: pd.DataFrame
-    sentences: tuple[str, ...] = ()
+    goals: pd.DataFrame
+    said: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property
@@ -74,6 +90,11 @@ class Health:
         """Its tables by name, those that have rows."""
         every = {name: getattr(self, name) for name in FRAMES}
         return {name: frame for name, frame in every.items() if len(frame)}
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What to know first, most important first."""
+        return tuple(chain.from_iterable(self.said.get(name, ()) for name in FRAMES))
 
     def alarm(self, level: float, share: bool) -> bool:
         """Return whether an alert puts so much money, or such a share of the span's mean, at stake.
@@ -110,7 +131,7 @@ def look(place: Situation, found: Forecast, *, draws: int = 200, seed: int = 1) 
     mean = float(rows.loc[here, "mean"].iloc[0])
     alerts = alerts_of(place, watched_of(place), str(span), mean)
     bottlenecks = bottlenecks_of(place, str(span))
-    people, overdue = people_of(place), overdue_of(place)
+    people, overdue, goals = people_of(place), overdue_of(place), goals_of(place, found)
     said = "all periods together" if span == TOTAL else words.name(span)
     notes = list(found.silent)
     if stakes is None and not found.silent and len(place.deals):
@@ -129,13 +150,16 @@ def look(place: Situation, found: Forecast, *, draws: int = 200, seed: int = 1) 
         people.results,
         people.pace,
         people.onboarding,
-        (
-            *alert_words(alerts, unit, said),
-            *overdue_words(overdue),
-            *deal_words(place, stakes, worries, concentration, unit, said),
-            *bottleneck_words(bottlenecks, unit, said),
-            *people_words(people),
-        ),
+        goals,
+        {
+            "alerts": tuple(alert_words(alerts, unit, said)),
+            "overdue": tuple(overdue_words(overdue)),
+            "worries": tuple(worry_words(place, stakes, worries, unit, said)),
+            "concentration": tuple(concentration_words(stakes, concentration, unit, said)),
+            "bottlenecks": tuple(bottleneck_words(bottlenecks, unit, said)),
+            "people": tuple(people_words(people)),
+            "goals": tuple(goal_words(goals, place.kind)),
+        },
         tuple(notes),
     )
 

@@ -403,6 +403,28 @@ def track_json(found: Track) -> str:
     return _json_text(top)
 
 
+MEASURES = {
+    "share": (
+        "follow-ups", "win rate", "hand-over rate", "conversion", "low", "high", "retention", "churn",
+        "click rate", "bounce rate", "visits to leads",
+    ),
+    "money": (
+        "average order value", "total revenue", "lifetime value", "open pipeline", "pipeline velocity",
+        "cost per lead", "cost per customer",
+    ),
+    "count": ("entrances", "leads", "wins"),
+    "days": ("cycle length", "flow rate"),
+}  # fmt: skip
+
+
+def say_metrics_by(table: pd.DataFrame, by: str, horizon: float) -> None:
+    """Print the measures of each part of a business side by side."""
+    heads = {"low": "95 % from", "high": "to", "part": by}
+    kinds = {heads.get(name, name): kind for kind, names in MEASURES.items() for name in names}
+    shown = table.dropna(axis="columns", how="all").rename(columns=heads)
+    show_table(shown, f"By {by}; shares within {words.days(horizon)} of coming in", kinds=kinds)
+
+
 def say_health(found: Health) -> None:
     """Print what is going on: sentences first, then a table of each kind."""
     for sentence in found.sentences or (str(found),):
@@ -449,6 +471,10 @@ def health_tables(found: Health) -> dict[str, Told]:
         ("onboarding", "Newcomers by time since their first lead", found.onboarding),
     ):
         tables[name] = (title, frame.rename(columns=heads), kinds)
+    counts = dict.fromkeys(("usual", "good", "so_far", "in_sight", "open"), "number") | {"over": "share"}
+    heads = {"open": "from open deals", "so_far": "so far", "in_sight": "in sight"}
+    title = "What a good period was: one in four was better"
+    tables["goals"] = (title, _rid(found.goals, [], heads), counts | {heads[k]: "number" for k in heads})
     return {name: told for name, told in tables.items() if len(told[1])}
 
 

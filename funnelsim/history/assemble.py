@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from funnelsim.arrays import Flags
-from funnelsim.errors import FunnelError
+from funnelsim.errors import FunnelError, nearest
 from funnelsim.history.log import (
     ATTRIBUTES,
     DAY,
@@ -65,6 +65,7 @@ NO_TIMES = (
     "Dates have no time of day: moves on one day are taken in the order in which leads usually pass the "
     "stages, and waits are whole days."
 )
+UNPAID = "Awaiting payment"  # the stage of a win whose money has not come
 FUTURE = "kept: at the as-of date, as the row says that the lead is closed"
 
 
@@ -92,6 +93,8 @@ class Raw:
         read: rows of the file at the door, before any was set aside; None to count those here.
         stamped: the latest moment that the source itself stamped; None where it stamps none.
         reading: how moments and amounts were understood.
+        teams: who owns which stages.
+        cash_after: days between a win and its money.
         met: see `met_first`, where more rows than these are known; None to count these.
     """
 
@@ -114,6 +117,8 @@ class Raw:
     stamped: pd.Timestamp | None = None
     reading: CellReading = NOTHING_READ
     met: pd.DataFrame | None = None
+    teams: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    cash_after: float = 0.0
 
 
 def assemble(
@@ -161,12 +166,57 @@ def assemble(
         period_start=raw.period_start,
         updates=updates,
         again=raw.again,
+        teams=_teams(raw, stages),
     )
     findings += unmade + lookalikes(events, won, lost, raw.handed_over)
     findings += move_findings(events, history.waits, history.ends) + _zombies(history)
     reading = replace(raw.reading, until=moves.last if as_of is None else "", grain=moves.grain)
     read = raw.rows.index.nunique() + tally(raw.findings) if raw.read is None else raw.read
+    history = paid_later(history, raw.cash_after)
     return with_quality(history, Quality(read, events.index.nunique(), findings, reading))
+
+
+def _teams(raw: Raw, stages: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return who owns which stages.
+
+    Raises:
+        FunnelError: a team owns a stage that nobody entered.
+    """
+    for team, owned in raw.teams:
+        for stage in owned:
+            if stage not in stages:
+                known = nearest(stage, stages)
+                raise FunnelError(f"{raw.file}: teams: {team}: '{stage}' is no stage here; {known}")
+    return raw.teams
+
+
+def paid_later(history: History, days: float) -> History:
+    """Return a history whose wins are of the day on which their money comes: until then a lead waits for it.
+
+    A win that was undone later is one for whose money the lead waited in vain.
+
+    Args:
+        history: with wins on the days on which they were booked.
+        days: until the money comes; 0 leaves all as it is.
+
+    >>> a_day = pd.Timestamp("2026-01-01")
+    >>> log = pd.DataFrame({"lead": ["a", "a"], "stage": ["Lead", "Won"], "at": [a_day, a_day]})
+    >>> made = History(log, pd.DataFrame(index=["a"]), a_day + 40 * DAY, ("Lead",), ("Won",), (), a_day)
+    >>> paid_later(made, 30).events.iloc[2:].to_dict("records")[0]
+    {'lead': 'a', 'stage': 'Won', 'at': Timestamp('2026-01-31 00:00:00')}
+    """
+    if not days:
+        return history
+    every, wins = history.record, history.events[history.events["stage"].isin(history.won).to_numpy()]
+    money = wins.assign(at=wins["at"] + days * DAY)
+    money = money[(money["at"] < history.until).to_numpy()]
+    booked = every.assign(stage=every["stage"].where(~every["stage"].isin(history.won), UNPAID))
+    events = pd.concat([booked, money]).sort_values(["lead", "at"], kind="stable").reset_index(drop=True)
+    limit = f"Revenue is of the day on which money comes, {days:g} days after the win: open until then."
+    return replace(
+        history, events=events, undone=history.undone.iloc[:0], stages=(*history.stages, UNPAID),
+        cash_after=days, limits=(*history.limits, limit),
+    )  # fmt: skip
 
 
 def _limits(raw: Raw, events: pd.DataFrame, ends: tuple[str, ...]) -> tuple[str, ...]:

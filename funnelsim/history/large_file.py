@@ -355,6 +355,8 @@ def agreed(stored: Sequence[Stored], task: Reading) -> Common:
     latest = pd.concat([part.latest for part in stored])
     known = last_day(latest, raw.file, size, max(stamps) if stamps else None)
     until = known if task.as_of is None else task.as_of
+    if raw.cash_after:
+        raise FunnelError(f"{raw.file}: `cash_after` needs a file that is read whole, not in parts")
     reading = _one_reading([part.raw.reading for part in stored], raw.file)
     if task.as_of is None:
         reading = replace(reading, until=_last_row(latest, until))

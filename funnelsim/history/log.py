@@ -60,6 +60,8 @@ class History:
         undone: wins of leads that were lost later, which are no revenue: columns as in `events`; the index
             says before which row of `events` each stood.
         churns: whether a loss after a win is the churn of a customer, whose win stays.
+        teams: who owns which stages: team and its stages.
+        cash_after: days by which money comes after a win was booked; wins are of the day on which it comes.
     """
 
     events: pd.DataFrame
@@ -79,6 +81,8 @@ class History:
     undone: pd.DataFrame = field(default_factory=_no_events)
     churns: bool = False
     handed_over: tuple[str, ...] = ()
+    teams: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    cash_after: float = 0.0
 
     @property
     def ends(self) -> tuple[str, ...]:

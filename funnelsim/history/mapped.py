@@ -167,6 +167,8 @@ def read_mapped(
         again=mapping.wins == "each",
         stamped=_stamped(sheets) if mapping.by_lead else None,
         reading=_reading(sheets),
+        teams=mapping.owned,
+        cash_after=mapping.cash_after,
     )
 
 
@@ -207,9 +209,34 @@ def _amounts_of_wins(rows: pd.DataFrame, mapping: Mapping, file: str) -> Paid:
     wins = [name for name, (_, end) in ends.items() if end == "won"]
     if mapping.value_known == "win":
         rows = rows.assign(value=rows["value"].where(rows["stage"].isin(wins)))
+    if mapping.margin is not None:
+        rows = rows.assign(value=rows["value"] * _margins(rows, mapping.margin, file))
     if mapping.refunds is None:
         return Paid(rows)
     return without_refunds(rows, wins, mapping.refunds == "subtract", file)
+
+
+def _margins(rows: pd.DataFrame, margin: float | dict[str, float], file: str) -> float | pd.Series:
+    """Return what of each row's amount is earned.
+
+    Raises:
+        FunnelError: a segment with amounts has no margin, or nothing tells segments apart.
+    """
+    if not isinstance(margin, dict):
+        return margin
+    if "segment" not in rows.columns:
+        raise FunnelError(f"{file}: margin: is stated by segment; name its column under `columns`")
+    shown = rows["segment"].replace("", pd.NA)
+    segment = shown.fillna(rows["lead"].map(shown.groupby(rows["lead"]).first()))
+    unknown = segment.isna() | ~segment.isin(list(margin))
+    wrong = unknown & rows["value"].notna()
+    if wrong.any():
+        name = segment[wrong].iloc[0]
+        said = "no segment" if pd.isna(name) else f"segment '{name}'"
+        raise FunnelError(
+            f"{file}, row {rows.index[wrong][0]}: {said} has no margin; {nearest(str(name), list(margin))}"
+        )
+    return segment.map(margin).astype("float64")
 
 
 def _reading(sheets: Sheets) -> CellReading:
@@ -508,6 +535,12 @@ def _aligned(cells: pd.Series, rows: pd.DataFrame) -> pd.Series:
     return cells if cells.index.equals(rows.index) else cells.reindex(rows.index)
 
 
+def _margin_words(margin: float | dict[str, float]) -> str:
+    if not isinstance(margin, dict):
+        return f"{margin:.4g}"
+    return ", ".join(f"{share:.4g} ({name})" for name, share in margin.items())
+
+
 def _limits(mapping: Mapping, lost: tuple[str, ...]) -> tuple[str, ...]:
     said = []
     if mapping.by_lead:
@@ -516,6 +549,8 @@ def _limits(mapping: Mapping, lost: tuple[str, ...]) -> tuple[str, ...]:
             said.append("No lost dates: leads that gave up look open, and their chance fades with age.")
     if mapping.columns.value and mapping.value_known == "win":
         said.append("Amounts are known only of won leads: open ones are worth what comparable wins were.")
-    elif mapping.columns.value and (mapping.by_lead or mapping.attributes):
+    if mapping.columns.value and mapping.margin is not None:
+        said.append(f"Amounts are margins: {_margin_words(mapping.margin)} of those in the file.")
+    if mapping.columns.value and mapping.value_known != "win" and (mapping.by_lead or mapping.attributes):
         said.append("Amounts are those shown now, not as they were known on earlier dates.")
     return tuple(said)

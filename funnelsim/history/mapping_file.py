@@ -16,6 +16,7 @@ from funnelsim.files import read_yaml, validated
 
 STRICT = ConfigDict(extra="forbid")
 Word = str | int | float | bool
+Share = Annotated[float, Field(gt=0, le=1)]
 
 
 @checked(frozen=True, config=STRICT)
@@ -89,6 +90,9 @@ class Mapping:
         zone: the time zone in which moments that carry one are shown; UTC when not given.
         currency: three letters, "" where none is stated.
         rates: currency -> its worth in that currency, where the amounts are in several.
+        margin: what of an amount is earned, 0 to 1: for all, or segment -> its own; amounts are margins then.
+        cash_after: days between a win and its money; revenue is then of the day on which the money comes.
+        teams: team -> the stages that it owns: marketing these, sales those.
         refunds: "subtract" or "set aside", for negative amounts of wins.
         period_start: first month of the fiscal year.
         encoding, sheet, query: how to open the file or data base.
@@ -117,6 +121,9 @@ class Mapping:
     zone: str | None = None
     currency: str | None = None
     rates: dict[str, float] = field(default_factory=dict)
+    margin: Share | dict[str, Share] | None = None
+    cash_after: Annotated[float, Field(ge=0, le=3650)] = 0.0
+    teams: dict[str, list[str] | str] = field(default_factory=dict)
     refunds: Literal["subtract", "set aside"] | None = None
     period_start: int = Field(default=1, ge=1, le=12)
     encoding: str | None = None
@@ -133,6 +140,11 @@ class Mapping:
     def handovers(self) -> tuple[str, ...]:
         """The ends at which others take the lead on, as our names."""
         return self._ours_of(self.handed_over)
+
+    @property
+    def owned(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Each team and its stages, as our names."""
+        return tuple((team, self._ours_of(stages)) for team, stages in self.teams.items())
 
     def _ours_of(self, names: list[str] | str) -> tuple[str, ...]:
         ours = dict(self.stages) if isinstance(self.stages, dict) else {}
@@ -206,6 +218,14 @@ def stated(said: dict[str, object], file: str) -> Mapping:
     for code, rate in made.rates.items():
         if not 0 < rate < math.inf:
             raise FunnelError(f"{file}: rates: {code}: {rate} given, expected more than 0")
+    owner: dict[str, str] = {}
+    for team, stages in made.owned:
+        for stage in stages:
+            if stage in owner:
+                raise FunnelError(f"{file}: teams: '{stage}' is owned by both '{owner[stage]}' and '{team}'")
+            owner[stage] = team
+    if made.cash_after and made.wins == "each":
+        raise FunnelError(f"{file}: `cash_after` goes with one win a lead; rows of `wins: each` are payments")
     if made.wins == "each" and not won:
         raise FunnelError(f"{file}: `wins: each` needs the names of the won places; give `won`")
     return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,8 @@ Line = tuple[str, str, float, str, float, float, int, str]
 NORMAL_95 = 1.959964
 # By convention: a record has slips of the hand, and a stage on the way sends more than a tenth on.
 MOSTLY = 0.9
+COUNTED = ("impressions", "clicks", "visits", "bounces")  # that a table of spend may hold too
+MOST_PARTS, OTHERS = 30, "all others"  # rows that a reader takes in; the smallest parts stand together
 
 
 def metrics(
@@ -288,28 +290,152 @@ def _handovers(history: History) -> list[Line]:
 
 
 def _by_channel(history: History, spend: pd.DataFrame | None) -> list[Line]:
-    """Return leads, cost per lead, cost per customer and ROI of each channel."""
+    """Return leads, costs, ROI and, where the table counts them, clicks and visits of each channel.
+
+    Where the table says when money was spent, only leads and wins of that time stand against it.
+    """
     if spend is None:
         return []
     if not {"channel", "spend"} <= set(spend.columns):
         raise FunnelError(f"spend: columns {list(spend.columns)} given, expected channel and spend")
+    spend, came, wins = _while_spent(history, spend)
     channel = history.leads.get("channel", pd.Series("", index=history.leads.index)).fillna("unknown")
-    wins = bookings(history)
-    of_win = wins["lead"].map(channel)
+    of_lead, of_win = channel.reindex(came["lead"]), wins["lead"].map(channel)
     lines = []
-    for name, money in spend.groupby("channel")["spend"].sum().items():
+    for channel_name, rows in spend.groupby("channel"):
+        name = str(channel_name)
         here = wins[(of_win == name).to_numpy()]
-        leads, customers = int((channel == name).sum()), here["lead"].nunique()
-        revenue = float(here["value"].sum())
-        unit, money = history.currency, float(money)
+        leads, customers, revenue = int((of_lead == name).sum()), here["lead"].nunique(), here["value"].sum()
+        unit, money = history.currency, float(rows["spend"].sum())
         lines += [
-            _count("cost per lead", str(name), money / leads if leads else np.nan, unit, leads),
-            _count(
-                "cost per customer", str(name), money / customers if customers else np.nan, unit, customers
-            ),
-            _count("ROI", str(name), (revenue - money) / money if money else np.nan, "times", len(here)),
+            _count("cost per lead", name, money / leads if leads else np.nan, unit, leads),
+            _count("cost per customer", name, money / customers if customers else np.nan, unit, customers),
+            _count("ROI", name, (revenue - money) / money if money else np.nan, "times", len(here)),
+            *_clicks(name, rows, leads),
         ]
     return lines
+
+
+def _while_spent(history: History, spend: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return the spend until now, and the first events and the wins of the time that it is of."""
+    came, wins = history.events.drop_duplicates("lead"), bookings(history)
+    if "start" not in spend.columns:
+        return spend, came, wins
+    spend = spend[(spend["start"] < history.until).to_numpy()]
+    starts = np.sort(spend["start"].unique())
+    step = np.median(np.diff(starts)) if starts.size > 1 else np.timedelta64(7, "D")
+    first, last = (starts[0], starts[-1] + step) if starts.size else (history.until, history.until)
+    inside = (((rows["at"] >= first) & (rows["at"] < last)).to_numpy() for rows in (came, wins))
+    return spend, came[next(inside)], wins[next(inside)]
+
+
+def _clicks(name: str, rows: pd.DataFrame, leads: int) -> list[Line]:
+    """Return which share of those who saw, clicked or visited went on, or left at once."""
+    seen, clicks, visits, bounces = (
+        float(rows[column].sum()) if column in rows and rows[column].notna().any() else np.nan
+        for column in COUNTED
+    )
+    came = clicks if np.isnan(visits) else visits
+    told = (
+        ("click rate", clicks, seen, "clicks / times shown"),
+        ("bounce rate", bounces, visits, "left at once / visits"),
+        ("visits to leads", float(leads), came, "leads that came meanwhile / visits, or clicks"),
+    )
+    return [
+        _count(metric, name, part / whole, "share", round(whole), note)
+        for metric, part, whole, note in told
+        if part >= 0 and whole > 0
+    ]
+
+
+def metrics_by(
+    history: History, part: pd.Series, horizon_days: float = 90.0, spend: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Return the measures of each part of a business, side by side: every one by the rule of the whole.
+
+    Args:
+        history: what happened.
+        part: by lead, the name of its part: channel, segment, owner, period of entry; blank is unknown.
+        horizon_days: see `metrics`.
+        spend: channel and spend, where parts are channels.
+
+    Returns:
+        part, then a column for each measure of a whole business and, with spend, of a channel; low and high
+        are the 95 % interval of the win rate. The MOST_PARTS largest, most leads first; the rest together.
+    """
+    named = part.reindex(history.leads.index).astype(object).fillna("").replace("", "unknown").astype(str)
+    sizes = named.value_counts()
+    kept = list(sizes.index[:MOST_PARTS])
+    named = named.where(named.isin(kept), OTHERS)
+    rows = []
+    for name in dict.fromkeys([*kept, *([OTHERS] if len(sizes) > MOST_PARTS else [])]):
+        own = metrics(of_leads(history, named.index[named == name]), horizon_days)
+        own = own[(own["scope"] == "all").to_numpy()]
+        row: dict[str, object] = {"part": name, **dict(zip(own["metric"], own["value"], strict=True))}
+        share = own[own["metric"].isin(["win rate", "hand-over rate"])]
+        rows.append(row | {"low": share["low"].sum(min_count=1), "high": share["high"].sum(min_count=1)})
+    table = pd.DataFrame(rows)
+    if spend is not None:
+        costs = pd.DataFrame(_by_channel(history, spend), columns=COLUMNS)
+        wide = costs.pivot(index="scope", columns="metric", values="value")
+        table = table.merge(wide, how="left", left_on="part", right_index=True)
+    return table
+
+
+def of_leads(history: History, leads: pd.Index) -> History:
+    """Return the history of some of the leads."""
+    parts = {}
+    for name in ("events", "updates", "undone"):
+        frame = getattr(history, name)
+        kept = frame[frame["lead"].isin(leads).to_numpy()]
+        parts[name] = kept if name == "undone" else kept.reset_index(drop=True)
+    return replace(history, leads=history.leads.loc[leads], **parts)
+
+
+def of_teams(history: History) -> History:
+    """Return the history with a stage for each team: a lead stays in it while the team has it.
+
+    Raises:
+        FunnelError: no teams are named.
+    """
+    if not history.teams:
+        raise FunnelError("teams: none are named; say in the mapping who owns which stages, as `teams`")
+    team_of = {stage: team for team, stages in history.teams for stage in stages}
+    events = history.events.assign(stage=history.events["stage"].map(lambda name: team_of.get(name, name)))
+    same = (
+        (events["lead"] == events["lead"].shift()) & (events["stage"] == events["stage"].shift())
+    ).to_numpy()
+    stages = tuple(dict.fromkeys(team_of.get(stage, stage) for stage in history.stages))
+    return replace(history, events=events[~same].reset_index(drop=True), stages=stages)
+
+
+def metrics_by_team(history: History, horizon_days: float = 90.0) -> pd.DataFrame:
+    """Return what each team did: leads that it had, sent on and that were won, and its days with them.
+
+    Args:
+        history: with teams.
+        horizon_days: see `metrics`.
+
+    Returns:
+        part, leads, conversion (share sent on within the horizon) with low and high (95 %), win rate (from
+        the team's first having them), flow rate (mean days).
+
+    Raises:
+        FunnelError: no teams are named.
+    """
+    told = metrics(of_teams(history), horizon_days)
+    rows = []
+    for team, _ in history.teams:
+        own = told[(told["scope"] == team).to_numpy()].set_index("metric")
+        sent = own.loc["conversion"]
+        row: dict[str, object] = {"part": team, "leads": sent["leads"]}
+        row |= {
+            name: own.loc[name, "value"]
+            for name in ("conversion", "win rate", "flow rate")
+            if name in own.index
+        }
+        rows.append(row | {"low": sent["low"], "high": sent["high"]})
+    return pd.DataFrame(rows)
 
 
 @dataclass(frozen=True)

@@ -220,6 +220,8 @@ def one_way(leads: History, deals: History) -> History:
         leads=deals.leads.combine_first(earlier).rename_axis("lead"),
         stages=tuple(twice.get(name, name) for name in leads.stages) + deals.stages,
         lost=lost,
+        teams=tuple((team, tuple(twice.get(one, one) for one in mine)) for team, mine in leads.teams)
+        + deals.teams,
         handed_over=tuple(dict.fromkeys(leads.handed_over + leads.won + deals.handed_over)),
         began=min(leads.began, deals.began),
         source=f"{deals.source}; before them {leads.source}",

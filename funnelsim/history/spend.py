@@ -19,6 +19,12 @@ NAMES = {
     "spend": ("spend", "cost", "costs", "amount", "budget", "ausgaben", "kosten", "费用"),
 }
 LASTING = ("carry_over", "carry over", "adstock")
+COUNTS = {
+    "impressions": ("impressions", "views", "shown", "展示"),
+    "clicks": ("clicks", "klicks", "点击"),
+    "visits": ("visits", "sessions", "besuche", "访问"),
+    "bounces": ("bounces", "bounced", "absprünge", "跳出"),
+}
 DAY = pd.Timedelta(days=1)
 
 
@@ -33,8 +39,9 @@ def read_spend(path: str | Path) -> pd.DataFrame:
 
     Returns:
         Columns channel (text), start (datetime64, first day of the week or month that the money was
-        for), spend (money of that time); and, where the table states it, carry_over: of what the channel's
-        money does, the share that it still does a week later, nan where it is to be fitted.
+        for), spend (money of that time); impressions, clicks, visits, bounces, where the table counts them;
+        and, where it states it, carry_over: of what the channel's money does, the share that it still does a
+        week later, nan where it is to be fitted.
 
     Raises:
         FunnelError: no such file or column, a blank channel, or a cell that is no date or no amount.
@@ -55,7 +62,11 @@ def read_spend(path: str | Path) -> pd.DataFrame:
     if channel.empty:
         raise FunnelError(f"{table.file}: no row below the header; expected what was spent on each channel")
     frame = pd.DataFrame({"channel": channel, "start": start.dt.normalize(), "spend": money})
-    added: pd.DataFrame = frame.groupby(["channel", "start"])[["spend"]].sum().reset_index()
+    for role in COUNTS:
+        if (found := _named(table, COUNTS[role])) is not None:
+            frame[role] = to_amounts(table.column(found), f"{table.file}, column '{found}'")
+    more = frame.columns.drop(["channel", "start"])
+    added: pd.DataFrame = frame.groupby(["channel", "start"])[list(more)].sum(min_count=1).reset_index()
     stated = _stated_carry_over(table, channel)
     return added if stated is None else added.assign(carry_over=added["channel"].map(stated))
 
@@ -78,16 +89,21 @@ def _stated_carry_over(table: Table, channel: pd.Series) -> pd.Series | None:
 
 def _column(table: Table, role: str) -> str:
     """Return the column that plays a role, by its usual names."""
+    found = _named(table, NAMES[role])
+    if found is None:
+        known = [str(name) for name in table.frame.columns]
+        raise FunnelError(f"{table.file}: no column for '{role}'; {nearest(role, known)}")
+    return found
+
+
+def _named(table: Table, names: Iterable[str]) -> str | None:
+    """Return the first column that bears one of the names, or begins with it."""
     known = {str(name).strip().casefold(): str(name) for name in table.frame.columns}
-    for name in NAMES[role]:
-        found = [
-            whole
-            for plain, whole in known.items()
-            if plain == name or plain.startswith((name + " ", name + "_"))
-        ]
-        if found:
-            return found[0]
-    raise FunnelError(f"{table.file}: no column for '{role}'; {nearest(role, known.values())}")
+    for name in names:
+        for plain, whole in known.items():
+            if plain == name or plain.startswith((name + " ", name + "_")):
+                return whole
+    return None
 
 
 def spent_per_day(rows: pd.DataFrame, first: pd.Timestamp, days: int) -> NDArray[np.float64]:

@@ -25,6 +25,7 @@ from funnelsim.show.words import cell, kinds_of, label
 MOST_ROWS = 2000  # of a table on a page: more make a phone slow, and nobody reads them
 SEARCHABLE = 20  # rows from which a table has a search field
 MOST_ABREAST = 4  # columns that a phone shows beside each other; rows of more become cards there
+MANY = 4  # paragraphs from which a wide part sets them in two columns
 LONG = 40  # letters from which a cell of a card has a line of its own
 WORDS = ("text", "date", "flag")
 NUMERIC = ' class="n"'
@@ -36,7 +37,7 @@ class Section:
     """A part of the page: a heading, then text, chart and table, each if given.
 
     Args:
-        heading: what this part answers.
+        heading: what this part says; by default what its chart finds, which then stands nowhere else.
         text: paragraphs, separated by an empty line.
         chart: an Altair chart, or anything whose `to_dict()` gives Vega-Lite.
         table: a frame; its index is not shown.
@@ -44,9 +45,11 @@ class Section:
         kinds: column -> one of `words.KINDS`, where the guess is wrong.
         question: small words above the heading, where the heading answers them.
         wide: whether it takes the whole width of a desk's screen; others stand two beside each other.
+        paper: rows of the table that are printed; none where the chart tells the same, all by default.
+        screen: whether it is left out where the page is printed, which says so.
     """
 
-    heading: str
+    heading: str = ""
     text: str = ""
     chart: Any = None
     table: pd.DataFrame | None = None
@@ -54,11 +57,18 @@ class Section:
     kinds: Mapping[str, str] = field(default_factory=dict)
     question: str = ""
     wide: bool = False
+    paper: int | None = None
+    screen: bool = False
+
+    @property
+    def said(self) -> str:
+        """Its heading, which may be its chart's."""
+        return self.heading or ("" if self.chart is None else _found(self.chart))
 
     @property
     def link(self) -> str:
         """What the menu calls it."""
-        return self.question or self.heading
+        return self.question or self.said
 
 
 @dataclass(frozen=True)
@@ -115,7 +125,8 @@ def write_report(
     parts += [_list("How to read this", how_to_read), _list("What this cannot tell", limits)]
     script = page_script() if drawn or any(section.table is not None for section in sections) else ""
     above = _identified(identity, headline, second, lede) if identity else _titled(title, headline)
-    page = _page(title, _head(above, facts, sections), "\n".join(parts), footer, script)
+    below = "".join((f"<p>{_text(footer)}</p>" if footer else "", _left_out(sections)))
+    page = _page(title, _head(above, facts, sections), "\n".join(parts), below, script)
     write_atomic(path, page)
     return Path(path)
 
@@ -138,7 +149,7 @@ def _page(title: str, head: str, body: str, footer: str, script: str) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
     style = files("funnelsim.show").joinpath("page.css").read_text(encoding="utf-8")
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    last = f"<footer><p>{_text(footer)}</p></footer>" if footer else ""
+    last = f"<footer>{footer}</footer>" if footer else ""
     run = f"<script>{script}</script>" if script else ""
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -196,31 +207,55 @@ def _head(above: str, facts: Sequence[Fact], sections: Sequence[Section]) -> str
 
 def _section(section: Section, number: int) -> str:
     paragraphs = [f"<p>{_text(part)}</p>" for part in section.text.split("\n\n") if part.strip()]
-    both = " both" if section.chart is not None and section.table is not None else ""
-    wide = f' class="wide{both}"' if section.wide else ""
+    both = section.chart is not None and section.table is not None and section.wide
+    kinds = [*["wide"] * section.wide, *["both"] * both, *["screen"] * section.screen]
+    shape = f' class="{" ".join(kinds)}"' if kinds else ""
     asked = [f'<p class="question">{_text(section.question)}</p>'] if section.question else []
-    parts = [f'<section id="part-{number}"{wide}>', *asked, f"<h2>{_text(section.heading)}</h2>", *paragraphs]
+    parts = [f'<section id="part-{number}"{shape}>', *asked, f"<h2>{_text(section.said)}</h2>", *paragraphs]
+    if section.wide and len(paragraphs) >= MANY:
+        parts[-len(paragraphs) :] = ['<div class="many">', *paragraphs, "</div>"]
     if section.chart is not None:
-        parts.append(
-            _chart(section.chart, f"chart-{number}", "" if section.table is not None else section.caption)
-        )
+        below = "" if section.table is not None else section.caption
+        parts.append(_chart(section.chart, f"chart-{number}", below, not section.heading))
     if section.table is not None:
-        parts.append(_table(section.table, f"table-{number}", section.caption, section.kinds))
+        parts.append(f'<div class="beside">{_table(section.table, f"table-{number}", section)}</div>')
     elif section.chart is None and section.caption:
         parts.append(f"<p>{_text(section.caption)}</p>")
     return "\n".join([*parts, "</section>"])
 
 
-def _chart(chart: Any, name: str, caption: str) -> str:
-    """Return a drawing, which the script replaces by the living chart that stands beside it as data."""
+def _left_out(sections: Sequence[Section]) -> str:
+    """Return what paper says of the parts that only a screen shows."""
+    names = "; ".join(section.link for section in sections if section.screen)
+    return f'<p class="paper">On the screen also: {_text(names)}</p>' if names else ""
+
+
+def _found(chart: Any) -> str:
+    """Return what a chart finds: its title."""
+    from funnelsim.show.charts.theme import heading
+
+    return heading(chart.to_dict())
+
+
+def _chart(chart: Any, name: str, caption: str, bare: bool) -> str:
+    """Return a drawing, which the script replaces by the living chart that stands beside it as data.
+
+    Args:
+        bare: whether its title heads the section, so that how to read it goes below the drawing.
+    """
     from funnelsim.show.charts.theme import heading, svg
 
     spec = chart.to_dict()
+    said = heading(spec)
+    if bare:
+        title = spec.pop("title", {})
+        lines = title.get("subtitle", []) if isinstance(title, Mapping) else []
+        caption = " ".join([*([lines] if isinstance(lines, str) else lines), caption]).strip()
     drawing = base64.b64encode(svg(spec).encode("utf-8")).decode("ascii")
     below = f"<figcaption>{_text(caption)}</figcaption>" if caption else ""
     return (
         f'<figure><div class="chart" id="{name}">'
-        f'<img alt="{_text(heading(spec))}" src="data:image/svg+xml;base64,{drawing}"></div>'
+        f'<img alt="{_text(said)}" src="data:image/svg+xml;base64,{drawing}"></div>'
         f"{below}</figure>\n"
         f'<script type="application/json" data-chart="{name}">{embedded(spec)}</script>'
     )
@@ -249,52 +284,62 @@ def embedded(data: object) -> str:
     return text
 
 
-def _table(frame: pd.DataFrame, name: str, caption: str, given: Mapping[str, str]) -> str:
+def _table(frame: pd.DataFrame, name: str, section: Section) -> str:
     """Return a table whose heads stay in sight and sort it; beyond 2,000 rows it says what it leaves out."""
-    kinds = kinds_of(frame, given)
+    kinds = kinds_of(frame, section.kinds)
     columns = [str(column) for column in frame.columns]
     heads = "".join(
         f'<th scope="col"{"" if kinds[column] in WORDS else NUMERIC}>'
         f'<button type="button">{_text(label(column))}</button></th>'
         for column in columns
     )
+    cards, shown = len(columns) > MOST_ABREAST, min(len(frame), MOST_ROWS)
+    most = shown if section.paper is None else section.paper
     rows = frame.head(MOST_ROWS).itertuples(index=False, name=None)
-    cards = len(columns) > MOST_ABREAST
-    body = "\n".join(_row(row, columns, kinds, cards) for row in rows)
-    shape = ' class="cards"' if cards else ""
+    body = "\n".join(_row(row, columns, kinds, cards, number >= most) for number, row in enumerate(rows))
+    shapes = [*["cards"] * cards, *["screen"] * (most == 0)]
+    shape = f' class="{" ".join(shapes)}"' if shapes else ""
     more = f"The first {MOST_ROWS:,} of {len(frame):,} rows are shown. " if len(frame) > MOST_ROWS else ""
-    below = f'<p class="caption">{_text(more + caption)}</p>' if more or caption else ""
+    printed = (
+        f'<span class="paper">Printed: {most} of {len(frame):,} rows. </span>' if 0 < most < shown else ""
+    )
+    below = f'<p class="caption">{printed}{_text(more + section.caption)}</p>'
     asked = "Show rows that contain"
     search = (
         f'<input class="search" type="search" data-table="{name}" placeholder="{asked}" aria-label="{asked}">'
     )
     return (
         f"{search if len(frame) > SEARCHABLE else ''}\n"
-        f'<div class="scroll" tabindex="0"><table id="{name}"{shape}><thead><tr>{heads}</tr></thead>\n'
-        f"<tbody>\n{body}\n</tbody></table></div>\n{below}"
+        f'<div class="scroll" tabindex="0"><table id="{name}"{shape}>'
+        f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>\n"
+        f"{below if printed or more or section.caption else ''}"
     )
 
 
-def _row(values: Sequence[object], columns: Sequence[str], kinds: Mapping[str, str], cards: bool) -> str:
+def _row(
+    values: Sequence[object], columns: Sequence[str], kinds: Mapping[str, str], cards: bool, screen: bool
+) -> str:
+    """Return a row of a table; one for the screen only is not printed."""
     cells = []
     for column, value in zip(columns, values, strict=True):
         kind, text = kinds[column], cell(value, kinds[column])
         named = f' data-l="{_text(label(column))}"' if cards else ""
         if kind in WORDS:
-            long = ' class="long"' if cards and len(text) > LONG else ""
+            long = ' class="long"' if len(text) > LONG else ""
             cells.append(f"<td{long}{named}>{_text(text)}</td>")
         else:
             plain = text == words.DASH or kind == "figure"
             known = "" if plain else f' data-v="{float(str(value)):.10g}"'
             cells.append(f"<td{NUMERIC}{named}{known}>{_text(text)}</td>")
-    return f"<tr>{''.join(cells)}</tr>"
+    shown = ' class="screen"' if screen else ""
+    return f"<tr{shown}>{''.join(cells)}</tr>"
 
 
 def _list(heading: str, sentences: Sequence[str]) -> str:
     if not sentences:
         return ""
     items = "".join(f"<li>{_text(sentence)}</li>" for sentence in sentences)
-    return f"<section>\n<h2>{_text(heading)}</h2>\n<ul>{items}</ul>\n</section>"
+    return f'<section class="words">\n<h2>{_text(heading)}</h2>\n<ul>{items}</ul>\n</section>'
 
 
 def _text(text: object) -> str:
