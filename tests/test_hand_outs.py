@@ -215,3 +215,38 @@ def test_wrong_words_are_refused_in_a_sentence(hand_outs: ModuleType, tmp_path: 
 def test_examples_in_its_docstrings_are_true(hand_outs: ModuleType) -> None:
     told = doctest.testmod(hand_outs)
     assert told.attempted > 1 and told.failed == 0
+
+
+def glossary() -> list[list[str]]:
+    """Rows of the glossary's tables: English, Simplified, Traditional, meaning."""
+    lines = (NOTEBOOKS / "course" / "glossary.md").read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
+    return [row for row in rows if row[0] != "English"]
+
+
+def test_each_term_stands_once_and_in_the_letters_of_its_language() -> None:
+    rows = glossary()
+    assert len(rows) > 80 and all(len(row) == 4 and all(row) for row in rows)
+    assert len({row[0] for row in rows}) == len(rows)
+    for _, simplified, traditional, _ in rows:
+        simplified.encode("gb2312")
+        traditional.encode("big5")
+
+
+def test_the_glossary_knows_every_chinese_name_that_a_funnel_gives() -> None:
+    known = "".join(simplified for _, simplified, _, _ in glossary())
+    for path in sorted((NOTEBOOKS.parent / "scenarios" / "funnels").glob("*.yaml")):
+        for word in re.findall("[\u4e00-\u9fff]+", path.read_text(encoding="utf-8")):
+            assert word in known, (path.name, word)
+
+
+def test_the_guide_speaks_of_every_lesson() -> None:
+    guide = (NOTEBOOKS / "course" / "trainers_guide.md").read_text(encoding="utf-8")
+    parts = re.split(r"\n## ", guide)
+    told = {
+        int(part.split(":")[0].removeprefix("Lesson ")): part for part in parts if part.startswith("Lesson ")
+    }
+    lessons = {int(path.name[:2]) for path in NOTEBOOKS.glob("course/[0-9]*.ipynb")}
+    assert lessons <= told.keys() == set(range(1, 13))
+    for part in told.values():
+        assert all(f"**{word}.**" in part for word in ("Ask", "Expect", "Goes wrong")), part[:40]
