@@ -14,6 +14,8 @@ HELP = """\
 python start.py              set up, then forecast the bundled sample (the main job)
 python start.py test         set up, then lint, format, types, unit tests, doctests, notebooks
 python start.py lab [...]    set up, then open the notebooks in JupyterLab (further words go to it)
+python start.py course [...] set up, then write the lessons as pages that need no network, into out/course/
+                             (--out FOLDER: elsewhere; --language zh: in Chinese where translated)
 python start.py --help       this text
 
 The set-up goes into the folder .venv beside this file; delete that folder to start afresh.
@@ -30,7 +32,10 @@ EXTRAS: dict[str, set[str]] = {
     "demo": {"formats"},
     "test": {"formats", "lab", "test"},
     "lab": {"formats", "lab"},
+    "course": {"formats"},
 }
+# Words that hand further ones on.
+OPEN = {"lab", "course"}
 WORKERS = str(max(1, min(os.cpu_count() or 1, 4)))
 
 # `loadfile` keeps a notebook's cells, and a file's expensive fixtures, on one worker.
@@ -210,6 +215,8 @@ def job(word: str, further: list[str]) -> int:
         return test()
     if word == "lab":
         return run(module("jupyterlab", "notebooks", *further))
+    if word == "course":
+        return run([str(PYTHON), "notebooks/hand_outs.py", *further])
     return run(module("funnelsim.cli", "demo"))
 
 
@@ -217,8 +224,8 @@ def refusal(words: list[str]) -> str:
     """Return why these words cannot be obeyed, or nothing if they can."""
     word = words[0] if words else "demo"
     if word not in EXTRAS:
-        return f"start.py does not know '{word}': it takes no word, test, lab or --help."
-    if word != "lab" and len(words) > 1:
+        return f"start.py does not know '{word}': it takes no word, test, lab, course or --help."
+    if word not in OPEN and len(words) > 1:
         return f"start.py {word} takes no further word, but '{words[1]}' was given."
     if sys.version_info < OLDEST:
         return f"funnelsim needs Python 3.11 or newer, but {sys.executable} is {sys.version.split()[0]}."

@@ -133,12 +133,21 @@ def write_report(
 
 @lru_cache(maxsize=1)
 def page_script() -> str:
-    """Return the page's one script: Vega, Vega-Lite, the embedder, and ours, in about 0.9 MB."""
+    """Return the page's one script: Vega, Vega-Lite, the embedder, and ours."""
+    return bundled(files("funnelsim.show").joinpath("page.js").read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=4)
+def bundled(ours: str) -> str:
+    """Return a script that draws charts with all that it needs, in about 0.9 MB, fit to stand in a page.
+
+    Args:
+        ours: JavaScript that calls `vegaEmbed`.
+    """
     import vl_convert
 
     from funnelsim.show.charts.theme import vegalite_version
 
-    ours = files("funnelsim.show").joinpath("page.js").read_text(encoding="utf-8")
     bundle: str = vl_convert.javascript_bundle(ours, vl_version=vegalite_version())
     # Inside <script> only this sequence could end the element too early.
     return bundle.replace("</script", "<\\/script")
