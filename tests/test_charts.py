@@ -411,3 +411,4 @@ def test_bars_of_luck_hold_every_run_once():
     assert sum(bar["runs"] for bar in bars) == 5
     assert sum(bar["runs"] for bar in bars if bar["low"] <= 4 < bar["high"]) == 2
     assert "6.2 wins on average" in heading(made)
+    assert made["layer"][0]["encoding"]["y2"] == {"datum": 0}

@@ -251,7 +251,7 @@ def luck_chart(runs: pd.DataFrame, currency: str = "", measure: str = "revenue")
     tips = [alt.Tooltip("runs:Q"), *theme.tips(("low", "high"))]
     base = alt.Chart(theme.rounded(bars)).mark_bar(color=theme.BLUES[1], stroke=theme.PAPER)
     y = alt.Y("runs:Q", title="Runs", axis=alt.Axis(tickMinStep=1))
-    drawn = base.encode(x=x, x2="high:Q", y=y, tooltip=tips)
+    drawn = base.encode(x=x, x2="high:Q", y=y, y2=alt.datum(0), tooltip=tips)
     mean = theme.rounded(pd.DataFrame({"mean": [booked.mean()]}))
     line = alt.Chart(mean).mark_rule(color=theme.INK, strokeWidth=2, strokeDash=[6, 3]).encode(x="mean:Q")
     low, high = (words.amount(float(value), unit) for value in np.quantile(booked, (0.1, 0.9)))
