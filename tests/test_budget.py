@@ -334,7 +334,8 @@ def test_the_interval_is_the_middle_eight_tenths_of_the_draws(place, curve):
     known = place.model.entries.spend
     days, until = 365.25 / 12, (place.periods[-1].end - place.model.as_of) / pd.Timedelta(days=1)
     worth = worth_of_channels(
-        place, known, days, until, draws=30, seed=4,
+        place, tuple(one.channel for one in known), np.array([one.lag_days for one in known]), days, until,
+        draws=30, seed=4,
     )  # fmt: skip
     now = days * np.array([one.per_day for one in known])
     make = Power if curve == "power" else saturation_through
@@ -361,10 +362,7 @@ def test_a_late_lead_is_worth_what_it_can_still_earn(place):
     """The same leads, counted from the start or from 200 days later, until the same last day."""
     names = ("events", "search")
     early, late = (
-        worth_of_channels(
-            place, [Spend(n, 1.0, 0.3, lag_days=day) for n in names], 90.0, 300.0, draws=3, seed=1
-        )
-        for day in (0.0, 200.0)
+        worth_of_channels(place, names, np.full(2, day), 90.0, 300.0, draws=3, seed=1) for day in (0.0, 200.0)
     )
     assert (late.per_lead < 0.8 * early.per_lead).all()
     assert (late.per_lead > 0).all()
@@ -381,7 +379,7 @@ def test_value_per_lead_is_the_forecasts_own(place):
     born = intensities(place.model, place.deals, np.array([0.0, 91.0]), Draws(rates, np.ones((3, 1)))).born[
         :, :, 0
     ]
-    worth = worth_of_channels(place, [Spend(n, 1.0, 0.3) for n in names], 91.0, 91.0, draws=3, seed=5)
+    worth = worth_of_channels(place, names, np.zeros(len(names)), 91.0, 91.0, draws=3, seed=5)
     _, quality = channel_quality(place, names, 3, stream(5, "quality"))
     assert_allclose((worth.revenue / quality).sum(axis=1), born @ place.model.values.mean, rtol=1e-9)
 

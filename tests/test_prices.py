@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hotels import company as company_with_dates
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from test_closed_form import model_of
@@ -225,3 +226,21 @@ def test_the_largest_deal_is_lost_with_its_amount_and_its_chance() -> None:
     assert row["difference"] < 0 and row["high"] == 0.0 and row["p_better"] == 0.0
     with pytest.raises(FunnelError, match="expected one of largest deal"):
         read_words("lose smallest", quiet)
+
+
+def test_leads_with_a_date_pay_the_new_price_too() -> None:
+    """All of the money of leads to come is a tenth more, whether they state a date or not."""
+    place = situation(company_with_dates(3)[0], period="month", periods=2)
+    assert place.model.due is not None
+    edges = days_of(place.periods, place.model.as_of)
+    plans = [
+        place.model,
+        *(dearer(place.model, words) for words in ("price x1 for new", "price +10% for new")),
+    ]
+    usual, same_, more = (
+        intensities(each, place.deals, edges, draws_of(each, place.deals, edges, draws=3, seed=1))
+        for each in plans
+    )
+    assert_allclose(same_.new_money, usual.new_money, rtol=1e-9)
+    assert_allclose(more.new_money, 1.1 * usual.new_money, rtol=1e-9)
+    assert_allclose(more.chance, usual.chance, rtol=1e-9)

@@ -200,13 +200,16 @@ def answer_carried(
     if carry_over is not None:
         return fit(carry_over, known)
     paid = np.asarray(known & (np.nan_to_num(by_lag(money)) > floor).all(axis=0))
-    plain, tried = fit(0.0, paid), {share: fit(share, paid) for share in SHARES}
+    plain, tried = fit(0.0, paid), {share: fit(share, paid) for share in SHARES[:2]}
+    if min(one.deviance for one in tried.values()) >= plain.deviance or np.isinf(plain.error):
+        return fit(0.0, known)
+    tried |= {share: fit(share, paid) for share in SHARES[2:]}
     near = min(tried, key=lambda share: tried[share].deviance)
     tried |= {share: fit(share, paid) for share in np.round([near - STEP, near + STEP], 2).tolist()}
     tried = {share: one for share, one in tried.items() if np.isfinite(one.error)}
     best = min(tried.values(), key=lambda one: one.deviance, default=plain)
     surely = (plain.deviance - best.deviance) / best.dispersion > SURELY
-    return fit(best.carry_over if surely and np.isfinite(plain.error) else 0.0, known)
+    return fit(best.carry_over if surely else 0.0, known)
 
 
 def fit_saturation(spend: Floats, response: Floats) -> tuple[float, float]:

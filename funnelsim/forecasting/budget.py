@@ -455,7 +455,11 @@ def _worth_once(
     about = ("worth", model, channels, when, days, until, draws, seed)
     kept = find_frame(place.key, *about)
     if kept is None:
-        worth = worth_of_channels(place, acting, days, until, draws=draws, seed=seed)
+        first = np.array([one.lag_days for one in acting])
+        lasting = [one.carry_over for one in acting]
+        worth = worth_of_channels(
+            place, channels, first, days, until, draws=draws, seed=seed, carry_over=lasting
+        )
         table = pd.DataFrame(np.vstack([worth.leads, worth.quality, worth.revenue]), columns=list(channels))
         keep_frame(table, place.key, *about)
         return worth
@@ -465,12 +469,14 @@ def _worth_once(
 
 def worth_of_channels(
     place: Situation,
-    acting: Sequence[Spend],
+    channels: tuple[str, ...],
+    first: Floats,
     days: float,
     until: float,
     *,
     draws: int,
     seed: int,
+    carry_over: Sequence[float] | None = None,
 ) -> Worth:
     """Return what the leads of some channels earn until a day: one that comes late earns what it still can.
 
@@ -480,16 +486,22 @@ def worth_of_channels(
 
     Args:
         place: the company's situation.
-        acting: of each channel, when its money acts.
-        days: for how many days money is spent, from the as-of date on: the leads that it brings count.
+        channels: names.
+        first: (channels,) first day on which leads count, days since the as-of date.
+        days: for how many days they count; where money goes on acting, for how many it is spent.
         until: last day on which a win counts.
         draws: posterior draws of rates and qualities.
         seed: of the draws.
+        carry_over: of each channel, see `Spend`; 0 by default.
     """
     from funnelsim.forecasting.exact import chances, from_entries
 
     model, end = place.model, int(np.ceil(until))
-    channels = tuple(one.channel for one in acting)
+    lasting = [0.0] * len(channels) if carry_over is None else carry_over
+    acting = [
+        Spend(name, 0.0, 0.0, lag_days=float(lag), carry_over=share)
+        for name, lag, share in zip(channels, first, lasting, strict=True)
+    ]
     leads = expected(model.entries, end)
     share = {name: acts_on(end, days, one) for name, one in zip(channels, acting, strict=True)}
     for row, cell in enumerate(model.entries.cells):
