@@ -480,6 +480,7 @@ def compare_page(path: Path, result: Comparison) -> None:
         Section(f"What does '{words.name(name)}' hang on?", chart=charts.swings(result, name))
         for name in result.swings
     ]
+    sections += _ask_on(result)
     write_report(
         path,
         "Scenarios",
@@ -494,6 +495,20 @@ def compare_page(path: Path, result: Comparison) -> None:
         ),
         limits=(*result.cautions, *LIMITS),
     )
+
+
+def _ask_on(result: Comparison) -> list[Section]:
+    """Return the present plan's page that answers by itself, or why there is none."""
+    from funnelsim.forecasting.live import live_page
+
+    if result.place is None:
+        return []
+    goal = float(result.table["target"].iloc[0])
+    lives = live_page(result.place, target=None if np.isnan(goal) else goal)
+    if lives.why:
+        return [Section("Ask on", text=lives.why)]
+    text = "Move a lever: the present plan's forecast answers here, without Python or a network."
+    return [Section("What else could change?", text=text, wide=True, screen=True, frame=lives.html)]
 
 
 def _plan_facts(result: Comparison) -> list[Fact]:

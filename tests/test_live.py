@@ -25,6 +25,7 @@ from funnelsim.forecasting.periods import days_of
 from funnelsim.forecasting.situation import Situation
 from funnelsim.model.levers import DaysLever, EntriesLever, OddsLever, Scenario, ValueLever, apply_scenario
 from funnelsim.model.model import Model
+from funnelsim.pages import compare_page
 from funnelsim.show.live.document import LANGUAGES, live_words, why_sentence
 
 TARGET, DRAWS, POSITIONS = 5e6, 24, 30
@@ -235,25 +236,38 @@ def test_the_page_names_no_deal_and_is_sound_json(place: Situation, page: Live) 
     assert "</script><b>" in held["contract"]["page"]["channels"]
 
 
+async def dearer(tab: Tab) -> Any:
+    """Raise the price in a page that another page holds, and return what it then says was changed."""
+    inside = "document.querySelector('iframe').contentDocument"
+    await tab.until(f"{inside}.querySelector('.hint') && {inside}.querySelector('main:not(.quick)')")
+    moves = "(input => { input.value = 10; input.dispatchEvent(new Event('input')); })"
+    await tab.ask(f"{moves}({inside}.getElementById('s-price'))")
+    await tab.until(
+        f"{inside}.querySelector('main:not(.quick) td.gain') && {inside}.querySelector('.changes')"
+    )
+    return await tab.ask(f"{inside}.querySelector('.changes').textContent")
+
+
 def test_a_page_in_a_notebook_answers_too(page: Live, tmp_path: Path) -> None:
     class Shown:
         def save(self, path: Path) -> Path:
             path.write_text(f"<!DOCTYPE html><p>a notebook</p>{page._repr_html_()}", encoding="utf-8")
             return path
 
-    async def moved(tab: Tab) -> Any:
-        inside = "document.querySelector('iframe').contentDocument"
-        await tab.until(f"{inside}.querySelector('.hint') && {inside}.querySelector('main:not(.quick)')")
-        moves = "(input => { input.value = 10; input.dispatchEvent(new Event('input')); })"
-        await tab.ask(f"{moves}({inside}.getElementById('s-price'))")
-        await tab.until(
-            f"{inside}.querySelector('main:not(.quick) td.gain') && {inside}.querySelector('.changes')"
-        )
-        return await tab.ask(f"{inside}.querySelector('.changes').textContent")
-
-    assert in_browser(Shown(), tmp_path, moved) == "Price +10\u202f%."
+    assert in_browser(Shown(), tmp_path, dearer) == "Price +10\u202f%."
     assert str(page) == str(page.forecast)
     assert page.save(tmp_path / "same.html").read_text(encoding="utf-8") == page.html
+
+
+def test_the_page_of_a_comparison_goes_on_answering(place: Situation, tmp_path: Path) -> None:
+    """Its policy lets the scripts of the page within run, and no others."""
+
+    class Shown:
+        def save(self, path: Path) -> Path:
+            compare_page(path, fs.compare(place, "price +5%", draws=DRAWS, target=TARGET))
+            return path
+
+    assert in_browser(Shown(), tmp_path, dearer) == "Price +10\u202f%."
 
 
 OTHERS = {

@@ -69,6 +69,7 @@ class Comparison:
         months: of plans with costs: scenario, month, gain, cost, and net, cumulated.
         swings: scenario -> its levers, weak and strong (what the plan then earns more than today), and what
             weak and strong mean.
+        place: what all scenarios start from.
     """
 
     table: pd.DataFrame
@@ -79,6 +80,7 @@ class Comparison:
     worth: pd.DataFrame = field(default_factory=pd.DataFrame)
     months: pd.DataFrame = field(default_factory=pd.DataFrame)
     swings: dict[str, pd.DataFrame] = field(default_factory=dict)
+    place: Situation | None = field(default=None, repr=False)
 
     @property
     def whole(self) -> pd.DataFrame:
@@ -591,7 +593,9 @@ def compared(
     notes = tuple(dict.fromkeys(note for plan in plans.values() for note in plan.notes))
     if not all(np.isfinite(cost).all() for cost in costs.values()):
         notes = (*notes, NO_SPEND)
-    made = Comparison(table, parts, place.model.currency, notes, dict(plans), months=months, swings=swings)
+    made = Comparison(
+        table, parts, place.model.currency, notes, dict(plans), months=months, swings=swings, place=place
+    )
     return replace(made, worth=_worth(made, limits))
 
 

@@ -20,8 +20,8 @@ from funnelsim.forecasting.split import FOREVER
 from funnelsim.model.funnel import Funnel, winning_exits
 from funnelsim.model.model import Draws, Model, OpenDeals, amounts, expected, pace_of, run_until
 from funnelsim.model.rates import model_incidence
-from funnelsim.show.live.document import framed, live_document, why_sentence
-from funnelsim.show.page import packed
+from funnelsim.show.live.document import live_document, why_sentence
+from funnelsim.show.page import framed, packed
 
 # What the page's engine must know to read the rest; a page is one file, so an old one keeps its own.
 CONTRACT = 1
@@ -32,7 +32,6 @@ TRIALS = 300  # choices of draws that are compared: more than a hundred find not
 LEAST_SHARE = 0.15  # of an even weight: a draw below counts for nothing, and its neighbour for two
 MOST_CHANNELS = 6  # with a slider of their own; the rest are moved together
 MOST_STARTS = 6  # months from which a change may begin
-HEIGHT = 1500  # pixels of a page inside a notebook
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Live:
         return str(self)
 
     def _repr_html_(self) -> str:
-        return framed(self.html, str(self), HEIGHT)
+        return framed(self.html, str(self))
 
 
 def live_page(

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -32,6 +33,10 @@ NUMERIC = ' class="n"'
 CODES = {"f8": "<f8", "f4": "<f4", "u2": "<u2"}
 
 
+HEIGHT = 1500  # pixels of a page within another, or within a notebook
+DIGEST = re.compile(r"'sha256-[A-Za-z0-9+/=]+'")
+
+
 @dataclass(frozen=True)
 class Section:
     """A part of the page: a heading, then text, chart and table, each if given.
@@ -47,6 +52,7 @@ class Section:
         wide: whether it takes the whole width of a desk's screen; others stand two beside each other.
         paper: rows of the table that are printed; none where the chart tells the same, all by default.
         screen: whether it is left out where the page is printed, which says so.
+        frame: a whole page of its own, shown within, and never printed.
     """
 
     heading: str = ""
@@ -59,6 +65,7 @@ class Section:
     wide: bool = False
     paper: int | None = None
     screen: bool = False
+    frame: str = ""
 
     @property
     def said(self) -> str:
@@ -126,7 +133,8 @@ def write_report(
     script = page_script() if drawn or any(section.table is not None for section in sections) else ""
     above = _identified(identity, headline, second, lede) if identity else _titled(title, headline)
     below = "".join((f"<p>{_text(footer)}</p>" if footer else "", _left_out(sections)))
-    page = _page(title, _head(above, facts, sections), "\n".join(parts), below, script)
+    within = [section.frame for section in sections if section.frame]
+    page = _page(title, _head(above, facts, sections), "\n".join(parts), below, script, within)
     write_atomic(path, page)
     return Path(path)
 
@@ -153,11 +161,15 @@ def bundled(ours: str) -> str:
     return bundle.replace("</script", "<\\/script")
 
 
-def _page(title: str, head: str, body: str, footer: str, script: str) -> str:
-    """Return the whole document; its policy lets only the script with this very content run."""
+def _page(title: str, head: str, body: str, footer: str, script: str, within: Sequence[str]) -> str:
+    """Return the whole document; its policy lets only this very script run, and those of the pages within."""
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
     style = files("funnelsim.show").joinpath("page.css").read_text(encoding="utf-8")
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    if within:  # a page within obeys this policy as well as its own
+        heads = (page.split("</head>", 1)[0] for page in within)
+        more = sorted({one for head in heads for one in DIGEST.findall(head)})
+        policy = f"{policy} blob: {' '.join(more)}; worker-src blob:"
     last = f"<footer>{footer}</footer>" if footer else ""
     run = f"<script>{script}</script>" if script else ""
     return f"""<!DOCTYPE html>
@@ -230,7 +242,17 @@ def _section(section: Section, number: int) -> str:
         parts.append(f'<div class="beside">{_table(section.table, f"table-{number}", section)}</div>')
     elif section.chart is None and section.caption:
         parts.append(f"<p>{_text(section.caption)}</p>")
+    if section.frame:
+        parts.append(framed(section.frame, section.said))
     return "\n".join([*parts, "</section>"])
+
+
+def framed(page: str, title: str) -> str:
+    """Return a whole page as another, or a notebook, can hold it: in a frame of its own."""
+    return (
+        f'<iframe srcdoc="{html.escape(page, quote=True)}" title="{html.escape(title, quote=True)}" '
+        f'style="width:100%;height:{HEIGHT}px;border:0"></iframe>'
+    )
 
 
 def _left_out(sections: Sequence[Section]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,13 +14,12 @@ from typing import Any
 
 from funnelsim.errors import check_word
 from funnelsim.files import write_atomic
-from funnelsim.show.page import embedded
+from funnelsim.show.page import embedded, framed
 from funnelsim.show.words import clean
 
 LANGUAGES = ("en", "zh")
 SCRIPTS = ("distribution.js", "engine.js", "charts.js", "view.js", "main.js")
 MOVING = ("lives.js", "stage.js", "film.js", "theatre.js")
-HEIGHT = 1060  # pixels inside a notebook: funnel, figures, and the first sliders
 
 
 @dataclass(frozen=True)
@@ -56,15 +54,7 @@ class Moving:
         return str(self)
 
     def _repr_html_(self) -> str:
-        return framed(self.html, str(self), HEIGHT)
-
-
-def framed(page: str, title: str, height: int) -> str:
-    """Return a whole page as a notebook can hold it: in a frame of its own."""
-    return (
-        f'<iframe srcdoc="{html.escape(page, quote=True)}" title="{html.escape(title, quote=True)}" '
-        f'style="width:100%;height:{height}px;border:0"></iframe>'
-    )
+        return framed(self.html, str(self))
 
 
 def live_document(contract: Mapping[str, Any], language: str = "en") -> str:
