@@ -59,6 +59,15 @@ class Faults:
             raise FunnelError(*self.told)
 
 
+def missing(package: str, what: str) -> FunnelError:
+    """Return the error of something that needs a library which is not installed.
+
+    >>> print(missing("pyarrow", "reading Parquet files"))
+    reading Parquet files needs pyarrow, which is not installed here: pip install pyarrow
+    """
+    return FunnelError(f"{what} needs {package}, which is not installed here: pip install {package}")
+
+
 def check_word(option: str, word: str, known: Collection[str]) -> None:
     """Refuse a word that is none of the known ones, naming the nearest.
 

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from funnelsim.arrays import Floats
-from funnelsim.errors import FunnelError, nearest
+from funnelsim.errors import FunnelError, missing, nearest
 from funnelsim.history.log import History
 from funnelsim.history.log import spells as visits_in
 from funnelsim.history.spend import matched, spent_per_day
@@ -377,10 +377,12 @@ def _trend_and_season(leads: Floats, years: Floats, months: NDArray[np.int64] | 
 
 def _glm(leads: Floats, design: Floats, **covariance: Any) -> Any:
     """Return a Poisson regression; errors of its coefficients are Poisson's unless a covariance is asked."""
-    from statsmodels.genmod.families import Poisson
-    from statsmodels.genmod.generalized_linear_model import GLM
-    from statsmodels.tools.sm_exceptions import PerfectSeparationWarning
-
+    try:
+        from statsmodels.genmod.families import Poisson
+        from statsmodels.genmod.generalized_linear_model import GLM
+        from statsmodels.tools.sm_exceptions import PerfectSeparationWarning
+    except ModuleNotFoundError:
+        raise missing("statsmodels", "what spend brings") from None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PerfectSeparationWarning)  # leads as by a timetable are no mistake
         return GLM(leads, design, family=Poisson()).fit(**covariance)

@@ -11,6 +11,7 @@ from scipy.special import ndtri
 
 from funnelsim.arrays import Floats
 from funnelsim.calibration.counting import blocks_back, counts_between
+from funnelsim.errors import missing
 from funnelsim.forecasting.periods import Period, most_within, past_periods
 from funnelsim.history.log import DAY, History, among, spells, valued
 
@@ -110,8 +111,10 @@ def exponential_smoothing(series: Floats, steps: int, season: int) -> Floats:
         return np.full(steps, np.nan)
     import warnings
 
-    from statsmodels.tsa.exponential_smoothing.ets import ETSModel
-
+    try:
+        from statsmodels.tsa.exponential_smoothing.ets import ETSModel
+    except ModuleNotFoundError:
+        raise missing("statsmodels", "exponential smoothing, against which forecasts are held,") from None
     unit = max(float(series.mean()), 1e-12)
     shapes: list[dict[str, object]] = [{}, {"trend": "add", "damped_trend": True}]
     if len(series) >= 2 * season and 1 < season <= 13:

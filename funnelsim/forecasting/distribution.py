@@ -14,7 +14,7 @@ from itertools import product
 import numpy as np
 
 from funnelsim.arrays import Complexes, Flags, Floats
-from funnelsim.simulation.jit import strict
+from funnelsim.simulation.jit import instead, strict
 
 # A few thousand points hold means exactly and standard deviations of a hundred deals within a few per mille.
 POINTS = 4096
@@ -284,6 +284,14 @@ def _births(lump: Lump, grid: tuple[float, int]) -> Complexes:
     return _compound(lump.mean_new @ kinds.real, lump.mean_new @ kinds.imag, lump.spread)
 
 
+def plain_compound(real: Floats, imag: Floats, spread: float) -> Complexes:
+    """Do `_compound` with arrays in the place of loops."""
+    sums = (real + 1j * imag).astype(np.complex128)
+    found: Complexes = np.exp(-np.log(1 - sums * spread**2) / spread**2 if spread > 0 else sums)
+    return found
+
+
+@instead(plain_compound)
 @strict
 def _compound(real: Floats, imag: Floats, spread: float) -> Complexes:
     """Return exp(z), or (1 - z / k)^-k with k = 1 / spread^2, of z = real + i imag, (draws, frequencies)."""
@@ -314,6 +322,25 @@ def _coins(lump: Lump, grid: tuple[float, int]) -> Complexes:
     return found
 
 
+def plain_logarithms(place: Floats, chance: Floats, points: int) -> Floats:
+    """Do `_logarithms` with arrays in the place of the loops over draws."""
+    found = np.zeros((points, chance.shape[1]))
+    found[0] = np.log1p(-chance).sum(axis=0)
+    for where, ratio in zip(place, -chance / (1 - chance), strict=True):
+        low = int(np.floor(where + 1e-9))
+        part = max(where - low, 0.0)
+        most, left, n = float(-ratio.min()), 1.0, 0
+        share, power = np.ones(1), -np.ones(ratio.size)
+        while left * most > LEFT_OUT * (n + 1) and n < MOST_TERMS:
+            left, n = left * most, n + 1
+            share = np.convolve(share, [1 - part, part])
+            power = power * ratio
+            rows = (n * low + np.arange(n + 1)) % points
+            np.add.at(found, rows[share > 0], (share[share > 0] / n)[:, None] * power)
+    return found
+
+
+@instead(plain_logarithms)
 @strict
 def _logarithms(place: Floats, chance: Floats, points: int) -> Floats:
     """Return, on the grid, what the logarithm of 1 - q + q z is for all deals together, (points, draws).
@@ -352,6 +379,22 @@ def _logarithms(place: Floats, chance: Floats, points: int) -> Floats:
     return found
 
 
+def plain_product(place: Floats, chance: Floats, theta: Floats) -> Complexes:
+    """Do `_product` with arrays in the place of loops."""
+    found = np.ones((len(chance), theta.size), dtype=np.complex128)
+    for begin in range(0, theta.size, _BLOCK):
+        turn, block = theta[begin : begin + _BLOCK], found[:, begin : begin + _BLOCK]
+        for i in range(place.size):
+            low = np.floor(place[i] + 1e-9)
+            part = max(place[i] - low, 0.0)
+            coin = (1 - part) * np.exp(-1j * turn * low) + part * np.exp(-1j * turn * (low + 1)) - 1.0
+            block *= 1.0 + chance[:, i, None] * coin
+            if i % 16 == 15 and (block.real**2 + block.imag**2).max() < 1e-34:
+                break
+    return found
+
+
+@instead(plain_product)
 @strict
 def _product(place: Floats, chance: Floats, theta: Floats) -> Complexes:
     """Multiply 1 - q + q exp(-i theta place), an amount between two grid points being shared by both.

@@ -10,7 +10,7 @@ from funnelsim.arrays import Flags, Floats, Integers
 from funnelsim.model.funnel import Funnel, winning_exits
 from funnelsim.model.model import Pace, run_until
 from funnelsim.model.rates import RateTable
-from funnelsim.simulation.jit import strict
+from funnelsim.simulation.jit import instead, strict
 
 NEGLIGIBLE = 1e-9  # a chance that nobody would miss
 FACTOR_DIGITS = 12  # factors that differ by less are one: a mean over a cell leaves its last bits to chance
@@ -353,6 +353,82 @@ def _period(
         line[0] = now[r]
 
 
+def plain_backward(
+    edges: Floats,
+    rate: Floats,
+    speed: Floats,
+    eras: Integers,
+    targets: Integers,
+    earns: Floats,
+    overlap: Floats,
+    step: float,
+    ages: int,
+    once: bool,
+    paces: Floats,
+    which: Integers,
+    wins: Flags,
+) -> tuple[Floats, Floats]:
+    """Do `_backward` with arrays in the place of loops, for Pythons that compile nothing."""
+    groups, stages = rate.shape[1:3]
+    times, periods = overlap.shape
+    value, entry = np.zeros((groups, periods, stages, ages)), np.zeros((times + 1, groups, stages, periods))
+    place = np.where(targets < 0, 0, targets)
+    earned, inside = np.where(targets < 0, 0.0, earns[place]), (targets >= 0) & (targets < stages)
+    place, counts = np.where(inside, place, 0), np.where(inside, 1.0, 0.0)
+    era, whole = -1, np.broadcast_to(counts, (periods, *counts.shape))
+    made: dict[int, tuple[Floats, Floats, Floats, Floats, Floats]] = {}
+    for t in range(times - 1, -1, -1):
+        if eras[t] != era:
+            for g in range(groups if era >= 0 else 0):
+                _stretch(value[g], speed[era, g], speed[eras[t], g])
+            era, made = eras[t], {}
+            count, ends, *cells = _cells(edges, rate[era], speed[era], step, ages, paces, wins)
+            run = _run_at(count, ends, ages, periods)
+        if which[t] not in made:
+            stay, leave, late = (cell[which[t]][:, None] for cell in cells)
+            keep = np.take(np.repeat(stay, periods, axis=1), run)
+            solve = _solve(leave, late, place, whole)
+            made[which[t]] = keep, stay[..., 0], leave, late, solve
+        keep, first, leave, late, solve = made[which[t]]
+        share = whole
+        if once:
+            share = counts * (1.0 - np.outer(np.minimum(overlap[t], 1.0), earns)[:, place])
+            solve = _solve(leave, late, place, share)
+        booked, before = earned * overlap[t][:, None, None], value[..., 0].copy()
+        known = first * value[..., 1] + (leave[..., 0] * booked).sum(axis=-1)
+        known += (late[..., 0] * share * before[..., place]).sum(axis=-1)
+        now = (solve @ known[..., None])[..., 0]
+        at_end, on_the_way = booked + share * now[..., place], share * (before - now)[..., place]
+        gain = (at_end[..., None, :] @ leave + on_the_way[..., None, :] @ late)[..., 0, :]
+        value[..., :-1] = value[..., 1:]
+        value *= keep
+        value += np.take(gain, run)
+        value[..., 0] = now
+        entry[t] = now.transpose(0, 2, 1)
+    return value.transpose(0, 2, 1, 3).copy(), entry
+
+
+def _solve(leave: Floats, late: Floats, place: Integers, share: Floats) -> Floats:
+    """Do `_at_once` for every group and period, (groups, periods, stages, stages)."""
+    stages = len(place)
+    matrix = np.zeros((len(leave), len(share), stages, stages)) + np.eye(stages)
+    for x in range(place.shape[1]):
+        matrix[:, :, np.arange(stages), place[:, x]] -= share[..., x] * (leave - late)[..., x, 0]
+    inverse: Floats = np.linalg.inv(matrix).astype(np.float64)
+    return inverse
+
+
+def _run_at(count: Integers, ends: Integers, ages: int, periods: int) -> Integers:
+    """Return where the run of each age lies in a flat (groups, periods, stages, runs)."""
+    groups, stages, most = ends.shape
+    run = np.zeros((groups, periods, stages, ages), dtype=np.int64)
+    for g, s in np.ndindex(groups, stages):
+        run[g, :, s] = np.searchsorted(ends[g, s, : count[g, s]], np.arange(ages), side="right")
+    rows: Integers = most * np.arange(groups * periods * stages).reshape(groups, periods, stages, 1)
+    return run + rows
+
+
+@instead(plain_backward)
 @strict
 def _backward(
     edges: Floats,

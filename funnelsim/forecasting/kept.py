@@ -17,6 +17,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -258,6 +259,8 @@ def _plain(data: Any) -> Any:
 
 def _read(key: str) -> tuple[dict[str, pd.DataFrame], dict[str, Any]] | None:
     """Return the frames and the data of an entry; None where it is missing, damaged or foreign."""
+    if find_spec("pyarrow") is None:
+        return None
     import pyarrow
 
     file = cache_folder() / f"{key}.zip"
@@ -278,6 +281,8 @@ def _read(key: str) -> tuple[dict[str, pd.DataFrame], dict[str, Any]] | None:
 
 def _write(key: str, frames: Mapping[str, pd.DataFrame], data: Mapping[str, object]) -> None:
     """Write an entry, whole or not at all, readable by its owner alone; no obstacle where that fails."""
+    if find_spec("pyarrow") is None:
+        return
     packed = {name: _to_arrow(frame) for name, frame in frames.items()}
     if not all(_alike(_from_arrow(packed[name]), frame) for name, frame in frames.items()):
         return

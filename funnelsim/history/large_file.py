@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from funnelsim.errors import FunnelError
+from funnelsim.errors import FunnelError, missing
 from funnelsim.files import to_text
 from funnelsim.history.assemble import (
     Raw,
@@ -97,9 +97,9 @@ def large_table(path: Path, door: Door) -> Whole:
     with path.open("rb") as stream:
         start = stream.read(4)
     if start == b"PAR1":
+        rows = _parquet_rows(path)
         import pyarrow.parquet
 
-        rows = _parquet_rows(path)
         batch = next(pyarrow.parquet.ParquetFile(path).iter_batches(HEAD_ROWS), None)
         if batch is None:
             raise FunnelError(f"{path}: no row")
@@ -127,8 +127,10 @@ def large_table(path: Path, door: Door) -> Whole:
 
 
 def _parquet_rows(path: Path) -> int:
-    import pyarrow.parquet
-
+    try:
+        import pyarrow.parquet
+    except ModuleNotFoundError:
+        raise missing("pyarrow", f"{path}: reading a Parquet file") from None
     try:
         return int(pyarrow.parquet.read_metadata(path).num_rows)
     except (OSError, pyarrow.lib.ArrowException) as error:

@@ -19,7 +19,7 @@ from xml.parsers import expat
 
 import pandas as pd
 
-from funnelsim.errors import FunnelError, nearest
+from funnelsim.errors import FunnelError, missing, nearest
 from funnelsim.files import likely_encoding, shown, to_text
 
 if TYPE_CHECKING:
@@ -278,10 +278,12 @@ def parquet_frame(data: bytes, name: str) -> pd.DataFrame:
     Text that is not UTF-8, though the format asks for it, is read in the code page that it is in.
 
     Raises:
-        FunnelError: damaged.
+        FunnelError: damaged, or pyarrow is not installed.
     """
-    import pyarrow.parquet
-
+    try:
+        import pyarrow.parquet
+    except ModuleNotFoundError:
+        raise missing("pyarrow", f"{name}: reading a Parquet file") from None
     try:
         table = _in_utf8(pyarrow.parquet.read_table(io.BytesIO(data)))
         frame: pd.DataFrame = table.to_pandas()

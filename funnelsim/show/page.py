@@ -152,11 +152,9 @@ def bundled(ours: str) -> str:
     Args:
         ours: JavaScript that calls `vegaEmbed`.
     """
-    import vl_convert
+    from funnelsim.show.charts.theme import converter, vegalite_version
 
-    from funnelsim.show.charts.theme import vegalite_version
-
-    bundle: str = vl_convert.javascript_bundle(ours, vl_version=vegalite_version())
+    bundle: str = converter().javascript_bundle(ours, vl_version=vegalite_version())
     # Inside <script> only this sequence could end the element too early.
     return bundle.replace("</script", "<\\/script")
 

@@ -1,18 +1,23 @@
-"""How this package's inner loops are compiled: once, kept on disk, and never out of date."""
+"""How this package's inner loops are compiled: once, kept on disk, and never out of date.
+
+Where numba is absent, as in a browser, the same functions run as plain Python: same results, slower.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import numba
-from numba.core import event
+COMPILES = find_spec("numba") is not None
+if COMPILES:
+    import numba
+    from numba.core import event
 
-_njit: Callable[..., Callable[..., object]] = numba.njit
-_listen: Callable[[str, object], None] = event.register
+    _njit: Callable[..., Callable[..., object]] = numba.njit
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
@@ -44,8 +49,19 @@ def strict(function: Function) -> Function:
     return _made(function)
 
 
+def instead(plain: Function) -> Callable[[Function], Function]:
+    """Take another function in the place of this one where nothing is compiled: one that is quick there.
+
+    Args:
+        plain: does the same, with NumPy's arrays or Python's integers in the place of loops.
+    """
+    return lambda function: function if COMPILES else plain
+
+
 def _made(function: Function, **options: object) -> Function:
     """Compile a function and keep its machine code on disk, where a folder for it can be written."""
+    if not COMPILES:
+        return function
     try:
         made = _njit(cache=True, nogil=True, **options)(function)
     except (RuntimeError, OSError):
@@ -97,13 +113,15 @@ class Notice:
     def __init__(self) -> None:
         self.over = False
 
-    def notify(self, happening: event.Event) -> None:
+    def notify(self, happening: Any) -> None:
         """Hear that numba begins or ends to compile; code that is kept on disk is not compiled again."""
         if happening.is_start and not self.over and sys.stderr.isatty():
             self.over = True
             print("Compiling the engine, once after installing: about half a minute ...", file=sys.stderr)
 
 
-event.Listener.register(Notice)
-_listen("numba:compile", Notice())
-forget_outdated()
+if COMPILES:
+    event.Listener.register(Notice)
+    listen: Callable[[str, object], None] = event.register
+    listen("numba:compile", Notice())
+    forget_outdated()

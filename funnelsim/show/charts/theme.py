@@ -7,14 +7,14 @@ import re
 import struct
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any, TypeVar, cast
 
 import altair as alt
 import numpy as np
 import pandas as pd
-import vl_convert
 
-from funnelsim.errors import FunnelError
+from funnelsim.errors import FunnelError, missing
 from funnelsim.show.words import name, titled, wrap
 
 Chart = TypeVar("Chart", alt.LayerChart, alt.FacetChart, alt.VConcatChart)
@@ -41,6 +41,7 @@ AMOUNT_LABELS = (
     " : abs(datum.value) >= 1e3 ? format(datum.value / 1e3, ',.4~g') + ' k' : format(datum.value, ',.3~g')"
 )
 VEGA = "application/vnd.vega.v5+json"
+VEGA_LITE = "application/vnd.vegalite.v5+json"
 VEGA_SCHEMA = "https://vega.github.io/schema/vega/v5.json"
 NAME = "funnelsim"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -240,6 +241,19 @@ def vegalite_version() -> str:
     return ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 
 
+def converter() -> Any:
+    """Return the library that compiles and draws charts outside a browser.
+
+    Raises:
+        FunnelError: it is not installed, as in a Python that runs in a browser.
+    """
+    try:
+        import vl_convert
+    except ModuleNotFoundError:
+        raise missing("vl-convert-python", "a page or a picture of a chart") from None
+    return vl_convert
+
+
 def compiled(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return a Vega-Lite specification compiled to Vega, so that one version decides how it looks.
 
@@ -250,7 +264,7 @@ def compiled(spec: Mapping[str, Any]) -> dict[str, Any]:
     >>> vega["$schema"] == VEGA_SCHEMA
     True
     """
-    vega: dict[str, Any] = vl_convert.vegalite_to_vega(dict(spec), vl_version=vegalite_version())
+    vega: dict[str, Any] = converter().vegalite_to_vega(dict(spec), vl_version=vegalite_version())
     # Notebook front ends know the MIME type of Vega 5 only; their Vega reads these specifications.
     return vega | {"$schema": VEGA_SCHEMA}
 
@@ -261,7 +275,7 @@ def png(spec: Mapping[str, Any], scale: float = 1.0) -> bytes:
     >>> png(alt.Chart(alt.Data(values=[{"a": 1}])).mark_point().to_dict())[1:4]
     b'PNG'
     """
-    picture = vl_convert.vegalite_to_png(
+    picture = converter().vegalite_to_png(
         dict(spec), vl_version=vegalite_version(), scale=scale, allowed_base_urls=[]
     )
     return squeezed(picture)
@@ -288,7 +302,9 @@ def svg(spec: Mapping[str, Any]) -> str:
     >>> svg(alt.Chart(alt.Data(values=[{"a": 1}])).mark_point().to_dict())[:4]
     '<svg'
     """
-    drawing: str = vl_convert.vegalite_to_svg(dict(spec), vl_version=vegalite_version(), allowed_base_urls=[])
+    drawing: str = converter().vegalite_to_svg(
+        dict(spec), vl_version=vegalite_version(), allowed_base_urls=[]
+    )
     # Vega numbers what it clips through the whole life of the process.
     numbers = {name: f"clip-{i}" for i, name in enumerate(dict.fromkeys(re.findall(r'id="(\w+)"', drawing)))}
     return re.sub(
@@ -311,8 +327,11 @@ def heading(spec: Mapping[str, Any]) -> str:
 def render(spec: dict[str, Any], **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what a notebook shows and keeps of a chart: Vega, a PNG, and the title as plain text.
 
-    The PNG is needed: without it JupyterLab adds one on saving, and Voila stops with an error.
+    The PNG is needed: without it JupyterLab adds one on saving, and Voila stops with an error. Where nothing
+    can draw one, the browser compiles the chart by itself.
     """
+    if find_spec("vl_convert") is None:
+        return {VEGA_LITE: spec, "text/plain": f"<chart: {heading(spec)}>"}, {}
     picture = base64.b64encode(png(spec)).decode("ascii")
     bundle = {VEGA: compiled(spec), "image/png": picture, "text/plain": f"<chart: {heading(spec)}>"}
     return bundle, {VEGA: {"embed_options": {"actions": False}}}
