@@ -16,6 +16,8 @@ python start.py test         set up, then lint, format, types, unit tests, docte
 python start.py lab [...]    set up, then open the notebooks in JupyterLab (further words go to it)
 python start.py course [...] set up, then write the lessons as pages that need no network, into out/course/
                              (--out FOLDER: elsewhere; --language zh: in Chinese where translated)
+python start.py lite         set up, then build a site that runs in a browser alone, into out/lite/
+                             (untested end to end: its Python comes from the network)
 python start.py --help       this text
 
 The set-up goes into the folder .venv beside this file; delete that folder to start afresh.
@@ -33,9 +35,10 @@ EXTRAS: dict[str, set[str]] = {
     "test": {"formats", "lab", "test"},
     "lab": {"formats", "lab"},
     "course": {"formats"},
+    "lite": {"formats", "lite"},
 }
 # Words that hand further ones on.
-OPEN = {"lab", "course"}
+OPEN = {"lab", "course", "lite"}
 WORKERS = str(max(1, min(os.cpu_count() or 1, 4)))
 
 # `loadfile` keeps a notebook's cells, and a file's expensive fixtures, on one worker.
@@ -217,6 +220,8 @@ def job(word: str, further: list[str]) -> int:
         return run(module("jupyterlab", "notebooks", *further))
     if word == "course":
         return run([str(PYTHON), "notebooks/hand_outs.py", *further])
+    if word == "lite":
+        return run([str(PYTHON), "notebooks/lite.py", *further])
     return run(module("funnelsim.cli", "demo"))
 
 
@@ -224,7 +229,7 @@ def refusal(words: list[str]) -> str:
     """Return why these words cannot be obeyed, or nothing if they can."""
     word = words[0] if words else "demo"
     if word not in EXTRAS:
-        return f"start.py does not know '{word}': it takes no word, test, lab, course or --help."
+        return f"start.py does not know '{word}': it takes no word, test, lab, course, lite or --help."
     if word not in OPEN and len(words) > 1:
         return f"start.py {word} takes no further word, but '{words[1]}' was given."
     if sys.version_info < OLDEST:

@@ -45,7 +45,7 @@ def test_it_needs_nothing_but_python():
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["tset"], "start.py does not know 'tset': it takes no word, test, lab, course or --help."),
+        (["tset"], "start.py does not know 'tset': it takes no word, test, lab, course, lite or --help."),
         (["test", "-k"], "start.py test takes no further word, but '-k' was given."),
     ],
 )
