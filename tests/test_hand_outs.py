@@ -201,7 +201,27 @@ def test_every_message_file_is_whole_and_words_have_both_languages(hand_outs: Mo
     for language in hand_outs.LANGUAGES:
         for file in NOTEBOOKS.rglob(f"{language}/*.json"):
             hand_outs.read_lesson(file.parent.parent / f"{file.stem}.ipynb", "", language)
+    assert {file.stem[:2] for file in NOTEBOOKS.glob("course/zh/*.json")} >= {"01", "02", "03"}
     assert hand_outs.words_in("en").keys() == hand_outs.words_in("zh").keys()
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("course/zh/*.json")), ids=lambda path: path.stem)
+def test_chinese_has_the_numbers_code_and_links_of_the_english_and_no_broken_emphasis(
+    hand_outs: ModuleType, path: Path
+) -> None:
+    book = path.parent.parent / f"{path.stem}.ipynb"
+    english, chinese = (hand_outs.read_lesson(book, "", language) for language in ("en", "zh"))
+    assert [cell for cell in english.cells if cell["cell_type"] == "code"] == [
+        cell for cell in chinese.cells if cell["cell_type"] == "code"
+    ]
+    writer = hand_outs.Writer("x.html", {}, hand_outs.words_in("zh"))
+    for one, two in zip(english.cells, chinese.cells, strict=True):
+        if one["cell_type"] == "markdown":
+            told, said = hand_outs.source(one), hand_outs.source(two)
+            for pattern in (r"`[^`]+`", r"\]\([^)]+\)", r"\d+\.\d+|\d+,\d{3}|\d+ %"):
+                assert sorted(re.findall(pattern, told)) == sorted(re.findall(pattern, said)), one["id"]
+            assert "**" not in re.sub(r"<code>.*?</code>", "", writer.prose(said, book)), one["id"]
+            assert len(re.findall("[\u4e00-\u9fff]", said)) > len(told) / 10, one["id"]
 
 
 def test_wrong_words_are_refused_in_a_sentence(hand_outs: ModuleType, tmp_path: Path, capsys: Any) -> None:
