@@ -268,5 +268,10 @@ def test_the_guide_speaks_of_every_lesson() -> None:
     }
     lessons = {int(path.name[:2]) for path in NOTEBOOKS.glob("course/[0-9]*.ipynb")}
     assert lessons <= told.keys() == set(range(1, 13))
+    for path in NOTEBOOKS.glob("course/[0-9]*.ipynb"):
+        said = re.search(
+            r"Time in class: (\d+) minutes|(\d+) minutes of class", "".join(cells(path)[0]["source"])
+        )
+        assert said is not None and f"{said[1] or said[2]} minutes" in told[int(path.name[:2])], path.name
     for part in told.values():
         assert all(f"**{word}.**" in part for word in ("Ask", "Expect", "Goes wrong")), part[:40]
