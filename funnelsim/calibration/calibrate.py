@@ -54,6 +54,10 @@ MOST_AHEAD = 6
 # percent of wins that no rate can foresee are less than any forecast errs; a quiet week is usual anywhere.
 FEW_WINS, FEW_APART, USUAL_DAYS = 30, 0.02, 7.0
 
+# Of two hundred columns of pure luck none has such a rank correlation; money that comes half as late again as
+# wins do would be booked a month early where a cycle takes two.
+SURELY, LATE = 3.0, 1.5
+
 
 def fit_model(
     history: History,
@@ -290,6 +294,7 @@ def _warnings(basis: Basis) -> tuple[str, ...]:
             f"Warning: {apart:,} of {len(recorded):,} wins came without a visit to a stage before, as those "
             "of leads that begin with the win; none such is expected: too low a forecast where they go on."
         )
+    sentences += _slow_money(basis)
     expected, first = wins_before_the_first(visits, funnel, basis.counts.edges, len(basis.groups))
     if expected > SUSPICIOUS_WINS:
         date = history.until + first * DAY
@@ -299,6 +304,27 @@ def _warnings(basis: Basis) -> tuple[str, ...]:
             "out the leads that came before (`since:`)."
         )
     return tuple(sentences)
+
+
+def _slow_money(basis: Basis) -> list[str]:
+    """Return a warning where dear leads take longer to win than others, and nothing tells which they are."""
+    won = basis.bookings[(basis.bookings["value"] > 0).to_numpy()]
+    if len(basis.groups) > 1 or len(won) < FEW_WINS:
+        return []
+    entered = basis.spells.groupby("lead")["start"].min()
+    days = pd.Series(days_since(won["at"], basis.history.until)) - won["lead"].map(entered).to_numpy()
+    r = float(won["value"].reset_index(drop=True).rank().corr(days.rank()))
+    order = np.argsort(days.to_numpy(), kind="stable")
+    money = np.cumsum(won["value"].to_numpy()[order])
+    half, late = (days.to_numpy()[order][n] for n in (len(won) // 2, np.searchsorted(money, money[-1] / 2)))
+    if not (r * np.sqrt(len(won)) > SURELY and late > LATE * half):
+        return []
+    sentence = (
+        f"Warning: half of all wins took up to {half:.0f} days, half of the money up to {late:.0f}: dear "
+        "leads take longer, and no segment tells which they are, so their money is expected too early. Name "
+        "a column that does (`columns: {segment: ...}` in the mapping file)."
+    )
+    return [sentence]
 
 
 def _silence(visits: Visits, history: History, won: pd.Series) -> tuple[str, ...]:
