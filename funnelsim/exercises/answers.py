@@ -13,17 +13,16 @@ import pandas as pd
 from funnelsim.arrays import Floats
 from funnelsim.calibration.calibrate import fit_model
 from funnelsim.calibration.trust import exit_shares, trust_of
-from funnelsim.forecasting.backtest import Record
 from funnelsim.forecasting.exact import Chances, at_ages, chances
 from funnelsim.forecasting.forecast import NAMES, Forecast, totals
 from funnelsim.forecasting.situation import Situation, situation
 from funnelsim.history.log import History, bookings
 from funnelsim.history.read import read_history
-from funnelsim.model.model import Model
+from funnelsim.model.model import Model, only
 from funnelsim.model.rates import Counts, model_incidence
 from funnelsim.model.stated import read_funnel
 from funnelsim.sample import sample_path
-from funnelsim.verbs import backtest, budget, forecast, simulate
+from funnelsim.verbs import budget, forecast, simulate
 
 YEAR = 365
 EVER = 1e6  # days: who has not left by then never will
@@ -331,30 +330,29 @@ def chance_to_hold(most: int, months: int, promise: float) -> float:
 
 
 @cache
-def twelve_months() -> Record:
-    """Return what would have been said of the twelve months before July 2026."""
-    return backtest(kontor_record(), start="2025-07-01", draws=20)
+def twelve_months(method: str = "funnelsim") -> pd.DataFrame:
+    """Return what was said of the twelve months before July 2026, by month."""
+    said = pd.read_csv(sample_path("said.csv"))
+    return said[(said["method"] == method).to_numpy()].set_index("period")
 
 
 def held_if(factor: float) -> float:
     """Return how many months lie in their 80 % band if each band is so many times as wide."""
-    ours = twelve_months().mine("revenue")
+    ours = twelve_months()
     off = ours["actual"] - ours["0.50"]
     room = np.where(off > 0, ours["0.90"] - ours["0.50"], ours["0.50"] - ours["0.10"])
     return float((off.abs() <= factor * room).sum())
 
 
-def skill_between(first: str, after: str) -> float:
-    """Return how much smaller our revenue error was than that of cohort win rates."""
-    rows = twelve_months().record.query("measure == 'revenue'")
-    inside = (rows["start"] >= first) & (rows["start"] < after)
-    score = rows[inside.to_numpy()].groupby("method")["crps"].mean().to_dict()
-    return 1 - float(score["funnelsim"]) / float(score["cohort win rates"])
+def skill_between(first: str, last: str) -> float:
+    """Return how much smaller our revenue error was than that of cohort win rates, from month to month."""
+    ours, theirs = (twelve_months(one)["crps"].loc[first:last] for one in ("funnelsim", "cohort win rates"))
+    return float(1 - ours.sum() / theirs.sum())
 
 
 def chance_as_said(month: str, amount: float) -> float:
     """Return the chance of at least so much revenue, as it would have been said before the month began."""
-    row = twelve_months().mine("revenue").set_index("period").loc[month]
+    row = twelve_months().loc[month]
     return float(1 - np.interp(amount, row[NAMES].to_numpy(dtype=float), [float(name) for name in NAMES]))
 
 
@@ -425,3 +423,32 @@ def split_gain(split: dict[str, float]) -> float:
 def width_in_doubt(doubt: float) -> float:
     """Return how wide the interval of the gain gets if all errors are so many times as large."""
     return float(channel_table(doubt=doubt).attrs["width"] / channel_table().attrs["width"])
+
+
+# Lesson 11: the third quarter, seen from spring and from the last day of June
+
+
+def new_leads_bring() -> float:
+    """Return what is expected, in the third quarter, of leads that came after 30 March."""
+    then = set(kontor_record().as_of("2026-03-30").events["lead"])
+    deals = plan_today(FEW).deals
+    came = deals[~deals["lead"].isin(then).to_numpy()]
+    return float((came["P(win 2026 Q3)"] * came["value"]).sum())
+
+
+def lost_deals_took() -> float:
+    """Return what was expected on 30 March, in the third quarter, of deals that are lost by now."""
+    then = forecast(kontor_record().as_of("2026-03-30"), until="2026-09-30", draws=FEW).deals
+    last = kontor_record().events.drop_duplicates("lead", keep="last")
+    gone = then[then["lead"].isin(last.loc[last["stage"].eq("Lost").to_numpy(), "lead"]).to_numpy()]
+    return float((gone["P(win 2026 Q3)"] * gone["value"]).sum())
+
+
+@cache
+def chance_without(largest: int, target: float) -> float:
+    """Return the chance of a target in the third quarter without the deals that carry most of it."""
+    place, deals = kontor_today(), plan_today(FEW).deals
+    carried = (deals["P(win 2026 Q3)"] * deals["value"]).sort_values(ascending=False)
+    names = deals["lead"].loc[carried.index[largest:]]
+    found = forecast(replace(place, deals=only(place.deals, names)), target=target, draws=FEW)
+    return float(found.widths["p_target"].iloc[0])

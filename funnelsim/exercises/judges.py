@@ -9,6 +9,8 @@ import numpy as np
 
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.exercises import answers as own
+from funnelsim.forecasting.health import Health
+from funnelsim.forecasting.live import Live
 from funnelsim.model.levers import DaysLever, EntriesLever
 from funnelsim.model.model import Model
 from funnelsim.model.scenario import scenario_of
@@ -96,18 +98,21 @@ def promise_judge(answer: Any) -> str:
     return "the chance is not that of this target; `p_target` has a row for each quarter."
 
 
-def break_even_judge(answer: object) -> str:
-    """Judge by how many percent the odds may fall: put in, the answer must bring about nothing."""
-    fall = abs(as_number(answer))
-    if not 0 < fall < 100:
-        return "the answer is a number of percent, as 3 in `odds Negotiation > Won -3%`."
-    if 0.85 <= fall < 0.95:
-        return "that is the factor; the question is by how many percent the odds fall."
-    left = sum(own.lever_gain(f"price +5%; odds Negotiation > Won -{fall:g}%"))
-    a_point = sum(own.lever_gain("odds Negotiation > Won -1%"))
-    if abs(left) <= abs(a_point):
-        return ""
-    return f"with this fall the higher price still {'pays' if left > 0 else 'costs more than it brings'}."
+def break_even_judge(price: int) -> Judge:
+    """Return a judge of how far the odds may fall if prices rise: put in, the answer must bring nothing."""
+
+    def judge(answer: object) -> str:
+        fall = abs(as_number(answer))
+        if not 0 < fall < 100:
+            return "the answer is a number of percent, as 3 in `odds Negotiation > Won -3%`."
+        if 0.75 <= fall < 1:
+            return "that is the factor; the question is by how many percent the odds fall."
+        left = sum(own.lever_gain(f"price +{price}%; odds Negotiation > Won -{fall:g}%"))
+        if abs(left) <= abs(sum(own.lever_gain("odds Negotiation > Won -1%"))):
+            return ""
+        return f"with this fall the higher price still {'pays' if left > 0 else 'costs more than it brings'}."
+
+    return judge
 
 
 def plan_judge(answer: object) -> str:
@@ -157,7 +162,7 @@ def month_judge(answer: Any) -> str:
     if hint := parts_hint(answer, "month", "amount", "chance"):
         return hint
     month, amount, chance = answer
-    known = list(own.twelve_months().mine("revenue")["period"])
+    known = list(own.twelve_months().index)
     if month not in known:
         return f"there is no forecast of this month; {nearest(month, known)}"
     wanted = own.chance_as_said(month, as_number(amount))
@@ -182,3 +187,17 @@ def split_judge(answer: Any) -> str:
     if gain <= 0:
         return "that earns less than today's split."
     return "" if gain >= 8e4 else "that earns more than today's split, but less than 80,000 EUR more."
+
+
+def page_judge(answer: object) -> str:
+    """Judge a page with sliders of one's own: it must move."""
+    if not isinstance(answer, Live):
+        return "the answer is a page: what `fs.live` returns."
+    return "this one stands still; its `why` says what is in the way." if answer.why else ""
+
+
+def alarm_judge(answer: object) -> str:
+    """Judge a company in which something broke: it must be told by an alert."""
+    if not isinstance(answer, Health):
+        return "the answer is what `fs.health` returns for your history."
+    return "" if len(answer.alerts) else "no alert: so little may be luck; break more, or break it longer."

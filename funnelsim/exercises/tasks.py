@@ -7,11 +7,13 @@ import numpy as np
 from funnelsim.exercises import answers as own
 from funnelsim.exercises.judges import (
     Judge,
+    alarm_judge,
     break_even_judge,
     entry_judge,
     fade_judge,
     month_judge,
     number_judge,
+    page_judge,
     plan_judge,
     promise_judge,
     split_judge,
@@ -20,6 +22,8 @@ from funnelsim.exercises.judges import (
 )
 
 ROUGH = 0.04  # what depends on draws, as gains do, is right within four parts in a hundred
+
+CLOSING, SEARCH = "odds Negotiation > Won +10%", "leads search +10%"
 
 TASKS: dict[tuple[int, int], Judge] = {
     (1, 1): number_judge(
@@ -174,7 +178,7 @@ TASKS: dict[tuple[int, int], Judge] = {
         },
         near=ROUGH,
     ),
-    (5, 4): break_even_judge,
+    (5, 4): break_even_judge(price=5),
     (5, 5): plan_judge,
     (6, 1): number_judge(
         lambda: own.erlang_wait(3, 2.7),
@@ -291,13 +295,13 @@ TASKS: dict[tuple[int, int], Judge] = {
         },
     ),
     (8, 4): number_judge(
-        lambda: own.skill_between("2026-01-01", "2026-07-01"),
+        lambda: own.skill_between("2026-01", "2026-06"),
         "1 less our mean `crps` divided by that of the cohorts, both of the months from January on.",
         {
-            "that is the second half of 2025.": lambda: own.skill_between("2025-07-01", "2026-01-01"),
-            "that is the whole year.": lambda: own.skill_between("2025-07-01", "2026-07-01"),
+            "that is the second half of 2025.": lambda: own.skill_between("2025-07", "2025-12"),
+            "that is the whole year.": lambda: own.skill_between("2025-07", "2026-06"),
             "that is ours divided by theirs; skill is what is missing to one.": lambda: (
-                1 - own.skill_between("2026-01-01", "2026-07-01")
+                1 - own.skill_between("2026-01", "2026-06")
             ),
         },
     ),
@@ -344,4 +348,59 @@ TASKS: dict[tuple[int, int], Judge] = {
         near=0.03,
     ),
     (9, 5): split_judge,
+    (10, 1): number_judge(
+        lambda: 100 * (0.75 / 0.25 / (0.627 / 0.373) - 1),
+        "make odds of both chances, and divide.",
+        {
+            "that is how much more the chance is; odds are asked for.": lambda: 100 * (0.75 / 0.627 - 1),
+            "that is the factor; how many percent more is it?": lambda: 0.75 / 0.25 / (0.627 / 0.373),
+            "these are points of the chance.": lambda: 100 * (0.75 - 0.627),
+        },
+        near=0.012,
+    ),
+    (10, 2): number_judge(
+        lambda: sum(own.lever_gain(CLOSING)) - sum(own.lever_gain(SEARCH)),
+        "the differences of both scenarios for the total of the two quarters; then their own difference.",
+        {
+            "that is what the odds bring alone.": lambda: sum(own.lever_gain(CLOSING)),
+            "that is what search brings alone.": lambda: sum(own.lever_gain(SEARCH)),
+            "that is both together.": lambda: sum(own.lever_gain(CLOSING)) + sum(own.lever_gain(SEARCH)),
+        },
+        near=0.06,
+    ),
+    (10, 3): break_even_judge(price=10),
+    (10, 4): page_judge,
+    (11, 1): number_judge(
+        own.new_leads_bring,
+        "`parts` has a line for each reason; which `change` is largest, whatever its sign?",
+        {
+            "that is what was lost; another part is larger.": lambda: -own.lost_deals_took(),
+            "that is the whole change; which part of it is largest?": lambda: 5.5e5,
+            "the answer is in EUR, not in millions.": lambda: own.new_leads_bring() / 1e6,
+        },
+        near=ROUGH,
+    ),
+    (11, 2): number_judge(
+        lambda: own.chance_without(2, 6e6),
+        "`concentration` has three lines: as it stands, without the largest, without the two largest.",
+        {
+            "that is with them.": lambda: own.chance_without(0, 6e6),
+            "that is without the largest alone.": lambda: own.chance_without(1, 6e6),
+            "that is the chance of 5.5 million, as in the lesson.": lambda: own.chance_without(2, 5.5e6),
+        },
+        near=0.008,
+    ),
+    (11, 3): number_judge(
+        lambda: 100 * (1.2 + 0.9 + 1.5 + 1.1 - 4.0) / 4.0,
+        "add up what she said and what came, and divide.",
+        {
+            "that is of what she said; how much too high is it against what came?": lambda: 100 * 0.7 / 4.7,
+            "a mean of percents lets the smallest quarter count most.": lambda: (
+                100 * (1.2 / 1.0 + 0.9 / 0.6 + 1.5 / 1.5 + 1.1 / 0.9 - 4) / 4
+            ),
+            "that is a share; the answer is in percent.": lambda: 0.7 / 4.0,
+        },
+        near=0.01,
+    ),
+    (11, 4): alarm_judge,
 }
