@@ -571,7 +571,7 @@ def budget(
 ) -> None:
     """Say where the next euro should go, and how a budget is best split."""
     from funnelsim.files import write_all
-    from funnelsim.forecasting.budget import bounds_said, budget_rows, regret_words
+    from funnelsim.forecasting.budget import bounds_said, budget_rows
     from funnelsim.model.units import quantity
     from funnelsim.show.terminal import show_table
     from funnelsim.show.words import titled
@@ -586,7 +586,7 @@ def budget(
     )  # fmt: skip
     rows, kinds = budget_rows(plan)
     show_table(rows, titled(f"Spend per {period}", plan.currency), kinds=kinds)
-    for line in (str(plan), regret_words(plan), *plan.notes):
+    for line in (str(plan), *plan.notes):
         typer.echo(f"- {line}")
 
     def page(path: Path) -> None:

@@ -202,7 +202,7 @@ def test_aims_are_told_and_each_is_best_at_its_own(place, found):
 
 def test_regret_is_what_the_best_split_of_each_draw_earns_more(place, found):
     assert 0 < found.regret < found.regret_high
-    assert "in one case of ten by more than" in regret_words(found)
+    assert "in one case of ten by more than" in regret_words(found) == found.notes[0]
     known = tuple(replace(one, error=0.0) for one in place.model.entries.spend)
     model = replace(place.model, entries=replace(place.model.entries, spend=known))
     surer = best_budget(replace(place, model=model), draws=40)

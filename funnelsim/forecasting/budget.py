@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -172,13 +172,14 @@ def best_budget(
     low, high = np.quantile(gain, [0.1, 0.9])
     wanted = np.nan if target is None else float(target)
     late = np.array([1 - acts_on(int(np.ceil(until)), days, one).sum() / days for one in known])
-    return Plan(
+    made = Plan(
         _table(known, worth, earned, now, best, ends, late), money, days,
         place.periods[-1].end, float(gain.mean()), float(low), float(high),
         float((gain > 0).mean() + (gain == 0).mean() / 2), multiplier, place.model.currency,
         _notes(late), extra or 0.0, aim, wanted, _told(plan, today, wanted), float(missed.mean()),
         float(np.quantile(missed, 0.9)), idle,
     )  # fmt: skip
+    return replace(made, notes=(regret_words(made), *made.notes))
 
 
 def _told(plan: Floats, today: Floats, wanted: float) -> pd.DataFrame:
