@@ -489,8 +489,8 @@ def alerts_of(
     worse = {(one.stage, one.channel) for one, _ in falls}
     better = [(one, e) for one, e in rises if (one.stage, one.channel) not in worse]
     rows = [_row(place, one, e, span, mean, rise) for one, e in _merged(better if rise else falls)]
-    rows = [row for row in rows if not rise or row["low"] > 1]  # what rose and fell again is no news
     table = pd.DataFrame(rows, columns=list(ALERTS))
+    table = table[(table["low"] > 1).to_numpy()] if rise else table  # what rose and fell again is no news
     order = table["stake"].fillna(0.0).sort_values(ascending=False, kind="stable").index
     return table.loc[order].reset_index(drop=True)
 
