@@ -26,12 +26,10 @@ from funnelsim.calibration.counting import Visits
 from funnelsim.forecasting.alerts import (
     FEWEST,
     Watched,
-    e_bh,
-    evidence,
+    discoveries,
     watched_exits,
     watched_intake,
     weekly_counts,
-    weekly_level,
 )
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.rates import DEFAULT_BINS
@@ -111,10 +109,9 @@ def looks(made: Company, weeks: int = YEAR, every: int = 1) -> list[tuple[int, l
 
 
 def first_alert(seen: Sequence[tuple[int, list[Watched]]]) -> float:
-    """Return the week of the first look that sees an alert, inf where none does."""
+    """Return the week of the first look that sees an alert, or good news; inf where none does."""
     for look, watched in seen:
-        values = np.array([evidence(one) for one in watched])
-        if e_bh(values, weekly_level(len(watched[0].seen))).any():
+        if any(discoveries(watched)):
             return look
     return np.inf
 

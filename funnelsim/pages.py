@@ -87,6 +87,7 @@ class Monday:
 
 QUESTIONS = {
     "alerts": "Did a stage, a channel or a team break?",
+    "rises": "Did something get better?",
     "overdue": "Which leads wait for longer than stated?",
     "worries": "Which deals to worry about?",
     "concentration": "What if the largest fall out?",

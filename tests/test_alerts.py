@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import history
 from scipy.special import gammaln
 from scipy.stats import binom, nbinom
 from scripts import script
@@ -19,6 +20,7 @@ from funnelsim.forecasting.alerts import (
     Watched,
     at_stake,
     change_logs,
+    discoveries,
     e_bh,
     e_process,
     evidence,
@@ -29,6 +31,8 @@ from funnelsim.forecasting.alerts import (
 )
 from funnelsim.forecasting.health import level_said
 from funnelsim.forecasting.situation import after_run
+from funnelsim.history.log import DAY
+from funnelsim.history.metrics import of_leads
 
 bench = script("benchmarks/alerts.py")
 
@@ -158,3 +162,45 @@ def test_a_scheduler_gets_three_where_enough_is_at_stake(level: str, code: int) 
 def test_a_level_that_is_none_is_one_sentence() -> None:
     with pytest.raises(FunnelError, match="level 'high': expected any"):
         level_said("high")
+
+
+def test_the_mean_evidence_of_a_rise_is_one_at_most_also_where_months_run_hot_and_cold() -> None:
+    rng = np.random.default_rng(3)
+    for spread in (0.0, 0.2, 0.4):
+        noise, found = 1 + spread**2 * 4 * 10, []
+        for _ in range(1500):
+            month = rng.gamma(1 / spread**2, spread**2, 13) if spread else np.ones(13)
+            seen = rng.poisson(10 * np.repeat(month, 4) * rng.gamma(200, 1 / 200)).astype(float)
+            one = Watched("intake", "", "", "", seen, np.full(52, 10.0), 200.0, noise, np.full(52, 10.0))
+            found.append(evidence(one, rise=True))
+        assert np.mean(found) - 2 * np.std(found) / np.sqrt(1500) <= 1.0
+        assert np.mean(np.array(found) >= 20) <= 0.05
+
+
+def test_what_doubles_is_good_news_and_what_halves_an_alert() -> None:
+    usual = np.full(52, 10.0)
+    up, down = usual.copy(), usual.copy()
+    up[30:], down[30:] = 20.0, 5.0
+    watched = [
+        Watched("intake", "", "", name, seen, usual, 400.0, 1.0, usual)
+        for name, seen in (("up", up), ("down", down), ("same", usual))
+    ]
+    falls, rises = discoveries(watched)
+    assert [one.channel for one, _ in falls] == ["down"] and [one.channel for one, _ in rises] == ["up"]
+    assert abs(int(np.argmax(change_logs(watched[0], rise=True))) - 30) <= 2
+    slow = [Watched("speed", "Offer", "", "", up, usual, 400.0, 1.0, usual)]
+    assert discoveries(slow) == ([], []), "that leads leave a stage sooner need not be good"
+
+
+def test_an_export_without_late_open_leads_is_told_and_raises_no_alarm() -> None:
+    whole = history(4000, seed=2)
+    came, last = whole.events.groupby("lead")["at"].min(), whole.events.groupby("lead")["stage"].last()
+    late = came >= whole.until - 40 * DAY
+    kept = came.index[~(late & last.isin(["Lead", "Offer"]))]
+    place = fs.situation(of_leads(whole, whole.leads.index[whole.leads.index.isin(kept)]))
+    told = fs.health(place, draws=4)
+    assert "intake" not in set(told.alerts["kind"])
+    assert "the export seems to lack late leads that are open" in " ".join(told.notes)
+    fewer = came.index[~late | (np.arange(len(came)) % 3 == 0)]
+    real = fs.health(fs.situation(of_leads(whole, whole.leads.index[whole.leads.index.isin(fewer)])), draws=4)
+    assert "intake" in set(real.alerts["kind"]), "where open leads are there too, fewer of them are an alarm"

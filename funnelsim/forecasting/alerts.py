@@ -3,20 +3,22 @@
 Counts since a watch began are held against what was known before it. With a Gamma law of shape k on the
 rate, counts S where mu were expected have the likelihood M(k) = Gamma(k+S)/Gamma(k) k^k / (k+mu)^(k+S),
 but for what all laws share. Unchanged, the rate has the law that the record before the watch left of it
-(shape a); after a change it has a wide one (shape 2), below 1 only. The mean over all weeks j in which the
-change may have come, e = mean_j M(a; before j) M(2; from j on) / M(a; all), is an e-process: whenever one
-looks, an unchanged company shows e >= 1 / alpha with a chance of alpha at most.
+(shape a); after a change it has a wide one (shape 2), below 1 only for a fall, above 1 only for a rise.
+The mean over all weeks j in which the change may have come, e = mean_j M(a; before j) M(2; from j on) /
+M(a; all), is an e-process: whenever one looks, an unchanged company shows e >= 1 / alpha with a chance of
+alpha at most.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import gammainc, gammaincinv, gammaln, logsumexp
+from scipy.special import gammainc, gammaincc, gammaincinv, gammaln, logsumexp
 
 from funnelsim.arrays import Flags, Floats, Integers
 from funnelsim.calibration.counting import Visits, count_visits, counts_between, visits_of
@@ -36,6 +38,8 @@ from funnelsim.show import words
 
 WIDE = 2.0  # shape of the law of a changed rate: a half or a fifth are as likely as nine tenths
 ALPHA = 0.05  # of unchanged companies, so many may see an alert within a year of weekly looks
+# Of these, four fifths are left to falls, so that good news makes them hardly later.
+OF_FALLS, RISES = 0.8, ("conversion", "intake")  # that leads leave a stage sooner need not be good
 # A year is watched where the record is thrice as long, so that every season is, and rates are fitted to two;
 # four weeks at least, and a month of weeks is a window in which a company runs hot or cold.
 LONGEST, SHORTEST, PART, MONTH = 52, 4, 3, 4
@@ -48,6 +52,7 @@ ADVICE = {
     "speed": "look for what leads wait for there",
     "intake": "check the campaign, the form, and the record of this way in",
 }
+KEEP = {"conversion": "find out what is done there, and keep it", "intake": "see that somebody calls them"}
 ALERTS = (
     "kind", "stage", "segment", "channel", "since", "seen", "expected", "ratio", "low", "high", "e", "luck",
     "stake", "share", "why", "advice",
@@ -81,6 +86,9 @@ class Watched:
     exits: Integers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
+Found: TypeAlias = tuple[Watched, float]  # what changed, and its evidence
+
+
 def mixture_log(count: Floats, fair: Floats, shape: float) -> Floats:
     """Return log M of counts under a Gamma law of mean 1 on the rate; shape inf is a known rate."""
     if np.isinf(shape):
@@ -112,8 +120,8 @@ def e_process(count: float, fair: float, shape: float = WIDE) -> float:
     return float(np.exp(mixture_log(np.array(count), np.array(fair), shape) + fair))
 
 
-def change_logs(watched: Watched) -> Floats:
-    """Return the logarithm of the evidence that the rate fell at the beginning of each week, (weeks,).
+def change_logs(watched: Watched, rise: bool = False) -> Floats:
+    """Return the logarithm of the evidence that the rate fell, or rose, as each week began, (weeks,).
 
     Counts that differ more than Poisson counts do weigh less: seen, expected and shape are divided by their
     noise. Of counts with a common Gamma factor in each month, that leaves evidence of a fall too small.
@@ -126,14 +134,15 @@ def change_logs(watched: Watched) -> Floats:
     after, due = np.cumsum(seen[::-1])[::-1], np.cumsum(fair[::-1])[::-1]
     whole = mixture_log(after[0], due[0], shape)
     before = mixture_log(after[0] - after, due[0] - due, shape)
-    below = np.log(np.maximum(gammainc(WIDE + after, WIDE + due), 1e-300)) - np.log(gammainc(WIDE, WIDE))
-    found: Floats = before + mixture_log(after, due, WIDE) + below - whole
+    part = gammaincc if rise else gammainc
+    side = np.log(np.maximum(part(WIDE + after, WIDE + due), 1e-300)) - np.log(part(WIDE, WIDE))
+    found: Floats = before + mixture_log(after, due, WIDE) + side - whole
     return found
 
 
-def evidence(watched: Watched) -> float:
-    """Return e: the mean over all weeks in which the rate may have fallen."""
-    logs = change_logs(watched)
+def evidence(watched: Watched, rise: bool = False) -> float:
+    """Return e: the mean over all weeks in which the rate may have fallen, or risen."""
+    logs = change_logs(watched, rise)
     return float(np.exp(min(logsumexp(logs) - np.log(len(logs)), 700.0)))
 
 
@@ -154,6 +163,35 @@ def e_bh(values: Floats, alpha: float) -> Flags:
     if enough.size:
         found[order[: enough[-1] + 1]] = True
     return found
+
+
+def discoveries(
+    watched: Sequence[Watched],
+) -> tuple[list[tuple[Watched, float]], list[tuple[Watched, float]]]:
+    """Return what fell and what rose, each with its evidence: one list of e-values, weighted, and one level.
+
+    e-BH asks only that e-values of what did not change are 1 in the mean over all of them, so weights of mean
+    1 leave it its promise: four fifths for falls, a fifth for rises.
+
+    Args:
+        watched: of the same weeks.
+
+    Source: Wang and Ramdas 2022, doi:10.1111/rssb.12489.
+    """
+    tried = [one for one in watched if one.fair.sum() >= FEWEST]
+    good = [one for one in tried if one.kind in RISES]
+    if not tried:
+        return [], []
+    falls, rises = ([(one, evidence(one, up)) for one in part] for part, up in ((tried, False), (good, True)))
+    number, spent = len(falls) + len(rises), OF_FALLS if good else 1.0
+    weights = np.repeat(
+        [spent * number / len(falls), (1 - spent) * number / max(len(rises), 1)], [len(falls), len(rises)]
+    )
+    values = weights * np.array([e for _, e in (*falls, *rises)])
+    hits = e_bh(values, weekly_level(len(tried[0].seen)))
+    picked = [pair for pair, hit in zip((*falls, *rises), hits, strict=True) if hit]
+    down = int(hits[: len(falls)].sum())
+    return picked[:down], picked[down:]
 
 
 def weekly_level(weeks: int, alpha: float = ALPHA) -> float:
@@ -428,29 +466,31 @@ def watched_of(place: Situation) -> list[Watched]:
     return [*exits, *watched_intake(day, channel, began, weeks, model)]
 
 
-def alerts_of(place: Situation, watched: Sequence[Watched], span: str, mean: float) -> pd.DataFrame:
-    """Return what fell, since when, how sure that is, and what it costs if it stays so.
+def alerts_of(
+    place: Situation, watched: Sequence[Watched], span: str, mean: float, rise: bool = False
+) -> pd.DataFrame:
+    """Return what fell, or rose, since when, how sure that is, and what it costs, or brings, if it stays so.
 
     Args:
         place: where the company stands.
         watched: see `watched_of`.
         span: period, or "total", that money at stake is told of.
         mean: money expected of it.
+        rise: whether good news is asked for.
 
     Returns:
         kind (conversion, speed, intake), stage, segment, channel ("" for all), since (first day of the week
         in which it most likely began), seen and expected since, ratio with low and high (95 %), e, luck (at
         most such a share of unchanged companies sees this at one look), stake (money of the span, by the
-        rates before less the rates since), share (of its mean), why, advice; most at stake first.
+        rates before less the rates since; of a rise the other way round), share (of its mean), why, advice;
+        most at stake first.
     """
-    tried = [one for one in watched if one.fair.sum() >= FEWEST]
-    if not tried:
-        return pd.DataFrame(columns=list(ALERTS))
-    values = np.array([evidence(one) for one in tried])
-    found = e_bh(values, weekly_level(len(tried[0].seen)))
-    picked = _merged([(one, e) for one, e, hit in zip(tried, values, found, strict=True) if hit])
-    rows = [_row(place, one, e, span, mean) for one, e in picked]
+    falls, rises = discoveries(watched)
+    worse = {(one.stage, one.channel) for one, _ in falls}
+    better = [(one, e) for one, e in rises if (one.stage, one.channel) not in worse]
+    rows = [_row(place, one, e, span, mean, rise) for one, e in _merged(better if rise else falls)]
     table = pd.DataFrame(rows, columns=list(ALERTS))
+    table = table[(table["low"] > 1).to_numpy()] if rise else table  # what rose and fell again is no news
     order = table["stake"].fillna(0.0).sort_values(ascending=False, kind="stable").index
     return table.loc[order].reset_index(drop=True)
 
@@ -470,27 +510,33 @@ def _merged(found: list[tuple[Watched, float]]) -> list[tuple[Watched, float]]:
     return list(best.values())
 
 
-def _row(place: Situation, one: Watched, e: float, span: str, mean: float) -> dict[str, object]:
+def _row(place: Situation, one: Watched, e: float, span: str, mean: float, rise: bool) -> dict[str, object]:
     """Return a row of `alerts_of`."""
-    week = int(np.argmax(change_logs(one)))
+    week = int(np.argmax(change_logs(one, rise)))
     weeks = len(one.seen)
     since = (place.model.as_of - pd.Timedelta(days=7 * (weeks - week))).normalize()
     seen, fair = float(one.seen[week:].sum()), float(one.fair[week:].sum())
     low, high = gammaincinv(seen / one.noise + 0.5, np.array(TAILS)) * one.noise / fair
     stake = at_stake(place, one, seen / fair, fair / max(float(one.later[week:].sum()), 1e-9), span)
+    stake = -stake if rise else stake
     ratio = f"{words.digits(seen)} where {words.digits(fair)} were expected"
-    what = _what(one)
+    what = _what(one, rise)
     return {
         "kind": one.kind, "stage": one.stage, "segment": one.segment, "channel": one.channel, "since": since,
         "seen": seen, "expected": fair, "ratio": seen / fair, "low": float(low), "high": float(high), "e": e,
         "luck": min(1.0, 1.0 / e), "stake": stake, "share": stake / mean if mean > 0 else np.nan,
-        "why": f"{what}: {ratio} since about {since:%Y-%m-%d}", "advice": ADVICE[one.kind],
+        "why": f"{what}: {ratio} since about {since:%Y-%m-%d}",
+        "advice": (KEEP if rise else ADVICE)[one.kind],
     }  # fmt: skip
 
 
-def _what(one: Watched) -> str:
-    """Say what fell."""
+def _what(one: Watched, rise: bool) -> str:
+    """Say what fell, or rose."""
     of = f" ({words.name(one.segment)})" if one.segment else ""
+    if rise and one.kind == "intake":
+        return f"channel {words.name(one.channel)} surged" if one.channel else "intake surged"
+    if rise:
+        return f"conversion of {words.name(one.stage)}{of} rose, leads that went on"
     if one.kind == "intake":
         return f"channel {words.name(one.channel)} dried up" if one.channel else "intake is off"
     if one.kind == "speed":
@@ -536,12 +582,13 @@ def mean_money(model: Model, place: Situation) -> Floats:
     return mean
 
 
-def alert_words(alerts: pd.DataFrame, unit: str, span: str) -> Iterator[str]:
-    """Say of each alert what fell, how sure that is, and what it costs."""
+def alert_words(alerts: pd.DataFrame, unit: str, span: str, rise: bool = False) -> Iterator[str]:
+    """Say of each alert what fell, or rose, how sure that is, and what it costs, or brings."""
+    stake, head = (f"more in {span} if it stays", "Good news: ") if rise else (f"of {span} at stake", "")
     for row in alerts.to_dict("records"):
         odds = (
             "in under one of 1,000" if row["luck"] < 1e-3 else f"in at most {words.percent(row['luck'])} of"
         )
-        money = f"; {words.amount(row['stake'], unit)} of {span} at stake" if row["stake"] > 0 else ""
-        why = f"{row['why'][0].upper()}{row['why'][1:]}"
+        money = f"; {words.amount(row['stake'], unit)} {stake}" if row["stake"] > 0 else ""
+        why = head + row["why"] if rise else f"{row['why'][0].upper()}{row['why'][1:]}"
         yield f"{why}; by luck {odds} looks{money}: {row['advice']}."

@@ -27,12 +27,14 @@ from funnelsim.forecasting.goals import goal_words, goals_of
 from funnelsim.forecasting.people import people_of, people_words
 from funnelsim.forecasting.periods import TOTAL
 from funnelsim.forecasting.situation import Situation
-from funnelsim.history.log import WINS
+from funnelsim.history.log import DAY, WINS, days_since
+from funnelsim.history.metrics import Cohort, aalen_johansen, first_passage
 from funnelsim.model.units import quantity
 from funnelsim.show import words
 
 FRAMES = (
     "alerts",
+    "rises",
     "overdue",
     "worries",
     "concentration",
@@ -42,6 +44,7 @@ FRAMES = (
     "onboarding",
     "goals",
 )
+SELECTED = 4.0  # deviations: by luck in one of 30,000 looks
 NO_CHANCES = "Leads queue, refer or win often, or too many are open: nothing is known of the money at stake."
 
 
@@ -57,6 +60,7 @@ class Health:
         mean: money expected of it.
         overdue: see `overdue_of`: leads in each stage for longer than its `alert_after`.
         worries: see `worries_of`: open deals to worry about.
+        rises: see `alerts_of`: good news: what rose, since when, how sure, and what it brings.
         alerts: see `alerts_of`: what fell, since when, how sure, and what it costs.
         bottlenecks: see `bottlenecks_of`: what moves the span's revenue most.
         concentration: see `concentration_of`: what is left without the largest deals.
@@ -82,6 +86,7 @@ class Health:
     pace: pd.DataFrame
     onboarding: pd.DataFrame
     goals: pd.DataFrame
+    rises: pd.DataFrame
     said: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -129,11 +134,13 @@ def look(place: Situation, found: Forecast, *, draws: int = 200, seed: int = 1) 
     unit = found.currency if found.measure == "revenue" else WINS
     worries, concentration = worries_of(place, stakes), concentration_of(place, stakes)
     mean = float(rows.loc[here, "mean"].iloc[0])
-    alerts = alerts_of(place, watched_of(place), str(span), mean)
+    watched = watched_of(place)
+    alerts, doubts = without_selection(place, alerts_of(place, watched, str(span), mean))
+    rises = alerts_of(place, watched, str(span), mean, rise=True)
     bottlenecks = bottlenecks_of(place, str(span))
     people, overdue, goals = people_of(place), overdue_of(place), goals_of(place, found)
     said = "all periods together" if span == TOTAL else words.name(span)
-    notes = list(found.silent)
+    notes = [*found.silent, *doubts]
     if stakes is None and not found.silent and len(place.deals):
         notes.append(NO_CHANCES)
     return Health(
@@ -151,8 +158,10 @@ def look(place: Situation, found: Forecast, *, draws: int = 200, seed: int = 1) 
         people.pace,
         people.onboarding,
         goals,
+        rises,
         {
             "alerts": tuple(alert_words(alerts, unit, said)),
+            "rises": tuple(alert_words(rises, unit, said, rise=True)),
             "overdue": tuple(overdue_words(overdue)),
             "worries": tuple(worry_words(place, stakes, worries, unit, said)),
             "concentration": tuple(concentration_words(stakes, concentration, unit, said)),
@@ -162,6 +171,38 @@ def look(place: Situation, found: Forecast, *, draws: int = 200, seed: int = 1) 
         },
         tuple(notes),
     )
+
+
+def without_selection(place: Situation, alerts: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return the alerts without those on intake that the export itself explains, and what is said instead.
+
+    An export that holds leads once they are closed, or only those that were opened for a reason, lacks late
+    leads: intake seems to fall, and of those that are there too many are closed already. How many should be
+    is what earlier leads had closed by the same age (Aalen-Johansen); SELECTED deviations more are no luck.
+    """
+    history, off = place.history, alerts["kind"] == "intake"
+    if history is None or not off.any():
+        return alerts, ()
+    came = history.events.drop_duplicates("lead")["at"]
+    cohort = first_passage(history, None, history.won + history.lost + history.handed_over)
+    if len(cohort.days) != len(came):
+        return alerts, ()
+    age = -days_since(came, history.until)
+    late = age <= float((history.until - alerts.loc[off, "since"].min()) / DAY)
+    earlier = Cohort(cohort.days[~late], cohort.cause[~late], cohort.since[~late])
+    closed = aalen_johansen(earlier, 1)
+    place_of = np.searchsorted(closed.days, age[late], side="right")
+    chance = np.append(0.0, closed.share)[place_of]
+    due, seen = float(chance.sum()), int((cohort.cause[late] == 1).sum())
+    if not late.any() or seen - due <= SELECTED * np.sqrt(max(float((chance * (1 - chance)).sum()), 1.0)):
+        return alerts, ()
+    since = alerts.loc[off, "since"].min()
+    note = (
+        f"Few leads came since about {since:%Y-%m-%d}, but {seen:,} of these {int(late.sum()):,} are closed "
+        f"already, where {due:,.0f} would be: the export seems to lack late leads that are open, so that "
+        "this is no alarm. What is forecast of leads to come is too low; export open ones too."
+    )
+    return alerts[~off].reset_index(drop=True), (note,)
 
 
 def level_said(text: str) -> tuple[float, bool]:

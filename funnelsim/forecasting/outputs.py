@@ -443,7 +443,8 @@ def health_tables(found: Health) -> dict[str, Told]:
     """Return what is going on as people read it: by a frame's name its title, table and kinds of columns."""
     span, unit = words.name(found.span), found.currency
     tables: dict[str, Told] = {
-        "alerts": (titled(f"Alerts; at stake in {span}", unit), *_alert_rows(found)),
+        "alerts": (titled(f"Alerts; at stake in {span}", unit), *_alert_rows(found.alerts)),
+        "rises": (titled(f"Good news; gain in {span}", unit), *_alert_rows(found.rises)),
         "overdue": (
             "Leads in a stage for longer than it states",
             found.overdue,
@@ -478,12 +479,12 @@ def health_tables(found: Health) -> dict[str, Told]:
     return {name: told for name, told in tables.items() if len(told[1])}
 
 
-def _alert_rows(found: Health) -> tuple[pd.DataFrame, dict[str, str]]:
+def _alert_rows(alerts: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return the alerts with the columns that fit a page."""
     names = {"low": "95 % from", "high": "to", "luck": "by luck"}
     kinds = dict.fromkeys(("seen", "expected"), "count")
     kinds |= dict.fromkeys(("ratio", "95 % from", "to", "by luck"), "share") | {"stake": "money"}
-    return _rid(found.alerts.replace("", np.nan), ["why", "advice", "e", "share"], names), kinds
+    return _rid(alerts.replace("", np.nan), ["why", "advice", "e", "share"], names), kinds
 
 
 def _worry_rows(found: Health) -> pd.DataFrame:
