@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from funnelsim.errors import FunnelError
-from funnelsim.history.metrics import beside, lifetime_value, metrics
+from funnelsim.history.metrics import lifetime_value, metrics, side_rooms
 from funnelsim.history.read import read_history
 from funnelsim.verbs import simulate
 
@@ -101,7 +101,7 @@ def test_going_dormant_is_not_going_on_and_coming_back_is() -> None:
     frame = pd.DataFrame(rows, columns=["lead", "stage", "day"])
     frame["at"] = pd.Timestamp("2026-01-01") + pd.to_timedelta(frame["day"], unit="D")
     made = read_history(frame, as_of="2026-06-01")
-    assert beside(made) == {"Dormant"}
+    assert side_rooms(made) == {"Dormant"}
     found = metrics(made, 30.0).set_index(["metric", "scope"])["value"]
     assert_allclose(found["conversion", "Lead"], 2 / 4)
     assert_allclose(found["conversion", "Dormant"], 2 / 3)

@@ -92,7 +92,7 @@ def _follow_ups(history: History, horizon: float) -> list[Line]:
     """Return the share of leads that leave their entry stage forward."""
     visits = spells(history)
     visits = visits[visits["entry"].to_numpy()]
-    off = beside(history)
+    off = side_rooms(history)
     moves = visits["stage"] + "\n" + visits["exit"]  # one text a move: no name holds a line's end
     forward = moves.isin(
         [f"{one}\n{place}" for one in history.stages for place in _beyond(history, one, off)]
@@ -107,7 +107,7 @@ def _follow_ups(history: History, horizon: float) -> list[Line]:
 
 def _conversions(history: History, horizon: float) -> list[Line]:
     """Return the share that goes on from each stage, and that wins from entry and from each stage."""
-    lines, off = [], beside(history)
+    lines, off = [], side_rooms(history)
     for stage in history.stages:
         on = first_passage(history, stage, _beyond(history, stage, off))
         lines.append(_share("conversion", stage, on, horizon))
@@ -126,7 +126,7 @@ def _beyond(history: History, stage: str, off: Container[str]) -> tuple[str, ...
     return tuple(one for one in later if one not in off) + history.won + history.handed_over
 
 
-def beside(history: History) -> frozenset[str]:
+def side_rooms(history: History) -> frozenset[str]:
     """Return the stages beside the way, such as Dormant: of ten moves from there nine lead back."""
     visits = spells(history)
     place = {name: number for number, name in enumerate(history.stages)}
