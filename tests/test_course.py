@@ -14,7 +14,6 @@ import funnelsim as fs
 from funnelsim import course
 from funnelsim.course import Verdict
 from funnelsim.errors import FunnelError
-from funnelsim.exercises import answers
 from funnelsim.exercises.tasks import TASKS
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks" / "exercises"
@@ -36,7 +35,7 @@ MISTAKES: list[tuple[int, int, str, Any, str]] = [
     (2, 1, "the second quarter", 7_719_180, "another quarter"),
     (2, 1, "wins instead of money", 110, "add up their values"),
     (2, 1, "a word", "much", "one number"),
-    (2, 2, "the first quarter", lambda: answers.won_between("2026-01-01", "2026-04-01"), "first quarter"),
+    (2, 2, "the first quarter", lambda: right.won_between("2026-01-01", "2026-04-01"), "first quarter"),
     (2, 2, "one month", 2_736_470, "add up their values"),
     (2, 2, "a table", {}, "one number"),
     (2, 3, "won / closed", 0.667, "won / closed"),
@@ -60,7 +59,7 @@ MISTAKES: list[tuple[int, int, str, Any, str]] = [
     (4, 1, "a miss", 0.304, "miss"),
     (4, 1, "the fourth quarter", 0.651, "fourth"),
     (4, 1, "6 million", 0.38, "6 million"),
-    (4, 2, "the 80 % quantile", lambda: answers.target_of_chance(0.2), "two of ten"),
+    (4, 2, "the 80 % quantile", lambda: right.target_of_chance(0.2), "two of ten"),
     (4, 2, "in millions", 3.33, "not in millions"),
     (4, 2, "the mean", 5.5e6, "which quantile"),
     (4, 3, "half of the deals", 711.5, "not of the money"),
@@ -70,11 +69,11 @@ MISTAKES: list[tuple[int, int, str, Any, str]] = [
     (4, 4, "leads to come", 0.18, "do not exist"),
     (4, 4, "in percent", 82, "origin"),
     (4, 5, "one number", 3e6, "target, chance"),
-    (4, 5, "the third quarter", lambda: (3.2e6, answers.chance_of_target(3.2e6)), "third"),
-    (4, 5, "too bold", lambda: (6e6, answers.chance_of_target(6e6, 1)), "70 to 90"),
-    (5, 1, "5 %", lambda: 0.05 * sum(answers.plan_means()), "5 %"),
+    (4, 5, "the third quarter", lambda: (3.2e6, right.chance_of_target(3.2e6)), "third"),
+    (4, 5, "too bold", lambda: (6e6, right.chance_of_target(6e6, 1)), "70 to 90"),
+    (5, 1, "5 %", lambda: 0.05 * sum(right.plan_means()), "5 %"),
     (5, 1, "the third quarter", 165_119, "alone"),
-    (5, 1, "all of it", lambda: 1.03 * sum(answers.plan_means()), "difference"),
+    (5, 1, "all of it", lambda: 1.03 * sum(right.plan_means()), "difference"),
     (5, 2, "a quarter of the chance", 0.5, "odds that rise"),
     (5, 2, "the odds", 0.833, "these are the odds"),
     (5, 2, "in percent", 45, "2 to 3"),
@@ -92,7 +91,7 @@ MISTAKES: list[tuple[int, int, str, Any, str]] = [
     (6, 1, "one rep", 9.0, "three share"),
     (6, 2, "each team", 2.72, "by itself"),
     (6, 2, "half", 1.36, "ask the formula"),
-    (6, 2, "the leads of one team", lambda: answers.erlang_wait(6, 2.7), "one team only"),
+    (6, 2, "the leads of one team", lambda: right.erlang_wait(6, 2.7), "one team only"),
     (6, 3, "in turn", 15.69, "in turn"),
     (6, 3, "the others", 35.1, "under 20,000"),
     (6, 3, "the gain", 14.85, "how long"),
@@ -114,7 +113,7 @@ MISTAKES: list[tuple[int, int, str, Any, str]] = [
     (7, 4, "a customer", 0.78, "one customer"),
     (7, 4, "lives on", 0.11, "lives on"),
     (7, 4, "three years", 0.82, "three years"),
-    (7, 5, "unchanged", answers.flywheel, "before"),
+    (7, 5, "unchanged", right.flywheel, "before"),
     (7, 5, "explodes", lambda: fs.situation("flywheel", scenario="explosive_referrals").model, "explodes"),
     (7, 5, "another funnel", lambda: fs.read_funnel("ecommerce"), "keep the stages"),
     (8, 1, "without the width", 2.667, "forgiven"),
@@ -170,7 +169,7 @@ MISTAKES: list[tuple[int, int, str, Any, str]] = [
     (11, 3, "a share", 0.175, "in percent"),
     (11, 4, "a word", "search", "fs.health"),
     (11, 4, "a funnel", lambda: fs.read_funnel("flywheel"), "fs.health"),
-    (11, 4, "nothing broke", lambda: fs.health(answers.kontor_today(), draws=20), "no alert"),
+    (11, 4, "nothing broke", lambda: fs.health(right.kontor_today(), draws=20), "no alert"),
 ]
 
 
@@ -226,9 +225,9 @@ def test_mistakes_get_the_hint_that_helps_and_no_solution(lesson: int, task: int
 
 
 def test_an_answer_may_be_rounded_but_not_wrong() -> None:
-    assert course.check(2, 3, np.float64(answers.negotiation_fate()[0])).right
-    assert course.check(1, 3, round(answers.either_won(), 2)).right
-    assert not course.check(2, 1, answers.won_between("2026-01-01", "2026-04-01") * 1.02).right
+    assert course.check(2, 3, np.float64(right.negotiation_fate()[0])).right
+    assert course.check(1, 3, round(right.either_won(), 2)).right
+    assert not course.check(2, 1, right.won_between("2026-01-01", "2026-04-01") * 1.02).right
 
 
 def test_an_unknown_task_is_refused_by_name() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from funnelsim.errors import FunnelError, nearest
-from funnelsim.exercises import answers as own
+from funnelsim.exercises import right as own
 from funnelsim.forecasting.health import Health
 from funnelsim.forecasting.live import Live
 from funnelsim.model.levers import DaysLever, EntriesLever

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from funnelsim.exercises import answers as own
+from funnelsim.exercises import right as own
 from funnelsim.exercises.judges import (
     Judge,
     alarm_judge,
