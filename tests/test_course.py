@@ -14,6 +14,7 @@ import funnelsim as fs
 from funnelsim import course
 from funnelsim.course import Verdict
 from funnelsim.errors import FunnelError
+from funnelsim.exercises import right
 from funnelsim.exercises.tasks import TASKS
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks" / "exercises"
