@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 from funnelsim.calibration.calibrate import fit_model, group_names, open_pipeline
 from funnelsim.errors import FunnelError
 from funnelsim.history.log import History
+from funnelsim.history.read import read_history
 from funnelsim.model.store import same
 
 
@@ -104,3 +105,25 @@ def test_wrong_wishes_are_refused() -> None:
     nothing = History(empty.events[:0], empty.leads[:0], UNTIL, ("Lead",), ("Won",), ("Lost",), UNTIL)
     with pytest.raises(FunnelError, match="no lead was in any stage before 2026-01-01"):
         fit_model(nothing)
+
+
+def test_dear_leads_that_take_longer_need_a_segment() -> None:
+    """Of a hundred wins twenty are a hundred times as dear and take 150 days, the others 15; then all 15."""
+    for slow, told in ((150, True), (15, False)):
+        rows = []
+        for number in range(100):
+            dear = number % 5 == 0
+            came, took = pd.Timedelta(days=2 * number), pd.Timedelta(days=(slow if dear else 15) + number % 7)
+            start = UNTIL - pd.Timedelta(days=400)
+            value = 100_000 if dear else 1000
+            rows += [
+                (f"{number}", "Lead", start + came, value),
+                (f"{number}", "Won", start + came + took, value),
+            ]
+        frame = pd.DataFrame(rows, columns=["lead", "stage", "at", "value"])
+        frame["segment"] = np.where(frame["value"] > 5000, "large", "small")
+        plain, named = (
+            fit_model(read_history(table, as_of=UNTIL)) for table in (frame.drop(columns="segment"), frame)
+        )
+        assert ("dear leads take longer" in words(plain)) is told
+        assert "dear leads take longer" not in words(named)
