@@ -53,8 +53,11 @@ def test_named_scenarios_and_funnels_exist():
 
 
 def test_every_notebook_is_in_the_table_and_the_other_way_round():
-    named = set(re.findall(r"\| \[(\d\d_\w+)\]", README))
-    assert named == {path.stem for path in (ROOT / "notebooks").glob("[0-9]*.ipynb")}
+    named = set(re.findall(r"\| \[\d\d_\w+\]\((notebooks/[\w/.]+)\)", README))
+    lessons = [
+        path for folder in (".", "course") for path in (ROOT / "notebooks" / folder).glob("[0-9]*.ipynb")
+    ]
+    assert named == {path.relative_to(ROOT).as_posix() for path in lessons}
 
 
 def test_the_mapping_and_the_scenario_shown_are_read(tmp_path):
