@@ -245,11 +245,11 @@ def _section(section: Section, number: int) -> str:
     return "\n".join([*parts, "</section>"])
 
 
-def framed(page: str, title: str) -> str:
+def framed(page: str, title: str, height: int = HEIGHT) -> str:
     """Return a whole page as another, or a notebook, can hold it: in a frame of its own."""
     return (
         f'<iframe srcdoc="{html.escape(page, quote=True)}" title="{html.escape(title, quote=True)}" '
-        f'style="width:100%;height:{HEIGHT}px;border:0"></iframe>'
+        f'style="width:100%;height:{height}px;border:0"></iframe>'
     )
 
 

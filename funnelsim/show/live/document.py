@@ -21,6 +21,8 @@ LANGUAGES = ("en", "zh")
 SCRIPTS = ("distribution.js", "engine.js", "charts.js", "view.js", "main.js")
 MOVING = ("lives.js", "stage.js", "film.js", "theatre.js")
 
+HEIGHT = 1060  # pixels of the moving leads in a notebook
+
 
 @dataclass(frozen=True)
 class Moving:
@@ -54,7 +56,7 @@ class Moving:
         return str(self)
 
     def _repr_html_(self) -> str:
-        return framed(self.html, str(self))
+        return framed(self.html, str(self), HEIGHT)
 
 
 def live_document(contract: Mapping[str, Any], language: str = "en") -> str:
