@@ -149,3 +149,6 @@ def test_luck_in_whole_numbers_is_the_compiled_one() -> None:
         given = (np.uint64(seed), np.uint32(7), np.uint64(lead), 3, luck.WORK)
         assert luck.plain_words(*given) == luck.words(*given)
         assert luck.plain_mix(np.uint64(lead)) == luck.mix(np.uint64(lead))
+        assert luck.plain_referred_lead(np.uint64(lead), 5, 40, 2) == luck.referred_lead(
+            np.uint64(lead), 5, 40, 2
+        )

@@ -130,6 +130,14 @@ def mix(word: W64) -> W64:
     return word ^ (word >> W64(31))
 
 
+def plain_referred_lead(referrer: W64, visit: int, referral: int, number: int) -> W64:
+    """Do `referred_lead` in Python's own integers, which do not overflow."""
+    path = (int(visit) << 40) | (int(referral) << 32) | int(number)
+    word = int(plain_mix(W64((int(plain_mix(referrer)) + 0x9E3779B97F4A7C15 + path) & ALL)))
+    return W64((word >> 6) | ((16 + int(referral)) << 58 & ALL))
+
+
+@instead(plain_referred_lead)
 @inlined
 def referred_lead(referrer: W64, visit: int, referral: int, number: int) -> W64:
     """Return the identity of the number-th lead that a lead brings at a visit by one kind of referral."""
