@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc, stdtr  # `scipy.stats` has the tests whole, but takes a second to load
 
 from funnelsim.arrays import Floats
-from funnelsim.calibration.counting import Visits, count_visits
+from funnelsim.calibration.counting import BLOCK, Visits, count_visits
 from funnelsim.calibration.posterior import posterior_table
 from funnelsim.model.funnel import Funnel, winning_exits
 from funnelsim.model.model import Calendar, in_rush
@@ -189,16 +189,18 @@ def wins_by_day(visits: Visits, funnel: Funnel, counts: Counts, days: int) -> Fl
     rate = win_rates(posterior_table(counts, funnel), funnel)
     whole, after = np.zeros(days + 1), np.zeros(days + 2)
     lefts = np.append(counts.edges, np.inf)
-    for bin_, (left, right) in enumerate(itertools.pairwise(lefts)):
-        begin = visits.start + np.maximum(visits.since, left)
-        end = visits.start + np.minimum(visits.dwell, right)
-        rows = np.flatnonzero(end > begin)
-        weight = rate[visits.group[rows], visits.stage[rows], bin_]
-        for moment, sign in ((begin[rows], weight), (end[rows], -weight)):
-            place = np.clip(moment + days, 0.0, days)
-            day = place.astype(np.int64)
-            whole += np.bincount(day, sign * (day + 1 - place), days + 1)
-            after += np.bincount(day + 1, sign, days + 2)
+    for first in range(0, len(visits), BLOCK):
+        part = visits.rows(slice(first, first + BLOCK))
+        for bin_, (left, right) in enumerate(itertools.pairwise(lefts)):
+            begin = part.start + np.maximum(part.since, left)
+            end = part.start + np.minimum(part.dwell, right)
+            rows = np.flatnonzero(end > begin)
+            weight = rate[part.group[rows], part.stage[rows], bin_]
+            for moment, sign in ((begin[rows], weight), (end[rows], -weight)):
+                place = np.clip(moment + days, 0.0, days)
+                day = place.astype(np.int64)
+                whole += np.bincount(day, sign * (day + 1 - place), days + 1)
+                after += np.bincount(day + 1, sign, days + 2)
     expected: Floats = np.maximum(whole + np.cumsum(after)[:-1], 0.0)[:-1]
     return expected
 
