@@ -29,7 +29,7 @@ from pygments.lexers import PythonLexer
 from funnelsim.errors import FunnelError, check_word
 from funnelsim.files import write_atomic
 from funnelsim.show.charts.theme import VEGA
-from funnelsim.show.page import bundled, embedded
+from funnelsim.show.page import bundled, digests_in, embedded, policy_of
 
 FOLDER = Path(__file__).resolve().parent
 PARTS = FOLDER / "hand_outs"
@@ -38,7 +38,6 @@ LANGUAGES = ("en", "zh")
 BOOKS = {"course": "", ".": "planner"}
 PAPERS = ("trainers_guide", "glossary")
 ELSEWHERE = re.compile(r"[a-z]+://|mailto:")
-DIGEST = re.compile(r"'sha256-[\w+/=]+'")
 SCOPED = re.compile(r"<style scoped>.*?</style>\s*", re.DOTALL)
 FORMULA = re.compile(r"\$[^$\n]+\$|\\\(|\\\[")
 
@@ -256,7 +255,7 @@ class Writer:
         """Return a table that scrolls by itself where it is too wide, or a page in a frame of its own."""
         if "<iframe" in shown:
             # A frame without an address of its own obeys the page's policy too.
-            self.digests += DIGEST.findall(html.unescape(shown))
+            self.digests += digests_in(html.unescape(shown))
             return shown
         return f'<div class="scroll" tabindex="0">{SCOPED.sub("", shown)}</div>'
 
@@ -389,10 +388,7 @@ def whole(title: str, body: str, foot: str, writer: Writer, words: Mapping[str, 
     """Return the document; its policy lets only scripts run that are known here, and nothing be fetched."""
     ours = part("hand_outs.js")
     script = bundled(ours) if writer.charts else ours
-    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    allowed = " ".join([f"'sha256-{digest}'", *dict.fromkeys(writer.digests)])
-    inner = "; worker-src blob:; script-src blob: " if writer.digests else "; script-src "
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'{inner}{allowed}"
+    policy = policy_of(script, list(dict.fromkeys(writer.digests)))
     home = relative(writer.page, "index.html")
     contents = "".join(f'<a href="#{name}">{html.escape(said)}</a>' for name, said in writer.contents)
     buttons = (

@@ -83,16 +83,6 @@ function thinned(spec, kept) {
   return wider;
 }
 
-function folded(text, columns) {
-  const lines = [''];
-  for (const word of text.split(' ')) {
-    const last = lines.length - 1;
-    if (lines[last] && lines[last].length + word.length + 1 > columns) lines.push(word);
-    else lines[last] += (lines[last] ? ' ' : '') + word;
-  }
-  return lines;
-}
-
 // Sorts a table by the column whose heading is pressed; numbers by their value, not by their text.
 const key = (row, column) => {
   const cell = row.cells[column];

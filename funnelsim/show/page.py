@@ -142,7 +142,7 @@ def write_report(
 @lru_cache(maxsize=1)
 def page_script() -> str:
     """Return the page's one script: Vega, Vega-Lite, the embedder, and ours."""
-    return bundled(files("funnelsim.show").joinpath("page.js").read_text(encoding="utf-8"))
+    return bundled(_file("page.js"))
 
 
 @lru_cache(maxsize=4)
@@ -154,20 +154,43 @@ def bundled(ours: str) -> str:
     """
     from funnelsim.show.charts.theme import converter, vegalite_version
 
-    bundle: str = converter().javascript_bundle(ours, vl_version=vegalite_version())
+    bundle: str = converter().javascript_bundle(_file("folded.js") + ours, vl_version=vegalite_version())
     # Inside <script> only this sequence could end the element too early.
     return bundle.replace("</script", "<\\/script")
 
 
+def _file(name: str) -> str:
+    """Return one of the files that pages are made of."""
+    return files("funnelsim.show").joinpath(name).read_text(encoding="utf-8")
+
+
+def digest_of(script: str) -> str:
+    """Return what a page's policy calls a script by."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode('utf-8')).digest()).decode('ascii')}'"
+
+
+def digests_in(page: str) -> list[str]:
+    """Return the digests of the scripts that a whole page lets run, by the policy in its head."""
+    return sorted(set(DIGEST.findall(page.split("</head>", 1)[0])))
+
+
+def policy_of(script: str, within: Sequence[str] = ()) -> str:
+    """Return the policy of a page: nothing is fetched, and only this script runs.
+
+    Args:
+        script: the page's own.
+        within: digests of the scripts of pages that it holds, which obey its policy as well as their own.
+    """
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+    if not within:
+        return f"{policy}script-src {digest_of(script)}"
+    return f"{policy}worker-src blob:; script-src blob: {' '.join([digest_of(script), *within])}"
+
+
 def _page(title: str, head: str, body: str, footer: str, script: str, within: Sequence[str]) -> str:
     """Return the whole document; its policy lets only this very script run, and those of the pages within."""
-    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    style = files("funnelsim.show").joinpath("page.css").read_text(encoding="utf-8")
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    if within:  # a page within obeys this policy as well as its own
-        heads = (page.split("</head>", 1)[0] for page in within)
-        more = sorted({one for head in heads for one in DIGEST.findall(head)})
-        policy = f"{policy} blob: {' '.join(more)}; worker-src blob:"
+    style, more = _file("page.css"), [one for page in within for one in digests_in(page)]
+    policy = policy_of(script, more)
     last = f"<footer>{footer}</footer>" if footer else ""
     run = f"<script>{script}</script>" if script else ""
     return f"""<!DOCTYPE html>

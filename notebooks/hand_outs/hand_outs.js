@@ -67,16 +67,6 @@ function shrink(group, ratio, small) {
   }
 }
 
-function folded(text, columns) {
-  const lines = [''];
-  for (const word of text.split(' ')) {
-    const last = lines.length - 1;
-    if (lines[last] && lines[last].length + word.length + 1 > columns) lines.push(word);
-    else lines[last] += (lines[last] ? ' ' : '') + word;
-  }
-  return lines;
-}
-
 // Columns of words stand on the left, heads included; figures on the right.
 for (const table of document.querySelectorAll('.output table')) {
   const rows = [...table.tBodies[0].rows], heads = [...(table.tHead?.rows ?? [])];

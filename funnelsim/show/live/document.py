@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +12,7 @@ from typing import Any
 
 from funnelsim.errors import check_word
 from funnelsim.files import write_atomic
-from funnelsim.show.page import embedded, framed
+from funnelsim.show.page import digest_of, embedded, framed
 from funnelsim.show.words import clean
 
 LANGUAGES = ("en", "zh")
@@ -92,7 +90,7 @@ def page_document(
     parts = [_script(one) for one in scripts]
     policy = (
         "default-src 'none'; style-src 'unsafe-inline'; worker-src blob:; "
-        f"script-src blob: {' '.join(map(_digest, parts))}"
+        f"script-src blob: {' '.join(map(digest_of, parts))}"
     )
     title = clean(f"{words['title']}: {name}")
     return f"""<!DOCTYPE html>
@@ -143,11 +141,6 @@ def _part(name: str) -> str:
 def _script(name: str) -> str:
     # Inside <script> only this sequence could end the element too early.
     return _part(name).replace("</script", "<\\/script")
-
-
-def _digest(script: str) -> str:
-    """Return what a page's policy calls a script by."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode('utf-8')).digest()).decode('ascii')}'"
 
 
 def _escaped(text: str) -> str:
