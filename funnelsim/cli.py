@@ -205,7 +205,6 @@ def check(
     from funnelsim.forecasting.outputs import say_metrics_by, summary_json
     from funnelsim.history.export import reading_notes
     from funnelsim.show.terminal import show_metrics, show_table
-    from funnelsim.verbs import HORIZON
     from funnelsim.verbs import check as read
 
     if spend is not None and by != "channel":
@@ -221,7 +220,7 @@ def check(
         show_table(result.quality, "What was read")
         show_metrics(result.metrics, "What happened")
         if by is not None:
-            say_metrics_by(result.metrics_by(by, spend), by, HORIZON)
+            say_metrics_by(result.metrics_by(by, spend), by, result.horizon)
         for finding in result.findings:
             typer.echo(f"- {finding}")
     write_all((json, lambda path: write_text(path, summary_json(result.history))))

@@ -36,7 +36,7 @@ from funnelsim.forecasting.situation import (
     under,
 )
 from funnelsim.history.log import DAY, History, as_of_moment, open_leads, quality_table, spells
-from funnelsim.history.metrics import metrics
+from funnelsim.history.metrics import HORIZON, metrics
 from funnelsim.model.levers import Scenario, with_sizes
 from funnelsim.model.model import Model, OpenDeals
 from funnelsim.model.scenario import WhatIf, check_question, check_words, scenario_of
@@ -58,7 +58,6 @@ if TYPE_CHECKING:
 
 BY = ("channel", "segment", "owner", "team", "period")  # what measures are told side by side of
 MOST_PAST = 60  # periods of entry that are told apart: fifteen years of quarters
-HORIZON = 90.0  # days: a conversion is read within a quarter, the span that plans are made for
 A_DAY = pd.Timestamp("2000-01-01")  # any day will do to see whether periods can be counted from it
 DAYS_BY_THE_HOUR = 30  # of a web shop's life: a hundred thousand leads, as many as a year of others
 YEAR = 365  # days of a stated funnel's life that are looked at where it is to be checked
@@ -118,10 +117,10 @@ class Check:
 
         check_word("by", by, list(BY))
         if by == "team":
-            return metrics_by_team(self.history, HORIZON)
+            return metrics_by_team(self.history, self.horizon)
         if spend is not None and by != "channel":
             raise FunnelError(f"spend: is stated by channel, not by {by}; ask by channel")
-        table = metrics_by(self.history, self._part(by, period), HORIZON, spend_table(spend))
+        table = metrics_by(self.history, self._part(by, period), self.horizon, spend_table(spend))
         return table.sort_values("part", ignore_index=True) if by == "period" else table
 
     def _part(self, by: str, period: str) -> pd.Series:
@@ -951,7 +950,7 @@ def _goals(targets: str | Path | pd.DataFrame | None) -> pd.DataFrame | None:
 def conversion_table(measures: pd.DataFrame, stages: Sequence[str], horizon: float = HORIZON) -> pd.DataFrame:
     """Return, of the leads that enter each stage, those that go on in time; no row if none is known.
 
-    Going on is reaching any later stage, or winning: a lead that skips a stage has not stayed behind.
+    Going on is reaching a later stage of the way, or winning: who skips a stage has not stayed behind.
 
     Args:
         measures: see `metrics`, within the horizon.

@@ -20,6 +20,7 @@ from funnelsim.forecasting.people import UNKNOWN
 from funnelsim.forecasting.periods import Period, past_periods
 from funnelsim.forecasting.situation import Situation
 from funnelsim.history.log import History, bookings, spells
+from funnelsim.history.metrics import went_on
 from funnelsim.show import words
 
 GOOD = 0.75  # one period in four was better: ambitious, and reached before
@@ -146,14 +147,12 @@ def _wins_of(history: History, past: tuple[Period, ...], now: Period) -> Tally:
 
 
 def _sent_on(history: History, past: tuple[Period, ...], now: Period) -> Tally:
-    """Return the leads that each team sent on: that left its stages for a later stage or a good end."""
+    """Return the leads that each team sent on: that went on from its stages to others' or to a good end."""
     visits, who = spells(history), [team for team, _ in history.teams]
     team_of = {stage: team for team, stages in history.teams for stage in stages}
-    rank = {name: number for number, name in enumerate((*history.stages, *history.won, *history.handed_over))}
     here, there = visits["stage"], visits["exit"]
-    onward = (there.map(rank).fillna(-1) > here.map(rank).fillna(len(rank))).to_numpy()
     leaves = (here.map(team_of).notna() & (here.map(team_of) != there.map(team_of))).to_numpy()
-    rows = visits[onward & leaves]
+    rows = visits[went_on(history, visits) & leaves]
     at = history.until + pd.to_timedelta(rows["stop"], unit="D")
     names = rows["stage"].map(team_of)
     return Tally(

@@ -16,6 +16,7 @@ from funnelsim.history.log import DAY, History, bookings, days_since, open_leads
 COLUMNS = ["metric", "scope", "value", "unit", "low", "high", "leads", "note"]
 Line = tuple[str, str, float, str, float, float, int, str]
 NORMAL_95 = 1.959964
+HORIZON = 90.0  # days: a conversion is read within a quarter, the span that plans are made for
 # By convention: a record has slips of the hand, and a stage on the way sends more than a tenth on.
 MOSTLY = 0.9
 COUNTED = ("impressions", "clicks", "visits", "bounces")  # that a table of spend may hold too
@@ -24,7 +25,7 @@ MOST_PARTS, OTHERS = 30, "all others"  # rows that a reader takes in; the smalle
 
 def metrics(
     history: History,
-    horizon_days: float = 90.0,
+    horizon_days: float = HORIZON,
     spend: pd.DataFrame | None = None,
     target: float | None = None,
     booked: float = 0.0,
@@ -92,14 +93,9 @@ def _follow_ups(history: History, horizon: float) -> list[Line]:
     """Return the share of leads that leave their entry stage forward."""
     visits = spells(history)
     visits = visits[visits["entry"].to_numpy()]
-    off = side_rooms(history)
-    moves = visits["stage"] + "\n" + visits["exit"]  # one text a move: no name holds a line's end
-    forward = moves.isin(
-        [f"{one}\n{place}" for one in history.stages for place in _beyond(history, one, off)]
-    )
     cohort = Cohort(
         (visits["stop"] - visits["start"]).to_numpy(),
-        np.where(forward, 1, np.where(visits["exit"] == "", 0, 2)),
+        np.where(went_on(history, visits), 1, np.where(visits["exit"] == "", 0, 2)),
         visits["since"].to_numpy(),
     )
     return [_share("follow-ups", "all", cohort, horizon)]
@@ -115,6 +111,19 @@ def _conversions(history: History, horizon: float) -> list[Line]:
     starts = [None, *history.stages]
     lines += [_share(name, stage or "all", first_passage(history, stage, goal), horizon) for stage in starts]
     return lines
+
+
+def went_on(history: History, visits: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return of each visit whether it ended in going on: to a place that lies beyond its stage.
+
+    Args:
+        visits: of this history, with columns stage and exit.
+    """
+    off = side_rooms(history)
+    on = [f"{stage}\n{place}" for stage in history.stages for place in _beyond(history, stage, off)]
+    moves = visits["stage"] + "\n" + visits["exit"]  # one text a move: no name holds a line's end
+    found: NDArray[np.bool_] = moves.isin(on).to_numpy()
+    return found
 
 
 def _beyond(history: History, stage: str, off: Container[str]) -> tuple[str, ...]:
@@ -349,7 +358,7 @@ def _clicks(name: str, rows: pd.DataFrame, leads: int) -> list[Line]:
 
 
 def metrics_by(
-    history: History, part: pd.Series, horizon_days: float = 90.0, spend: pd.DataFrame | None = None
+    history: History, part: pd.Series, horizon_days: float = HORIZON, spend: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """Return the measures of each part of a business, side by side: every one by the rule of the whole.
 
@@ -409,7 +418,7 @@ def of_teams(history: History) -> History:
     return replace(history, events=events[~same].reset_index(drop=True), stages=stages)
 
 
-def metrics_by_team(history: History, horizon_days: float = 90.0) -> pd.DataFrame:
+def metrics_by_team(history: History, horizon_days: float = HORIZON) -> pd.DataFrame:
     """Return what each team did: leads that it had, sent on and that were won, and its days with them.
 
     Args:

@@ -14,7 +14,7 @@ from funnelsim.arrays import Floats, Integers, Words
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.history.log import History
-from funnelsim.history.metrics import Cohort, aalen_johansen
+from funnelsim.history.metrics import HORIZON, Cohort, aalen_johansen
 from funnelsim.history.read import read_history
 from funnelsim.model.model import Model, OpenDeals
 from funnelsim.simulation.births import Start, worths
@@ -22,8 +22,6 @@ from funnelsim.simulation.compiled import Lives, RepVisits
 from funnelsim.simulation.step import Rules
 
 OPEN, NEW = 0, 1
-
-QUARTER = 90.0  # days: the span that plans are made for, within which a conversion is read
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,7 @@ class Run:
     @property
     def horizon(self) -> float:
         """Days within which a conversion is read: a quarter, or a third of a run under half a year."""
-        return QUARTER if self.days >= 2 * QUARTER else max(self.days // 3, min(self.days / 3, 1.0))
+        return HORIZON if self.days >= 2 * HORIZON else max(self.days // 3, min(self.days / 3, 1.0))
 
     @cached_property
     def moving(self) -> dict[str, Any]:

@@ -171,7 +171,8 @@ def _dates(model: Model, deals: OpenDeals, draw: Draws | None) -> Dates | None:
     if draw is not None and draw.leaving is not None and draw.hits is not None:
         return dates_of(model, model.due, deals, draw.leaving[0], draw.hits[0])
     (leaving, hits), wins = typical_due(model.due), winning_exits(model.funnel)
-    leaving, hits = np.where(wins[:, :, None], 0.0, leaving)[kind_numbers(model)], hits[kind_numbers(model)]
+    kinds = kind_numbers(model)
+    leaving, hits = np.where(wins[:, :, None], 0.0, leaving)[kinds], hits[kinds]
     return dates_of(
         model, model.due, deals, era_leaving(model.levers, leaving, wins), era_hits(model.levers, hits, wins)
     )
