@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -425,7 +425,7 @@ JUNK = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300)
 @given(st.lists(st.dictionaries(st.sampled_from(KEYS + FILTERS), JUNK, min_size=1, max_size=5), max_size=2))
 def test_any_changes_are_applied_or_refused_in_a_sentence(
     tmp_path: Path, changes: list[dict[str, Any]]

@@ -140,7 +140,7 @@ def situations(draw) -> tuple[Model, OpenDeals, float]:
     )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(situations(), st.integers(0, 2**64 - 1), st.integers(0, 5))
 def test_engines_tell_the_same_lives(situation, seed, replicate):
     model, deals, days = situation
@@ -156,7 +156,7 @@ def test_engines_tell_the_same_lives(situation, seed, replicate):
     pd.testing.assert_frame_equal(one.waits, other.waits)
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15, derandomize=True)
 @given(situations(), st.integers(0, 100))
 def test_engines_book_the_same_sums(situation, seed):
     model, deals, _ = situation
@@ -168,7 +168,7 @@ def test_engines_book_the_same_sums(situation, seed):
     np.testing.assert_allclose(sums[0].revenue, sums[1].revenue, rtol=1e-12)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 @given(situations(), st.integers(0, 100))
 def test_every_lead_is_in_one_place_at_every_time(situation, seed):
     model, deals, days = situation
