@@ -16,11 +16,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from funnelsim.errors import FunnelError
-from funnelsim.model.funnel import Funnel
+from funnelsim.model.funnel import Draw, Funnel, Pool, Referral, Work, resize_pool
 from funnelsim.model.levers import LEVERS, Scenario, apply_scenario, with_sizes
 from funnelsim.model.model import Cell, Entries, Model, Spend, Values, expected
 from funnelsim.model.rates import constant_table
-from funnelsim.model.reps import Draw, Pool, Referral, Work, resize_pool
 from funnelsim.model.scenario import read_scenario
 from funnelsim.model.stated import read_funnel
 from funnelsim.model.units import quote_ramps

@@ -7,10 +7,9 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from funnelsim.model.funnel import Funnel
+from funnelsim.model.funnel import Draw, Funnel, Pool, Referral, Work
 from funnelsim.model.model import Calendar, Cell, Entries, Model, OpenDeals, Values
 from funnelsim.model.rates import RateTable
-from funnelsim.model.reps import Draw, Pool, Referral, Work
 from funnelsim.simulation.run import period_sums, run_model
 
 COLUMNS = ("lead", "stage", "group", "channel", "origin", "value", "who", "visit", "place", "day")
