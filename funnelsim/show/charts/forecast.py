@@ -1,4 +1,4 @@
-"""Where a forecast comes from, what its width and luck are, what scenarios or time change, where money goes."""
+"""Where a forecast comes from, its width and luck, what scenarios or time change, where money should go."""
 
 from __future__ import annotations
 
