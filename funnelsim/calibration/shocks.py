@@ -12,7 +12,7 @@ from scipy.special import chdtrc, stdtr  # `scipy.stats` has the tests whole, bu
 
 from funnelsim.arrays import Floats
 from funnelsim.calibration.counting import Visits, count_visits
-from funnelsim.calibration.posterior import posterior_table
+from funnelsim.calibration.posterior import expected_leavers, posterior_table
 from funnelsim.model.funnel import Funnel, winning_exits
 from funnelsim.model.model import Calendar, in_rush
 from funnelsim.model.rates import Counts
@@ -112,7 +112,7 @@ def past_windows(
 ) -> tuple[Floats, Floats]:
     """Return wins observed, and expected under the rates, in past windows, latest first."""
     first = max(began, float(visits.start.min(initial=0.0)))
-    rate = win_rates(posterior_table(counts, funnel), funnel)
+    rate = posterior_table(counts, funnel)
     pairs = [_in_window(visits, funnel, counts, rate, one) for one in latest_windows(first, window)]
     observed, expected = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
     return observed, expected
@@ -179,8 +179,18 @@ def wins_before_the_first(visits: Visits, funnel: Funnel, bins: Floats, groups: 
     first = float((visits.start[won] + visits.dwell[won]).min())
     after = count_visits(visits, shape, bins, window=(first, np.inf))
     before = count_visits(visits, shape, bins, window=(-np.inf, first))
-    rate = win_rates(posterior_table(after, funnel), funnel)
-    return float((rate * before.exposure).sum()), first
+    return expected_by(winning_exits(funnel), before, posterior_table(after, funnel)), first
+
+
+def expected_by(exits: NDArray[np.bool_], counts: Counts, rate: Floats) -> float:
+    """Return how many of the leads at risk are expected to leave by some exits.
+
+    Args:
+        exits: (stages, exits) which.
+        counts: the leads at risk.
+        rate: (groups, stages, exits, bins) per day.
+    """
+    return float((expected_leavers(counts, rate) * exits[:, :, None]).sum())
 
 
 def wins_by_day(
@@ -229,8 +239,8 @@ def _in_window(
     ]
     part = visits.rows(np.concatenate(alive))
     inside = count_visits(part, counts.events.shape[:3], counts.edges, window=window)
-    observed = float((inside.events * winning_exits(funnel)[:, :, None]).sum())
-    return observed, float((rate * inside.exposure).sum())
+    wins = winning_exits(funnel)
+    return float((inside.events * wins[:, :, None]).sum()), expected_by(wins, inside, rate)
 
 
 def win_calendar(
