@@ -95,7 +95,7 @@ QUESTIONS = {
     "people": "Who stands out, beyond luck?",
     "pace": "Who is slower or quicker, beyond luck?",
     "onboarding": "How long do newcomers take?",
-    "goals": "What is a good period, and is it in sight?",
+    "goals": "What is a good period, and is one to be expected?",
 }
 
 

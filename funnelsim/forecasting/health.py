@@ -67,7 +67,7 @@ class Health:
         people: see `People.results`: each person's wins beside what such leads bring in all hands.
         pace: see `People.pace`: the same by stage, for leads that left it.
         onboarding: see `People.onboarding`: newcomers' wins by time since their first lead.
-        goals: see `goals_of`: what a good period was for each person and team, and how far this one is.
+        goals: see `goals_of`: what a good period was for each person and team, and what is expected now.
         said: what to know of each of these, in sentences, by the name of its frame.
         notes: what to beware of.
     """
@@ -138,7 +138,7 @@ def look(place: Situation, found: Forecast, *, draws: int = 200, seed: int = 1) 
     alerts, doubts = without_selection(place, alerts_of(place, watched, str(span), mean))
     rises = alerts_of(place, watched, str(span), mean, rise=True)
     bottlenecks = bottlenecks_of(place, str(span))
-    people, overdue, goals = people_of(place), overdue_of(place), goals_of(place, found)
+    people, overdue, goals = people_of(place), overdue_of(place), goals_of(place, stakes)
     said = "all periods together" if span == TOTAL else words.name(span)
     notes = [*found.silent, *doubts]
     if stakes is None and not found.silent and len(place.deals):
@@ -167,7 +167,7 @@ def look(place: Situation, found: Forecast, *, draws: int = 200, seed: int = 1) 
             "concentration": tuple(concentration_words(stakes, concentration, unit, said)),
             "bottlenecks": tuple(bottleneck_words(bottlenecks, unit, said)),
             "people": tuple(people_words(people)),
-            "goals": tuple(goal_words(goals, place.kind)),
+            "goals": tuple(goal_words(goals, place.periods[0].label, place.kind, found.currency)),
         },
         tuple(notes),
     )

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from funnelsim.forecasting.forecast import NAMES, Forecast
+from funnelsim.forecasting.goals import goals_table
 from funnelsim.forecasting.periods import spoken
 from funnelsim.forecasting.situation import ASKED, INSTANT, Situation
 from funnelsim.history.export import reading_notes, summary_of
@@ -472,10 +473,8 @@ def health_tables(found: Health) -> dict[str, Told]:
         ("onboarding", "Newcomers by time since their first lead", found.onboarding),
     ):
         tables[name] = (title, frame.rename(columns=heads), kinds)
-    counts = dict.fromkeys(("usual", "good", "so_far", "in_sight", "open"), "number") | {"over": "share"}
-    heads = {"open": "from open deals", "so_far": "so far", "in_sight": "in sight"}
-    title = "What a good period was: one in four was better"
-    tables["goals"] = (title, _rid(found.goals, [], heads), counts | {heads[k]: "number" for k in heads})
+    title = "What a good period was, one in four, and what is expected of this one"
+    tables["goals"] = (titled(title, unit), *goals_table(found.goals))
     return {name: told for name, told in tables.items() if len(told[1])}
 
 
