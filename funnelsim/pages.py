@@ -33,6 +33,8 @@ from funnelsim.verbs import Check, bridge_to, forecast, record
 
 MOST_DEALS = 10  # rows of a table on the page that a reader takes in; all stand in the workbook
 PRINTED = 6  # of them on paper, so that a report takes three sheets
+EVERYBODY = ("people", "goals")  # tables of which paper leaves nobody out
+READ = 2  # rows on paper of what was odd in the file: all stand in the workbook
 MOST_ABREAST = 6  # columns of a table that half a desk's screen holds
 NO_ALERT = "No alert: nothing that is watched left its rates"
 HOW_TO_READ = (
@@ -264,7 +266,7 @@ def _numbers(place: Situation, result: Forecast, trust: Check | None, beside: Be
             caption=caption,
             text="\n\n".join(result.notes),
             question="How sure is it, and why?",
-            paper=0,
+            plain=True,
         )
     )
     if len(result.deals):
@@ -298,7 +300,7 @@ def _going_on(found: Health | None) -> list[Section]:
         sections.append(
             Section(
                 said, table=frame.head(MOST_DEALS), kinds=kinds, caption=f"{title}.", text="\n\n".join(more),
-                question=QUESTIONS[name], wide=wide, paper=PRINTED if name != "people" else None,
+                question=QUESTIONS[name], wide=wide, paper=None if name in EVERYBODY else PRINTED,
             )
         )  # fmt: skip
     if "alerts" not in found.frames:
@@ -445,7 +447,7 @@ def _record_sections(result: Forecast, trust: Check) -> list[Section]:
         table=trust.quality,
         question="What was read, and does it fit?",
         wide=True,
-        paper=PRINTED,
+        paper=READ,
     )
     shown = [
         Section(chart=chart, question=asked, screen=screen)

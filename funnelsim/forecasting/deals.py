@@ -270,7 +270,7 @@ def _late(place: Situation, quiet: Flags) -> list[str]:
     said = []
     for deal, share in enumerate(faster):
         stage = words.name(model.funnel.stages[deals.stage[deal]])
-        slow = f"{words.percent(share)} of those that were won had left {stage} sooner"
+        slow = f"{words.percent(share)} of winners had left {stage} sooner"
         never = f"in {stage} for {words.days(deals.age[deal])}, longer than any that ever left it"
         late = not quiet[deal] and share >= SLOW
         said.append("" if quiet[deal] else never if zombie[deal] else slow if late else "")

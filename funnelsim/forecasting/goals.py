@@ -35,7 +35,7 @@ RECENT = 90.0  # days, or the last whole period: who gets new leads now, not who
 SOME = 10.0  # wins at everybody's mean amount that a person's own mean is drawn to, as people's skill is
 LEVELS = 20  # even steps of what is not known of a mean: a quantile moves by under 1 % with more
 MOST = 2000  # equally likely amounts that stand for those of past wins
-NAMED = 3  # people that a sentence names
+NAMED = 2  # people that a sentence names
 MONEY, SENT = "money", "leads sent on"
 GOALS = (
     "who", "kind", "counts", "periods", "usual", "good", "so_far", "open", "new", "expected", "p_good",
@@ -387,14 +387,19 @@ def goal_words(goals: pd.DataFrame, period: str, kind: str, currency: str) -> It
     """
     people, teams = (goals[goals["kind"] == one] for one in ("person", "team"))
     if len(people):
-        counts, money = (people[people["counts"] == one] for one in (WINS, MONEY))
-        yield f"A good {kind} by wins, as one in four was, {_likely(counts, WINS)}."
-        if len(money):
-            yield f"By money, it {_likely(money, currency)}."
+        ways = [(what, people[people["counts"] == what]) for what in (WINS, MONEY)]
+        ways = [(what, rows) for what, rows in ways if len(rows)]
+        likely = ", ".join(f"{int((rows['p_good'] > 0.5).sum())} by {what}" for what, rows in ways)
+        number = f"{len(ways[0][1])} people" if len(ways[0][1]) > 1 else "one person"
+        yield f"A good {kind}, as one in four was, is more likely than not for {likely}, of {number}."
+        nearest = "; ".join(f"by {what} {_nearest(rows, currency)}" for what, rows in ways)
         by_chance = people["open"].notna().all()
         still = "open deals and leads to come" if by_chance else "the usual pace for the days that are left"
         over = words.percent(float(people["over"].iloc[0]))
-        yield f"Counted are wins so far, and {still}: {over} of {words.name(period)} is over."
+        yield (
+            f"Nearest are {nearest}. Counted are wins so far, and {still}: {over} of {words.name(period)} "
+            "is over."
+        )
     for row in teams.to_dict("records"):
         good, so_far, expected = (words.digits(row[name]) for name in ("good", "so_far", "expected"))
         yield (
@@ -404,20 +409,17 @@ def goal_words(goals: pd.DataFrame, period: str, kind: str, currency: str) -> It
         )
 
 
-def _likely(rows: pd.DataFrame, unit: str) -> str:
-    """Say for how many a good period is more likely than not, and who is nearest."""
-    rows = rows.sort_values("p_good", ascending=False, kind="stable")
-    number, count = len(rows), int((rows["p_good"] > 0.5).sum())
-    named = [
-        f"{words.name(row['who'])} ({words.percent(row['p_good'])}; {words.amount(row['expected'], unit)} "
-        f"expected, good from {words.amount(row['good'], unit)})"
-        for row in rows.head(min(max(count, 1), NAMED)).to_dict("records")
-    ]
-    more = f" and {count - NAMED} more" if count > NAMED else ""
-    people = f"{number} people" if number > 1 else "one person"
-    if not count:
-        return f"is more likely than not for none of {people}; nearest is {named[0]}"
-    return f"is more likely than not for {count} of {people}: {', '.join(named)}{more}"
+def _nearest(rows: pd.DataFrame, currency: str) -> str:
+    """Say for whom a good period is likeliest."""
+    rows = rows.sort_values("p_good", ascending=False, kind="stable").head(NAMED)
+    named = []
+    for row in rows.to_dict("records"):
+        unit = currency if row["counts"] == MONEY else WINS
+        expected, good = (words.amount(row[name], unit) for name in ("expected", "good"))
+        named.append(
+            f"{words.name(row['who'])} ({words.percent(row['p_good'])}: {expected}, good from {good})"
+        )
+    return ", ".join(named)
 
 
 def goals_table(goals: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
