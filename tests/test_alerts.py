@@ -19,6 +19,7 @@ from funnelsim.cli import app
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.alerts import (
     Watched,
+    alert_words,
     at_stake,
     change_logs,
     discoveries,
@@ -119,12 +120,50 @@ def test_money_at_stake_is_what_a_lever_would_bring_back() -> None:
     assert [place.model.funnel.exits[stage][one] for one in exits] == ["Negotiation"]
     fair = np.ones(4)
     one = Watched("conversion", "Proposal", "", "", fair, fair, np.inf, 1.0, fair, exits)
-    label = place.periods[0].label
-    lost = at_stake(place, one, 0.5, 1.0, label)
+    lost = at_stake(place, one, 0.5, 1.0)[0]
     under = fs.situation(place, what_if="rate Proposal > Negotiation x0.5")
     both = [mean_money(model, place)[0] for model in (place.model, under.model)]
     assert lost == pytest.approx(both[0] - both[1], rel=1e-9)
     assert lost > 0
+
+
+FAR = """
+name: far
+unit: day
+currency: EUR
+start: 2026-01-01
+stages: {Wait: {exits: {Won: {chance: 0.999, fixed: 120}, Lost: {chance: rest, fixed: 120}}}}
+ends: [Won, Lost]
+earns: {Won: 1}
+value: {fixed: 100}
+entries: [{stage: Wait, leads: 7 per week}]
+"""
+
+
+def test_what_a_far_stage_has_at_stake_is_told_of_later_periods(tmp_path: Path) -> None:
+    (tmp_path / "far.yaml").write_text(FAR, encoding="utf-8")
+    place = fs.situation(tmp_path / "far.yaml", period="quarter", periods=2)
+    fair = np.ones(4)
+    gap = at_stake(place, Watched("intake", "", "", "", fair, fair, np.inf, 1.0, fair), 0.5, 1.0)
+    # A lead a day wins 120 days later: none by 31 March, those of the first 61 days by 30 June.
+    assert gap == pytest.approx([0.0, 0.5 * 61 * 100], rel=0.01, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("stake", "whole", "said"),
+    [
+        (900.0, 14_600.0, "; 900 EUR of Q1, and 14.6 k EUR of all periods until the end of Q2 at stake: "),
+        (900.0, 1_000.0, "; 900 EUR of Q1 at stake: "),
+        (0.0, 3_050.0, "; nothing of Q1, and 3.05 k EUR of all periods until the end of Q2 at stake: "),
+        (0.0, 0.0, "; nothing of Q1 at stake, as what it brings comes later still: "),
+        (0.0, np.nan, "; nothing of Q1 at stake, as what it brings comes later still: "),
+        (np.nan, np.nan, "looks: "),
+    ],
+)
+def test_words_say_where_nothing_of_the_period_hangs_on_it(stake: float, whole: float, said: str) -> None:
+    row = {"luck": 0.01, "why": "intake is off", "stake": stake, "whole": whole, "advice": "call"}
+    (told,) = alert_words(pd.DataFrame([row]), "EUR", "Q1", "Q2")
+    assert said in told and told.startswith("Intake is off; by luck in at most 1 % of looks")
 
 
 def test_the_sample_company_did_not_change() -> None:

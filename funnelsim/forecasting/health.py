@@ -140,6 +140,7 @@ def look(place: Situation, found: Forecast, *, draws: int = 200, seed: int = 1) 
     bottlenecks = bottlenecks_of(place, str(span))
     people, overdue, goals = people_of(place), overdue_of(place), goals_of(place, stakes)
     said = "all periods together" if span == TOTAL else words.name(span)
+    last = words.name(place.periods[-1].label)
     notes = [*found.silent, *doubts]
     if stakes is None and not found.silent and len(place.deals):
         notes.append(NO_CHANCES)
@@ -160,8 +161,8 @@ def look(place: Situation, found: Forecast, *, draws: int = 200, seed: int = 1) 
         goals,
         rises,
         {
-            "alerts": tuple(alert_words(alerts, unit, said)),
-            "rises": tuple(alert_words(rises, unit, said, rise=True)),
+            "alerts": tuple(alert_words(alerts, unit, said, last)),
+            "rises": tuple(alert_words(rises, unit, said, last, rise=True)),
             "overdue": tuple(overdue_words(overdue)),
             "worries": tuple(worry_words(place, stakes, worries, unit, said)),
             "concentration": tuple(concentration_words(stakes, concentration, unit, said)),

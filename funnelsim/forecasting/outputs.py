@@ -480,9 +480,12 @@ def health_tables(found: Health) -> dict[str, Told]:
 
 def _alert_rows(alerts: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return the alerts with the columns that fit a page."""
-    names = {"low": "95 % from", "high": "to", "luck": "by luck"}
+    names = {"low": "95 % from", "high": "to", "luck": "by luck", "whole": "all periods"}
     kinds = dict.fromkeys(("seen", "expected"), "count")
-    kinds |= dict.fromkeys(("ratio", "95 % from", "to", "by luck"), "share") | {"stake": "money"}
+    kinds |= dict.fromkeys(("ratio", "95 % from", "to", "by luck"), "share") | {
+        "stake": "money",
+        "all periods": "money",
+    }
     return _rid(alerts.replace("", np.nan), ["why", "advice", "e", "share"], names), kinds
 
 
