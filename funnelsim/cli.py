@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from funnelsim.files import Output
     from funnelsim.forecasting.compare import Comparison
     from funnelsim.forecasting.forecast import Forecast
+    from funnelsim.forecasting.health import Signals
     from funnelsim.forecasting.situation import Situation
     from funnelsim.model.levers import Scenario as Plan
     from funnelsim.simulation.record import Run
@@ -624,6 +625,7 @@ def simulate(
     With --replications they live many times: what is booked, and how far luck moves it; -o writes a row each.
     """
     from funnelsim.files import aside, write_all
+    from funnelsim.forecasting.health import signals_of_run
     from funnelsim.forecasting.outputs import say_replications, say_run
     from funnelsim.forecasting.situation import asked_of, situation, under
     from funnelsim.simulation.run import check_replications
@@ -652,10 +654,11 @@ def simulate(
             typer.echo(f"{plan.sentence}\n")
     if often is None:
         run = live(place, days, **lives)
+        signals = signals_of_run(run)
         with aside(outputs):
-            say_run(run)
+            say_run(run, signals)
         _write_log(run, output)
-        write_all((html, lambda path: _moving_page(path, run)))
+        write_all((html, lambda path: _moving_page(path, run, signals)))
     else:
         many = live(
             place, days, **lives, replications=often, precision=precision, workers=workers,
@@ -749,10 +752,12 @@ def _forecast_page(path: Path, place: Situation, result: Forecast) -> None:
     forecast_page(path, place, result)
 
 
-def _moving_page(path: Path, run: Run) -> None:
+def _moving_page(path: Path, run: Run, signals: Signals | None) -> None:
+    from funnelsim.forecasting.outputs import signal_texts
     from funnelsim.show.live.document import Moving
 
-    Moving(run.moving).save(path)
+    told = {} if signals is None else {"signals": signal_texts(signals)}
+    Moving(run.moving | told).save(path)
 
 
 def _compare_page(path: Path, result: Comparison) -> None:

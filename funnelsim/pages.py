@@ -19,7 +19,7 @@ from funnelsim.forecasting.budget import Plan, budget_rows, last_earning_day
 from funnelsim.forecasting.compare import BASE, Comparison
 from funnelsim.forecasting.delivery import as_of_day, reason_of, write_forecast_book
 from funnelsim.forecasting.forecast import Forecast
-from funnelsim.forecasting.health import Health, look
+from funnelsim.forecasting.health import NO_ALERT, Health, look
 from funnelsim.forecasting.outputs import WORTH_KINDS, health_tables, worth_rows
 from funnelsim.forecasting.periods import TOTAL, Targets, spoken
 from funnelsim.forecasting.situation import ASKED, Anything, ReadOptions, Situation, situation
@@ -36,7 +36,6 @@ PRINTED = 6  # of them on paper, so that a report takes three sheets
 EVERYBODY = ("people", "goals")  # tables of which paper leaves nobody out
 READ = 2  # rows on paper of what was odd in the file: all stand in the workbook
 MOST_ABREAST = 6  # columns of a table that half a desk's screen holds
-NO_ALERT = "No alert: nothing that is watched left its rates"
 HOW_TO_READ = (
     "Booked: won before the as-of date, in the period that holds it.",
     "Open deals: in the pipeline on the as-of date. Leads not yet created: those still to come in.",

@@ -31,7 +31,7 @@ from funnelsim.forecasting.alerts import (
     onward,
     watched_of,
 )
-from funnelsim.forecasting.health import level_said
+from funnelsim.forecasting.health import level_said, signals_of_run
 from funnelsim.forecasting.situation import after_run
 from funnelsim.history.log import DAY, spells
 from funnelsim.history.metrics import of_leads
@@ -262,3 +262,23 @@ def test_an_export_without_late_open_leads_is_told_and_raises_no_alarm() -> None
     fewer = came.index[~late | (np.arange(len(came)) % 3 == 0)]
     real = fs.health(fs.situation(of_leads(whole, whole.leads.index[whole.leads.index.isin(fewer)])), draws=4)
     assert "intake" in set(real.alerts["kind"]), "where open leads are there too, fewer of them are an alarm"
+
+
+def test_a_simulation_tells_the_same_alerts_as_health(tmp_path: Path) -> None:
+    question = "odds Consideration > Conversion x0.4 from 2026-06-01"
+    run = fs.simulate("lead_funnel", 364, what_if=question)
+    known, found = fs.health(run, draws=1), signals_of_run(run)
+    assert found is not None and len(found.alerts)
+    pd.testing.assert_frame_equal(found.alerts.drop(columns="share"), known.alerts.drop(columns="share"))
+    pd.testing.assert_frame_equal(found.overdue, known.overdue)
+    page = tmp_path / "lives.html"
+    words = ["simulate", "lead_funnel", "--days", "364", "--what-if", question, "--html", str(page)]
+    told = CliRunner().invoke(app, words)
+    assert told.exit_code == 0, told.output
+    for sentence in (*found.said["alerts"], *found.said["overdue"]):
+        assert sentence in told.output and sentence in page.read_text(encoding="utf-8")
+    assert "Leads in a stage for longer than it states" in told.output
+
+
+def test_lives_of_a_fitted_record_are_held_against_nothing_stated() -> None:
+    assert signals_of_run(fs.simulate(history(300), 30)) is None
