@@ -192,19 +192,25 @@ def demo(html: Html = None) -> None:
     forecast(str(sample_path()), mapping=sample_path("mapping.yaml"), html=page)
 
 
-@app.command(epilog="Example: funnelsim check deals.csv --mapping deals.yaml")
+@app.command(epilog="Example: funnelsim check deals.csv --mapping deals.yaml --horizon 180 --target 2.5M")
 @shared(READING)
 def check(
     what: What,
     json: Json = None,
     by: MeasuresBy = None,
     spend: Spend = None,
+    horizon: Annotated[
+        float | None,
+        typer.Option(help="days after entering within which something must happen to count [default: 90]"),
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="money still to be won, for the coverage: 2.5M")] = None,
     **given: Any,
 ) -> None:
     """Read a history and say what was understood, used, set aside, and how far it can be trusted."""
     from funnelsim.files import aside, write_all, write_text
     from funnelsim.forecasting.outputs import say_metrics_by, summary_json
     from funnelsim.history.export import reading_notes
+    from funnelsim.history.metrics import HORIZON
     from funnelsim.show.terminal import show_metrics, show_table
     from funnelsim.verbs import check as read
 
@@ -213,7 +219,8 @@ def check(
 
     outputs = [_data("--json", json)]
     _refuse_outputs(outputs, what, given)
-    result = read(what, **given)
+    within = HORIZON if horizon is None else horizon
+    result = read(what, horizon=within, target=target, **given)
     with aside(outputs):
         typer.echo(result.history.source)
         for note in reading_notes(result.history):
