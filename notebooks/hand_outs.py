@@ -38,6 +38,7 @@ LANGUAGES = ("en", "zh")
 BOOKS = {"course": "", ".": "planner"}
 PAPERS = ("trainers_guide", "glossary")
 ELSEWHERE = re.compile(r"[a-z]+://|mailto:")
+LISTED = re.compile(r"([-*|]|\d+\.) ")
 SCOPED = re.compile(r"<style scoped>.*?</style>\s*", re.DOTALL)
 FORMULA = re.compile(r"\$[^$\n]+\$|\\\(|\\\[")
 
@@ -192,7 +193,11 @@ class Writer:
     def _cell(self, lesson: Lesson, cell: Mapping[str, Any], deeper: int) -> Iterator[str]:
         if cell["cell_type"] == "markdown":
             for text in re.split(r"\n(?=#{1,3} )", source(cell)):
-                yield f'<section class="prose">{self.prose(text, lesson.path, deeper)}</section>'
+                look, rest = parted(text, self.words["reading"])
+                if look:  # a slide shows it with the figure or the table that it tells of
+                    yield f'<section class="prose reading">{self.prose(look, lesson.path, deeper)}</section>'
+                if rest:
+                    yield f'<section class="prose">{self.prose(rest, lesson.path, deeper)}</section>'
         elif source(cell).strip():
             outputs = "".join(self._output(output) for output in cell.get("outputs", []))
             shown = f'<div class="output">{outputs}</div>' if outputs else ""
@@ -258,6 +263,21 @@ class Writer:
             self.digests += digests_in(html.unescape(shown))
             return shown
         return f'<div class="scroll" tabindex="0">{SCOPED.sub("", shown)}</div>'
+
+
+def parted(text: str, beginning: str) -> tuple[str, str]:
+    """Return the paragraph, and its list, that tells what to look at in the output above, and the rest.
+
+    >>> parted("What to look at: the peak.\\n\\nNow guess.", "What to look at")
+    ('What to look at: the peak.', 'Now guess.')
+    >>> parted("Now guess.", "What to look at")
+    ('', 'Now guess.')
+    """
+    if not text.startswith(beginning):
+        return "", text
+    blocks = re.split(r"\n{2,}", text)
+    end = next((n for n, block in enumerate(blocks) if n and not LISTED.match(block)), len(blocks))
+    return "\n\n".join(blocks[:end]), "\n\n".join(blocks[end:])
 
 
 def plain(token: Token) -> str:
@@ -439,6 +459,8 @@ def write_pages(out: Path, language: str) -> list[Path]:
     targets |= {path: f"{path.stem}.html" for path in papers}
     sheets, pages = sheets_in(FOLDER), {}
     english = {one.path: read_lesson(one.path, "", "en").title for one in chain(books)}
+    both = [(sheets[english[one.path]], one) for one in chain(books) if english[one.path] in sheets]
+    targets |= {sheet.tasks.path: one.page for sheet, one in both}
     for lessons in books.values():
         for one, before, after in zip(lessons, [None, *lessons], [*lessons[1:], None], strict=False):
             sheet = sheets.get(english[one.path])

@@ -16,6 +16,13 @@ from scripts import script
 from funnelsim.errors import FunnelError
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+# Of each text on what to look at: whether the slide that holds it holds an output too.
+READINGS = """(() => {
+  const all = [...document.querySelectorAll('.reading')];
+  const beside = (one) => slides.find((slide) => slide.parts.includes(one)).parts;
+  const alone = all.filter((one) => !beside(one).some((part) => part.querySelector('.output')));
+  return [all.length, alone.length];
+})()"""
 KEY = "dispatchEvent(new KeyboardEvent('keydown', {key: '%s'}))"
 DRAWN = "document.querySelectorAll('.chart svg')"
 ROOM = f"[...{DRAWN}].every((one) => one.getBoundingClientRect().right <= innerWidth)"
@@ -148,6 +155,20 @@ def test_slides_hold_results_back_until_asked_and_come_to_an_end(pages: Path, tm
     assert (first[1], second[1]) == (first[1], first[1] - 1) and first[1] > 0 and first[2] == "#slide-4"
     assert end[1] == 0 and end[2] != "#slide-4" and after[2] == ""
     assert (slides, no_bar) == (False, True)
+
+
+def test_a_slide_shows_what_to_look_at_with_what_it_tells_of(pages: Path, tmp_path: Path) -> None:
+    browser()
+    found: list[Any] = []
+
+    async def walk(tab: Tab) -> None:
+        for one in books()[0], books()[-1]:
+            await tab.go(page_of(one, pages).as_uri() + "#slide-1")
+            found.append(await tab.ask(READINGS))
+
+    drive(tmp_path / "profile", walk)
+    for readings, alone in found:
+        assert readings > 0 and alone == 0
 
 
 def test_what_looks_like_a_program_in_prose_is_text(hand_outs: ModuleType) -> None:
