@@ -99,6 +99,8 @@ def read_lesson(path: Path, page: str, language: str) -> Lesson:
         raise FunnelError(f"{path}: cannot be read as a notebook") from None
     messages = messages_of(path, language)
     spoken = translated(Lesson(path, page, cells), messages) if messages else Lesson(path, page, cells)
+    if messages:
+        spoken = with_chart_words(spoken, json.loads(part("charts.json"))[language])
     for cell in spoken.cells:
         if cell["cell_type"] == "markdown" and (found := FORMULA.search(source(cell))):
             raise FunnelError(
@@ -148,6 +150,58 @@ def translated(lesson: Lesson, messages: Mapping[str, Mapping[str, Any]]) -> Les
         for cell in lesson.cells
     ]
     return replace(lesson, cells=cells)
+
+
+def with_chart_words(lesson: Lesson, told: Mapping[str, str]) -> Lesson:
+    """Return the lesson with titles, axes and labels of its charts in another language; numbers are the same.
+
+    Args:
+        lesson: its cells may hold charts.
+        told: English text -> the other language's; {} stands for a number or a name.
+
+    Raises:
+        FunnelError: a title or an axis without message.
+    """
+    cells = []
+    for cell in lesson.cells:
+        outputs = [dict(output) for output in cell.get("outputs", [])]
+        for output in outputs:
+            if VEGA in output.get("data", {}):
+                output["data"] = {**output["data"], VEGA: respoken(output["data"][VEGA], told, lesson.path)}
+        cells.append({**cell, "outputs": outputs} if outputs else cell)
+    return replace(lesson, cells=cells)
+
+
+def respoken(spec: Any, told: Mapping[str, str], path: Path, key: str = "") -> Any:
+    """Return a chart, or a part of it, with its words from a message file."""
+    if key in ("title", "text", "subtitle", "label") and (isinstance(spec, str) or _all_text(spec)):
+        said = spec if isinstance(spec, str) else " ".join(spec)
+        found = said_as(said, told)
+        if found is None and said and key != "label":
+            raise FunnelError(f"{path}: the words '{said}' of a chart have no message")
+        return spec if found is None else found
+    if key == "description" and isinstance(spec, str):
+        return ""  # made of the title's English words; the title is read in its place
+    if isinstance(spec, dict):
+        return {name: respoken(part, told, path, name) for name, part in spec.items()}
+    return [respoken(part, told, path) for part in spec] if isinstance(spec, list) else spec
+
+
+def _all_text(spec: Any) -> bool:
+    return isinstance(spec, list) and bool(spec) and all(isinstance(part, str) for part in spec)
+
+
+def said_as(text: str, told: Mapping[str, str]) -> str | None:
+    """Return a text by the first message that fits it, with its numbers and names; None where none does.
+
+    >>> said_as("56 % to Offer", {"{} % to {}": "{} % 到 {}"}), said_as("Days", {})
+    ('56 % 到 Offer', None)
+    """
+    for english, other in told.items():
+        found = re.fullmatch(re.escape(english).replace(r"\{\}", "(.+?)"), text)
+        if found:
+            return other.format(*found.groups())
+    return None
 
 
 def lessons_in(folder: Path, below: str, language: str) -> list[Lesson]:
@@ -248,7 +302,7 @@ class Writer:
         """Return the picture that the notebook keeps, and the living chart that replaces it, as data."""
         self.charts += 1
         name = f"chart-{self.charts}"
-        said = html.escape(str(data[VEGA].get("description") or "".join(data["text/plain"])))
+        said = html.escape(str(data[VEGA].get("description") or heading_of(data)))
         picture = "".join(data["image/png"]).replace("\n", "")
         return (
             f'<figure><div class="chart" id="{name}">'
@@ -278,6 +332,13 @@ def parted(text: str, beginning: str) -> tuple[str, str]:
     blocks = re.split(r"\n{2,}", text)
     end = next((n for n, block in enumerate(blocks) if n and not LISTED.match(block)), len(blocks))
     return "\n\n".join(blocks[:end]), "\n\n".join(blocks[end:])
+
+
+def heading_of(data: Mapping[str, Any]) -> str:
+    """Return the title of a chart, or what stands for it in plain text."""
+    title = data[VEGA].get("title", {})
+    said = title.get("text", "") if isinstance(title, Mapping) else title
+    return (said if isinstance(said, str) else " ".join(said)) or "".join(data["text/plain"])
 
 
 def plain(token: Token) -> str:
