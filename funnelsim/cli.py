@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from funnelsim.files import Output
     from funnelsim.forecasting.compare import Comparison
     from funnelsim.forecasting.forecast import Forecast
+    from funnelsim.forecasting.health import Signals
     from funnelsim.forecasting.situation import Situation
     from funnelsim.model.levers import Scenario as Plan
     from funnelsim.simulation.record import Run
@@ -191,19 +192,25 @@ def demo(html: Html = None) -> None:
     forecast(str(sample_path()), mapping=sample_path("mapping.yaml"), html=page)
 
 
-@app.command(epilog="Example: funnelsim check deals.csv --mapping deals.yaml")
+@app.command(epilog="Example: funnelsim check deals.csv --mapping deals.yaml --horizon 180 --target 2.5M")
 @shared(READING)
 def check(
     what: What,
     json: Json = None,
     by: MeasuresBy = None,
     spend: Spend = None,
+    horizon: Annotated[
+        float | None,
+        typer.Option(help="days after entering within which something must happen to count [default: 90]"),
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="money still to be won, for the coverage: 2.5M")] = None,
     **given: Any,
 ) -> None:
     """Read a history and say what was understood, used, set aside, and how far it can be trusted."""
     from funnelsim.files import aside, write_all, write_text
     from funnelsim.forecasting.outputs import say_metrics_by, summary_json
     from funnelsim.history.export import reading_notes
+    from funnelsim.history.metrics import HORIZON
     from funnelsim.show.terminal import show_metrics, show_table
     from funnelsim.verbs import check as read
 
@@ -212,7 +219,8 @@ def check(
 
     outputs = [_data("--json", json)]
     _refuse_outputs(outputs, what, given)
-    result = read(what, **given)
+    within = HORIZON if horizon is None else horizon
+    result = read(what, horizon=within, target=target, **given)
     with aside(outputs):
         typer.echo(result.history.source)
         for note in reading_notes(result.history):
@@ -624,6 +632,7 @@ def simulate(
     With --replications they live many times: what is booked, and how far luck moves it; -o writes a row each.
     """
     from funnelsim.files import aside, write_all
+    from funnelsim.forecasting.health import signals_of_run
     from funnelsim.forecasting.outputs import say_replications, say_run
     from funnelsim.forecasting.situation import asked_of, situation, under
     from funnelsim.simulation.run import check_replications
@@ -652,10 +661,11 @@ def simulate(
             typer.echo(f"{plan.sentence}\n")
     if often is None:
         run = live(place, days, **lives)
+        signals = signals_of_run(run)
         with aside(outputs):
-            say_run(run)
+            say_run(run, signals)
         _write_log(run, output)
-        write_all((html, lambda path: _moving_page(path, run)))
+        write_all((html, lambda path: _moving_page(path, run, signals)))
     else:
         many = live(
             place, days, **lives, replications=often, precision=precision, workers=workers,
@@ -749,10 +759,12 @@ def _forecast_page(path: Path, place: Situation, result: Forecast) -> None:
     forecast_page(path, place, result)
 
 
-def _moving_page(path: Path, run: Run) -> None:
+def _moving_page(path: Path, run: Run, signals: Signals | None) -> None:
+    from funnelsim.forecasting.outputs import signal_texts
     from funnelsim.show.live.document import Moving
 
-    Moving(run.moving).save(path)
+    told = {} if signals is None else {"signals": signal_texts(signals)}
+    Moving(run.moving | told).save(path)
 
 
 def _compare_page(path: Path, result: Comparison) -> None:

@@ -19,7 +19,7 @@ from funnelsim.forecasting.budget import Plan, budget_rows, last_earning_day
 from funnelsim.forecasting.compare import BASE, Comparison
 from funnelsim.forecasting.delivery import as_of_day, reason_of, write_forecast_book
 from funnelsim.forecasting.forecast import Forecast
-from funnelsim.forecasting.health import Health, look
+from funnelsim.forecasting.health import NO_ALERT, Health, look
 from funnelsim.forecasting.outputs import WORTH_KINDS, health_tables, worth_rows
 from funnelsim.forecasting.periods import TOTAL, Targets, spoken
 from funnelsim.forecasting.situation import ASKED, Anything, ReadOptions, Situation, situation
@@ -33,8 +33,9 @@ from funnelsim.verbs import Check, bridge_to, forecast, record
 
 MOST_DEALS = 10  # rows of a table on the page that a reader takes in; all stand in the workbook
 PRINTED = 6  # of them on paper, so that a report takes three sheets
+EVERYBODY = ("people", "goals")  # tables of which paper leaves nobody out
+READ = 2  # rows on paper of what was odd in the file: all stand in the workbook
 MOST_ABREAST = 6  # columns of a table that half a desk's screen holds
-NO_ALERT = "No alert: nothing that is watched left its rates"
 HOW_TO_READ = (
     "Booked: won before the as-of date, in the period that holds it.",
     "Open deals: in the pipeline on the as-of date. Leads not yet created: those still to come in.",
@@ -95,7 +96,7 @@ QUESTIONS = {
     "people": "Who stands out, beyond luck?",
     "pace": "Who is slower or quicker, beyond luck?",
     "onboarding": "How long do newcomers take?",
-    "goals": "What is a good period, and is it in sight?",
+    "goals": "What is a good period, and is one to be expected?",
 }
 
 
@@ -264,7 +265,7 @@ def _numbers(place: Situation, result: Forecast, trust: Check | None, beside: Be
             caption=caption,
             text="\n\n".join(result.notes),
             question="How sure is it, and why?",
-            paper=0,
+            plain=True,
         )
     )
     if len(result.deals):
@@ -298,7 +299,7 @@ def _going_on(found: Health | None) -> list[Section]:
         sections.append(
             Section(
                 said, table=frame.head(MOST_DEALS), kinds=kinds, caption=f"{title}.", text="\n\n".join(more),
-                question=QUESTIONS[name], wide=wide, paper=PRINTED if name != "people" else None,
+                question=QUESTIONS[name], wide=wide, paper=None if name in EVERYBODY else PRINTED,
             )
         )  # fmt: skip
     if "alerts" not in found.frames:
@@ -445,7 +446,7 @@ def _record_sections(result: Forecast, trust: Check) -> list[Section]:
         table=trust.quality,
         question="What was read, and does it fit?",
         wide=True,
-        paper=PRINTED,
+        paper=READ,
     )
     shown = [
         Section(chart=chart, question=asked, screen=screen)

@@ -38,6 +38,7 @@ LANGUAGES = ("en", "zh")
 BOOKS = {"course": "", ".": "planner"}
 PAPERS = ("trainers_guide", "glossary")
 ELSEWHERE = re.compile(r"[a-z]+://|mailto:")
+LISTED = re.compile(r"([-*|]|\d+\.) ")
 SCOPED = re.compile(r"<style scoped>.*?</style>\s*", re.DOTALL)
 FORMULA = re.compile(r"\$[^$\n]+\$|\\\(|\\\[")
 
@@ -98,6 +99,8 @@ def read_lesson(path: Path, page: str, language: str) -> Lesson:
         raise FunnelError(f"{path}: cannot be read as a notebook") from None
     messages = messages_of(path, language)
     spoken = translated(Lesson(path, page, cells), messages) if messages else Lesson(path, page, cells)
+    if messages:
+        spoken = with_chart_words(spoken, json.loads(part("charts.json"))[language])
     for cell in spoken.cells:
         if cell["cell_type"] == "markdown" and (found := FORMULA.search(source(cell))):
             raise FunnelError(
@@ -149,6 +152,58 @@ def translated(lesson: Lesson, messages: Mapping[str, Mapping[str, Any]]) -> Les
     return replace(lesson, cells=cells)
 
 
+def with_chart_words(lesson: Lesson, told: Mapping[str, str]) -> Lesson:
+    """Return the lesson with titles, axes and labels of its charts in another language; numbers are the same.
+
+    Args:
+        lesson: its cells may hold charts.
+        told: English text -> the other language's; {} stands for a number or a name.
+
+    Raises:
+        FunnelError: a title or an axis without message.
+    """
+    cells = []
+    for cell in lesson.cells:
+        outputs = [dict(output) for output in cell.get("outputs", [])]
+        for output in outputs:
+            if VEGA in output.get("data", {}):
+                output["data"] = {**output["data"], VEGA: respoken(output["data"][VEGA], told, lesson.path)}
+        cells.append({**cell, "outputs": outputs} if outputs else cell)
+    return replace(lesson, cells=cells)
+
+
+def respoken(spec: Any, told: Mapping[str, str], path: Path, key: str = "") -> Any:
+    """Return a chart, or a part of it, with its words from a message file."""
+    if key in ("title", "text", "subtitle", "label") and (isinstance(spec, str) or _all_text(spec)):
+        said = spec if isinstance(spec, str) else " ".join(spec)
+        found = said_as(said, told)
+        if found is None and said and key != "label":
+            raise FunnelError(f"{path}: the words '{said}' of a chart have no message")
+        return spec if found is None else found
+    if key == "description" and isinstance(spec, str):
+        return ""  # made of the title's English words; the title is read in its place
+    if isinstance(spec, dict):
+        return {name: respoken(part, told, path, name) for name, part in spec.items()}
+    return [respoken(part, told, path) for part in spec] if isinstance(spec, list) else spec
+
+
+def _all_text(spec: Any) -> bool:
+    return isinstance(spec, list) and bool(spec) and all(isinstance(part, str) for part in spec)
+
+
+def said_as(text: str, told: Mapping[str, str]) -> str | None:
+    """Return a text by the first message that fits it, with its numbers and names; None where none does.
+
+    >>> said_as("56 % to Offer", {"{} % to {}": "{} % 到 {}"}), said_as("Days", {})
+    ('56 % 到 Offer', None)
+    """
+    for english, other in told.items():
+        found = re.fullmatch(re.escape(english).replace(r"\{\}", "(.+?)"), text)
+        if found:
+            return other.format(*found.groups())
+    return None
+
+
 def lessons_in(folder: Path, below: str, language: str) -> list[Lesson]:
     """Return the lessons of one folder, in the order of their numbers."""
     paths = sorted(folder.glob("[0-9]*.ipynb"))
@@ -192,7 +247,11 @@ class Writer:
     def _cell(self, lesson: Lesson, cell: Mapping[str, Any], deeper: int) -> Iterator[str]:
         if cell["cell_type"] == "markdown":
             for text in re.split(r"\n(?=#{1,3} )", source(cell)):
-                yield f'<section class="prose">{self.prose(text, lesson.path, deeper)}</section>'
+                look, rest = parted(text, self.words["reading"])
+                if look:  # a slide shows it with the figure or the table that it tells of
+                    yield f'<section class="prose reading">{self.prose(look, lesson.path, deeper)}</section>'
+                if rest:
+                    yield f'<section class="prose">{self.prose(rest, lesson.path, deeper)}</section>'
         elif source(cell).strip():
             outputs = "".join(self._output(output) for output in cell.get("outputs", []))
             shown = f'<div class="output">{outputs}</div>' if outputs else ""
@@ -243,7 +302,7 @@ class Writer:
         """Return the picture that the notebook keeps, and the living chart that replaces it, as data."""
         self.charts += 1
         name = f"chart-{self.charts}"
-        said = html.escape(str(data[VEGA].get("description") or "".join(data["text/plain"])))
+        said = html.escape(str(data[VEGA].get("description") or heading_of(data)))
         picture = "".join(data["image/png"]).replace("\n", "")
         return (
             f'<figure><div class="chart" id="{name}">'
@@ -258,6 +317,28 @@ class Writer:
             self.digests += digests_in(html.unescape(shown))
             return shown
         return f'<div class="scroll" tabindex="0">{SCOPED.sub("", shown)}</div>'
+
+
+def parted(text: str, beginning: str) -> tuple[str, str]:
+    """Return the paragraph, and its list, that tells what to look at in the output above, and the rest.
+
+    >>> parted("What to look at: the peak.\\n\\nNow guess.", "What to look at")
+    ('What to look at: the peak.', 'Now guess.')
+    >>> parted("Now guess.", "What to look at")
+    ('', 'Now guess.')
+    """
+    if not text.startswith(beginning):
+        return "", text
+    blocks = re.split(r"\n{2,}", text)
+    end = next((n for n, block in enumerate(blocks) if n and not LISTED.match(block)), len(blocks))
+    return "\n\n".join(blocks[:end]), "\n\n".join(blocks[end:])
+
+
+def heading_of(data: Mapping[str, Any]) -> str:
+    """Return the title of a chart, or what stands for it in plain text."""
+    title = data[VEGA].get("title", {})
+    said = title.get("text", "") if isinstance(title, Mapping) else title
+    return (said if isinstance(said, str) else " ".join(said)) or "".join(data["text/plain"])
 
 
 def plain(token: Token) -> str:
@@ -439,6 +520,8 @@ def write_pages(out: Path, language: str) -> list[Path]:
     targets |= {path: f"{path.stem}.html" for path in papers}
     sheets, pages = sheets_in(FOLDER), {}
     english = {one.path: read_lesson(one.path, "", "en").title for one in chain(books)}
+    both = [(sheets[english[one.path]], one) for one in chain(books) if english[one.path] in sheets]
+    targets |= {sheet.tasks.path: one.page for sheet, one in both}
     for lessons in books.values():
         for one, before, after in zip(lessons, [None, *lessons], [*lessons[1:], None], strict=False):
             sheet = sheets.get(english[one.path])

@@ -19,6 +19,7 @@ from funnelsim.cli import app
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.alerts import (
     Watched,
+    alert_words,
     at_stake,
     change_logs,
     discoveries,
@@ -30,7 +31,7 @@ from funnelsim.forecasting.alerts import (
     onward,
     watched_of,
 )
-from funnelsim.forecasting.health import level_said
+from funnelsim.forecasting.health import level_said, signals_of_run
 from funnelsim.forecasting.situation import after_run
 from funnelsim.history.log import DAY, spells
 from funnelsim.history.metrics import of_leads
@@ -119,12 +120,50 @@ def test_money_at_stake_is_what_a_lever_would_bring_back() -> None:
     assert [place.model.funnel.exits[stage][one] for one in exits] == ["Negotiation"]
     fair = np.ones(4)
     one = Watched("conversion", "Proposal", "", "", fair, fair, np.inf, 1.0, fair, exits)
-    label = place.periods[0].label
-    lost = at_stake(place, one, 0.5, 1.0, label)
+    lost = at_stake(place, one, 0.5, 1.0)[0]
     under = fs.situation(place, what_if="rate Proposal > Negotiation x0.5")
     both = [mean_money(model, place)[0] for model in (place.model, under.model)]
     assert lost == pytest.approx(both[0] - both[1], rel=1e-9)
     assert lost > 0
+
+
+FAR = """
+name: far
+unit: day
+currency: EUR
+start: 2026-01-01
+stages: {Wait: {exits: {Won: {chance: 0.999, fixed: 120}, Lost: {chance: rest, fixed: 120}}}}
+ends: [Won, Lost]
+earns: {Won: 1}
+value: {fixed: 100}
+entries: [{stage: Wait, leads: 7 per week}]
+"""
+
+
+def test_what_a_far_stage_has_at_stake_is_told_of_later_periods(tmp_path: Path) -> None:
+    (tmp_path / "far.yaml").write_text(FAR, encoding="utf-8")
+    place = fs.situation(tmp_path / "far.yaml", period="quarter", periods=2)
+    fair = np.ones(4)
+    gap = at_stake(place, Watched("intake", "", "", "", fair, fair, np.inf, 1.0, fair), 0.5, 1.0)
+    # A lead a day wins 120 days later: none by 31 March, those of the first 61 days by 30 June.
+    assert gap == pytest.approx([0.0, 0.5 * 61 * 100], rel=0.01, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("stake", "whole", "said"),
+    [
+        (900.0, 14_600.0, "; 900 EUR of Q1, and 14.6 k EUR of all periods until the end of Q2 at stake: "),
+        (900.0, 1_000.0, "; 900 EUR of Q1 at stake: "),
+        (0.0, 3_050.0, "; nothing of Q1, and 3.05 k EUR of all periods until the end of Q2 at stake: "),
+        (0.0, 0.0, "; nothing of Q1 at stake, as what it brings comes later still: "),
+        (0.0, np.nan, "; nothing of Q1 at stake, as what it brings comes later still: "),
+        (np.nan, np.nan, "looks: "),
+    ],
+)
+def test_words_say_where_nothing_of_the_period_hangs_on_it(stake: float, whole: float, said: str) -> None:
+    row = {"luck": 0.01, "why": "intake is off", "stake": stake, "whole": whole, "advice": "call"}
+    (told,) = alert_words(pd.DataFrame([row]), "EUR", "Q1", "Q2")
+    assert said in told and told.startswith("Intake is off; by luck in at most 1 % of looks")
 
 
 def test_the_sample_company_did_not_change() -> None:
@@ -223,3 +262,23 @@ def test_an_export_without_late_open_leads_is_told_and_raises_no_alarm() -> None
     fewer = came.index[~late | (np.arange(len(came)) % 3 == 0)]
     real = fs.health(fs.situation(of_leads(whole, whole.leads.index[whole.leads.index.isin(fewer)])), draws=4)
     assert "intake" in set(real.alerts["kind"]), "where open leads are there too, fewer of them are an alarm"
+
+
+def test_a_simulation_tells_the_same_alerts_as_health(tmp_path: Path) -> None:
+    question = "odds Consideration > Conversion x0.4 from 2026-06-01"
+    run = fs.simulate("lead_funnel", 364, what_if=question)
+    known, found = fs.health(run, draws=1), signals_of_run(run)
+    assert found is not None and len(found.alerts)
+    pd.testing.assert_frame_equal(found.alerts.drop(columns="share"), known.alerts.drop(columns="share"))
+    pd.testing.assert_frame_equal(found.overdue, known.overdue)
+    page = tmp_path / "lives.html"
+    words = ["simulate", "lead_funnel", "--days", "364", "--what-if", question, "--html", str(page)]
+    told = CliRunner().invoke(app, words)
+    assert told.exit_code == 0, told.output
+    for sentence in (*found.said["alerts"], *found.said["overdue"]):
+        assert sentence in told.output and sentence in page.read_text(encoding="utf-8")
+    assert "Leads in a stage for longer than it states" in told.output
+
+
+def test_lives_of_a_fitted_record_are_held_against_nothing_stated() -> None:
+    assert signals_of_run(fs.simulate(history(300), 30)) is None

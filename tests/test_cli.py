@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hotels import company
 
+import funnelsim as fs
 from funnelsim.cli import main
 
 EXAMPLE = """question: What if more proposals were won?
@@ -358,3 +359,15 @@ def test_a_span_with_its_targets(log, tmp_path, capsys):
     assert ">total<" in page and "Who reaches the target?" in page
     assert run("forecast", log, "--period", "year", "--periods", 1, "--draws", 5) == 0
     assert "2026\n" in capsys.readouterr().out
+
+
+def test_check_has_a_horizon_and_a_target(log, capsys):
+    assert run("check", log, "--horizon", 30, "--target", "100k") == 0
+    told = capsys.readouterr().out
+    known = fs.check(log, horizon=30, target="100k").metrics.set_index("metric")["value"]
+    assert "within 30 days" in told and "within 90 days" not in told
+    (line,) = [line for line in told.splitlines() if line.startswith("pipeline coverage")]
+    assert float(line.split()[3]) == pytest.approx(known["pipeline coverage"], rel=0.01)
+    for words, said in ((("--horizon", 0), "horizon 0"), (("--target", "2026Q1=5k"), "expected one amount")):
+        assert run("check", log, *words) == 2
+        assert said in capsys.readouterr().err

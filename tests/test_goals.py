@@ -1,5 +1,6 @@
 """A good period is what one in four of them would beat, by people's own past, and teams own stages."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,18 @@ from made_up import history
 from scipy.stats import poisson
 
 import funnelsim as fs
+from funnelsim.arrays import Flags
 from funnelsim.errors import FunnelError
-from funnelsim.forecasting.goals import goals_of, good_periods
+from funnelsim.forecasting.deals import Stakes, stakes_of
+from funnelsim.forecasting.distribution import distributions, quantiles
+from funnelsim.forecasting.goals import (
+    amounts_like,
+    goal_words,
+    goals_of,
+    good_periods,
+    habits,
+    money_of,
+)
 from funnelsim.history.log import History
 from funnelsim.history.read import read_history
 
@@ -40,9 +51,9 @@ i,Lead,2026-01-01,Ada
 TEAMS = {"won": ["Won"], "lost": ["Lost"], "stages": ["Lead", "Offer"], "columns": {"owner": "owner"}}
 
 
-def read(folder: Path, teams: dict[str, object]) -> History:
+def read(folder: Path, teams: dict[str, object], text: str = LOG) -> History:
     path = folder / "log.csv"
-    path.write_text(LOG, encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
     return read_history(path, {**TEAMS, "teams": teams}, as_of="2026-04-15")
 
 
@@ -78,12 +89,16 @@ def test_teams_own_stages_and_send_leads_on(tmp_path: Path) -> None:
     known = read(tmp_path, {"marketing": "Lead", "sales": ["Offer"]})
     assert known.teams == (("marketing", ("Lead",)), ("sales", ("Offer",)))
     place = fs.situation(known, period="month")
-    goals = goals_of(place, fs.forecast(place, draws=4)).set_index("who")
+    goals = goals_of(place).set_index("who")
     # Offers: 2 in January, 3 in February, 1 in March, of one team among few: the usual month has about two.
     assert goals.loc["marketing", "usual"] == pytest.approx(2, rel=0.25)
     assert goals["so_far"].to_dict() == {"marketing": 0, "sales": 1, "Ada": 1}
     assert set(goals["periods"]) == {3}, "Ben had been there for one whole month only"
     assert goals["over"].tolist() == pytest.approx([0.5] * 3)
+    # 1 so far, and half of what is usual in the half of the month that is left.
+    sales = goals.loc["sales"]
+    assert sales["expected"] == pytest.approx(1 + 0.5 * sales["usual"])
+    assert goals.loc["marketing", "expected"] == pytest.approx(0.5 * goals.loc["marketing", "usual"])
 
 
 def test_a_team_with_a_stage_that_is_none_is_refused(tmp_path: Path) -> None:
@@ -93,15 +108,77 @@ def test_a_team_with_a_stage_that_is_none_is_refused(tmp_path: Path) -> None:
         read(tmp_path, {"sales": ["Offer"], "field": ["Offer"]})
 
 
-def test_people_have_in_sight_what_they_won_and_what_is_open() -> None:
+def test_leads_to_come_count_in_the_shares_of_recent_ones(tmp_path: Path) -> None:
+    handed = re.sub("^(e,.*),Ada$", r"\1,Ben", LOG, flags=re.MULTILINE)
+    place = fs.situation(read(tmp_path, {}, handed), period="month")
+    found = fs.forecast(place, draws=8)
+    stakes = stakes_of(place, found, draws=8, seed=1)
+    ada = goals_of(place, stakes).set_index("who").loc["Ada"]
+    # Since 15 January came b and g of Ada's, c, d, f and h of Ben's: two of six. Her open lead is i.
+    rows = found.periods[(found.periods["period"] == "2026-04") & (found.periods["measure"] == "wins")]
+    due = rows.set_index("origin")["mean"]
+    own = found.deals.set_index("lead")["P(win 2026-04)"]
+    assert ada["so_far"] == 0
+    assert ada["new"] == pytest.approx(due["new"] * 2 / 6)
+    assert ada["open"] == pytest.approx(own["i"], abs=1e-4)
+    assert ada["expected"] == pytest.approx(ada["open"] + ada["new"])
+    assert ada["good"] == 1, "a coin and a negative binomial variable"
+    chance = some_win(stakes, np.isin(place.deals.name, ["i"]), 2 / 6)
+    assert ada["p_good"] == pytest.approx(chance, abs=1e-6)
+
+
+def some_win(stakes: Stakes | None, own: Flags, share: float) -> float:
+    """Return the chance of a win by hand: 1 - P(no coin falls and no lead to come is won)."""
+    assert stakes is not None
+    nobody = np.prod(1 - stakes.first.chance[:, own], axis=1)
+    mean, spread = stakes.first.mean_new.sum(axis=1) * share, stakes.first.spread
+    none = (1 + mean * spread**2) ** (-1 / spread**2) if spread else np.exp(-mean)
+    return float((1 - nobody * none).mean())
+
+
+def test_what_is_expected_of_people_adds_up_to_the_forecast() -> None:
     place = fs.situation(fs.sample_path())
     found = fs.forecast(place, draws=4)
-    goals = goals_of(place, found)
-    by_owner = found.deals.groupby("owner")[f"P(win {place.periods[0].label})"].sum()
-    assert len(goals) == 8 and set(goals["kind"]) == {"person"}
-    for row in goals.to_dict("records"):
-        assert row["open"] == pytest.approx(by_owner[row["who"]])
-        assert row["in_sight"] == pytest.approx(row["so_far"] + row["open"])
+    goals = goals_of(place, stakes_of(place, found, draws=4, seed=1))
+    assert len(goals) == 16 and set(goals["kind"]) == {"person"}
+    for counts, measure in (("wins", "wins"), ("money", "revenue")):
+        mine = goals[goals["counts"] == counts]
+        rows = found.periods[(found.periods["measure"] == measure) & (found.periods["origin"] == "total")]
+        assert mine["expected"].sum() == pytest.approx(rows["mean"].iloc[0], rel=1e-6), "everybody is counted"
+        assert (mine["expected"] == mine["so_far"] + mine["open"] + mine["new"]).all()
+
+
+def test_one_in_four_periods_brings_more_money() -> None:
+    rng = np.random.default_rng(5)
+    people = 300
+    rate, value = rng.gamma(20, 1.0, people), rng.lognormal(3, 1.0, people * 200)
+    past, ahead = rng.poisson(rate[:, None], (people, 8)).astype(float), rng.poisson(rate)
+    habit, beaten = habits(past), []
+    for law in range(people):
+        good = quantiles(distributions(money_of(habit, law, value[:1000]))["total"], np.array([0.75]))[0]
+        beaten.append(rng.choice(value, (200, ahead[law])).sum(axis=1) > good)
+    assert np.mean(beaten) == pytest.approx(0.25, abs=0.02)
+
+
+def test_a_person_is_held_against_wins_in_the_groups_that_he_sells_to() -> None:
+    value, group = np.repeat([10.0, 1000.0], [90, 10]), np.repeat([0, 1], [90, 10])
+    mine = np.zeros(100, dtype=bool)
+    mine[90:92] = True
+    assert set(amounts_like(value, group, mine)) == {1000.0}
+    value[90:92] = 400.0
+    # 2 wins of his, and 10 like those of the group, 8 in 10 of which bring 1000.
+    assert amounts_like(value, group, mine).mean() == pytest.approx((2 * 400 + 10 * 880) / 12, rel=1e-3)
+
+
+def test_words_say_what_was_counted(tmp_path: Path) -> None:
+    place = fs.situation(read(tmp_path, {"sales": ["Offer"]}), period="month")
+    by_pace = " ".join(goal_words(goals_of(place), "2026-04", "month", ""))
+    assert "the usual pace for the days that are left: 50 % of 2026-04 is over" in by_pace
+    assert "A good month of sales, as one in four was, had" in by_pace
+    stakes = stakes_of(place, fs.forecast(place, draws=4), draws=4, seed=1)
+    assert "open deals and leads to come: 50 %" in " ".join(
+        goal_words(goals_of(place, stakes), "2026-04", "month", "")
+    )
 
 
 def test_without_owners_or_teams_there_are_no_goals() -> None:

@@ -16,6 +16,13 @@ from scripts import script
 from funnelsim.errors import FunnelError
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+# Of each text on what to look at: whether the slide that holds it holds an output too.
+READINGS = """(() => {
+  const all = [...document.querySelectorAll('.reading')];
+  const beside = (one) => slides.find((slide) => slide.parts.includes(one)).parts;
+  const alone = all.filter((one) => !beside(one).some((part) => part.querySelector('.output')));
+  return [all.length, alone.length];
+})()"""
 KEY = "dispatchEvent(new KeyboardEvent('keydown', {key: '%s'}))"
 DRAWN = "document.querySelectorAll('.chart svg')"
 ROOM = f"[...{DRAWN}].every((one) => one.getBoundingClientRect().right <= innerWidth)"
@@ -150,6 +157,20 @@ def test_slides_hold_results_back_until_asked_and_come_to_an_end(pages: Path, tm
     assert (slides, no_bar) == (False, True)
 
 
+def test_a_slide_shows_what_to_look_at_with_what_it_tells_of(pages: Path, tmp_path: Path) -> None:
+    browser()
+    found: list[Any] = []
+
+    async def walk(tab: Tab) -> None:
+        for one in books()[0], books()[-1]:
+            await tab.go(page_of(one, pages).as_uri() + "#slide-1")
+            found.append(await tab.ask(READINGS))
+
+    drive(tmp_path / "profile", walk)
+    for readings, alone in found:
+        assert readings > 0 and alone == 0
+
+
 def test_what_looks_like_a_program_in_prose_is_text(hand_outs: ModuleType) -> None:
     writer = hand_outs.Writer("x.html", {}, hand_outs.words_in("en"))
     shown = writer.prose(
@@ -205,15 +226,36 @@ def test_every_message_file_is_whole_and_words_have_both_languages(hand_outs: Mo
     assert hand_outs.words_in("en").keys() == hand_outs.words_in("zh").keys()
 
 
+def numbers_in(spec: Any) -> list[str]:
+    """Return all numbers of a chart, in its words and in its data."""
+    told = {name: part for name, part in spec.items() if name != "description"}
+    return sorted(re.findall(r"\d+(?:\.\d+)?", json.dumps(told, sort_keys=True, ensure_ascii=False)))
+
+
+def test_words_of_a_chart_without_a_message_are_refused(hand_outs: ModuleType) -> None:
+    told = {"{} of {} won": "{} 中的 {}"}
+    chart = {"title": {"text": ["3 of 4", "won"]}, "axes": [{"title": "Days"}], "marks": [{"label": "x"}]}
+    with pytest.raises(FunnelError, match="the words 'Days' of a chart have no message"):
+        hand_outs.respoken(chart, told, Path("x"))
+    spoken = hand_outs.respoken(chart, told | {"Days": "天"}, Path("x"))
+    assert spoken == {"title": {"text": "3 中的 4"}, "axes": [{"title": "天"}], "marks": [{"label": "x"}]}
+
+
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("course/zh/*.json")), ids=lambda path: path.stem)
 def test_chinese_has_the_numbers_code_and_links_of_the_english_and_no_broken_emphasis(
     hand_outs: ModuleType, path: Path
 ) -> None:
     book = path.parent.parent / f"{path.stem}.ipynb"
     english, chinese = (hand_outs.read_lesson(book, "", language) for language in ("en", "zh"))
-    assert [cell for cell in english.cells if cell["cell_type"] == "code"] == [
-        cell for cell in chinese.cells if cell["cell_type"] == "code"
-    ]
+    both = zip(english.cells, chinese.cells, strict=True)
+    for one, other in ((one, other) for one, other in both if one["cell_type"] == "code"):
+        assert one["source"] == other["source"]
+        for shown, spoken in zip(one["outputs"], other["outputs"], strict=True):
+            charts = [part.get("data", {}).get(hand_outs.VEGA) for part in (shown, spoken)]
+            assert shown == spoken or numbers_in(charts[0]) == numbers_in(charts[1]) != []
+            assert charts[1] is None or re.search(
+                r"[\u4e00-\u9fff]", json.dumps(charts[1]["title"], ensure_ascii=False)
+            )
     writer = hand_outs.Writer("x.html", {}, hand_outs.words_in("zh"))
     for one, two in zip(english.cells, chinese.cells, strict=True):
         if one["cell_type"] == "markdown":

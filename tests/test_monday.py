@@ -3,12 +3,13 @@
 import asyncio
 import base64
 import re
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import Tab, drive
+from chromium import Tab, drive, headless
 from companies import random_company
 from made_up import history
 from openpyxl import load_workbook
@@ -263,3 +264,12 @@ def test_a_thin_history_has_a_page_and_a_workbook_too(tmp_path: Path) -> None:
     path = fs.report(history(30, won=False), tmp_path / "t.html", draws=4, record=tmp_path / "r.db").page
     assert "No forecast: there is no number to give" in path.read_text(encoding="utf-8")
     assert "notes" in load_workbook(tmp_path / "t.xlsx").sheetnames
+
+
+def test_a_report_takes_three_sheets(tmp_path: Path) -> None:
+    words_ = headless(tmp_path / "profile")
+    page, paper = tmp_path / "r.html", tmp_path / "r.pdf"
+    fs.report(sample_path(), page, target=5e6, draws=DRAWS, record=tmp_path / "r.db")
+    told = ["--virtual-time-budget=10000", "--no-pdf-header-footer", f"--print-to-pdf={paper}", page.as_uri()]
+    subprocess.run([*words_, *told], check=True, capture_output=True, timeout=120)
+    assert len(re.findall(rb"/Type\s*/Page\b", paper.read_bytes())) == 3

@@ -18,7 +18,7 @@ from funnelsim.simulation import luck
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = [
-    *sorted((ROOT / "notebooks").glob("01_*.ipynb")),
+    *sorted((ROOT / "notebooks").glob("0[12]_*.ipynb")),
     *sorted((ROOT / "notebooks" / "course").glob("0[12]_*.ipynb")),
 ]
 BLOCKED = """

@@ -11,9 +11,9 @@ alpha at most.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -45,6 +45,7 @@ OF_FALLS, RISES = 0.8, ("conversion", "intake")  # that leads leave a stage soon
 LONGEST, SHORTEST, PART, MONTH = 52, 4, 3, 4
 FEWEST = 5.0  # expected in the watch: of fewer even none at all proves nothing
 SHARE_HALF_LIFE = 180.0  # days: as of the shares of ways in that a forecast rests on
+LATER = 2.0  # times what a period has at stake that all of them must have to be told beside it
 LIVES = 60  # replications where leads queue: enough to tell a tenth of the revenue
 TAILS = (0.025, 0.975)
 ADVICE = {
@@ -55,7 +56,7 @@ ADVICE = {
 KEEP = {"conversion": "find out what is done there, and keep it", "intake": "see that somebody calls them"}
 ALERTS = (
     "kind", "stage", "segment", "channel", "since", "seen", "expected", "ratio", "low", "high", "e", "luck",
-    "stake", "share", "why", "advice",
+    "stake", "share", "whole", "why", "advice",
 )  # fmt: skip
 
 
@@ -482,8 +483,8 @@ def alerts_of(
         kind (conversion, speed, intake), stage, segment, channel ("" for all), since (first day of the week
         in which it most likely began), seen and expected since, ratio with low and high (95 %), e, luck (at
         most such a share of unchanged companies sees this at one look), stake (money of the span, by the
-        rates before less the rates since; of a rise the other way round), share (of its mean), why, advice;
-        most at stake first.
+        rates before less the rates since; of a rise the other way round), share (of its mean), whole (the
+        same of all periods together, where there are more), why, advice; most at stake first.
     """
     falls, rises = discoveries(watched)
     worse = {(one.stage, one.channel) for one, _ in falls}
@@ -491,7 +492,12 @@ def alerts_of(
     rows = [_row(place, one, e, span, mean, rise) for one, e in _merged(better if rise else falls)]
     table = pd.DataFrame(rows, columns=list(ALERTS))
     table = table[(table["low"] > 1).to_numpy()] if rise else table  # what rose and fell again is no news
-    order = table["stake"].fillna(0.0).sort_values(ascending=False, kind="stable").index
+    order = (
+        table[["stake", "whole"]]
+        .fillna(0.0)
+        .sort_values(["stake", "whole"], ascending=False, kind="stable")
+        .index
+    )
     return table.loc[order].reset_index(drop=True)
 
 
@@ -517,14 +523,17 @@ def _row(place: Situation, one: Watched, e: float, span: str, mean: float, rise:
     since = (place.model.as_of - pd.Timedelta(days=7 * (weeks - week))).normalize()
     seen, fair = float(one.seen[week:].sum()), float(one.fair[week:].sum())
     low, high = gammaincinv(seen / one.noise + 0.5, np.array(TAILS)) * one.noise / fair
-    stake = at_stake(place, one, seen / fair, fair / max(float(one.later[week:].sum()), 1e-9), span)
-    stake = -stake if rise else stake
+    gap = at_stake(place, one, seen / fair, fair / max(float(one.later[week:].sum()), 1e-9))
+    gap = -gap if rise else gap
+    stake = float(gap.sum() if span == TOTAL else gap[0])
+    whole = np.nan if span == TOTAL or len(gap) == 1 else float(gap.sum())
     ratio = f"{words.digits(seen)} where {words.digits(fair)} were expected"
     what = _what(one, rise)
     return {
         "kind": one.kind, "stage": one.stage, "segment": one.segment, "channel": one.channel, "since": since,
         "seen": seen, "expected": fair, "ratio": seen / fair, "low": float(low), "high": float(high), "e": e,
         "luck": min(1.0, 1.0 / e), "stake": stake, "share": stake / mean if mean > 0 else np.nan,
+        "whole": whole,
         "why": f"{what}: {ratio} since about {since:%Y-%m-%d}",
         "advice": (KEEP if rise else ADVICE)[one.kind],
     }  # fmt: skip
@@ -544,19 +553,17 @@ def _what(one: Watched, rise: bool) -> str:
     return f"conversion of {words.name(one.stage)}{of} fell, leads that went on"
 
 
-def at_stake(place: Situation, one: Watched, ratio: float, back: float, span: str) -> float:
-    """Return the money that a span brings less at the rates since a change than at those before it.
+def at_stake(place: Situation, one: Watched, ratio: float, back: float) -> Floats:
+    """Return the money that each period brings less at the rates since a change than at those before it.
 
     Args:
         ratio: counts since over what was expected of them.
         back: what was expected over what today's model expects: a part of the change is in its rates.
-        span: period, or "total".
     """
     if not place.model.funnel.earns:
-        return np.nan
+        return np.full(len(place.periods), np.nan)
     before, since = (mean_money(_changed(place.model, one, factor), place) for factor in (back, back * ratio))
-    gap = before - since
-    return float(gap.sum() if span == TOTAL else gap[0])
+    return before - since
 
 
 def _changed(model: Model, one: Watched, factor: float) -> Model:
@@ -582,13 +589,35 @@ def mean_money(model: Model, place: Situation) -> Floats:
     return mean
 
 
-def alert_words(alerts: pd.DataFrame, unit: str, span: str, rise: bool = False) -> Iterator[str]:
-    """Say of each alert what fell, or rose, how sure that is, and what it costs, or brings."""
-    stake, head = (f"more in {span} if it stays", "Good news: ") if rise else (f"of {span} at stake", "")
+def alert_words(
+    alerts: pd.DataFrame, unit: str, span: str, until: str = "", rise: bool = False
+) -> Iterator[str]:
+    """Say of each alert what fell, or rose, how sure that is, and what it costs, or brings.
+
+    Args:
+        alerts: see `alerts_of`.
+        unit: of money.
+        span: name of the period that money at stake is told of.
+        until: name of the last period, where there are more.
+        rise: whether it is good news.
+    """
+    head = "Good news: " if rise else ""
     for row in alerts.to_dict("records"):
         odds = (
             "in under one of 1,000" if row["luck"] < 1e-3 else f"in at most {words.percent(row['luck'])} of"
         )
-        money = f"; {words.amount(row['stake'], unit)} {stake}" if row["stake"] > 0 else ""
         why = head + row["why"] if rise else f"{row['why'][0].upper()}{row['why'][1:]}"
-        yield f"{why}; by luck {odds} looks{money}: {row['advice']}."
+        yield f"{why}; by luck {odds} looks{_stake_words(row, unit, span, until, rise)}: {row['advice']}."
+
+
+def _stake_words(row: dict[Hashable, Any], unit: str, span: str, until: str, rise: bool) -> str:
+    """Say what hangs on an alert in the span, and in all periods where most of it comes later."""
+    stake, whole = float(row["stake"]), float(row["whole"])
+    if np.isnan(stake):
+        return ""
+    end, last = (" more", "if it stays") if rise else ("", "at stake")
+    now = f"{words.amount(stake, unit)}{end} of {span}" if stake > 0 else f"nothing of {span}"
+    if whole > LATER * max(stake, 0.0):
+        return f"; {now}, and {words.amount(whole, unit)}{end} of all periods until the end of {until} {last}"
+    later = "" if stake > 0 else ", as what it brings comes later still"
+    return f"; {now} {last}{later}"

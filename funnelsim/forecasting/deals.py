@@ -59,8 +59,10 @@ class Stakes:
         target: money wanted in it, nan if none was stated.
         booked: money that is booked in it already.
         lump: all that can bring more.
+        first: the same of the first period alone.
         coin: (coins,) number of the deal that each of the lump's coins belongs to: a further win of the same
             deal is a coin of its own.
+        first_coin: the same of the first period's.
         before: (deals,) chance of each deal to win in a span of the same length, by stage and age of a week
             ago; nan where it was not open then.
     """
@@ -69,7 +71,9 @@ class Stakes:
     target: float
     booked: float
     lump: Lump
+    first: Lump
     coin: Integers
+    first_coin: Integers
     before: Floats
 
     @property
@@ -151,12 +155,20 @@ def stakes_of(place: Situation, found: Forecast, *, draws: int, seed: int) -> St
     every = intensities(model, place.deals, edges, drawn, whole=True)
     one = _one_span(every, span)
     booked = within(place.booked, place.periods[0].start, model.as_of)[0]
-    coin = np.arange(len(place.deals))
-    if one.more is not None:
-        again = one.more[:, :, 0].max(axis=0, initial=0.0) > NEGLIGIBLE  # as the lump's coins are appended
-        coin = np.append(coin, np.flatnonzero(again))
     before = _week_ago(place, drawn, edges, span)
-    return Stakes(span, float(targets[span]), booked, revenue_lump(model, place.deals, one, 0), coin, before)
+    soon = one if span == first else _one_span(every, first)
+    lump, near = (revenue_lump(model, place.deals, part, 0) for part in (one, soon))
+    coins = _deal_of_coin(one), _deal_of_coin(soon)
+    return Stakes(span, float(targets[span]), booked, lump, near, *coins, before)
+
+
+def _deal_of_coin(one: Intensity) -> Integers:
+    """Return the number of the deal that each of a lump's coins belongs to."""
+    deals = np.arange(one.chance.shape[1])
+    if one.more is None:
+        return deals
+    again = one.more[:, :, 0].max(axis=0, initial=0.0) > NEGLIGIBLE  # as the lump's coins are appended
+    return np.append(deals, np.flatnonzero(again))
 
 
 def _one_span(found: Intensity, span: str) -> Intensity:
@@ -258,7 +270,7 @@ def _late(place: Situation, quiet: Flags) -> list[str]:
     said = []
     for deal, share in enumerate(faster):
         stage = words.name(model.funnel.stages[deals.stage[deal]])
-        slow = f"{words.percent(share)} of those that were won had left {stage} sooner"
+        slow = f"{words.percent(share)} of winners had left {stage} sooner"
         never = f"in {stage} for {words.days(deals.age[deal])}, longer than any that ever left it"
         late = not quiet[deal] and share >= SLOW
         said.append("" if quiet[deal] else never if zombie[deal] else slow if late else "")

@@ -280,10 +280,10 @@ def reason_of(row: dict[object, object]) -> str:
     """Return in words why a deal has its chance: what is odd of it, its stage, its age beside winners'.
 
     >>> reason_of({"stage": "Proposal", "age": 27.4, "winners_faster": 0.155, "flag": ""})
-    'Proposal for 27.4 days; 16 % of later winners had left it sooner.'
+    'Proposal for 27.4 days; 16 % of winners left sooner.'
     """
     age, faster = float(str(row["age"])), float(str(row["winners_faster"]))
     flag = str(row.get("flag") or "")
-    beside = "" if np.isnan(faster) else f"; {words.percent(faster)} of later winners had left it sooner"
+    beside = "" if np.isnan(faster) else f"; {words.percent(faster)} of winners left sooner"
     odd = f"{flag[:1].upper()}{flag[1:]}. " if flag else ""
     return f"{odd}{words.name(row['stage'])} for {words.days(age)}{beside}."

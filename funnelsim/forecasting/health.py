@@ -26,11 +26,12 @@ from funnelsim.forecasting.forecast import Forecast
 from funnelsim.forecasting.goals import goal_words, goals_of
 from funnelsim.forecasting.people import people_of, people_words
 from funnelsim.forecasting.periods import TOTAL
-from funnelsim.forecasting.situation import Situation
+from funnelsim.forecasting.situation import Situation, after_run
 from funnelsim.history.log import DAY, WINS, days_since
 from funnelsim.history.metrics import Cohort, aalen_johansen, first_passage
 from funnelsim.model.units import quantity
 from funnelsim.show import words
+from funnelsim.simulation.record import Run
 
 FRAMES = (
     "alerts",
@@ -46,6 +47,66 @@ FRAMES = (
 )
 SELECTED = 4.0  # deviations: by luck in one of 30,000 looks
 NO_CHANCES = "Leads queue, refer or win often, or too many are open: nothing is known of the money at stake."
+
+
+NO_ALERT = "No alert: nothing that is watched left its rates"
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What broke, what got better, and where leads wait for longer than stated.
+
+    Args:
+        span: the period that money at stake is told of.
+        currency: of it, "" where none is stated.
+        alerts, rises: see `alerts_of`.
+        overdue: see `overdue_of`.
+        said: sentences on each of these, by name.
+        notes: what to beware of.
+    """
+
+    span: str
+    currency: str
+    alerts: pd.DataFrame
+    rises: pd.DataFrame
+    overdue: pd.DataFrame
+    said: Mapping[str, tuple[str, ...]]
+    notes: tuple[str, ...] = ()
+
+
+def signals_of(place: Situation, span: str, mean: float, unit: str) -> Signals:
+    """Return what broke, what got better and where leads wait, of a company or of a stated funnel's lives.
+
+    Args:
+        place: where it stands.
+        span: period, or "total", that money at stake is told of.
+        mean: money expected of it, nan where that is not known.
+        unit: of the money in sentences.
+    """
+    watched = watched_of(place)
+    alerts, doubts = without_selection(place, alerts_of(place, watched, span, mean))
+    rises, overdue = alerts_of(place, watched, span, mean, rise=True), overdue_of(place)
+    name, last = span_words(span), words.name(place.periods[-1].label)
+    said = {
+        "alerts": tuple(alert_words(alerts, unit, name, last)),
+        "rises": tuple(alert_words(rises, unit, name, last, rise=True)),
+        "overdue": tuple(overdue_words(overdue)),
+    }
+    return Signals(span, place.model.currency, alerts, rises, overdue, said, doubts)
+
+
+def signals_of_run(run: Run) -> Signals | None:
+    """Return the same of simulated lives held against what was stated; None of what is fitted to a record."""
+    if run.model.counts is not None or not len(run.log):
+        return None
+    place = after_run(run)
+    unit = place.model.currency if place.model.values.in_money else WINS
+    return signals_of(place, place.periods[0].label, np.nan, unit)
+
+
+def span_words(span: str) -> str:
+    """Return what a span is called in sentences."""
+    return "all periods together" if span == TOTAL else words.name(span)
 
 
 @dataclass(frozen=True)
@@ -67,7 +128,7 @@ class Health:
         people: see `People.results`: each person's wins beside what such leads bring in all hands.
         pace: see `People.pace`: the same by stage, for leads that left it.
         onboarding: see `People.onboarding`: newcomers' wins by time since their first lead.
-        goals: see `goals_of`: what a good period was for each person and team, and how far this one is.
+        goals: see `goals_of`: what a good period was for each person and team, and what is expected now.
         said: what to know of each of these, in sentences, by the name of its frame.
         notes: what to beware of.
     """
@@ -134,13 +195,10 @@ def look(place: Situation, found: Forecast, *, draws: int = 200, seed: int = 1) 
     unit = found.currency if found.measure == "revenue" else WINS
     worries, concentration = worries_of(place, stakes), concentration_of(place, stakes)
     mean = float(rows.loc[here, "mean"].iloc[0])
-    watched = watched_of(place)
-    alerts, doubts = without_selection(place, alerts_of(place, watched, str(span), mean))
-    rises = alerts_of(place, watched, str(span), mean, rise=True)
+    signals = signals_of(place, str(span), mean, unit)
     bottlenecks = bottlenecks_of(place, str(span))
-    people, overdue, goals = people_of(place), overdue_of(place), goals_of(place, found)
-    said = "all periods together" if span == TOTAL else words.name(span)
-    notes = [*found.silent, *doubts]
+    people, goals, said = people_of(place), goals_of(place, stakes), span_words(str(span))
+    notes = [*found.silent, *signals.notes]
     if stakes is None and not found.silent and len(place.deals):
         notes.append(NO_CHANCES)
     return Health(
@@ -149,25 +207,23 @@ def look(place: Situation, found: Forecast, *, draws: int = 200, seed: int = 1) 
         str(span),
         float(widths.set_index("period")["target"][span]),
         mean,
-        alerts,
+        signals.alerts,
         bottlenecks,
-        overdue,
+        signals.overdue,
         worries,
         concentration,
         people.results,
         people.pace,
         people.onboarding,
         goals,
-        rises,
+        signals.rises,
         {
-            "alerts": tuple(alert_words(alerts, unit, said)),
-            "rises": tuple(alert_words(rises, unit, said, rise=True)),
-            "overdue": tuple(overdue_words(overdue)),
+            **signals.said,
             "worries": tuple(worry_words(place, stakes, worries, unit, said)),
             "concentration": tuple(concentration_words(stakes, concentration, unit, said)),
             "bottlenecks": tuple(bottleneck_words(bottlenecks, unit, said)),
             "people": tuple(people_words(people)),
-            "goals": tuple(goal_words(goals, place.kind)),
+            "goals": tuple(goal_words(goals, place.periods[0].label, place.kind, found.currency)),
         },
         tuple(notes),
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from funnelsim.forecasting.backtest import Record
     from funnelsim.forecasting.bridge import Bridge
     from funnelsim.forecasting.compare import Comparison
-    from funnelsim.forecasting.health import Health
+    from funnelsim.forecasting.health import Health, Signals
     from funnelsim.forecasting.seek import Search
     from funnelsim.forecasting.track import Track
     from funnelsim.simulation.record import Run
@@ -443,13 +443,7 @@ def health_tables(found: Health) -> dict[str, Told]:
     """Return what is going on as people read it: by a frame's name its title, table and kinds of columns."""
     span, unit = words.name(found.span), found.currency
     tables: dict[str, Told] = {
-        "alerts": (titled(f"Alerts; at stake in {span}", unit), *_alert_rows(found.alerts)),
-        "rises": (titled(f"Good news; gain in {span}", unit), *_alert_rows(found.rises)),
-        "overdue": (
-            "Leads in a stage for longer than it states",
-            found.overdue,
-            {"alert_after": "days", "expected": "number", "oldest": "days"},
-        ),
+        **_signal_tables(found),
         "worries": (titled(f"Deals to worry about, {span}", unit), _worry_rows(found), {"stake": "money"}),
         "concentration": (
             titled(f"If the largest fall out, {span}", unit),
@@ -472,18 +466,63 @@ def health_tables(found: Health) -> dict[str, Told]:
         ("onboarding", "Newcomers by time since their first lead", found.onboarding),
     ):
         tables[name] = (title, frame.rename(columns=heads), kinds)
-    counts = dict.fromkeys(("usual", "good", "so_far", "in_sight", "open"), "number") | {"over": "share"}
-    heads = {"open": "from open deals", "so_far": "so far", "in_sight": "in sight"}
-    title = "What a good period was: one in four was better"
-    tables["goals"] = (title, _rid(found.goals, [], heads), counts | {heads[k]: "number" for k in heads})
+    title = "What a good period was, one in four, and what is expected of this one"
+    from funnelsim.forecasting.goals import goals_table
+
+    tables["goals"] = (titled(title, unit), *goals_table(found.goals))
     return {name: told for name, told in tables.items() if len(told[1])}
+
+
+def _signal_tables(found: Health | Signals) -> dict[str, Told]:
+    """Return what broke, what got better and where leads wait as people read it."""
+    span, unit = words.name(found.span), found.currency
+    overdue = {"alert_after": "days", "expected": "number", "oldest": "days"}
+    return {
+        "alerts": (titled(f"Alerts; at stake in {span}", unit), *_alert_rows(found.alerts)),
+        "rises": (titled(f"Good news; gain in {span}", unit), *_alert_rows(found.rises)),
+        "overdue": ("Leads in a stage for longer than it states", found.overdue, overdue),
+    }
+
+
+def say_signals(found: Signals) -> None:
+    """Print what broke, what got better and where leads wait: sentences, and a table of each kind."""
+    for sentence in signal_words(found):
+        print(f"- {sentence}")
+    print()
+    for title, frame, kinds in _signal_tables(found).values():
+        if len(frame):
+            show_table(frame, title, kinds=kinds)
+
+
+def signal_words(found: Signals) -> tuple[str, ...]:
+    """Return all sentences on what broke, got better or waits; that nothing broke, where nothing did."""
+    from funnelsim.forecasting.health import NO_ALERT
+
+    return (*(found.said["alerts"] or (f"{NO_ALERT}.",)), *found.said["rises"], *found.said["overdue"])
+
+
+def signal_texts(found: Signals) -> dict[str, object]:
+    """Return the same as texts for a page: sentences, and of each table its title, heads and rows."""
+    tables = []
+    for title, frame, kinds in _signal_tables(found).values():
+        told = words.kinds_of(frame, kinds)
+        heads = [[words.label(name), told[str(name)] in ("text", "date", "flag")] for name in frame.columns]
+        rows = [
+            [words.cell(value, told[str(name)]) for name, value in zip(frame.columns, row, strict=True)]
+            for row in frame.itertuples(index=False, name=None)
+        ]
+        tables.append({"title": title, "heads": heads, "rows": rows})
+    return {"said": signal_words(found), "tables": [table for table in tables if table["rows"]]}
 
 
 def _alert_rows(alerts: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return the alerts with the columns that fit a page."""
-    names = {"low": "95 % from", "high": "to", "luck": "by luck"}
+    names = {"low": "95 % from", "high": "to", "luck": "by luck", "whole": "all periods"}
     kinds = dict.fromkeys(("seen", "expected"), "count")
-    kinds |= dict.fromkeys(("ratio", "95 % from", "to", "by luck"), "share") | {"stake": "money"}
+    kinds |= dict.fromkeys(("ratio", "95 % from", "to", "by luck"), "share") | {
+        "stake": "money",
+        "all periods": "money",
+    }
     return _rid(alerts.replace("", np.nan), ["why", "advice", "e", "share"], names), kinds
 
 
@@ -512,8 +551,8 @@ def health_json(found: Health) -> str:
     return _json_text(top | {"notes": list(found.notes)})
 
 
-def say_run(run: Run) -> None:
-    """Print what became of all leads."""
+def say_run(run: Run, signals: Signals | None = None) -> None:
+    """Print what became of all leads, and what is not as it was stated."""
     from funnelsim.history.metrics import metrics
 
     print(run)
@@ -525,6 +564,9 @@ def say_run(run: Run) -> None:
         kinds = {"stated chance": "share", within: "share", "visits": "count"}
         show_table(exits, "\nWhere they went", kinds=kinds)
         show_metrics(metrics(run.history, run.horizon), "\nWhat happened")
+    if signals is not None:
+        print("What is not as it was stated")
+        say_signals(signals)
 
 
 def say_replications(many: Replications) -> None:

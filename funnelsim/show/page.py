@@ -28,8 +28,9 @@ SEARCHABLE = 20  # rows from which a table has a search field
 MOST_ABREAST = 4  # columns that a phone shows beside each other; rows of more become cards there
 MANY = 4  # paragraphs from which a wide part sets them in two columns
 LONG = 40  # letters from which a cell of a card has a line of its own
+BRIEF = 24  # letters up to which paper keeps a cell on one line, so that long ones get what room there is
 WORDS = ("text", "date", "flag")
-NUMERIC = ' class="n"'
+NUMERIC, SCREEN = ' class="n"', ' class="screen"'
 CODES = {"f8": "<f8", "f4": "<f4", "u2": "<u2"}
 
 
@@ -51,6 +52,7 @@ class Section:
         question: small words above the heading, where the heading answers them.
         wide: whether it takes the whole width of a desk's screen; others stand two beside each other.
         paper: rows of the table that are printed; none where the chart tells the same, all by default.
+        plain: whether paper has its words alone.
         screen: whether it is left out where the page is printed, which says so.
         frame: a whole page of its own, shown within, and never printed.
     """
@@ -64,6 +66,7 @@ class Section:
     question: str = ""
     wide: bool = False
     paper: int | None = None
+    plain: bool = False
     screen: bool = False
     frame: str = ""
 
@@ -258,7 +261,7 @@ def _section(section: Section, number: int) -> str:
         parts[-len(paragraphs) :] = ['<div class="many">', *paragraphs, "</div>"]
     if section.chart is not None:
         below = "" if section.table is not None else section.caption
-        parts.append(_chart(section.chart, f"chart-{number}", below, not section.heading))
+        parts.append(_chart(section.chart, f"chart-{number}", below, not section.heading, section.plain))
     if section.table is not None:
         parts.append(f'<div class="beside">{_table(section.table, f"table-{number}", section)}</div>')
     elif section.chart is None and section.caption:
@@ -277,8 +280,8 @@ def framed(page: str, title: str, height: int = HEIGHT) -> str:
 
 
 def _left_out(sections: Sequence[Section]) -> str:
-    """Return what paper says of the parts that only a screen shows."""
-    names = "; ".join(section.link for section in sections if section.screen)
+    """Return what paper says of the parts, or charts, that only a screen shows."""
+    names = "; ".join(section.link for section in sections if section.screen or section.plain)
     return f'<p class="paper">On the screen also: {_text(names)}</p>' if names else ""
 
 
@@ -289,11 +292,12 @@ def _found(chart: Any) -> str:
     return heading(chart.to_dict())
 
 
-def _chart(chart: Any, name: str, caption: str, bare: bool) -> str:
+def _chart(chart: Any, name: str, caption: str, bare: bool, plain: bool) -> str:
     """Return a drawing, which the script replaces by the living chart that stands beside it as data.
 
     Args:
         bare: whether its title heads the section, so that how to read it goes below the drawing.
+        plain: whether it is left out on paper.
     """
     from funnelsim.show.charts.theme import heading, svg
 
@@ -306,7 +310,7 @@ def _chart(chart: Any, name: str, caption: str, bare: bool) -> str:
     drawing = base64.b64encode(svg(spec).encode("utf-8")).decode("ascii")
     below = f"<figcaption>{_text(caption)}</figcaption>" if caption else ""
     return (
-        f'<figure><div class="chart" id="{name}">'
+        f'<figure{SCREEN if plain else ""}><div class="chart" id="{name}">'
         f'<img alt="{_text(said)}" src="data:image/svg+xml;base64,{drawing}"></div>'
         f"{below}</figure>\n"
         f'<script type="application/json" data-chart="{name}">{embedded(spec)}</script>'
@@ -346,7 +350,7 @@ def _table(frame: pd.DataFrame, name: str, section: Section) -> str:
         for column in columns
     )
     cards, shown = len(columns) > MOST_ABREAST, min(len(frame), MOST_ROWS)
-    most = shown if section.paper is None else section.paper
+    most = 0 if section.plain else shown if section.paper is None else section.paper
     rows = frame.head(MOST_ROWS).itertuples(index=False, name=None)
     body = "\n".join(_row(row, columns, kinds, cards, number >= most) for number, row in enumerate(rows))
     shapes = [*["cards"] * cards, *["screen"] * (most == 0)]
@@ -377,13 +381,13 @@ def _row(
         kind, text = kinds[column], cell(value, kinds[column])
         named = f' data-l="{_text(label(column))}"' if cards else ""
         if kind in WORDS:
-            long = ' class="long"' if len(text) > LONG else ""
-            cells.append(f"<td{long}{named}>{_text(text)}</td>")
+            size = ' class="long"' if len(text) > LONG else ' class="brief"' * (len(text) <= BRIEF)
+            cells.append(f"<td{size}{named}>{_text(text)}</td>")
         else:
             plain = text == words.DASH or kind == "figure"
             known = "" if plain else f' data-v="{float(str(value)):.10g}"'
             cells.append(f"<td{NUMERIC}{named}{known}>{_text(text)}</td>")
-    shown = ' class="screen"' if screen else ""
+    shown = SCREEN if screen else ""
     return f"<tr{shown}>{''.join(cells)}</tr>"
 
 

@@ -83,17 +83,19 @@ for (const table of document.querySelectorAll('.prose table')) {
   for (const row of table.tBodies[0]?.rows ?? []) [...row.cells].forEach((cell, column) => { if (heads[column]) cell.dataset.l = heads[column]; });
 }
 
-// The lesson as slides: a slide is a piece of prose and the cells after it; outputs wait for the next press.
+// The lesson as slides: a slide is a piece of prose and the cells after it; outputs wait for the next press, and so
+// does what to look at in them, which stays on their slide.
 const body = document.body, article = document.querySelector('article'), bar = document.querySelector('.bar');
 const slides = [];
 let heading = '';
 for (const part of article.querySelectorAll(':scope > section')) {
-  if (part.classList.contains('prose') || !slides.length) slides.push({parts: [], outputs: []});
+  const reading = part.classList.contains('reading');
+  if ((part.classList.contains('prose') && !reading) || !slides.length) slides.push({parts: [], outputs: []});
   heading = part.querySelector('h1, h2')?.textContent ?? heading;
   const slide = slides.at(-1);
   slide.heading = heading;
   slide.parts.push(part);
-  slide.outputs.push(...part.querySelectorAll('.output'));
+  slide.outputs.push(...(reading ? [part] : part.querySelectorAll('.output')));
   const paragraphs = [...part.querySelectorAll(':scope > p')];
   paragraphs.forEach((one, number) => one.classList.toggle('keep', number === 0 || !!one.querySelector('strong')));
 }

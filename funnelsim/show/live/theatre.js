@@ -630,8 +630,19 @@
     main.append(
       dom("section", {}, dom("p", { className: "question", textContent: "Who came, who is there, and where did they go?" }),
         dom("div", { className: "wide" }, dom("table", {}, dom("thead", {}, dom("tr", {}, ...["stage", "entered", "of these from outside", "there now", "where they went"].map((words, number) => dom("th", { className: number === 0 || number === 4 ? "word" : "", textContent: words })))), body))),
+      signals(),
       measures(),
     );
+  }
+
+  /** Return what is not as it was stated in the run from which the page was made, where that is known. */
+  function signals() {
+    if (!given.signals) return "";
+    const table = ({ title, heads, rows }) => dom("div", { className: "wide" }, dom("p", { className: "question", textContent: title }), dom("table", {},
+      dom("thead", {}, dom("tr", {}, ...heads.map(([words, word]) => dom("th", { className: word ? "word" : "", textContent: words })))),
+      dom("tbody", {}, ...rows.map(row => dom("tr", {}, ...row.map((words, number) => dom("td", { className: heads[number][1] ? "word" : "", textContent: words })))))));
+    return dom("section", { className: "signals" }, dom("p", { className: "question", textContent: "What was not as stated in the run from which this page was made?" }),
+      ...given.signals.said.map(words => dom("p", { textContent: words })), ...given.signals.tables.map(table));
   }
 
   /** Return the measures of the run from which the page was made. */
