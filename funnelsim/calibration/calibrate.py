@@ -32,12 +32,12 @@ from funnelsim.calibration.shocks import (
     wins_by_day,
     won_visits,
 )
-from funnelsim.calibration.values import fit_values
+from funnelsim.calibration.values import fit_sizes, fit_values, sized
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.history.log import DAY, History, bookings, days_since, open_leads, shows_amounts, spells
 from funnelsim.history.quality import most_first
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import Calendar, Entries, Model, OpenDeals
+from funnelsim.model.model import SIZE, Calendar, Entries, Model, OpenDeals, Sizes
 from funnelsim.model.rates import DEFAULT_BINS, Counts
 
 ALL = "all"
@@ -89,7 +89,7 @@ def fit_model(
     basis = _basis(history, groups, bins, half_life)
     model = model_of(basis, half_life, period, spend)
     due, words = fit_due(
-        history, basis.funnel, basis.groups, grouped_by=groups, half_life=half_life,
+        basis.history, basis.funnel, basis.groups, grouped_by=basis.grouped_by, half_life=half_life,
         typical=model.values.mean,
     )  # fmt: skip
     return replace(model, due=due, notes=(*model.notes, *words))
@@ -118,6 +118,7 @@ class Basis:
         entries: the visits by which leads came in, at least.
         spells, bookings: visits to stages and wins that amounts are learnt from: all, or those of some leads.
         wins: moments of all wins.
+        sizes: the rule of the groups, where amounts make them.
     """
 
     history: History
@@ -130,6 +131,7 @@ class Basis:
     spells: pd.DataFrame
     bookings: pd.DataFrame
     wins: pd.Series
+    sizes: Sizes | None = None
 
     @property
     def began(self) -> float:
@@ -161,7 +163,7 @@ def model_of(basis: Basis, half_life: float, period: float, spend: pd.DataFrame 
     return Model(
         basis.funnel, basis.groups, table, entries, values, known.until, known.currency, counts=basis.counts,
         win_spread=level.spread, win_window=window, win_level=level.factor, calendar=calendar, notes=notes,
-        grouped_by=basis.grouped_by if len(basis.groups) > 1 else "",
+        grouped_by=basis.grouped_by if len(basis.groups) > 1 else "", sizes=basis.sizes,
     )  # fmt: skip
 
 
@@ -186,10 +188,17 @@ def _basis(history: History, grouped_by: str, bins: Sequence[float] | Floats, ha
     names = group_names(every, grouped_by)
     funnel = funnel_of(every, history.waits, history.won, history.lost, handed_over=history.handed_over)
     visits = visits_of(every, funnel, names, grouped_by=grouped_by, began=began)
+    sizes = None
+    if len(names) == 1 and grouped_by == "segment":
+        sizes = fit_sizes(history, visits, funnel, np.asarray(bins, dtype=np.float64), half_life)
+    if sizes is not None:
+        history, grouped_by, names = sized(history, sizes), SIZE, sizes.names
+        every = spells(history)
+        visits = replace(visits, group=group_numbers(every[SIZE], names, len(every)))
     counts = count_visits(visits, (len(names), *funnel.targets.shape), bins, half_life)
     wins = bookings(history)
     before = every[~every["stage"].isin(history.won).to_numpy()]
-    return Basis(history, funnel, names, grouped_by, visits, counts, every, before, wins, wins["at"])
+    return Basis(history, funnel, names, grouped_by, visits, counts, every, before, wins, wins["at"], sizes)
 
 
 def _intake(basis: Basis, period: float, spend: pd.DataFrame | None) -> tuple[Entries, tuple[str, ...]]:
@@ -210,7 +219,7 @@ def open_pipeline(history: History, model: Model) -> OpenDeals:
     Raises:
         FunnelError: a lead is in a stage that the model does not have.
     """
-    leads = open_leads(history)
+    leads = open_leads(sized(history, model.sizes))
     number = {name: row for row, name in enumerate(model.funnel.stages)}
     stage = leads["stage"].astype(object).map(number)
     if stage.isna().any():

@@ -328,15 +328,31 @@ def strength(observed: Floats, expected: Floats) -> Floats:
     Returns:
         k, shape (...): small when units differ, `STRENGTHS[-1]` when they do not.
     """
+    best: Floats = STRENGTHS[_last_maximum(_log_likelihood(observed, expected))]
+    return best
+
+
+def evidence(counts: Counts, funnel: Funnel) -> float:
+    """Return by how much groups with multipliers of their own are likelier, as a log, than all alike.
+
+    The sum over stages and exits of max_k log L(k) - log L(inf), see `strength`.
+    """
+    pool = posterior(counts, funnel)
+    expected = ((pool.shape / pool.exposure) * pool.at_risk[:, :, None, :]).sum(-1)
+    found = _log_likelihood(pool.events.sum(-1), expected)
+    return float((found.max(axis=0) - found[-1]).sum())
+
+
+def _log_likelihood(observed: Floats, expected: Floats) -> Floats:
+    """Return log L(k) of every strength, over the first axis, shape (strengths, ...)."""
     from scipy.special import gammaln
 
     k = STRENGTHS.reshape(-1, *([1] * observed.ndim))
     count, mean = observed[None], np.maximum(expected[None], LEAST_RATE)
-    log_likelihood = (
+    found: Floats = (
         gammaln(k + count) - gammaln(k) + k * np.log(k / (k + mean)) + count * np.log(mean / (k + mean))
-    )
-    best: Floats = STRENGTHS[_last_maximum(log_likelihood.sum(axis=1))]
-    return best
+    ).sum(axis=1)
+    return found
 
 
 def _last_maximum(values: Floats) -> NDArray[np.intp]:

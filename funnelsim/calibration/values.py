@@ -1,17 +1,21 @@
-"""What a win is worth, from a history: won amounts per group, won / shown, and how size tells on winning."""
+"""What amounts tell, from a history: what a win is worth, by group, and how size tells on winning and pace."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from funnelsim.arrays import Floats, Integers
-from funnelsim.calibration.counting import group_numbers
-from funnelsim.history.log import among
-from funnelsim.model.model import Values
+from funnelsim.calibration.counting import Visits, count_visits, group_numbers
+from funnelsim.calibration.posterior import evidence
+from funnelsim.history.log import History, among, open_leads, spells
+from funnelsim.model.funnel import Funnel
+from funnelsim.model.model import SIZE, Sizes, Values
+from funnelsim.model.rates import Counts
 
 # All conventions. Two hundred amounts are quantiles in steps of half a percent. A group of thirty wins tells
 # half of its amounts itself. Priors: five wins that close at what they showed, twenty that are like all
@@ -19,6 +23,10 @@ from funnelsim.model.model import Values
 ATOMS, ENOUGH_WINS, PRIOR_WINS, TILT_PRIOR_WINS, TILT_LIMITS = 200, 30.0, 5.0, 20.0, (0.5, 2.0)
 # Where losers show an amount this much less often than winners, amounts are written down on winning.
 SHOWN_ALIKE = 0.8
+# Conventions. A stage of whose visits four in five show an amount tells sizes apart; a lead keeps its size
+# where nine in ten do; and cuts are looked for at a few quantiles, as a kind of few leads tells nothing.
+KEEPS_SIZE, CUTS_AT, MOST_CUTS = 0.9, (0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95), 2
+LIKELIER = 10.0
 
 
 def fit_values(
@@ -197,3 +205,108 @@ def _words(
             f"Values: winners in '{stages[stage]}' are worth {tilt[stage]:.0%} of all leads there."
         )
     return tuple(sentences)
+
+
+def fit_sizes(
+    history: History, visits: Visits, funnel: Funnel, bins: Floats, half_life: float = np.inf
+) -> Sizes | None:
+    """Return kinds of lead by amount, where they leave stages at other rates; None where the data do not say.
+
+    A cut is taken where two kinds with multipliers of their own are likelier than one by e^10, and a second
+    one where three are likelier than two by as much. Only stages that show amounts are looked at: elsewhere
+    those whose amount is known have come far already.
+
+    Args:
+        history: what happened.
+        visits: its visits as arrays, in the order of `spells`.
+        funnel: their map.
+        bins: left edges of the age bins in days.
+        half_life: days after which an observation weighs half.
+    """
+    amount = _amounts_shown(history)
+    stage = visits.stage
+    told = np.bincount(stage, amount.notna(), len(funnel.stages)) >= SHOWN_ALIKE * np.bincount(
+        stage, minlength=len(funnel.stages)
+    )
+    lead = spells(history)["lead"]
+    last = amount.groupby(lead.to_numpy()).last().dropna()
+    first = amount.groupby(lead.to_numpy()).first().dropna()
+    cuts = np.unique([float(f"{cut:.2g}") for cut in last.quantile(CUTS_AT)]) if len(last) else np.zeros(0)
+    cuts = np.array([cut for cut in cuts if ((first >= cut) == (last >= cut)).mean() >= KEEPS_SIZE])
+    rows = np.flatnonzero(told[stage] & amount.notna().to_numpy())
+    if not len(cuts) or not len(rows) or history.again:
+        return None
+    own = last.reindex(lead.iloc[rows]).to_numpy()
+    kinds = replace(visits.rows(rows), group=np.searchsorted(cuts, own, side="right"))
+    shape = (len(cuts) + 1, *funnel.targets.shape)
+    chosen = _best_cuts(count_visits(kinds, shape, bins, half_life), funnel)
+    if not chosen:
+        return None
+    kept = cuts[[place - 1 for place in chosen]]
+    size = np.searchsorted(kept, last.to_numpy(), side="right")
+    return Sizes(kept, np.bincount(size, minlength=len(kept) + 1) / len(size))
+
+
+def _best_cuts(counts: Counts, funnel: Funnel) -> list[int]:
+    """Return between which parts of the counts kinds differ, as places of the first part above each cut."""
+    chosen, best = list[int](), 0.0
+    for _ in range(MOST_CUTS):
+        tried = {
+            place: evidence(_merged(counts, sorted([*chosen, place])), funnel)
+            for place in range(1, len(counts.events))
+            if place not in chosen
+        }
+        place = max(tried, key=tried.__getitem__, default=0)
+        if not tried or tried[place] < best + LIKELIER:
+            break
+        chosen, best = sorted([*chosen, place]), tried[place]
+    return chosen
+
+
+def _merged(counts: Counts, places: Sequence[int]) -> Counts:
+    """Return counts of the groups between some places, added up."""
+    edges = [0, *places]
+    events, exposure, spent = (
+        np.add.reduceat(part, edges) for part in (counts.events, counts.exposure, np.asarray(counts.spent))
+    )
+    return Counts(counts.edges, events, exposure, spent)
+
+
+def _amounts_shown(history: History) -> pd.Series:
+    """Return the amount that each visit shows, nan where none above 0 is."""
+    value = spells(history)["value"]
+    return value.where(value > 0)
+
+
+def sized(history: History, sizes: Sizes | None) -> History:
+    """Return the history whose visits and open leads say in a column `size` of which kind by amount they are.
+
+    A lead is of one size all its life: by the amount that it showed last, but not by what was won. Those
+    that show none are spread over the sizes by their shares, stage by stage, in the order of a hash of their
+    names: so that the shares are met, and a lead seldom changes its size when others come.
+
+    Args:
+        history: what happened.
+        sizes: the rule; without it the history is the same object.
+    """
+    if sizes is None:
+        return history
+    visits = spells(history)
+    own = visits.assign(value=_amounts_shown(history)).groupby("lead", sort=False)
+    last = own[["value", "stage", "exit"]].last()
+    number = np.searchsorted(sizes.cuts, last["value"].to_numpy(), side="right")
+    unknown = last["value"].isna().to_numpy()
+    order = pd.Series(pd.util.hash_array(last.index[unknown].to_numpy(dtype=object)))
+    alike = [last["stage"][unknown].astype(str).to_numpy(), (last["exit"][unknown] == "").to_numpy()]
+    place = order.groupby(alike).rank(method="first") - 0.5
+    place /= order.groupby(alike).transform("size")
+    number[unknown] = np.searchsorted(np.cumsum(sizes.share)[:-1], place.to_numpy(), side="right")
+    size = pd.Series(np.array(sizes.names, dtype=object)[number], last.index)
+    whole = replace(history)
+    waiting = open_leads(history)
+    vars(whole).update(
+        visits=visits.assign(**{SIZE: size.reindex(visits["lead"]).to_numpy()}),
+        open=waiting.assign(**{SIZE: size.reindex(waiting["lead"]).to_numpy()}),
+        wins=history.wins,
+    )
+    return whole
