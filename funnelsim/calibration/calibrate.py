@@ -185,20 +185,32 @@ def _basis(history: History, grouped_by: str, bins: Sequence[float] | Floats, ha
     if every.empty:
         raise FunnelError(f"no lead was in any stage before {history.until:%Y-%m-%d}: nothing to learn from")
     began = (history.began - history.until) / DAY
-    names = group_names(every, grouped_by)
-    funnel = funnel_of(every, history.waits, history.won, history.lost, handed_over=history.handed_over)
-    visits = visits_of(every, funnel, names, grouped_by=grouped_by, began=began)
-    sizes = None
-    if len(names) == 1 and grouped_by == "segment":
-        sizes = fit_sizes(history, visits, funnel, np.asarray(bins, dtype=np.float64), half_life)
+    sizes = sizes_of(history, grouped_by, bins, half_life)
     if sizes is not None:
-        history, grouped_by, names = sized(history, sizes), SIZE, sizes.names
+        history, grouped_by = sized(history, sizes), SIZE
         every = spells(history)
-        visits = replace(visits, group=group_numbers(every[SIZE], names, len(every)))
+    names = group_names(every, grouped_by) if sizes is None else sizes.names
+    funnel = _funnel(history)
+    visits = visits_of(every, funnel, names, grouped_by=grouped_by, began=began)
     counts = count_visits(visits, (len(names), *funnel.targets.shape), bins, half_life)
     wins = bookings(history)
     before = every[~every["stage"].isin(history.won).to_numpy()]
     return Basis(history, funnel, names, grouped_by, visits, counts, every, before, wins, wins["at"], sizes)
+
+
+def _funnel(history: History) -> Funnel:
+    return funnel_of(
+        spells(history), history.waits, history.won, history.lost, handed_over=history.handed_over
+    )
+
+
+def sizes_of(
+    history: History, grouped_by: str, bins: Sequence[float] | Floats, half_life: float
+) -> Sizes | None:
+    """Return kinds of lead by amount, where segments are asked for, none is named, and amounts tell."""
+    if grouped_by != "segment" or len(group_names(spells(history), grouped_by)) > 1:
+        return None
+    return fit_sizes(history, _funnel(history), bins, half_life)
 
 
 def _intake(basis: Basis, period: float, spend: pd.DataFrame | None) -> tuple[Entries, tuple[str, ...]]:
@@ -275,10 +287,8 @@ def _rate_words(basis: Basis, half_life: float) -> tuple[str, ...]:
     )
     if len(names) == 1:
         return (sentence,)
-    return (
-        sentence,
-        f"Groups: by {basis.grouped_by}: {', '.join(names)}; each shrunk to all as far as the data asks.",
-    )
+    by = basis.grouped_by if basis.sizes is None else "amount, as no segment is named"
+    return sentence, f"Groups: by {by}: {', '.join(names)}; each shrunk to all as far as the data asks."
 
 
 def _level_words(level: Level, window: float) -> str:
@@ -330,8 +340,9 @@ def _slow_money(basis: Basis) -> list[str]:
         return []
     sentence = (
         f"Warning: half of all wins took up to {half:.0f} days, half of the money up to {late:.0f}: dear "
-        "leads take longer, and no segment tells which they are, so their money is expected too early. Name "
-        "a column that does (`columns: {segment: ...}` in the mapping file)."
+        "leads take longer, and neither a segment nor amounts of open leads tell which they are, so their "
+        "money is expected too early. Name a column that does (`columns: {segment: ...}` in the mapping "
+        "file)."
     )
     return [sentence]
 

@@ -335,11 +335,15 @@ def strength(observed: Floats, expected: Floats) -> Floats:
 def evidence(counts: Counts, funnel: Funnel) -> float:
     """Return by how much groups with multipliers of their own are likelier, as a log, than all alike.
 
-    The sum over stages and exits of max_k log L(k) - log L(inf), see `strength`.
+    The sum over stages and exits of max_k log L(k) - log L(inf), see `strength`; what the pool expects is
+    scaled to what came of all groups, as priors tell groups from the pool but not from each other.
     """
     pool = posterior(counts, funnel)
-    expected = ((pool.shape / pool.exposure) * pool.at_risk[:, :, None, :]).sum(-1)
-    found = _log_likelihood(pool.events.sum(-1), expected)
+    observed = pool.events.sum(-1)
+    rate = np.broadcast_to(pool.shape / pool.exposure, pool.events.shape)
+    expected = expected_leavers(counts, rate).sum(-1)
+    expected *= observed.sum(0) / np.maximum(expected.sum(0), LEAST_RATE)
+    found = _log_likelihood(observed, expected)
     return float((found.max(axis=0) - found[-1]).sum())
 
 

@@ -1,4 +1,4 @@
-"""What amounts tell, from a history: what a win is worth, by group, and how size tells on winning and pace."""
+"""What amounts tell, from a history: what wins are worth, how size tells on winning, and kinds by amount."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from funnelsim.arrays import Floats, Integers
-from funnelsim.calibration.counting import Visits, count_visits, group_numbers
+from funnelsim.calibration.counting import count_visits, group_numbers, visits_of
 from funnelsim.calibration.posterior import evidence
-from funnelsim.history.log import History, among, open_leads, spells
+from funnelsim.history.log import DAY, History, among, open_leads, spells
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import SIZE, Sizes, Values
 from funnelsim.model.rates import Counts
@@ -208,7 +208,7 @@ def _words(
 
 
 def fit_sizes(
-    history: History, visits: Visits, funnel: Funnel, bins: Floats, half_life: float = np.inf
+    history: History, funnel: Funnel, bins: Sequence[float] | Floats, half_life: float = np.inf
 ) -> Sizes | None:
     """Return kinds of lead by amount, where they leave stages at other rates; None where the data do not say.
 
@@ -218,33 +218,30 @@ def fit_sizes(
 
     Args:
         history: what happened.
-        visits: its visits as arrays, in the order of `spells`.
-        funnel: their map.
+        funnel: its map.
         bins: left edges of the age bins in days.
         half_life: days after which an observation weighs half.
     """
-    amount = _amounts_shown(history)
-    stage = visits.stage
-    told = np.bincount(stage, amount.notna(), len(funnel.stages)) >= SHOWN_ALIKE * np.bincount(
-        stage, minlength=len(funnel.stages)
-    )
-    lead = spells(history)["lead"]
-    last = amount.groupby(lead.to_numpy()).last().dropna()
-    first = amount.groupby(lead.to_numpy()).first().dropna()
-    cuts = np.unique([float(f"{cut:.2g}") for cut in last.quantile(CUTS_AT)]) if len(last) else np.zeros(0)
-    cuts = np.array([cut for cut in cuts if ((first >= cut) == (last >= cut)).mean() >= KEEPS_SIZE])
-    rows = np.flatnonzero(told[stage] & amount.notna().to_numpy())
-    if not len(cuts) or not len(rows) or history.again:
+    visits, amount = spells(history), _amounts_shown(history)
+    if history.again or not amount.notna().any():
         return None
-    own = last.reindex(lead.iloc[rows]).to_numpy()
-    kinds = replace(visits.rows(rows), group=np.searchsorted(cuts, own, side="right"))
-    shape = (len(cuts) + 1, *funnel.targets.shape)
-    chosen = _best_cuts(count_visits(kinds, shape, bins, half_life), funnel)
+    shown = amount.groupby(visits["lead"], sort=False)
+    first, last = shown.first().dropna(), shown.last().dropna()
+    cuts = np.unique([float(f"{cut:.2g}") for cut in last.quantile(CUTS_AT)])
+    kept = np.array([((first >= cut) == (last >= cut)).mean() >= KEEPS_SIZE for cut in cuts])
+    told = amount.notna().groupby(visits["stage"], observed=True).mean() >= SHOWN_ALIKE
+    seen = visits[visits["stage"].isin(told[told].index) & visits["lead"].isin(last.index)]
+    if seen.empty or not kept.any():
+        return None
+    arrays = visits_of(seen, funnel, began=float((history.began - history.until) / DAY))
+    size = np.searchsorted(cuts[kept], last.reindex(seen["lead"]).to_numpy(), side="right")
+    shape = (int(kept.sum()) + 1, *funnel.targets.shape)
+    chosen = _best_cuts(count_visits(replace(arrays, group=size), shape, bins, half_life), funnel)
     if not chosen:
         return None
-    kept = cuts[[place - 1 for place in chosen]]
-    size = np.searchsorted(kept, last.to_numpy(), side="right")
-    return Sizes(kept, np.bincount(size, minlength=len(kept) + 1) / len(size))
+    best = cuts[kept][[place - 1 for place in chosen]]
+    number = np.bincount(np.searchsorted(best, last.to_numpy(), side="right"), minlength=len(best) + 1)
+    return Sizes(best, number / len(last))
 
 
 def _best_cuts(counts: Counts, funnel: Funnel) -> list[int]:

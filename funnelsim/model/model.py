@@ -397,8 +397,8 @@ class Model:
         calendar: days on which leads win; all engines live by it.
         levers: what a scenario does to the rates; `table` has them applied, era 0 being the base.
         max_days: (stages,) days in a stage after which a lead is to be looked at, inf where none.
-        grouped_by: the column of the history that the groups come from; "" when there is one group; SIZE where
-            they are made by `sizes`.
+        grouped_by: the column of the history that the groups come from; "" when there is one group; SIZE
+            where they are made by `sizes`.
         notes: what calibration chose and why, and what it warns of, one sentence each.
         due: how leads with an expected date live, where that date means something.
         alike: (groups,) number of the group whose rates and draws each has; empty: its own; see `set_apart`.
