@@ -218,7 +218,7 @@ def _by_workers(
 
 def _first(task: Reading, places: Sequence[Path]) -> History:
     """Return the history of the first part alone."""
-    stored = stored_part(task, 0, places[0])
+    stored = stored_part(task, 0, [file.read_bytes() for file in sorted(places[0].iterdir())])
     return history_of_part(stored, with_places(agreed([stored], task), stored))
 
 

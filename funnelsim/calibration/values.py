@@ -26,6 +26,9 @@ SHOWN_ALIKE = 0.8
 # Conventions. A stage of whose visits four in five show an amount tells sizes apart; a lead keeps its size
 # where nine in ten do; and cuts are looked for at a few quantiles, as a kind of few leads tells nothing.
 KEEPS_SIZE, CUTS_AT, MOST_CUTS = 0.9, (0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95), 2
+# A cut has to make the record e^10 times as likely. Chosen on made-up companies: of 80 whose amounts tell
+# nothing, and of 20 shuffles of two records, none reached e^3; of 240 whose amounts tell, cuts of e^5 to e^10
+# changed errors (CRPS) by +1 % on average, those above by -9 %.
 LIKELIER = 10.0
 
 
