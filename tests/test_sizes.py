@@ -18,9 +18,7 @@ from funnelsim.forecasting.forecast import Forecast, forecast_periods, totals
 from funnelsim.forecasting.periods import periods_from
 from funnelsim.forecasting.split import revenue_by
 from funnelsim.history.log import History, open_leads, spells
-from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Model, OpenDeals, Sizes
-from funnelsim.model.rates import Counts
 from funnelsim.model.store import load_model, same, save_model
 from funnelsim.sample import sample_path
 
@@ -60,13 +58,10 @@ def shuffled(history: History, seed: int) -> History:
 def test_evidence_is_the_ratio_of_negative_binomials() -> None:
     """A Poisson count with a Gamma(k, k) factor is negative binomial: an independent road, by SciPy."""
     left, days = np.array([40.0, 20.0]), np.array([500.0, 1000.0])
-    counts = Counts(np.array([0.0]), left.reshape(2, 1, 1, 1), days.reshape(2, 1, 1))
     mean = 60.0 * days / 1500.0
     logs = [float(nbinom.logpmf(left, k, k / (k + mean)).sum()) for k in STRENGTHS]
-    funnel = Funnel("one", ("Open",), ("Won",), (("Won",),), {"Won": 1.0})
-    assert_allclose(evidence(counts, funnel), max(logs) - logs[-1], rtol=1e-6)
-    alike = replace(counts, events=np.array([20.0, 40.0]).reshape(2, 1, 1, 1))
-    assert evidence(alike, funnel) == 0
+    assert_allclose(evidence(left, 7.0 * days), max(logs) - logs[-1], rtol=1e-6)
+    assert evidence(left, left) == 0
 
 
 def test_without_its_segments_the_sample_is_forecast_as_with_them(fitted: tuple[History, Model]) -> None:

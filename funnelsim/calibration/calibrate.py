@@ -86,7 +86,7 @@ def fit_model(
     check_request(groups, half_life, period)
     if history.cash_after:  # nobody pays sooner, and all pay then: an edge of ages there keeps the day sharp
         bins = np.union1d(np.asarray(bins, dtype=np.float64), [history.cash_after])
-    basis = _basis(history, groups, bins, half_life)
+    basis = basis_of(history, groups, bins, half_life)
     model = model_of(basis, half_life, period, spend)
     due, words = fit_due(
         basis.history, basis.funnel, basis.groups, grouped_by=basis.grouped_by, half_life=half_life,
@@ -179,38 +179,26 @@ def _calendar(basis: Basis) -> tuple[Calendar, tuple[str, ...]]:
     return win_calendar(basis.wins, first, known.until, known.period_start, fair)
 
 
-def _basis(history: History, grouped_by: str, bins: Sequence[float] | Floats, half_life: float) -> Basis:
+def basis_of(history: History, grouped_by: str, bins: Sequence[float] | Floats, half_life: float) -> Basis:
     """Return the history's visits and counts; refuse one without any visit."""
     every = spells(history)
     if every.empty:
         raise FunnelError(f"no lead was in any stage before {history.until:%Y-%m-%d}: nothing to learn from")
     began = (history.began - history.until) / DAY
-    sizes = sizes_of(history, grouped_by, bins, half_life)
-    if sizes is not None:
-        history, grouped_by = sized(history, sizes), SIZE
-        every = spells(history)
-    names = group_names(every, grouped_by) if sizes is None else sizes.names
-    funnel = _funnel(history)
+    names = group_names(every, grouped_by)
+    funnel = funnel_of(every, history.waits, history.won, history.lost, handed_over=history.handed_over)
     visits = visits_of(every, funnel, names, grouped_by=grouped_by, began=began)
+    sizes = None
+    if grouped_by == "segment" and len(names) == 1:
+        sizes = fit_sizes(history, visits, funnel, bins, half_life)
+    if sizes is not None:
+        history, grouped_by, names = sized(history, sizes), SIZE, sizes.names
+        every = spells(history)
+        visits = replace(visits, group=group_numbers(every[SIZE], names, len(every)))
     counts = count_visits(visits, (len(names), *funnel.targets.shape), bins, half_life)
     wins = bookings(history)
     before = every[~every["stage"].isin(history.won).to_numpy()]
     return Basis(history, funnel, names, grouped_by, visits, counts, every, before, wins, wins["at"], sizes)
-
-
-def _funnel(history: History) -> Funnel:
-    return funnel_of(
-        spells(history), history.waits, history.won, history.lost, handed_over=history.handed_over
-    )
-
-
-def sizes_of(
-    history: History, grouped_by: str, bins: Sequence[float] | Floats, half_life: float
-) -> Sizes | None:
-    """Return kinds of lead by amount, where segments are asked for, none is named, and amounts tell."""
-    if grouped_by != "segment" or len(group_names(spells(history), grouped_by)) > 1:
-        return None
-    return fit_sizes(history, _funnel(history), bins, half_life)
 
 
 def _intake(basis: Basis, period: float, spend: pd.DataFrame | None) -> tuple[Entries, tuple[str, ...]]:

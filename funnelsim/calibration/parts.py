@@ -17,12 +17,12 @@ from funnelsim.arrays import Codes, Floats
 from funnelsim.calibration.calibrate import (
     ALL,
     Basis,
+    basis_of,
     check_request,
     group_sizes,
     large_groups,
     model_of,
     open_pipeline,
-    sizes_of,
 )
 from funnelsim.calibration.counting import Visits, count_visits, funnel_of, group_numbers, visits_of
 from funnelsim.calibration.values import sized
@@ -135,7 +135,8 @@ def calibrate_large(
     """
     check_request(groups, half_life, 91.0 if callable(period) else period)
     with in_parts(path, mapping, as_of, source, anonymise=anonymise, rows=rows) as (task, places):
-        sizes = sizes_of(_first(task, places), groups, bins, half_life)
+        first = _first(task, places)
+        sizes = basis_of(first, groups, bins, half_life).sizes if len(spells(first)) else None
         parts = _each(task, places, partial(_part, grouped_by=groups, sizes=sizes), client)
     if not any(len(part.visits) for part in parts):
         raise FunnelError(f"{path}: no lead was in any stage: nothing to learn from")

@@ -77,12 +77,7 @@ def posterior(counts: Counts, funnel: Funnel | None = None) -> Posterior:
 
     Source: Clayton and Kaldor, Biometrics 1987, doi:10.2307/2532003.
     """
-    pooled = Counts(
-        counts.edges,
-        counts.events.sum(0, keepdims=True),
-        counts.exposure.sum(0, keepdims=True),
-        None if counts.spent is None else counts.spent.sum(0, keepdims=True),
-    )
+    pooled = all_together(counts)
     at_risk = effective_exposure(counts)
     days = effective_exposure(pooled)[0]
     events = pooled.events[0]
@@ -97,6 +92,14 @@ def posterior(counts: Counts, funnel: Funnel | None = None) -> Posterior:
     own = rate * theta[..., None] * at_risk[:, :, None, :]
     by_age = strength(np.moveaxis(counts.events, -1, 0), np.moveaxis(own, -1, 0))
     return Posterior(shape, exposure, counts.events, at_risk, by_group, by_age)
+
+
+def all_together(counts: Counts) -> Counts:
+    """Return the counts of all groups as those of one."""
+    spent = None if counts.spent is None else counts.spent.sum(0, keepdims=True)
+    return Counts(
+        counts.edges, counts.events.sum(0, keepdims=True), counts.exposure.sum(0, keepdims=True), spent
+    )
 
 
 def posterior_table(counts: Counts, funnel: Funnel | None = None) -> Floats:
@@ -332,18 +335,19 @@ def strength(observed: Floats, expected: Floats) -> Floats:
     return best
 
 
-def evidence(counts: Counts, funnel: Funnel) -> float:
-    """Return by how much groups with multipliers of their own are likelier, as a log, than all alike.
+def evidence(observed: Floats, expected: Floats) -> float:
+    """Return by how much units with multipliers of their own are likelier, as a log, than all alike.
 
-    The sum over stages and exits of max_k log L(k) - log L(inf), see `strength`; what the pool expects is
-    scaled to what came of all groups, as priors tell groups from the pool but not from each other.
+    The sum over all but the first axis of max_k log L(k) - log L(inf), see `strength`.
+
+    Args:
+        observed, expected: (units, ...) counts, and what the pool gives, scaled here to what all units had.
+
+    >>> evidence(np.array([30.0, 30.0]), np.array([20.0, 20.0]))
+    0.0
     """
-    pool = posterior(counts, funnel)
-    observed = pool.events.sum(-1)
-    rate = np.broadcast_to(pool.shape / pool.exposure, pool.events.shape)
-    expected = expected_leavers(counts, rate).sum(-1)
-    expected *= observed.sum(0) / np.maximum(expected.sum(0), LEAST_RATE)
-    found = _log_likelihood(observed, expected)
+    fair = expected * observed.sum(axis=0) / np.maximum(expected.sum(axis=0), LEAST_RATE)
+    found = _log_likelihood(observed, fair)
     return float((found.max(axis=0) - found[-1]).sum())
 
 

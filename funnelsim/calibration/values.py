@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from funnelsim.arrays import Floats, Integers
-from funnelsim.calibration.counting import count_visits, group_numbers, visits_of
-from funnelsim.calibration.posterior import evidence
-from funnelsim.history.log import DAY, History, among, open_leads, spells
+from funnelsim.calibration.counting import Visits, count_visits, group_numbers
+from funnelsim.calibration.posterior import all_together, evidence, expected_leavers, posterior_table
+from funnelsim.history.log import History, among, open_leads, spells
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import SIZE, Sizes, Values
 from funnelsim.model.rates import Counts
@@ -211,7 +211,11 @@ def _words(
 
 
 def fit_sizes(
-    history: History, funnel: Funnel, bins: Sequence[float] | Floats, half_life: float = np.inf
+    history: History,
+    visits: Visits,
+    funnel: Funnel,
+    bins: Sequence[float] | Floats,
+    half_life: float = np.inf,
 ) -> Sizes | None:
     """Return kinds of lead by amount, where they leave stages at other rates; None where the data do not say.
 
@@ -221,55 +225,51 @@ def fit_sizes(
 
     Args:
         history: what happened.
-        funnel: its map.
+        visits: its visits as arrays, in the order of `spells`.
+        funnel: their map.
         bins: left edges of the age bins in days.
         half_life: days after which an observation weighs half.
     """
-    visits, amount = spells(history), _amounts_shown(history)
+    lead, amount = pd.factorize(spells(history)["lead"])[0], _amounts_shown(history)
     if history.again or not amount.notna().any():
         return None
-    shown = amount.groupby(visits["lead"], sort=False)
-    first, last = shown.first().dropna(), shown.last().dropna()
-    cuts = np.unique([float(f"{cut:.2g}") for cut in last.quantile(CUTS_AT)])
-    kept = np.array([((first >= cut) == (last >= cut)).mean() >= KEEPS_SIZE for cut in cuts])
-    told = amount.notna().groupby(visits["stage"], observed=True).mean() >= SHOWN_ALIKE
-    seen = visits[visits["stage"].isin(told[told].index) & visits["lead"].isin(last.index)]
-    if seen.empty or not kept.any():
+    first, last = amount.groupby(lead).first().dropna(), amount.groupby(lead).last()
+    known = last.dropna()
+    cuts = np.unique([float(f"{cut:.2g}") for cut in known.quantile(CUTS_AT)])
+    cuts = np.array([cut for cut in cuts if ((first >= cut) == (known >= cut)).mean() >= KEEPS_SIZE])
+    told = amount.notna().groupby(visits.stage).transform("mean") >= SHOWN_ALIKE
+    own = last.to_numpy()[lead]
+    rows = np.flatnonzero(told.to_numpy() & ~np.isnan(own))
+    if not len(cuts) or not len(rows):
         return None
-    arrays = visits_of(seen, funnel, began=float((history.began - history.until) / DAY))
-    size = np.searchsorted(cuts[kept], last.reindex(seen["lead"]).to_numpy(), side="right")
-    shape = (int(kept.sum()) + 1, *funnel.targets.shape)
-    chosen = _best_cuts(count_visits(replace(arrays, group=size), shape, bins, half_life), funnel)
+    part = replace(visits.rows(rows), group=np.searchsorted(cuts, own[rows], side="right"))
+    chosen = _best_cuts(*_left(count_visits(part, (len(cuts) + 1, *funnel.targets.shape), bins, half_life)))
     if not chosen:
         return None
-    best = cuts[kept][[place - 1 for place in chosen]]
-    number = np.bincount(np.searchsorted(best, last.to_numpy(), side="right"), minlength=len(best) + 1)
-    return Sizes(best, number / len(last))
+    best = cuts[[place - 1 for place in chosen]]
+    number = np.bincount(np.searchsorted(best, known.to_numpy(), side="right"), minlength=len(best) + 1)
+    return Sizes(best, number / len(known))
 
 
-def _best_cuts(counts: Counts, funnel: Funnel) -> list[int]:
-    """Return between which parts of the counts kinds differ, as places of the first part above each cut."""
+def _left(counts: Counts) -> tuple[Floats, Floats]:
+    """Return leavers of each group, and those that the pooled rates expect, each (groups, stages, exits)."""
+    rate = np.broadcast_to(posterior_table(all_together(counts)), counts.events.shape)
+    return counts.events.sum(-1), expected_leavers(counts, rate).sum(-1)
+
+
+def _best_cuts(observed: Floats, expected: Floats) -> list[int]:
+    """Return between which groups kinds differ, as places of the first group above each cut."""
     chosen, best = list[int](), 0.0
-    for _ in range(MOST_CUTS):
-        tried = {
-            place: evidence(_merged(counts, sorted([*chosen, place])), funnel)
-            for place in range(1, len(counts.events))
-            if place not in chosen
-        }
+    while len(chosen) < MOST_CUTS:
+        tried = {}
+        for place in set(range(1, len(observed))) - set(chosen):
+            places = sorted([0, *chosen, place])
+            tried[place] = evidence(*(np.add.reduceat(one, places) for one in (observed, expected)))
         place = max(tried, key=tried.__getitem__, default=0)
-        if not tried or tried[place] < best + LIKELIER:
+        if tried.get(place, 0.0) < best + LIKELIER:
             break
         chosen, best = sorted([*chosen, place]), tried[place]
     return chosen
-
-
-def _merged(counts: Counts, places: Sequence[int]) -> Counts:
-    """Return counts of the groups between some places, added up."""
-    edges = [0, *places]
-    events, exposure, spent = (
-        np.add.reduceat(part, edges) for part in (counts.events, counts.exposure, np.asarray(counts.spent))
-    )
-    return Counts(counts.edges, events, exposure, spent)
 
 
 def _amounts_shown(history: History) -> pd.Series:
@@ -291,22 +291,19 @@ def sized(history: History, sizes: Sizes | None) -> History:
     """
     if sizes is None:
         return history
-    visits = spells(history)
-    own = visits.assign(value=_amounts_shown(history)).groupby("lead", sort=False)
-    last = own[["value", "stage", "exit"]].last()
-    number = np.searchsorted(sizes.cuts, last["value"].to_numpy(), side="right")
-    unknown = last["value"].isna().to_numpy()
-    order = pd.Series(pd.util.hash_array(last.index[unknown].to_numpy(dtype=object)))
-    alike = [last["stage"][unknown].astype(str).to_numpy(), (last["exit"][unknown] == "").to_numpy()]
-    place = order.groupby(alike).rank(method="first") - 0.5
-    place /= order.groupby(alike).transform("size")
+    visits, whole = spells(history), replace(history)
+    lead, names = pd.factorize(visits["lead"])
+    last = _amounts_shown(history).groupby(lead).last().to_numpy()
+    number, unknown = np.searchsorted(sizes.cuts, last, side="right"), np.isnan(last)
+    order = pd.Series(pd.util.hash_array(np.asarray(names, dtype=object)[unknown]))
+    final = visits[["stage", "exit"]][~pd.Series(lead).duplicated(keep="last").to_numpy()]
+    final = final.iloc[np.argsort(lead[final.index])][unknown]
+    alike = order.groupby([final["stage"].to_numpy(dtype=object), (final["exit"] == "").to_numpy()])
+    place = (alike.rank(method="first") - 0.5) / alike.transform("size")
     number[unknown] = np.searchsorted(np.cumsum(sizes.share)[:-1], place.to_numpy(), side="right")
-    size = pd.Series(np.array(sizes.names, dtype=object)[number], last.index)
-    whole = replace(history)
+    size = np.array(sizes.names, dtype=object)[number][lead]
+    visits[SIZE] = size
     waiting = open_leads(history)
-    vars(whole).update(
-        visits=visits.assign(**{SIZE: size.reindex(visits["lead"]).to_numpy()}),
-        open=waiting.assign(**{SIZE: size.reindex(waiting["lead"]).to_numpy()}),
-        wins=history.wins,
-    )
+    waiting[SIZE] = size[(visits["exit"] == "").to_numpy()]
+    vars(whole).update(visits=visits, open=waiting, wins=history.wins)
     return whole
