@@ -335,7 +335,7 @@ def strength(observed: Floats, expected: Floats) -> Floats:
     return best
 
 
-def evidence(observed: Floats, expected: Floats) -> float:
+def likelier_apart(observed: Floats, expected: Floats) -> float:
     """Return by how much units with multipliers of their own are likelier, as a log, than all alike.
 
     The sum over all but the first axis of max_k log L(k) - log L(inf), see `strength`.
@@ -343,7 +343,7 @@ def evidence(observed: Floats, expected: Floats) -> float:
     Args:
         observed, expected: (units, ...) counts, and what the pool gives, scaled here to what all units had.
 
-    >>> evidence(np.array([30.0, 30.0]), np.array([20.0, 20.0]))
+    >>> likelier_apart(np.array([30.0, 30.0]), np.array([20.0, 20.0]))
     0.0
     """
     fair = expected * observed.sum(axis=0) / np.maximum(expected.sum(axis=0), LEAST_RATE)

@@ -354,25 +354,24 @@ def typical_due(due: Due) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Kinds of lead by amount, where no segment is named and dear leads live otherwise than others.
+    """Two kinds of lead by amount, where no segment is named and dear leads live otherwise than others.
 
     Args:
-        cuts: (sizes - 1,) amounts, ascending, from which on a lead is of the next size.
-        share: (sizes,) share of the leads of each size, for those that show no amount yet.
+        cut: the amount from which on a lead is dear.
+        share: share of dear leads, for those that show no amount yet.
     """
 
-    cuts: Floats
-    share: Floats
+    cut: float
+    share: float
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, str]:
         """What the kinds are called.
 
-        >>> Sizes(np.array([500.0, 2e6]), np.full(3, 1 / 3)).names
-        ('amount below 500', 'amount from 500', 'amount from 2000000')
+        >>> Sizes(2e6, 0.2).names
+        ('amount below 2000000', 'amount from 2000000')
         """
-        said = [f"{cut:.12g}" for cut in self.cuts]
-        return (f"amount below {said[0]}", *(f"amount from {cut}" for cut in said))
+        return f"amount below {self.cut:.12g}", f"amount from {self.cut:.12g}"
 
 
 @dataclass(frozen=True)
