@@ -19,7 +19,7 @@ from funnelsim.calibration.counting import (
     group_numbers,
     visits_of,
 )
-from funnelsim.calibration.due import due_days, fit_due
+from funnelsim.calibration.due import dates_tell, due_days, fit_due
 from funnelsim.calibration.intake import fit_entries
 from funnelsim.calibration.posterior import table_of
 from funnelsim.calibration.response import fit_response, spend_words
@@ -189,7 +189,8 @@ def basis_of(history: History, grouped_by: str, bins: Sequence[float] | Floats, 
     funnel = funnel_of(every, history.waits, history.won, history.lost, handed_over=history.handed_over)
     visits = visits_of(every, funnel, names, grouped_by=grouped_by, began=began)
     sizes = None
-    if grouped_by == "segment" and len(names) == 1:
+    # Leads with a date have the pace of their size, and its season, in the days to that date already.
+    if grouped_by == "segment" and len(names) == 1 and not dates_tell(history):
         sizes = fit_sizes(history, visits, funnel, bins, half_life)
     if sizes is not None:
         history, grouped_by, names = sized(history, sizes), SIZE, sizes.names
