@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc, stdtr  # `scipy.stats` has the tests whole, but takes a second to load
 
 from funnelsim.arrays import Floats
-from funnelsim.calibration.counting import BLOCK, Visits, count_visits
+from funnelsim.calibration.counting import Visits, count_visits
 from funnelsim.calibration.posterior import posterior_table
 from funnelsim.model.funnel import Funnel, winning_exits
 from funnelsim.model.model import Calendar, in_rush
@@ -157,7 +157,12 @@ def excess_spread(
 def won_visits(visits: Visits, funnel: Funnel) -> NDArray[np.int64]:
     """Return the numbers of the visits that ended in a win."""
     wins = funnel.booked[funnel.targets] > 0
-    rows: NDArray[np.int64] = np.flatnonzero(wins[visits.stage, visits.exit] & (visits.exit >= 0))
+    rows: NDArray[np.int64] = np.concatenate(
+        [
+            first + np.flatnonzero(wins[part.stage, part.exit] & (part.exit >= 0))
+            for first, part in visits.blocks()
+        ]
+    )
     return rows
 
 
@@ -178,22 +183,25 @@ def wins_before_the_first(visits: Visits, funnel: Funnel, bins: Floats, groups: 
     return float((rate * before.exposure).sum()), first
 
 
-def wins_by_day(visits: Visits, funnel: Funnel, counts: Counts, days: int) -> Floats:
+def wins_by_day(
+    visits: Visits, funnel: Funnel, counts: Counts, days: int, until_midnight: float = 0.0
+) -> Floats:
     """Return the wins that the rates expect of the leads at risk on each of the last days, (days,).
 
     Args:
         visits: the visits that the rates were fitted to.
         counts: the counts of the fit.
         days: calendar days of the record, the last of which is not over before the as-of moment.
+        until_midnight: days from the as-of moment to the end of the last day.
     """
     rate = win_rates(posterior_table(counts, funnel), funnel)
     whole, after = np.zeros(days + 1), np.zeros(days + 2)
     lefts = np.append(counts.edges, np.inf)
-    for first in range(0, len(visits), BLOCK):
-        part = visits.rows(slice(first, first + BLOCK))
+    for _, part in visits.blocks():
+        start = part.start - until_midnight
         for bin_, (left, right) in enumerate(itertools.pairwise(lefts)):
-            begin = part.start + np.maximum(part.since, left)
-            end = part.start + np.minimum(part.dwell, right)
+            begin = start + np.maximum(part.since, left)
+            end = start + np.minimum(part.dwell, right)
             rows = np.flatnonzero(end > begin)
             weight = rate[part.group[rows], part.stage[rows], bin_]
             for moment, sign in ((begin[rows], weight), (end[rows], -weight)):
@@ -215,8 +223,11 @@ def _in_window(
     visits: Visits, funnel: Funnel, counts: Counts, rate: Floats, window: tuple[float, float]
 ) -> tuple[float, float]:
     """Return wins observed, and expected, within a window of days."""
-    alive = (visits.start < window[1]) & (visits.start + visits.dwell >= window[0])
-    part = visits.rows(np.flatnonzero(alive))
+    alive = [
+        first + np.flatnonzero((part.start < window[1]) & (part.start + part.dwell >= window[0]))
+        for first, part in visits.blocks()
+    ]
+    part = visits.rows(np.concatenate(alive))
     inside = count_visits(part, counts.events.shape[:3], counts.edges, window=window)
     observed = float((inside.events * winning_exits(funnel)[:, :, None]).sum())
     return observed, float((rate * inside.exposure).sum())
