@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hotels import company, without_dates
 from numpy.testing import assert_allclose
 from scipy.stats import nbinom
 
@@ -134,3 +135,23 @@ def test_the_rule_is_saved_with_the_model(fitted: tuple[History, Model], tmp_pat
     assert same(back, fitted[1])
     pipelines = [open_pipeline(fitted[0], model).group for model in (back, fitted[1])]
     assert (pipelines[0] == pipelines[1]).all()
+
+
+def test_few_leads_of_a_stage_have_dear_ones_among_them_as_often_as_many() -> None:
+    """Three hundred stages of two leads each, a fifth dear: without luck in rounding none would be."""
+    rows = [(f"{s}-{k}", f"stage {s}", UNTIL - pd.Timedelta(days=5)) for s in range(300) for k in range(2)]
+    frame = pd.DataFrame(rows, columns=["lead", "stage", "at"]).assign(value=np.nan)
+    stages = {"stages": list(frame["stage"].unique()), "won": "Won", "lost": "Lost"}
+    read = fs.read_history(frame, as_of=UNTIL, mapping=stages)
+    dear = (open_leads(sized(read, Sizes(500.0, 0.2)))["size"] == "amount from 500").sum()
+    assert abs(dear - 120) < 3 * np.sqrt(300 * 0.4 * 0.6)
+
+
+def test_leads_that_live_by_their_dates_have_no_kinds_by_amount() -> None:
+    """Two kinds of guests that differ in everything: by their age amounts tell them, by their dates not."""
+    history = company(3)[0]
+    dear = history.leads["value"] * np.where(history.leads["segment"] == "group 1", 20.0, 1.0)
+    bare = replace(history, leads=history.leads.drop(columns="segment").assign(value=dear))
+    dated, plain = fit_model(bare), fit_model(without_dates(bare))
+    assert dated.due is not None and dated.sizes is None
+    assert plain.due is None and plain.sizes is not None
