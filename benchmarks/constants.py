@@ -99,6 +99,7 @@ CONSTANTS = (
     Constant(VALUES, "ENOUGH_WINS"),
     Constant(VALUES, "PRIOR_WINS"),
     Constant(VALUES, "TILT_PRIOR_WINS"),
+    Constant(VALUES, "MUCH_LIKELIER"),
     Constant(DUE, "INTAKE_HALF_LIFE"),
     Constant(DUE, "GROUP_PRIOR"),
     Constant(DUE, "PRIOR_AMOUNTS"),

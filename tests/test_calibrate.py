@@ -107,8 +107,11 @@ def test_wrong_wishes_are_refused() -> None:
         fit_model(nothing)
 
 
-def test_dear_leads_that_take_longer_need_a_segment() -> None:
-    """Of a hundred wins twenty are a hundred times as dear and take 150 days, the others 15; then all 15."""
+def test_dear_leads_that_take_longer_need_a_segment_or_amounts_while_they_are_open() -> None:
+    """Of a hundred wins twenty are a hundred times as dear and take 150 days, the others 15; then all 15.
+
+    A segment tells them apart, and so do amounts that open leads show; those known at the win only do not.
+    """
     for slow, told in ((150, True), (15, False)):
         rows = []
         for number in range(100):
@@ -122,8 +125,9 @@ def test_dear_leads_that_take_longer_need_a_segment() -> None:
             ]
         frame = pd.DataFrame(rows, columns=["lead", "stage", "at", "value"])
         frame["segment"] = np.where(frame["value"] > 5000, "large", "small")
-        plain, named = (
-            fit_model(read_history(table, as_of=UNTIL)) for table in (frame.drop(columns="segment"), frame)
-        )
-        assert ("dear leads take longer" in words(plain)) is told
-        assert "dear leads take longer" not in words(named)
+        bare = frame.drop(columns="segment")
+        shown, named = (fit_model(read_history(table, as_of=UNTIL)) for table in (bare, frame))
+        late = fit_model(read_history(bare, as_of=UNTIL, mapping={"value_known": "win"}))
+        assert ("dear leads take longer" in words(late)) is told
+        assert "dear leads take longer" not in words(named) + words(shown)
+        assert shown.groups == (("amount below 100000", "amount from 100000") if told else ("all",))

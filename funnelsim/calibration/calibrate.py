@@ -18,7 +18,7 @@ from funnelsim.calibration.counting import (
     group_numbers,
     visits_of,
 )
-from funnelsim.calibration.due import due_days, fit_due
+from funnelsim.calibration.due import dates_tell, due_days, fit_due
 from funnelsim.calibration.intake import fit_entries
 from funnelsim.calibration.posterior import table_of
 from funnelsim.calibration.response import fit_response, spend_words
@@ -31,12 +31,12 @@ from funnelsim.calibration.shocks import (
     wins_by_day,
     won_visits,
 )
-from funnelsim.calibration.values import fit_values
+from funnelsim.calibration.values import fit_sizes, fit_values, sized
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.history.log import DAY, History, bookings, days_since, open_leads, shows_amounts, spells
 from funnelsim.history.quality import most_first
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import Calendar, Entries, Model, OpenDeals
+from funnelsim.model.model import SIZE, Calendar, Entries, Model, OpenDeals, Sizes
 from funnelsim.model.rates import DEFAULT_BINS, Counts
 
 ALL = "all"
@@ -85,10 +85,10 @@ def fit_model(
     check_request(groups, half_life, period)
     if history.cash_after:  # nobody pays sooner, and all pay then: an edge of ages there keeps the day sharp
         bins = np.union1d(np.asarray(bins, dtype=np.float64), [history.cash_after])
-    basis = _basis(history, groups, bins, half_life)
+    basis = basis_of(history, groups, bins, half_life)
     model = model_of(basis, half_life, period, spend)
     due, words = fit_due(
-        history, basis.funnel, basis.groups, grouped_by=groups, half_life=half_life,
+        basis.history, basis.funnel, basis.groups, grouped_by=basis.grouped_by, half_life=half_life,
         typical=model.values.mean,
     )  # fmt: skip
     return replace(model, due=due, notes=(*model.notes, *words))
@@ -117,6 +117,7 @@ class Basis:
         entries: the visits by which leads came in, at least.
         spells, bookings: visits to stages and wins that amounts are learnt from: all, or those of some leads.
         wins: moments of all wins.
+        sizes: the rule of the groups, where amounts make them.
     """
 
     history: History
@@ -129,6 +130,7 @@ class Basis:
     spells: pd.DataFrame
     bookings: pd.DataFrame
     wins: pd.Series
+    sizes: Sizes | None = None
 
     @property
     def began(self) -> float:
@@ -160,7 +162,7 @@ def model_of(basis: Basis, half_life: float, period: float, spend: pd.DataFrame 
     return Model(
         basis.funnel, basis.groups, table, entries, values, known.until, known.currency, counts=basis.counts,
         win_spread=level.spread, win_window=window, win_level=level.factor, calendar=calendar, notes=notes,
-        grouped_by=basis.grouped_by if len(basis.groups) > 1 else "",
+        grouped_by=basis.grouped_by if len(basis.groups) > 1 else "", sizes=basis.sizes,
     )  # fmt: skip
 
 
@@ -175,7 +177,7 @@ def _calendar(basis: Basis) -> tuple[Calendar, tuple[str, ...]]:
     return win_calendar(basis.wins, first, known.until, known.period_start, fair)
 
 
-def _basis(history: History, grouped_by: str, bins: Sequence[float] | Floats, half_life: float) -> Basis:
+def basis_of(history: History, grouped_by: str, bins: Sequence[float] | Floats, half_life: float) -> Basis:
     """Return the history's visits and counts; refuse one without any visit."""
     every = spells(history)
     if every.empty:
@@ -184,10 +186,18 @@ def _basis(history: History, grouped_by: str, bins: Sequence[float] | Floats, ha
     names = group_names(every, grouped_by)
     funnel = funnel_of(every, history.waits, history.won, history.lost, handed_over=history.handed_over)
     visits = visits_of(every, funnel, names, grouped_by=grouped_by, began=began)
+    sizes = None
+    # Leads with a date have the pace of their size, and its season, in the days to that date already.
+    if grouped_by == "segment" and len(names) == 1 and not dates_tell(history):
+        sizes = fit_sizes(history, visits, funnel, bins, half_life)
+    if sizes is not None:
+        history, grouped_by, names = sized(history, sizes), SIZE, sizes.names
+        every = spells(history)
+        visits = replace(visits, group=group_numbers(every[SIZE], names, len(every)))
     counts = count_visits(visits, (len(names), *funnel.targets.shape), bins, half_life)
     wins = bookings(history)
     before = every[~every["stage"].isin(history.won).to_numpy()]
-    return Basis(history, funnel, names, grouped_by, visits, counts, every, before, wins, wins["at"])
+    return Basis(history, funnel, names, grouped_by, visits, counts, every, before, wins, wins["at"], sizes)
 
 
 def _intake(basis: Basis, period: float, spend: pd.DataFrame | None) -> tuple[Entries, tuple[str, ...]]:
@@ -208,7 +218,7 @@ def open_pipeline(history: History, model: Model) -> OpenDeals:
     Raises:
         FunnelError: a lead is in a stage that the model does not have.
     """
-    leads = open_leads(history)
+    leads = open_leads(sized(history, model.sizes))
     number = {name: row for row, name in enumerate(model.funnel.stages)}
     stage = leads["stage"].astype(object).map(number)
     if stage.isna().any():
@@ -264,10 +274,8 @@ def _rate_words(basis: Basis, half_life: float) -> tuple[str, ...]:
     )
     if len(names) == 1:
         return (sentence,)
-    return (
-        sentence,
-        f"Groups: by {basis.grouped_by}: {', '.join(names)}; each shrunk to all as far as the data asks.",
-    )
+    by = basis.grouped_by if basis.sizes is None else "amount, as no segment is named"
+    return sentence, f"Groups: by {by}: {', '.join(names)}; each shrunk to all as far as the data asks."
 
 
 def _level_words(level: Level, window: float) -> str:
@@ -319,8 +327,9 @@ def _slow_money(basis: Basis) -> list[str]:
         return []
     sentence = (
         f"Warning: half of all wins took up to {half:.0f} days, half of the money up to {late:.0f}: dear "
-        "leads take longer, and no segment tells which they are, so their money is expected too early. Name "
-        "a column that does (`columns: {segment: ...}` in the mapping file)."
+        "leads take longer, and neither a segment nor amounts of open leads tell which they are, so their "
+        "money is expected too early. Name a column that does (`columns: {segment: ...}` in the mapping "
+        "file)."
     )
     return [sentence]
 

@@ -178,6 +178,11 @@ def why_not(record: Punctuality) -> str:
     return ""
 
 
+def dates_tell(history: History) -> bool:
+    """Return whether leads live by their expected dates, so that `fit_due` makes a clock of them."""
+    return has_dates(history) and not history.again and not why_not(punctuality(history))
+
+
 def date_words(record: Punctuality) -> tuple[str, ...]:
     """Return in sentences whether deals win at their expected date, and what follows."""
     reason = why_not(record)

@@ -17,6 +17,7 @@ from funnelsim.arrays import Codes, Floats
 from funnelsim.calibration.calibrate import (
     ALL,
     Basis,
+    basis_of,
     check_request,
     group_sizes,
     large_groups,
@@ -24,6 +25,7 @@ from funnelsim.calibration.calibrate import (
     open_pipeline,
 )
 from funnelsim.calibration.counting import Visits, count_visits, funnel_of, group_numbers, visits_of
+from funnelsim.calibration.values import sized
 from funnelsim.errors import FunnelError
 from funnelsim.history.large_file import (
     ROWS,
@@ -39,7 +41,7 @@ from funnelsim.history.large_file import (
 from funnelsim.history.log import DAY, WINS, History, bookings, shows_amounts, spells
 from funnelsim.history.quality import Quality, most_first
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import Model, OpenDeals
+from funnelsim.model.model import SIZE, Model, OpenDeals, Sizes
 from funnelsim.model.rates import DEFAULT_BINS
 
 # Convention: even where one lead in a hundred wins, amounts of 3,000 wins tell their distribution.
@@ -118,8 +120,8 @@ def calibrate_large(
     """Return the model of a history that is too large to be held, and what else a forecast needs of it.
 
     The model is the one that `fit_model` would fit, but for two things: amounts are learnt from the leads of
-    the first parts only, some 300,000 chosen by a hash of their names (all, where there are fewer), and
-    expected dates are not looked at, so that all leads win by age.
+    the first parts only, some 300,000 chosen by a hash of their names (all, where there are fewer), kinds by
+    amount from the first part; and expected dates are not looked at, so that all leads win by age.
     Memory grows by some forty bytes a visit.
 
     Args:
@@ -133,11 +135,13 @@ def calibrate_large(
     """
     check_request(groups, half_life, 91.0 if callable(period) else period)
     with in_parts(path, mapping, as_of, source, anonymise=anonymise, rows=rows) as (task, places):
-        parts = _each(task, places, partial(_part, grouped_by=groups), client)
+        first = _first(task, places)
+        sizes = basis_of(first, groups, bins, half_life).sizes if len(spells(first)) else None
+        parts = _each(task, places, partial(_part, grouped_by=groups, sizes=sizes), client)
     if not any(len(part.visits) for part in parts):
         raise FunnelError(f"{path}: no lead was in any stage: nothing to learn from")
     notes = _notes(parts)
-    basis, rest = _join(parts, groups, bins, half_life)
+    basis, rest = _join(parts, groups if sizes is None else SIZE, bins, half_life, sizes)
     length = period(rest.facts) if callable(period) else period
     model = model_of(basis, half_life, length, spend)
     return replace(model, notes=(*notes, *model.notes)), rest
@@ -213,6 +217,12 @@ def _by_workers(
     return counted
 
 
+def _first(task: Reading, places: Sequence[Path]) -> History:
+    """Return the history of the first part alone."""
+    stored = stored_part(task, 0, [file.read_bytes() for file in sorted(places[0].iterdir())])
+    return history_of_part(stored, with_places(agreed([stored], task), stored))
+
+
 def _without_rows_of(part: Stored) -> Stored:
     return replace(part, rows=b"")
 
@@ -245,8 +255,10 @@ def _joined(parts: Sequence[Remains]) -> Remains:
     return Remains(facts, OpenDeals(**arrays, due=due), wins, any(part.amounts for part in parts))
 
 
-def _part(history: History, keep: bool, grouped_by: str) -> Part:
+def _part(history: History, keep: bool, grouped_by: str, sizes: Sizes | None) -> Part:
     """Return what is kept of a part."""
+    if sizes is not None:
+        history, grouped_by = sized(history, sizes), SIZE
     visited, booked = spells(history), bookings(history)
     places, names = history.waits + history.ends, dict[str, int]()
     wide = Funnel("parts", history.waits, history.ends, (places,) * len(history.waits), {})
@@ -304,7 +316,7 @@ def _thin(days: Floats) -> Floats:
 
 
 def _join(
-    parts: list[Part], grouped_by: str, bins: Sequence[float] | Floats, half_life: float
+    parts: list[Part], grouped_by: str, bins: Sequence[float] | Floats, half_life: float, rule: Sizes | None
 ) -> tuple[Basis, Remains]:
     """Return what calibration needs of all parts, which are used up, and what else a forecast needs."""
     rest, names = _joined([part.rest for part in parts]), dict[str, int]()
@@ -313,6 +325,8 @@ def _join(
     funnel = funnel_of(moved, facts.waits, facts.won, facts.lost, handed_over=facts.handed_over)
     sizes = pd.concat([part.sizes for part in parts]).groupby(level=0).sum()
     kinds = large_groups(most_first(sizes)) if grouped_by else (ALL,)
+    if rule is not None:
+        kinds = rule.names
     ours = [_numbers(pd.Series(part.names, dtype=object), names) for part in parts]
     known = group_numbers(pd.Series(list(names), dtype=object), kinds, len(names))
     entries = [
@@ -343,7 +357,7 @@ def _join(
         entries=_entry_frame(pd.concat(entries, ignore_index=True), funnel, grouped_by, list(names)),
         spells=pd.concat([visited for visited, _ in samples], ignore_index=True),
         bookings=pd.concat([booked for _, booked in samples], ignore_index=True),
-        wins=rest.wins["at"],
+        wins=rest.wins["at"], sizes=rule,
     )  # fmt: skip
     if not rest.amounts:
         deals = replace(deals, value=np.full(len(deals), np.nan))

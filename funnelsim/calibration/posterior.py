@@ -77,12 +77,7 @@ def posterior(counts: Counts, funnel: Funnel | None = None) -> Posterior:
 
     Source: Clayton and Kaldor, Biometrics 1987, doi:10.2307/2532003.
     """
-    pooled = Counts(
-        counts.edges,
-        counts.events.sum(0, keepdims=True),
-        counts.exposure.sum(0, keepdims=True),
-        None if counts.spent is None else counts.spent.sum(0, keepdims=True),
-    )
+    pooled = all_together(counts)
     at_risk = effective_exposure(counts)
     days = effective_exposure(pooled)[0]
     events = pooled.events[0]
@@ -97,6 +92,14 @@ def posterior(counts: Counts, funnel: Funnel | None = None) -> Posterior:
     own = rate * theta[..., None] * at_risk[:, :, None, :]
     by_age = strength(np.moveaxis(counts.events, -1, 0), np.moveaxis(own, -1, 0))
     return Posterior(shape, exposure, counts.events, at_risk, by_group, by_age)
+
+
+def all_together(counts: Counts) -> Counts:
+    """Return the counts of all groups as those of one."""
+    spent = None if counts.spent is None else counts.spent.sum(0, keepdims=True)
+    return Counts(
+        counts.edges, counts.events.sum(0, keepdims=True), counts.exposure.sum(0, keepdims=True), spent
+    )
 
 
 def posterior_table(counts: Counts, funnel: Funnel | None = None) -> Floats:
@@ -328,15 +331,36 @@ def strength(observed: Floats, expected: Floats) -> Floats:
     Returns:
         k, shape (...): small when units differ, `STRENGTHS[-1]` when they do not.
     """
+    best: Floats = STRENGTHS[_last_maximum(_log_likelihood(observed, expected))]
+    return best
+
+
+def likelier_apart(observed: Floats, expected: Floats) -> float:
+    """Return by how much units with multipliers of their own are likelier, as a log, than all alike.
+
+    The sum over all but the first axis of max_k log L(k) - log L(inf), see `strength`.
+
+    Args:
+        observed, expected: (units, ...) counts, and what the pool gives, scaled here to what all units had.
+
+    >>> likelier_apart(np.array([30.0, 30.0]), np.array([20.0, 20.0]))
+    0.0
+    """
+    fair = expected * observed.sum(axis=0) / np.maximum(expected.sum(axis=0), LEAST_RATE)
+    found = _log_likelihood(observed, fair)
+    return float((found.max(axis=0) - found[-1]).sum())
+
+
+def _log_likelihood(observed: Floats, expected: Floats) -> Floats:
+    """Return log L(k) of every strength, over the first axis, shape (strengths, ...)."""
     from scipy.special import gammaln
 
     k = STRENGTHS.reshape(-1, *([1] * observed.ndim))
     count, mean = observed[None], np.maximum(expected[None], LEAST_RATE)
-    log_likelihood = (
+    found: Floats = (
         gammaln(k + count) - gammaln(k) + k * np.log(k / (k + mean)) + count * np.log(mean / (k + mean))
-    )
-    best: Floats = STRENGTHS[_last_maximum(log_likelihood.sum(axis=1))]
-    return best
+    ).sum(axis=1)
+    return found
 
 
 def _last_maximum(values: Floats) -> NDArray[np.intp]:

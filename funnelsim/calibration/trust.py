@@ -24,6 +24,7 @@ from funnelsim.calibration.posterior import (
     posterior,
     stream,
 )
+from funnelsim.calibration.values import sized
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.history.log import ATTRIBUTES, DAY, History, open_leads, spells
 from funnelsim.history.metrics import NORMAL_95, Cohort, aalen_johansen
@@ -97,7 +98,7 @@ def trust_of(history: History, model: Model) -> Trust:
     """
     if model.counts is None:
         raise FunnelError(f"the model '{model.funnel.name}' was stated, not fitted: nothing to compare with")
-    frame = spells(history)
+    frame = spells(sized(history, model.sizes))
     began = (history.began - history.until) / DAY
     column = model.grouped_by or "segment"
     visits = visits_of(frame, model.funnel, model.groups, grouped_by=column, began=began)
@@ -526,7 +527,8 @@ def _fit_words(trust: Trust) -> tuple[str, ...]:
 def _slice_words(trust: Trust) -> tuple[str, ...]:
     """Say in which segments, months, ages and cohorts wins ran clearly off the rates."""
     sentences = []
-    kinds = {"segment": "in segment", "month": "in", "cohort": "of leads that came in", "age": "at an age of"}
+    part = "in segment" if trust.model.sizes is None else "of leads with an"
+    kinds = {"segment": part, "month": "in", "cohort": "of leads that came in", "age": "at an age of"}
     for by, words in kinds.items():
         table = observed_expected(trust, by)
         off = (table["wins_z"].abs() > NOTABLE_Z) & ((table["wins_ratio"] - 1).abs() > NOTABLE_RATIO)

@@ -1,17 +1,21 @@
-"""What a win is worth, from a history: won amounts per group, won / shown, and how size tells on winning."""
+"""What amounts tell, from a history: what wins are worth, how size tells on winning, and kinds by amount."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from funnelsim.arrays import Floats, Integers
-from funnelsim.calibration.counting import group_numbers
-from funnelsim.history.log import among
-from funnelsim.model.model import Values
+from funnelsim.calibration.counting import Visits, count_visits, group_numbers
+from funnelsim.calibration.posterior import all_together, expected_leavers, likelier_apart, posterior_table
+from funnelsim.history.log import History, among, open_leads, spells
+from funnelsim.model.funnel import Funnel
+from funnelsim.model.model import SIZE, Sizes, Values
+from funnelsim.model.rates import Counts
 
 # All conventions. Two hundred amounts are quantiles in steps of half a percent. A group of thirty wins tells
 # half of its amounts itself. Priors: five wins that close at what they showed, twenty that are like all
@@ -19,6 +23,13 @@ from funnelsim.model.model import Values
 ATOMS, ENOUGH_WINS, PRIOR_WINS, TILT_PRIOR_WINS, TILT_LIMITS = 200, 30.0, 5.0, 20.0, (0.5, 2.0)
 # Where losers show an amount this much less often than winners, amounts are written down on winning.
 SHOWN_ALIKE = 0.8
+# Conventions. A stage of whose visits four in five show an amount tells sizes apart; a lead keeps its size
+# where nine in ten do; and a cut is looked for at a few quantiles, as a kind of few leads tells nothing.
+KEEPS_SIZE, CUTS_AT = 0.9, (0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
+# The cut has to make the record e^10 times as likely. Chosen on made-up companies: of 80 whose amounts tell
+# nothing, and of 20 shuffles of two records, none reached e^3; of 240 whose amounts tell, cuts of e^5 to e^10
+# changed errors (CRPS) by +1 % on average, those above by -9 %. A second cut made bpic2012 worse by 2 %.
+MUCH_LIKELIER = 10.0
 
 
 def fit_values(
@@ -197,3 +208,88 @@ def _words(
             f"Values: winners in '{stages[stage]}' are worth {tilt[stage]:.0%} of all leads there."
         )
     return tuple(sentences)
+
+
+def fit_sizes(
+    history: History,
+    visits: Visits,
+    funnel: Funnel,
+    bins: Sequence[float] | Floats,
+    half_life: float = np.inf,
+) -> Sizes | None:
+    """Return kinds of lead by amount, where they leave stages at other rates; None where the data do not say.
+
+    A cut is taken where two kinds with multipliers of their own are likelier than one by e^10. Only stages
+    that show amounts are looked at: elsewhere those whose amount is known have come far already.
+
+    Args:
+        history: what happened.
+        visits: its visits as arrays, in the order of `spells`.
+        funnel: their map.
+        bins: left edges of the age bins in days.
+        half_life: days after which an observation weighs half.
+    """
+    lead, amount = pd.factorize(spells(history)["lead"])[0], _amounts_shown(history)
+    if history.again or not amount.notna().any():
+        return None
+    first, last = amount.groupby(lead).first().dropna(), amount.groupby(lead).last()
+    known = last.dropna()
+    cuts = np.unique([float(f"{cut:.2g}") for cut in known.quantile(CUTS_AT, interpolation="higher")])
+    cuts = np.array([cut for cut in cuts if ((first >= cut) == (known >= cut)).mean() >= KEEPS_SIZE])
+    told = amount.notna().groupby(visits.stage).transform("mean") >= SHOWN_ALIKE
+    own = last.to_numpy()[lead]
+    rows = np.flatnonzero(told.to_numpy() & ~np.isnan(own))
+    if not len(cuts) or not len(rows):
+        return None
+    part = replace(visits.rows(rows), group=np.searchsorted(cuts, own[rows], side="right"))
+    likelier = _likelier_by(count_visits(part, (len(cuts) + 1, *funnel.targets.shape), bins, half_life))
+    best = cuts[int(likelier.argmax())]
+    return Sizes(float(best), float((known >= best).mean())) if likelier.max() >= MUCH_LIKELIER else None
+
+
+def _likelier_by(counts: Counts) -> Floats:
+    """Return by how much two kinds are likelier than one, as a log, for a cut between any two groups."""
+    rate = np.broadcast_to(posterior_table(all_together(counts)), counts.events.shape)
+    both = counts.events.sum(-1), expected_leavers(counts, rate).sum(-1)
+    places = range(1, len(counts.events))
+    return np.array([likelier_apart(*(np.add.reduceat(one, [0, k]) for one in both)) for k in places])
+
+
+def _amounts_shown(history: History) -> pd.Series:
+    """Return the amount that each visit shows, nan where none above 0 is."""
+    value = spells(history)["value"]
+    return value.where(value > 0)
+
+
+def sized(history: History, sizes: Sizes | None) -> History:
+    """Return the history whose visits and open leads say in a column `size` of which kind by amount they are.
+
+    A lead is of one size all its life: by the amount that it showed last, but not by what was won. Of
+    those that show none the usual share is dear, stage by stage, those with the least hash of their names: so
+    that the share is met, and a lead seldom changes its size when others come.
+
+    Args:
+        history: what happened.
+        sizes: the rule; without it the history is the same object.
+    """
+    if sizes is None:
+        return history
+    visits, whole = spells(history), replace(history)
+    lead, names = pd.factorize(visits["lead"])
+    last = _amounts_shown(history).groupby(lead).last().to_numpy()
+    dear, unknown = last >= sizes.cut, np.isnan(last)
+    order = pd.Series(pd.util.hash_array(np.asarray(names, dtype=object)[unknown]))
+    final = visits[["stage", "exit"]][~pd.Series(lead).duplicated(keep="last").to_numpy()]
+    final = final.iloc[np.argsort(lead[final.index])][unknown]
+    stage = final["stage"].to_numpy(dtype=object)
+    alike = order.groupby([stage, (final["exit"] == "").to_numpy()])
+    rounding = (
+        pd.util.hash_array(stage) / 2.0**64
+    )  # by luck, or a stage of few leads would never have a dear one
+    dear[unknown] = (alike.rank(method="first") - rounding) / alike.transform("size") < sizes.share
+    size = np.array(sizes.names, dtype=object)[dear.astype(np.int64)][lead]
+    visits[SIZE] = size
+    waiting = open_leads(history)
+    waiting[SIZE] = size[(visits["exit"] == "").to_numpy()]
+    vars(whole).update(visits=visits, open=waiting, wins=history.wins)
+    return whole

@@ -25,6 +25,7 @@ from funnelsim.calibration.counting import Visits, count_visits, counts_between,
 from funnelsim.calibration.intake import block_counts, block_days, came_in, coming_leads
 from funnelsim.calibration.posterior import Posterior, expected_leavers, mean_rates, posterior
 from funnelsim.calibration.shocks import MOST_WINDOWS, excess_spread
+from funnelsim.calibration.values import sized
 from funnelsim.forecasting.attribution import Bench
 from funnelsim.forecasting.forecast import choose_engine
 from funnelsim.forecasting.periods import TOTAL, days_of
@@ -446,7 +447,7 @@ def watched_of(place: Situation) -> list[Watched]:
     history = place.history
     if history is None:
         return []
-    visited = spells(history)
+    visited = spells(sized(history, place.model.sizes))
     began = float((history.began - history.until) / DAY)
     stated = place.given if place.given is not None and place.given.counts is None else None
     weeks = int(min(-began // 7, LONGEST)) if stated is not None else watch_weeks(-began)

@@ -13,6 +13,7 @@ from funnelsim.arrays import Floats
 from funnelsim.calibration.counting import group_numbers
 from funnelsim.calibration.posterior import draw_rates, stream, strength
 from funnelsim.calibration.response import PRIOR_ERROR, Curve, Power, saturation_through
+from funnelsim.calibration.values import sized
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError, check_word, nearest
 from funnelsim.forecasting.allocation import (
@@ -568,7 +569,7 @@ def channel_quality(
     """
     if place.history is None:
         return np.ones(len(channels)), np.ones((draws, len(channels)))
-    visits = spells(place.history)
+    visits = spells(sized(place.history, place.model.sizes))
     came = visits[visits["entry"] & (visits["since"] == 0)]
     chance = _won_by_now(place.model, came)
     won = came["lead"].isin(set(place.booked["lead"])).to_numpy(dtype=np.float64)

@@ -12,6 +12,7 @@ from funnelsim.arrays import Flags, Floats, Integers
 from funnelsim.calibration.calibrate import open_pipeline
 from funnelsim.calibration.counting import group_numbers
 from funnelsim.calibration.due import COLUMN, known_dates
+from funnelsim.calibration.values import sized
 from funnelsim.forecasting.distribution import Lump, distributions, quantiles, reached
 from funnelsim.forecasting.exact import NEGLIGIBLE
 from funnelsim.forecasting.forecast import MOST_AT_ONCE, SLOW, Forecast
@@ -357,7 +358,7 @@ def overdue_of(place: Situation) -> pd.DataFrame:
 
 def _still_there(model: Model, history: History, stage: int, days: float) -> float:
     """Return of how many visits to a stage the rates expect that they last, among those begun so long ago."""
-    visited = spells(history)
+    visited = spells(sized(history, model.sizes))
     mine = visited[(visited["stage"] == model.funnel.stages[stage]).to_numpy()]
     since = -mine["start"].to_numpy(dtype=np.float64)
     column = mine[model.grouped_by] if model.grouped_by else None
@@ -415,7 +416,8 @@ def _too_large(model: Model, deals: OpenDeals) -> list[str]:
         share = float((atoms < worth[deal]).mean())
         if share >= LARGE:
             kind = words.name(model.groups[deals.group[deal]])
-            of = "wins" if len(model.groups) == 1 else f"wins in {kind}"
+            group = f"wins in {kind}" if model.sizes is None else f"wins with an {kind}"
+            of = "wins" if len(model.groups) == 1 else group
             said[deal] = f"larger than {words.percent(share) + ' of' if share < 1 else 'all'} {of}"
     return said
 

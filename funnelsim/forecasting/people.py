@@ -17,6 +17,7 @@ from scipy.special import chdtrc, gammaincinv
 from funnelsim.arrays import Flags, Floats, Integers
 from funnelsim.calibration.counting import Visits, count_visits, visits_of
 from funnelsim.calibration.posterior import expected_leavers, posterior_table, stream, strength
+from funnelsim.calibration.values import sized
 from funnelsim.forecasting.situation import Situation
 from funnelsim.history.log import DAY, History, bookings, days_since, known_at, spells
 from funnelsim.history.metrics import Cohort, aalen_johansen
@@ -73,7 +74,8 @@ def people_of(place: Situation) -> People:
     if leads["owner"].nunique() < 2:
         return nobody
     results, luck, leads = results_of(leads)
-    model, visited = place.model, spells(history)
+    model = place.model
+    visited = spells(sized(history, model.sizes))
     began = float((history.began - history.until) / DAY)
     column = model.grouped_by or "segment"
     visits = visits_of(visited, model.funnel, model.groups, grouped_by=column, began=began)

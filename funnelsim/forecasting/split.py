@@ -11,6 +11,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from funnelsim.arrays import Flags, Floats, Integers
+from funnelsim.calibration.values import sized
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.forecasting.distribution import (
     ORDERS,
@@ -28,9 +29,10 @@ from funnelsim.forecasting.forecast import MOST_AT_ONCE, Forecast
 from funnelsim.forecasting.intensity import Intensity, by_way, coins, draws_of, intensities, joined
 from funnelsim.forecasting.periods import TOTAL, Period, days_of, targets_of
 from funnelsim.forecasting.situation import Situation
+from funnelsim.history.log import spells
 from funnelsim.history.tables import read_table
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import Cell, Model, OpenDeals, amounts, expected
+from funnelsim.model.model import SIZE, Cell, Model, OpenDeals, amounts, expected
 from funnelsim.model.rates import RateTable, model_incidence
 
 COLUMNS = ("segment", "channel", "owner", "stage")
@@ -231,7 +233,7 @@ def _new(place: Situation, column: str) -> pd.DataFrame:
 
 
 def _part_of_way(model: Model, cell: Cell, column: str) -> str:
-    if column == model.grouped_by:
+    if column == model.grouped_by or (column == "segment" and model.sizes is not None):
         return model.groups[cell.group]
     return (cell.channel or UNBORN) if column == "channel" else UNBORN
 
@@ -240,6 +242,9 @@ def _booked(place: Situation, column: str) -> pd.DataFrame:
     if place.history is None:
         return pd.DataFrame(columns=["part", "period", "origin", "money"])
     first, leads = place.periods[0], place.history.leads
+    if column == "segment" and place.model.sizes is not None:
+        size = spells(sized(place.history, place.model.sizes)).drop_duplicates("lead").set_index("lead")[SIZE]
+        leads = leads.assign(segment=size)
     inside = place.booked[(place.booked["at"] >= first.start).to_numpy()]
     stages = place.booked["stage"].loc[inside.index]
     told = leads.reindex(inside["lead"]).reset_index(drop=True)

@@ -18,6 +18,8 @@ from funnelsim.model.rates import Counts, RateChange, RateTable
 # Salespeople close in the last working days of a quarter; of what wins show, ten days hold the rush, and
 # whether there is one is tested on the record (calibration/shocks.py).
 RUSH_DAYS = 10
+# The column of visits and open leads that tells their kind by amount.
+SIZE = "size"
 # Days around an expected date within which a win is told apart; a month off is no longer on the date.
 REACH = 30
 # Steps of the golden ratio fill an interval most evenly, however many there are (Knuth, TAOCP 3, 6.4).
@@ -350,6 +352,28 @@ def typical_due(due: Due) -> tuple[Floats, Floats]:
 
 
 @dataclass(frozen=True)
+class Sizes:
+    """Two kinds of lead by amount, where no segment is named and dear leads live otherwise than others.
+
+    Args:
+        cut: the amount from which on a lead is dear.
+        share: share of dear leads, for those that show no amount yet.
+    """
+
+    cut: float
+    share: float
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What the kinds are called.
+
+        >>> Sizes(2e6, 0.2).names
+        ('amount below 2000000', 'amount from 2000000')
+        """
+        return f"amount below {self.cut:.12g}", f"amount from {self.cut:.12g}"
+
+
+@dataclass(frozen=True)
 class Model:
     """A funnel with numbers: stated by a person, or fitted to a history.
 
@@ -371,10 +395,12 @@ class Model:
         calendar: days on which leads win; all engines live by it.
         levers: what a scenario does to the rates; `table` has them applied, era 0 being the base.
         max_days: (stages,) days in a stage after which a lead is to be looked at, inf where none.
-        grouped_by: the column of the history that the groups come from; "" when there is one group.
+        grouped_by: the column of the history that the groups come from; "" when there is one group; SIZE
+            where they are made by `sizes`.
         notes: what calibration chose and why, and what it warns of, one sentence each.
         due: how leads with an expected date live, where that date means something.
         alike: (groups,) number of the group whose rates and draws each has; empty: its own; see `set_apart`.
+        sizes: the rule of the groups, where amounts and no column of the history make them.
     """
 
     funnel: Funnel
@@ -398,6 +424,7 @@ class Model:
     notes: tuple[str, ...] = ()
     due: Due | None = None
     alike: tuple[int, ...] = ()
+    sizes: Sizes | None = None
 
     def __str__(self) -> str:
         stages, groups = self.funnel.stages, len(self.groups)
