@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import norm
+from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
 from funnelsim.forecasting.baselines import (
     NAMES,
+    Smoothing,
     View,
     cohort_rates,
     conversion,
@@ -61,6 +63,39 @@ def test_ets_follows_a_level_and_a_season() -> None:
     season = np.tile([10.0, 20, 30, 20], 5) + np.random.default_rng(1).normal(0, 0.5, 20)
     assert_allclose(exponential_smoothing(season, 4, 4), [10, 20, 30, 20], atol=2)
     assert np.isnan(exponential_smoothing(flat[:5], 2, 52)).all()
+
+
+def other_fit(series: np.ndarray, shape: Smoothing) -> tuple[np.ndarray, float]:
+    """The forecast and its AICc as statsmodels has them."""
+    words: dict[str, object] = {"trend": "add", "damped_trend": True} if shape.trend else {}
+    if shape.season > 1:
+        words |= {"seasonal": "add", "seasonal_periods": shape.season}
+    found = ETSModel(series, **words).fit(disp=False, maxiter=200)
+    return np.asarray(found.forecast(5)), float(found.aicc)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("seed", range(6))
+def test_smoothing_is_that_of_statsmodels(seed: int) -> None:
+    """Of a season two searches may end in different places: then neither likelihood is far better."""
+    rng = np.random.default_rng(seed)
+    times = np.arange((9, 12, 16, 23, 41, 50)[seed])
+    series = 1 + 0.3 * np.sin(times * np.pi / 2) + 0.1 * np.cumsum(rng.normal(0, 1, len(times))) * (seed % 2)
+    series += rng.normal(0, 0.1, len(times))
+    for shape in (Smoothing(), Smoothing(trend=True), Smoothing(season=4)):
+        if len(series) < 2 * shape.season:
+            continue
+        (ours, worth), (theirs, least) = shape.fit(series, 5), other_fit(series, shape)
+        if shape.season == 1 or abs(worth - least) < 1e-3:
+            assert_allclose(ours, theirs, atol=2e-3 if shape.season > 1 else 1e-4)
+        assert worth == least or worth < least + 0.1
+
+
+def test_smoothing_by_hand() -> None:
+    """alpha .5 and 10 before: 12 is 2 above, so 11; 9 is 2 below, so 10 is expected of all that comes."""
+    errors, ahead = Smoothing()._path(np.array([12.0, 9.0]), np.array([[0.5], [10.0]]), 2)
+    assert errors[:, 0].tolist() == [2, -2]
+    assert ahead[:, 0].tolist() == [10, 10]
 
 
 def test_stage_weighted_pipeline_by_hand() -> None:

@@ -40,7 +40,7 @@ KNOWN_TO = {
     "altair": ("show",),
     "vl_convert": ("show",),
     "yaml": ("files",),
-    "statsmodels": ("calibration", "forecasting.baselines"),
+    "statsmodels": ("calibration",),
     "numba": ("simulation",),
     "typer": ("cli",),
 }

@@ -11,7 +11,6 @@ from scipy.special import ndtri
 
 from funnelsim.arrays import Floats
 from funnelsim.calibration.counting import blocks_back, counts_between
-from funnelsim.errors import missing
 from funnelsim.forecasting.periods import Period, most_within, past_periods
 from funnelsim.history.log import DAY, History, among, spells, valued
 
@@ -21,6 +20,7 @@ PER_YEAR = {"week": 52, "month": 12, "quarter": 4, "half": 2, "year": 1}
 PRIOR_ERROR = 0.4
 LARGEST_ERROR = 1.5
 ENOUGH_FOR_SMOOTHING = 8  # periods: ETS fits three numbers, and fewer points let it follow noise
+SMALL_STEP = 1e-8  # of a derivative: the square root of what a number's last bit is worth
 NAMES = (
     "last period",
     "same period last year",
@@ -109,25 +109,122 @@ def exponential_smoothing(series: Floats, steps: int, season: int) -> Floats:
     """
     if len(series) < ENOUGH_FOR_SMOOTHING:
         return np.full(steps, np.nan)
-    import warnings
-
-    try:
-        from statsmodels.tsa.exponential_smoothing.ets import ETSModel
-    except ModuleNotFoundError:
-        raise missing("statsmodels", "exponential smoothing, against which forecasts are held,") from None
     unit = max(float(series.mean()), 1e-12)
-    shapes: list[dict[str, object]] = [{}, {"trend": "add", "damped_trend": True}]
+    shapes = [Smoothing(), Smoothing(trend=True)]
     if len(series) >= 2 * season and 1 < season <= 13:
-        shapes.append({"seasonal": "add", "seasonal_periods": season})
+        shapes.append(Smoothing(season=season))
     best, least = np.full(steps, float(series[-4:].mean())), np.inf
     for shape in shapes:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            fit = ETSModel(series / unit, **shape).fit(disp=False, maxiter=200)
-        if np.isfinite(fit.aicc) and fit.aicc < least:
-            best, least = np.asarray(fit.forecast(steps), dtype=np.float64) * unit, float(fit.aicc)
+        found, worth = shape.fit(series / unit, steps)
+        if np.isfinite(worth) and worth < least:
+            best, least = found * unit, worth
     positive: Floats = np.maximum(best, 0.0)
     return positive
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """Exponential smoothing with additive errors: a level, and a damped trend or a season.
+
+    What is expected of a time is l + phi b + s, s being the season's part one year before; after an error e
+    the level is l + phi b + alpha e, the slope phi b + alpha beta e, the part s + (1 - alpha) gamma e. All
+    numbers, states before the first time included, are those of the largest likelihood; bounds, start and
+    search are those of statsmodels, whose import takes longer than all the rest of a forecast.
+
+    Args:
+        trend: whether there is a slope.
+        season: times in a year, 1 without a season; one part is 0, or the level would be told twice.
+
+    Source: Hyndman and Athanasopoulos 2019, Forecasting: principles and practice, chapter 7.
+    """
+
+    trend: bool = False
+    season: int = 1
+
+    def fit(self, series: Floats, steps: int) -> tuple[Floats, float]:
+        """Return what is expected of the times to come, and the AICc, infinite with too few times."""
+        from scipy.optimize import fmin_l_bfgs_b
+
+        start, low, high = self._start(series)
+        bounds = list(zip(low, high, strict=True))
+        found, least, _ = fmin_l_bfgs_b(
+            lambda x: self._slopes(series, x, high), start, bounds=bounds, maxiter=200
+        )
+        count, times = len(start) + (self.season > 1) + 1, len(series)  # the part that is 0, and the variance
+        spare = times - count - 1
+        worth = 2 * times * least + 2 * count * times / spare if spare > 0 else np.inf
+        return self._path(series, found[:, None], steps)[1][:, 0], float(worth)
+
+    def _slopes(self, series: Floats, x: Floats, high: Floats) -> tuple[float, Floats]:
+        """Return minus the mean log likelihood, and its derivatives by small steps away from bounds."""
+        step = np.where(x + SMALL_STEP > high, -SMALL_STEP, SMALL_STEP)
+        moved = x + step
+        columns = np.tile(x[:, None], len(x) + 1)
+        np.fill_diagonal(columns, moved)
+        errors = self._path(series, columns, 0)[0]
+        level = (np.log(2 * np.pi * (errors**2).mean(axis=0)) + 1) / 2
+        return float(level[-1]), (level[:-1] - level[-1]) / (moved - x)
+
+    def _path(self, series: Floats, x: Floats, steps: int) -> tuple[Floats, Floats]:
+        """Return errors at each time, and what is expected of times to come, by columns of numbers."""
+        alpha, beta, gamma, phi, first = x[0], np.zeros(1), np.zeros(1), np.ones(1), 1
+        if self.trend:
+            beta, phi, first = x[1] * alpha, x[2], 3
+        if self.season > 1:
+            gamma, first = x[1] * (1 - alpha), 2
+        level, slope = x[first], x[first + 1] if self.trend else np.zeros(1)
+        year = [*x[first + 1 + self.trend :], np.zeros(x.shape[1])]
+        errors, ahead = np.zeros((len(series), x.shape[1])), np.zeros((steps, x.shape[1]))
+        for time in range(len(series) + steps):
+            past, slope = year.pop(), phi * slope
+            onward = level + slope
+            error = np.zeros(1)
+            if time < len(series):
+                error = errors[time] = series[time] - (onward + past)
+            else:
+                ahead[time - len(series)] = onward + past
+            level, slope = onward + alpha * error, slope + beta * error
+            year.insert(0, past + gamma * error)
+        return errors, ahead
+
+    def _start(self, series: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return where the search begins, and least and largest values."""
+        level, slope, year = _first_states(series, self.season)
+        said = [(0.1, 1e-4, 1 - 1e-4)]
+        if self.trend:
+            said += [(0.01 / 0.1, 1e-4, 1 - 1e-4), (0.98, 0.8, 0.98)]
+        if self.season > 1:
+            said.append((0.01 / (1 - 0.1), 1e-4, 1 - 1e-4))
+        said.append((level + year[-1], -np.inf, np.inf))
+        if self.trend:
+            said.append((slope, -np.inf, np.inf))
+        said += [(part - year[-1], -np.inf, np.inf) for part in year[:-1]]
+        start, low, high = np.array(said).T
+        return start, low, high
+
+
+def _first_states(series: Floats, season: int) -> tuple[float, float, Floats]:
+    """Return about the level, slope and season before the first time.
+
+    From the first values where there are few; else the line through the first ten without their season, which
+    is what they are above a moving mean of a year.
+    """
+    half = season // 2
+    if len(series) < 10 + 2 * half:
+        level = float(series[:season].mean())
+        return level, float(series[1] - series[0]), series[:season] - level
+    year, calm = np.zeros(1), series
+    if season > 1:
+        years = max(min(5, len(series) // season), -(-(10 + 2 * half) // season))
+        early = series[: season * years]
+        weights = np.ones(season) if season % 2 else np.r_[0.5, np.ones(season - 1), 0.5]
+        calm = np.convolve(early, weights / season, mode="valid")
+        above = np.full(season * years, np.nan)
+        above[half : half + len(calm)] = early[half : half + len(calm)] - calm
+        year = np.nanmean(above.reshape(years, season), axis=0)
+        year = year - year.mean()
+    line = np.linalg.pinv(np.column_stack([np.ones(10), np.arange(1.0, 11.0)])) @ calm[:10]
+    return float(line[0]), float(line[1]), year
 
 
 def stage_weighted(view: View) -> Floats:
