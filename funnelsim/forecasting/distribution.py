@@ -230,6 +230,16 @@ def reached(lump: Lump, money: float) -> Floats:
     return np.clip(found, 0.0, 1.0)
 
 
+def width_parts(lump: Lump) -> tuple[float, float]:
+    """Return the variances of all money of a period by chance, and by parameters and common factors.
+
+    >>> nobody = (np.zeros((2, 1)), np.ones((1, 1)))
+    >>> width_parts(Lump(np.array([10.0]), np.array([[0.5], [0.3]]), *nobody))
+    (23.0, 1.0)
+    """
+    return _moments(lump)["total"][1:]
+
+
 def _moments(lump: Lump) -> dict[str, tuple[float, float, float]]:
     """Return mean, chance variance and parameter variance of each origin, in closed form.
 
