@@ -534,7 +534,7 @@ def health(
 
 
 @app.command(epilog="Example: funnelsim live deals.csv --target 1.5M --html live.html")
-@shared(AHEAD, {"target": (Target, None)}, READING, LUCK, KEEPING)
+@shared(AHEAD, {"target": (Target, None), "spend": (Spend, None)}, READING, LUCK, KEEPING)
 def live(
     what: What,
     html: Annotated[Path | None, typer.Option(help="where the page goes [default: out/live.html]")] = None,
