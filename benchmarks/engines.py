@@ -34,10 +34,9 @@ from scipy.signal import fftconvolve
 
 from funnelsim.forecasting.exact import chances, from_entries
 from funnelsim.model.dwell import stated_rates
-from funnelsim.model.funnel import Funnel
+from funnelsim.model.funnel import Draw, Funnel, Pool, Work
 from funnelsim.model.model import Cell, Entries, Model, Values, nobody
 from funnelsim.model.rates import constant_table
-from funnelsim.model.reps import Draw, Pool, Work
 from funnelsim.simulation.run import lives_of
 
 DAYS, ENTRY, PASS = 365.0, (0.60, 0.20, 0.15, 0.05), (0.6, 0.5, 0.5, 0.4)

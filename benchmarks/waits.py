@@ -23,8 +23,8 @@ from funnelsim.arrays import Floats
 from funnelsim.calibration.calibrate import fit_model
 from funnelsim.history.log import History, spells
 from funnelsim.history.read import read_history
+from funnelsim.model.funnel import Draw, Pool, Work
 from funnelsim.model.model import Model
-from funnelsim.model.reps import Draw, Pool, Work
 from funnelsim.simulation.record import Run
 from funnelsim.simulation.run import run_model
 from funnelsim.simulation.with_reps import WithReps, with_reps

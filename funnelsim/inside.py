@@ -19,9 +19,9 @@ from funnelsim.forecasting.forecast import NAMES, forecast_periods, totals
 from funnelsim.forecasting.periods import days_of
 from funnelsim.forecasting.scores import crps_ensemble, crps_quantiles, widened
 from funnelsim.history.export import crm_shape
+from funnelsim.model.funnel import Draw
 from funnelsim.model.model import OpenDeals, expected, only
 from funnelsim.model.rates import model_incidence
-from funnelsim.model.reps import Draw
 from funnelsim.show.charts.history import intake_chart
 from funnelsim.show.words import money
 from funnelsim.simulation.run import period_sums, run_model

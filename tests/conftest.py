@@ -7,12 +7,17 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Matrices are small: threads of the linear algebra only wait for each other. Read when numpy is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # What the terminal keeps of the histories that tests read goes where it disturbs nobody.
 KEPT = tempfile.TemporaryDirectory(prefix="funnelsim-cache-")
 os.environ["XDG_CACHE_HOME"] = KEPT.name
+# A busy machine is no fault of the code: no test is held against a clock.
+CALM = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]  # fixtures here only name a folder
+settings.register_profile("calm", deadline=None, suppress_health_check=CALM)
+settings.load_profile("calm")
 ROOT = Path(__file__).resolve().parent.parent
 
 

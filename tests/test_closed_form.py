@@ -8,10 +8,9 @@ import pytest
 from scipy import stats
 
 from funnelsim.model.dwell import stated_rates
-from funnelsim.model.funnel import Funnel
+from funnelsim.model.funnel import Draw, Funnel, Referral
 from funnelsim.model.model import Cell, Entries, Model, OpenDeals, Values, nobody
 from funnelsim.model.rates import constant_table
-from funnelsim.model.reps import Draw, Referral
 from funnelsim.simulation.record import Run
 from funnelsim.simulation.run import period_sums, run_model
 

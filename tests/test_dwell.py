@@ -103,7 +103,7 @@ def test_hours_put_edges_on_whole_hours() -> None:
     assert whole.mean() > 0.8
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(0.01, 500), st.floats(1.05, 12), st.floats(0.05, 0.95), st.floats(0.4, 3))
 def test_any_stated_stage_keeps_its_chances_and_median(
     median: float, ratio: float, chance: float, shape: float

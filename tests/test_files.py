@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.dataclasses import dataclass
@@ -106,7 +106,7 @@ def test_missing_file_folder_and_symlink_loop(tmp_path: Path) -> None:
         read_yaml("a\0b")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(st.one_of(st.binary(max_size=80), st.text("[]{}:,-?!&*#|>@`'\"%~ab1.\n\t <=", max_size=60)))
 def test_any_bytes_are_read_or_refused(tmp_path: Path, junk: bytes | str) -> None:
     path = written(tmp_path, junk)

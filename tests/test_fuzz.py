@@ -4,7 +4,7 @@ from types import ModuleType
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripts import script
 
@@ -40,7 +40,7 @@ CELL = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(st.lists(st.tuples(CELL, CELL, CELL, CELL), min_size=1, max_size=12))
 def test_any_cells(rows: list[tuple[str, ...]]) -> None:
     frame = pd.DataFrame(rows, columns=["lead", "stage", "at", "value"])
@@ -65,7 +65,7 @@ DAYS = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(DAYS, st.integers(0, 31))
 def test_as_of_is_what_a_reader_of_the_earlier_file_would_know(
     rows: list[tuple[str, str, int]], day: int

@@ -122,7 +122,7 @@ def some_rates(seed: int = 7) -> Floats:
     return rate
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.floats(1e-3, 50), st.integers(0, 2))
 def test_odds_multiply_and_the_leaving_rate_stays(multiply: float, column: int) -> None:
     rate = some_rates()

@@ -8,10 +8,9 @@ import pandas as pd
 import pytest
 
 from funnelsim.errors import FunnelError
-from funnelsim.model.funnel import Funnel
+from funnelsim.model.funnel import Draw, Funnel, Pool, Work
 from funnelsim.model.model import Cell, Entries, Model, Values
 from funnelsim.model.rates import constant_table
-from funnelsim.model.reps import Draw, Pool, Work
 from funnelsim.simulation.run import run_model
 
 ENGINES = ("compiled", "simpy")

@@ -25,9 +25,8 @@ from funnelsim.forecasting.situation import history_of, situation
 from funnelsim.history.export import write_table
 from funnelsim.history.read import read_history
 from funnelsim.history.spend import read_spend
-from funnelsim.model.funnel import Funnel
+from funnelsim.model.funnel import Funnel, Pool
 from funnelsim.model.levers import apply_scenario
-from funnelsim.model.reps import Pool
 from funnelsim.model.stated import read_funnel
 from funnelsim.model.store import load_model, save_model
 

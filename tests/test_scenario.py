@@ -11,16 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from funnelsim.errors import FunnelError
-from funnelsim.model.funnel import Funnel
+from funnelsim.model.funnel import Draw, Funnel, Pool, Referral, Work, resize_pool
 from funnelsim.model.levers import LEVERS, Scenario, apply_scenario, with_sizes
 from funnelsim.model.model import Cell, Entries, Model, Spend, Values, expected
 from funnelsim.model.rates import constant_table
-from funnelsim.model.reps import Draw, Pool, Referral, Work, resize_pool
 from funnelsim.model.scenario import read_scenario
 from funnelsim.model.stated import read_funnel
 from funnelsim.model.units import quote_ramps
@@ -425,7 +424,7 @@ JUNK = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300)
 @given(st.lists(st.dictionaries(st.sampled_from(KEYS + FILTERS), JUNK, min_size=1, max_size=5), max_size=2))
 def test_any_changes_are_applied_or_refused_in_a_sentence(
     tmp_path: Path, changes: list[dict[str, Any]]

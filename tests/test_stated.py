@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import stats
@@ -668,7 +668,7 @@ def test_nobody_notices_considers_and_buys_in_a_week() -> None:
     assert found[conversion, 0] > 0.3
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(st.data())
 def test_any_damage_is_read_or_refused_in_a_sentence(tmp_path: Path, data: st.DataObject) -> None:
     damaged = copy.deepcopy(TINY)

@@ -228,7 +228,7 @@ def aside(history: History, kind: str = "") -> int:
 
 
 @pytest.mark.parametrize("name", READERS)
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=8, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(deals=st.lists(DEAL, min_size=3, max_size=40))
 def test_open_leads_are_the_rows_not_closed_and_wins_the_rows_won(name: str, deals: list[Deal]) -> None:
     shape, mapping = READERS[name]

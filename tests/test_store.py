@@ -10,10 +10,9 @@ import pytest
 
 from funnelsim.calibration.posterior import table_of
 from funnelsim.errors import FunnelError
-from funnelsim.model.funnel import Funnel
+from funnelsim.model.funnel import Draw, Funnel, Pool, Referral, Work
 from funnelsim.model.model import Cell, Entries, IntakeChange, Model, Spend, Values
 from funnelsim.model.rates import Counts, RateChange, table_under
-from funnelsim.model.reps import Draw, Pool, Referral, Work
 from funnelsim.model.store import load_model, same, save_model
 
 FUNNEL = Funnel(

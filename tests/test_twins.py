@@ -7,10 +7,9 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from funnelsim.model.funnel import Funnel
+from funnelsim.model.funnel import Draw, Funnel, Pool, Referral, Work
 from funnelsim.model.model import Calendar, Cell, Entries, Model, OpenDeals, Values
 from funnelsim.model.rates import RateTable
-from funnelsim.model.reps import Draw, Pool, Referral, Work
 from funnelsim.simulation.run import period_sums, run_model
 
 COLUMNS = ("lead", "stage", "group", "channel", "origin", "value", "who", "visit", "place", "day")
@@ -140,7 +139,7 @@ def situations(draw) -> tuple[Model, OpenDeals, float]:
     )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(situations(), st.integers(0, 2**64 - 1), st.integers(0, 5))
 def test_engines_tell_the_same_lives(situation, seed, replicate):
     model, deals, days = situation
@@ -156,7 +155,7 @@ def test_engines_tell_the_same_lives(situation, seed, replicate):
     pd.testing.assert_frame_equal(one.waits, other.waits)
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15, derandomize=True)
 @given(situations(), st.integers(0, 100))
 def test_engines_book_the_same_sums(situation, seed):
     model, deals, _ = situation
@@ -168,7 +167,7 @@ def test_engines_book_the_same_sums(situation, seed):
     np.testing.assert_allclose(sums[0].revenue, sums[1].revenue, rtol=1e-12)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 @given(situations(), st.integers(0, 100))
 def test_every_lead_is_in_one_place_at_every_time(situation, seed):
     model, deals, days = situation

@@ -8,10 +8,9 @@ import pandas as pd
 import pytest
 
 from funnelsim.errors import FunnelError
-from funnelsim.model.funnel import Funnel
+from funnelsim.model.funnel import Draw, Funnel, Pool, Work
 from funnelsim.model.model import Cell, Entries, Model, OpenDeals, Values
 from funnelsim.model.rates import constant_table
-from funnelsim.model.reps import Draw, Pool, Work
 from funnelsim.model.stated import read_funnel
 from funnelsim.simulation.compiled import RepVisits
 from funnelsim.simulation.record import NEW, OPEN, Run, movement_days, queue_days

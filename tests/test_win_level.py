@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from funnelsim.calibration.counting import Visits
+from funnelsim.calibration.counting import Visits, count_visits
 from funnelsim.calibration.shocks import Level, excess_spread, past_windows, win_calendar, win_level
 from funnelsim.calibration.shocks import wins_before_the_first as before_the_first
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Calendar
-from funnelsim.model.rates import Counts
+from funnelsim.model.rates import DEFAULT_BINS, Counts
 
 ALONE = Funnel("alone", ("Open",), ("Won",), (("Won",),), {"Won": 1.0})
 # With half a pseudo-event at their own rate, n leavers in T days have the rate n / T: here a fifth per day.
@@ -95,6 +95,23 @@ def test_the_level_of_many_windows(observed: list[int], ahead: int) -> None:
     found = win_level(windows_with(observed, expected), ALONE, FIFTH, ahead=ahead, began=-140.0)
     known = level_by_hand(observed, expected, ahead)
     assert_allclose([found.factor, found.spread], [known.factor, known.spread])
+
+
+@pytest.mark.parametrize("at_once", [0, 10, 20, 30])
+def test_wins_at_once_are_expected_as_often_as_they_come(at_once: int) -> None:
+    """Of forty leads a window some win in the minute in which they come, one in ten later: no level differs.
+
+    Leads that leave at once are no days at risk, so days at risk alone would expect too few of them.
+    """
+    start = -np.arange(1.0, 13441.0) / 40
+    kind = np.arange(13440) % 40
+    dwell = np.where(kind < at_once, 1e-3, np.where(kind < at_once + 4, 12.5, 80.0))
+    won = (kind < at_once + 4) & (dwell <= -start)
+    visits = visits_to_one_stage(list(start), list(np.minimum(dwell, -start)), list(won))
+    counts = count_visits(visits, (1, 1, 1), DEFAULT_BINS)
+    observed, expected = past_windows(visits, ALONE, counts, 28.0, -336.0)
+    assert_allclose(expected.sum(), observed.sum(), rtol=0.03)
+    assert_allclose(win_level(visits, ALONE, counts, began=-336.0).factor, 1.0, atol=0.05)
 
 
 @pytest.mark.parametrize(("windows", "ahead"), [(1, 1), (2, 2), (2, 3)])

@@ -9,7 +9,7 @@ from test_closed_form import model_of
 from test_queues import exponential
 
 from funnelsim.errors import FunnelError
-from funnelsim.model.reps import Pool, Work
+from funnelsim.model.funnel import Pool, Work
 from funnelsim.simulation.run import run_model
 from funnelsim.simulation.with_reps import stage_days, with_reps
 

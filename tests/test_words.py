@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_cli import run
 from test_scenario import company
@@ -211,7 +211,7 @@ CHANGES = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(st.lists(CHANGES, min_size=1, max_size=5))
 def test_a_saved_question_is_the_same_scenario(tmp_path: Path, changes: list[str]) -> None:
     model = company()
@@ -225,7 +225,7 @@ def test_a_saved_question_is_the_same_scenario(tmp_path: Path, changes: list[str
 PIECES = ("price", "odds", "Lead", ">", "Lost", "+5%", "x2", "from", "2026-10", ";", "'", "per")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(max_size=40) | st.lists(st.sampled_from(PIECES)).map(" ".join))
 def test_whatever_is_typed_is_read_or_refused(text: str) -> None:
     try:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from funnelsim.arrays import Floats
 from funnelsim.calibration.counting import (
-    BLOCK,
     OTHER,
     Visits,
     count_visits,
@@ -172,8 +171,7 @@ def _calendar(basis: Basis) -> tuple[Calendar, tuple[str, ...]]:
         return win_calendar(basis.wins, known.began, known.until, known.period_start)
     days = len(pd.date_range(first.normalize(), known.until - pd.Timedelta(1, "ns")))
     until_midnight = (known.until.ceil("D") - known.until) / DAY
-    moved = replace(basis.visits, start=basis.visits.start - until_midnight)
-    fair = wins_by_day(moved, basis.funnel, basis.counts, days)
+    fair = wins_by_day(basis.visits, basis.funnel, basis.counts, days, until_midnight)
     return win_calendar(basis.wins, first, known.until, known.period_start, fair)
 
 
@@ -347,8 +345,7 @@ def _days_with_events(visits: Visits, won: pd.Series, until: pd.Timestamp) -> ND
     wins = -days_since(won, until)
     eventful = np.zeros(int(max(-visits.start.min(initial=0.0), wins.max(initial=0.0))) + 1, dtype=bool)
     eventful[wins.astype(np.int64)] = True
-    for begin in range(0, len(visits), BLOCK):
-        part = visits.rows(slice(begin, begin + BLOCK))
+    for _, part in visits.blocks():
         eventful[(-part.start).astype(np.int64)] = True
         left = part.start + part.dwell
         eventful[np.maximum(-left[part.exit >= 0], 0.0).astype(np.int64)] = True

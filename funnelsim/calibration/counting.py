@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,8 @@ from funnelsim.model.funnel import Funnel
 from funnelsim.model.rates import DEFAULT_BINS, Counts
 
 OTHER = "other"
-# Half a million visits by a dozen bins take 50 MB an array: as many as are counted at once.
-BLOCK = 500_000
+# A hundred thousand visits by a dozen bins take 10 MB an array: what is worked out at once stays small.
+BLOCK = 100_000
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,11 @@ class Visits:
             self.stage[which], self.group[which], self.exit[which],
             self.start[which], self.since[which], self.dwell[which],
         )  # fmt: skip
+
+    def blocks(self) -> Iterator[tuple[int, Visits]]:
+        """Yield the visits block by block, each with the number of its first; once where there is none."""
+        for first in range(0, max(len(self), 1), BLOCK):
+            yield first, self.rows(slice(first, first + BLOCK))
 
 
 def funnel_of(
@@ -206,9 +211,8 @@ def count_visits(
     ([0.0, 1.0], [4.0, 5.0])
     """
     edges = _edges(bins)
-    blocks = [visits.rows(slice(start, start + BLOCK)) for start in range(0, max(len(visits), 1), BLOCK)]
     return functools.reduce(
-        operator.add, (_count_block(block, shape, edges, half_life, window) for block in blocks)
+        operator.add, (_count_block(block, shape, edges, half_life, window) for _, block in visits.blocks())
     )
 
 

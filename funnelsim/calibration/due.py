@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from funnelsim.arrays import Floats, Integers
 from funnelsim.calibration.counting import visits_of, weighed_days
 from funnelsim.calibration.posterior import posterior_table
-from funnelsim.calibration.shocks import PRIOR_SPREAD, Level, excess_spread, latest_windows, level_of
+from funnelsim.calibration.shocks import (
+    PRIOR_SPREAD,
+    Level,
+    excess_spread,
+    expected_by,
+    latest_windows,
+    level_of,
+)
 from funnelsim.history.log import DAY, History, among, bookings, days_since, known_at, open_leads, spells
 from funnelsim.history.metrics import Cohort, aalen_johansen
 from funnelsim.model.funnel import Funnel, winning_exits
@@ -485,13 +492,13 @@ def dates_on_entry(
 def drop_out_spread(pieces: Pieces, funnel: Funnel, counts: Counts) -> float:
     """Return how much windows of four weeks differ in their losses, beyond the rates and Poisson luck."""
     lost = (funnel.targets >= len(funnel.stages)) & ~winning_exits(funnel)
-    rate = (posterior_table(counts, funnel) * lost[:, :, None]).sum(axis=2)
+    rate = posterior_table(counts, funnel)
     windows = latest_windows(float(pieces.start.min(initial=0.0)), WINDOW)
     observed, expected = [], []
     for window in windows:
         counts = count_pieces(pieces, funnel, len(rate), window=window)
         observed.append(float((counts.events * lost[:, :, None]).sum()))
-        expected.append(float((rate * counts.exposure).sum()))
+        expected.append(expected_by(lost, counts, rate))
     return excess_spread(np.array(observed), np.array(expected)) if windows else PRIOR_SPREAD
 
 

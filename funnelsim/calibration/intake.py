@@ -90,7 +90,8 @@ def came_in(spells: pd.DataFrame, began: float = -np.inf) -> pd.DataFrame:
     enters = spells["entry"].astype(bool)
     if "reopened" in spells:
         enters |= spells["reopened"].astype(bool)
-    return spells[enters & (spells["start"] >= began)]
+    enters = enters & (spells["start"] >= began)
+    return spells if enters.all() else spells[enters]  # of all, a copy would be for nothing
 
 
 def intake_blocks(spells: pd.DataFrame, began: float = -np.inf) -> pd.DataFrame:

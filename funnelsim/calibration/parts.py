@@ -294,7 +294,13 @@ def _numbers(cells: pd.Series, names: dict[str, int]) -> Codes:
 def _compact(visits: Visits) -> Visits:
     """Return the same visits in less memory, and without a view that keeps their frame alive."""
     stage, taken = visits.stage.astype(np.int16), visits.exit.astype(np.int16)
-    return replace(visits, stage=stage, exit=taken, start=visits.start.copy())
+    group, since = visits.group.astype(np.int32), _thin(visits.since)
+    return replace(visits, stage=stage, exit=taken, group=group, start=visits.start.copy(), since=since)
+
+
+def _thin(days: Floats) -> Floats:
+    """Return the same days; where all are 0, as when recording began with the first lead, in no memory."""
+    return days if days.any() else np.broadcast_to(np.float64(0.0), days.shape)
 
 
 def _join(
@@ -309,16 +315,13 @@ def _join(
     kinds = large_groups(most_first(sizes)) if grouped_by else (ALL,)
     ours = [_numbers(pd.Series(part.names, dtype=object), names) for part in parts]
     known = group_numbers(pd.Series(list(names), dtype=object), kinds, len(names))
-    entries = pd.concat(
-        [
-            part.entries.assign(
-                channel=mine[part.entries["channel"]],
-                **({"group": mine[part.entries["group"]]} if grouped_by else {}),
-            )
-            for part, mine in zip(parts, ours, strict=True)
-        ],
-        ignore_index=True,
-    )
+    entries = [
+        part.entries.assign(
+            channel=mine[part.entries["channel"]],
+            **({"group": mine[part.entries["group"]]} if grouped_by else {}),
+        )
+        for part, mine in zip(parts, ours, strict=True)
+    ]
     groups = [
         known[mine[part.groups]] if grouped_by else part.groups
         for part, mine in zip(parts, ours, strict=True)
@@ -326,9 +329,10 @@ def _join(
     deals = replace(rest.deals, group=np.concatenate(groups).astype(np.int64))
     samples = [part.sample for part in parts if part.sample is not None]
     arrays = [
-        replace(part.visits, group=known[mine[part.visits.group]].astype(np.int16))
-        if grouped_by
-        else part.visits
+        replace(
+            part.visits,
+            group=(known[mine] if grouped_by else np.zeros(1))[part.visits.group].astype(np.int16),
+        )
         for part, mine in zip(parts, ours, strict=True)
     ]
     parts.clear()
@@ -336,7 +340,7 @@ def _join(
     counts = count_visits(visits, (len(kinds), *funnel.targets.shape), bins, half_life)
     basis = Basis(
         facts, funnel, kinds, grouped_by, visits, counts,
-        entries=_entry_frame(entries, funnel, grouped_by, list(names)),
+        entries=_entry_frame(pd.concat(entries, ignore_index=True), funnel, grouped_by, list(names)),
         spells=pd.concat([visited for visited, _ in samples], ignore_index=True),
         bookings=pd.concat([booked for _, booked in samples], ignore_index=True),
         wins=rest.wins["at"],
@@ -355,7 +359,14 @@ def _join_visits(parts: list[Visits], funnel: Funnel) -> Visits:
     columns = {name: [getattr(part, name) for part in parts] for name in names}
     columns["exit"] = [position[part.stage, part.exit] for part in parts]
     parts.clear()
-    return Visits(**{name: np.concatenate(columns.pop(name)) for name in names})
+    return Visits(**{name: _end_to_end(columns.pop(name)) for name in names})
+
+
+def _end_to_end(arrays: Sequence[Any]) -> Any:
+    """Return arrays one behind the other; where all are zeros in no memory, so is what they make."""
+    if all(one.strides == (0,) for one in arrays):
+        return np.broadcast_to(np.float64(0.0), sum(map(len, arrays)))
+    return np.concatenate(arrays)
 
 
 def _entry_frame(entries: pd.DataFrame, funnel: Funnel, grouped_by: str, names: list[str]) -> pd.DataFrame:

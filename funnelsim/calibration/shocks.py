@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc, stdtr  # `scipy.stats` has the tests whole, but takes a second to load
 
 from funnelsim.arrays import Floats
-from funnelsim.calibration.counting import BLOCK, Visits, count_visits
-from funnelsim.calibration.posterior import posterior_table
+from funnelsim.calibration.counting import Visits, count_visits
+from funnelsim.calibration.posterior import expected_leavers, posterior_table
 from funnelsim.model.funnel import Funnel, winning_exits
 from funnelsim.model.model import Calendar, in_rush
 from funnelsim.model.rates import Counts
@@ -112,7 +112,7 @@ def past_windows(
 ) -> tuple[Floats, Floats]:
     """Return wins observed, and expected under the rates, in past windows, latest first."""
     first = max(began, float(visits.start.min(initial=0.0)))
-    rate = win_rates(posterior_table(counts, funnel), funnel)
+    rate = posterior_table(counts, funnel)
     pairs = [_in_window(visits, funnel, counts, rate, one) for one in latest_windows(first, window)]
     observed, expected = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
     return observed, expected
@@ -157,7 +157,12 @@ def excess_spread(
 def won_visits(visits: Visits, funnel: Funnel) -> NDArray[np.int64]:
     """Return the numbers of the visits that ended in a win."""
     wins = funnel.booked[funnel.targets] > 0
-    rows: NDArray[np.int64] = np.flatnonzero(wins[visits.stage, visits.exit] & (visits.exit >= 0))
+    rows: NDArray[np.int64] = np.concatenate(
+        [
+            first + np.flatnonzero(wins[part.stage, part.exit] & (part.exit >= 0))
+            for first, part in visits.blocks()
+        ]
+    )
     return rows
 
 
@@ -174,26 +179,39 @@ def wins_before_the_first(visits: Visits, funnel: Funnel, bins: Floats, groups: 
     first = float((visits.start[won] + visits.dwell[won]).min())
     after = count_visits(visits, shape, bins, window=(first, np.inf))
     before = count_visits(visits, shape, bins, window=(-np.inf, first))
-    rate = win_rates(posterior_table(after, funnel), funnel)
-    return float((rate * before.exposure).sum()), first
+    return expected_by(winning_exits(funnel), before, posterior_table(after, funnel)), first
 
 
-def wins_by_day(visits: Visits, funnel: Funnel, counts: Counts, days: int) -> Floats:
+def expected_by(exits: NDArray[np.bool_], counts: Counts, rate: Floats) -> float:
+    """Return how many of the leads at risk are expected to leave by some exits.
+
+    Args:
+        exits: (stages, exits) which.
+        counts: the leads at risk.
+        rate: (groups, stages, exits, bins) per day.
+    """
+    return float((expected_leavers(counts, rate) * exits[:, :, None]).sum())
+
+
+def wins_by_day(
+    visits: Visits, funnel: Funnel, counts: Counts, days: int, until_midnight: float = 0.0
+) -> Floats:
     """Return the wins that the rates expect of the leads at risk on each of the last days, (days,).
 
     Args:
         visits: the visits that the rates were fitted to.
         counts: the counts of the fit.
         days: calendar days of the record, the last of which is not over before the as-of moment.
+        until_midnight: days from the as-of moment to the end of the last day.
     """
     rate = win_rates(posterior_table(counts, funnel), funnel)
     whole, after = np.zeros(days + 1), np.zeros(days + 2)
     lefts = np.append(counts.edges, np.inf)
-    for first in range(0, len(visits), BLOCK):
-        part = visits.rows(slice(first, first + BLOCK))
+    for _, part in visits.blocks():
+        start = part.start - until_midnight
         for bin_, (left, right) in enumerate(itertools.pairwise(lefts)):
-            begin = part.start + np.maximum(part.since, left)
-            end = part.start + np.minimum(part.dwell, right)
+            begin = start + np.maximum(part.since, left)
+            end = start + np.minimum(part.dwell, right)
             rows = np.flatnonzero(end > begin)
             weight = rate[part.group[rows], part.stage[rows], bin_]
             for moment, sign in ((begin[rows], weight), (end[rows], -weight)):
@@ -215,11 +233,14 @@ def _in_window(
     visits: Visits, funnel: Funnel, counts: Counts, rate: Floats, window: tuple[float, float]
 ) -> tuple[float, float]:
     """Return wins observed, and expected, within a window of days."""
-    alive = (visits.start < window[1]) & (visits.start + visits.dwell >= window[0])
-    part = visits.rows(np.flatnonzero(alive))
+    alive = [
+        first + np.flatnonzero((part.start < window[1]) & (part.start + part.dwell >= window[0]))
+        for first, part in visits.blocks()
+    ]
+    part = visits.rows(np.concatenate(alive))
     inside = count_visits(part, counts.events.shape[:3], counts.edges, window=window)
-    observed = float((inside.events * winning_exits(funnel)[:, :, None]).sum())
-    return observed, float((rate * inside.exposure).sum())
+    wins = winning_exits(funnel)
+    return float((inside.events * wins[:, :, None]).sum()), expected_by(wins, inside, rate)
 
 
 def win_calendar(

@@ -20,6 +20,7 @@ from funnelsim.forecasting.forecast import choose_engine
 from funnelsim.forecasting.intensity import Intensity, draws_of, fares, intensities
 from funnelsim.forecasting.periods import days_of
 from funnelsim.forecasting.situation import Situation
+from funnelsim.model.funnel import Pool
 from funnelsim.model.levers import (
     CostsLever,
     Lever,
@@ -34,7 +35,6 @@ from funnelsim.model.levers import (
     spent_on,
 )
 from funnelsim.model.model import Draws, Model, OpenDeals, amounts
-from funnelsim.model.reps import Pool
 from funnelsim.model.scenario import WhatIf, scenario_of
 from funnelsim.model.units import per_day
 from funnelsim.simulation.run import period_sums

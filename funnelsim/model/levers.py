@@ -13,10 +13,9 @@ from pydantic import Field, Strict
 from funnelsim.arrays import Floats
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.files import shown
-from funnelsim.model.funnel import winning_exits
+from funnelsim.model.funnel import Draw, resize_pool, winning_exits
 from funnelsim.model.model import IntakeChange, Model, Spend, kind_numbers, set_apart
 from funnelsim.model.rates import RateChange, RateTable, table_under
-from funnelsim.model.reps import Draw, resize_pool
 from funnelsim.model.statement import CarryOver, Name, WholeNumber, part
 from funnelsim.model.units import (
     Date,

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from funnelsim.arrays import Floats, Integers
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError, nearest
-from funnelsim.model.funnel import Funnel
+from funnelsim.model.funnel import Funnel, Pool, Referral, Work
 from funnelsim.model.rates import Counts, RateChange, RateTable
-from funnelsim.model.reps import Pool, Referral, Work
 
 # Salespeople close in the last working days of a quarter; of what wins show, ten days hold the rush, and
 # whether there is one is tested on the record (calibration/shocks.py).

@@ -15,10 +15,9 @@ from funnelsim.arrays import Floats
 from funnelsim.errors import Faults, FunnelError, nearest
 from funnelsim.files import parse_yaml, read_text, validated
 from funnelsim.model import dwell
-from funnelsim.model.funnel import Funnel
+from funnelsim.model.funnel import Draw, Funnel, Pool, Referral, Work
 from funnelsim.model.model import Cell, Entries, Model, Spend, Values
 from funnelsim.model.rates import RateTable, constant_table
-from funnelsim.model.reps import Draw, Pool, Referral, Work
 from funnelsim.model.statement import (
     REST,
     Amount,

@@ -14,7 +14,7 @@ import pandas as pd
 
 from funnelsim.errors import FunnelError
 from funnelsim.files import read_text, write_atomic
-from funnelsim.model.funnel import Funnel
+from funnelsim.model.funnel import Draw, Funnel, Pool, Referral, Work
 from funnelsim.model.model import (
     Calendar,
     Cell,
@@ -28,7 +28,6 @@ from funnelsim.model.model import (
     kind_numbers,
 )
 from funnelsim.model.rates import Counts, RateChange, RateTable
-from funnelsim.model.reps import Draw, Pool, Referral, Work
 
 FORMAT = "funnelsim model"
 VERSION = 2  # 2: changes that levers make are called RateChange and IntakeChange

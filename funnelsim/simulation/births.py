@@ -9,8 +9,8 @@ import pandas as pd
 
 from funnelsim.arrays import Floats, Integers, Words
 from funnelsim.errors import FunnelError
+from funnelsim.model.funnel import Draw
 from funnelsim.model.model import Model, OpenDeals, amounts, expected
-from funnelsim.model.reps import Draw
 from funnelsim.simulation.jit import bare, inlined, kernel
 from funnelsim.simulation.luck import (
     MOST_DAYS,

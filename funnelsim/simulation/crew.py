@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from funnelsim.arrays import Floats, Integers
 from funnelsim.errors import FunnelError
+from funnelsim.model.funnel import ORDERS, Draw, Pool
 from funnelsim.model.model import Model
-from funnelsim.model.reps import ORDERS, Draw, Pool
 from funnelsim.simulation.births import end_to_end
 from funnelsim.simulation.jit import bare, inlined
 from funnelsim.simulation.luck import TICK, W64, WORK, on_grid, uniform, words

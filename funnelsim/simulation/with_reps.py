@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from funnelsim.arrays import Floats
 from funnelsim.errors import FunnelError
+from funnelsim.model.funnel import Pool, Work
 from funnelsim.model.model import Model
-from funnelsim.model.reps import Pool, Work
 from funnelsim.simulation.record import Run
 from funnelsim.simulation.run import run_model
 

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 from funnelsim.show.charts.backtest import coverage_chart, pit_chart, record_chart, skill_chart
-from funnelsim.show.charts.bridge import bridge_chart
 from funnelsim.show.charts.fan import fan_chart
 from funnelsim.show.charts.forecast import (
+    bridge_chart,
     budget_chart,
     difference_chart,
     luck_chart,
