@@ -6,6 +6,7 @@ was asked for. Options that commands share are said once, below.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 # Matrices are small here: threads of the linear algebra only wait for each other (ETS: 13 times as long).
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# What is loaded stays to the end, but Python looks through it for garbage after every 700 new objects: of a
+# command that is answered from the cache that took a fifth of the time (3.11; tried 20,000 to a million).
+gc.set_threshold(100_000, 20, 20)
 
 Options: TypeAlias = dict[str, tuple[Any, Any]]
 Command: TypeAlias = Callable[..., None]
@@ -286,7 +290,6 @@ def forecast(
     numbers (null in JSON); as that is an answer, the exit code is 0.
     """
     from funnelsim.files import Output, aside, write_all, write_text
-    from funnelsim.forecasting.delivery import crm_scores, score_file
     from funnelsim.forecasting.outputs import as_json, say_forecast
     from funnelsim.forecasting.situation import INSTANT, asked_of, situation, under
     from funnelsim.verbs import forecast as expect
@@ -294,7 +297,7 @@ def forecast(
 
     save = given.pop("save")
     outputs = [_data("--json", json), _table("--deals", deals), _page("--html", html), _yaml(save)]
-    crm, scored = (None, None) if scores is None else score_file(scores)
+    crm, scored = _score_file(scores)
     outputs += [_base(record), Output("--scores", scored, (".csv",))]
     _refuse_outputs(outputs, what, given, [] if targets is None else [str(targets)])
     asked = {"scenario": given.pop("scenario"), "what_if": given.pop("what_if") or ()}
@@ -319,7 +322,7 @@ def forecast(
         ),
         (deals, lambda path: write_frame(path, result.deals)),
         (html, lambda path: _forecast_page(path, place, result)),
-        (scored, lambda path: write_frame(path, crm_scores(place, result, str(crm)))),
+        (scored, lambda path: _score(path, place, result, str(crm))),
         (save, lambda path: _save(path, plan)),
     )
 
@@ -539,7 +542,7 @@ def health(
 
 
 @app.command(epilog="Example: funnelsim live deals.csv --target 1.5M --html live.html")
-@shared(AHEAD, {"target": (Target, None)}, READING, LUCK, KEEPING)
+@shared(AHEAD, {"target": (Target, None), "spend": (Spend, None)}, READING, LUCK, KEEPING)
 def live(
     what: What,
     html: Annotated[Path | None, typer.Option(help="where the page goes [default: out/live.html]")] = None,
@@ -757,6 +760,20 @@ def _forecast_page(path: Path, place: Situation, result: Forecast) -> None:
     from funnelsim.pages import forecast_page
 
     forecast_page(path, place, result)
+
+
+def _score_file(scores: str | None) -> tuple[str | None, Path | None]:
+    if scores is None:
+        return None, None
+    from funnelsim.forecasting.delivery import score_file
+
+    return score_file(scores)
+
+
+def _score(path: Path, place: Situation, result: Forecast, crm: str) -> None:
+    from funnelsim.forecasting.delivery import crm_scores
+
+    write_frame(path, crm_scores(place, result, crm))
 
 
 def _moving_page(path: Path, run: Run, signals: Signals | None) -> None:

@@ -482,6 +482,9 @@ def compare_page(path: Path, result: Comparison) -> None:
         Section(f"What does '{words.name(name)}' hang on?", chart=charts.swings(result, name))
         for name in result.swings
     ]
+    sections.append(
+        Section("Where does the width come from?", chart=charts.spread(result), text=result.where_from)
+    )
     sections += _ask_on(result)
     write_report(
         path,

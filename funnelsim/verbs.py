@@ -842,6 +842,7 @@ def live(
     period: str | None = None,
     periods: int | None = None,
     until: str | datetime.date | None = None,
+    spend: str | Path | pd.DataFrame | None = None,
     target: float | str | None = None,
     draws: int = 200,
     seed: int = 1,
@@ -850,7 +851,7 @@ def live(
     cache: bool = False,
     **reading: Unpack[ReadOptions],
 ) -> Live:
-    """Return a page that keeps answering without Python while odds, days, leads, price and target are moved.
+    """Return a page that keeps answering without Python while odds, days, leads, spend and price are moved.
 
     Its numbers are those of `forecast`, and under changes those of `compare`. A model that its engine does
     not know (reps, referrals, expected dates ...) gets a page that stands still and says why.
@@ -858,6 +859,7 @@ def live(
     Args:
         what: a path, URL, table, history, situation, or a stated funnel.
         period, periods, until, draws, seed, model, cache: as in `forecast`.
+        spend: channel, start, spend: a file or a table; what is spent on a channel can then be moved too.
         target: money wanted in each period, as a number or as "2.5M".
         language: of the page's words: "en" or "zh".
         **reading: mapping, as_of, source, query, anonymise.
@@ -876,7 +878,16 @@ def live(
     if list(wanted) not in ([], [""]):
         raise FunnelError(f"target {target}: the page moves one amount, wanted in each period, such as 2.5M")
     live_words(language)
-    place = situation(what, period=period, periods=periods, until=until, model=model, cache=cache, **reading)
+    place = situation(
+        what,
+        period=period,
+        periods=periods,
+        until=until,
+        spend=spend,
+        model=model,
+        cache=cache,
+        **reading,
+    )
     return live_page(place, target=wanted.get(""), draws=draws, seed=seed, language=language)
 
 

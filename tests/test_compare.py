@@ -6,6 +6,7 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from companies import expected_revenue
 from numpy.testing import assert_allclose
@@ -22,6 +23,7 @@ from funnelsim.forecasting.attribution import (
     shapley,
     shared_luck,
     swing,
+    width_by_source,
 )
 from funnelsim.forecasting.compare import _spread, compare_models, compared
 from funnelsim.forecasting.forecast import forecast_periods
@@ -36,7 +38,7 @@ from funnelsim.model.levers import (
     ValueLever,
     apply_scenario,
 )
-from funnelsim.show import words
+from funnelsim.show import charts, words
 
 EDGES = days_of(QUARTERS, DAY_0)
 MORE_WINS = OddsLever(odds={"C": "Won"}, multiply=1.3)
@@ -61,6 +63,48 @@ def test_a_better_close_is_better_in_every_quarter_and_mean_meets_the_exact_fore
     assert (better["p_better"] > 0.8).all()
     exact = forecast_periods(under(MORE_WINS), THREE, QUARTERS)
     assert_allclose(better["mean"].iloc[1], row(exact, 1, "total")["mean"])
+
+
+def test_the_width_of_plans_by_hand() -> None:
+    """Squares 9 and 16 by chance, 1 and 4 by parameters; means of 10 and 14 lie 2 from their middle."""
+    both = {"scenario": ["a", "b"], "period": ["Q1", "Q1"], "mean": [10.0, 14.0]}
+    table = pd.DataFrame(both | {"chance": [3.0, 4.0], "parameter": [1.0, 2.0]})
+    row = width_by_source(table).iloc[0]
+    assert_allclose(row[["chance", "parameter", "scenario", "total"]].astype(float) ** 2, [12.5, 2.5, 4, 19])
+    lived = width_by_source(table.assign(parameter=np.nan)).iloc[0]
+    assert np.isnan(lived["parameter"])
+    assert_allclose(float(lived["total"]) ** 2, 16.5)
+
+
+def test_the_width_of_plans_is_that_of_their_forecasts_and_of_lives() -> None:
+    """Whoever lives each plan equally often sees the whole variance, whatever made it."""
+    models = {"base": serial(), "better": under(MORE_WINS)}
+    found = compare_models(models, THREE, QUARTERS, draws=200)
+    said = [forecast_periods(model, THREE, QUARTERS, whole=True).with_total[1] for model in models.values()]
+    for name in ("chance", "parameter"):
+        assert_allclose(found[name], np.concatenate([frame[name] for frame in said]))
+    widths = width_by_source(found).set_index("period")
+    lives = [shared_luck(model, THREE, EDGES, draws=3000, seed=5) for model in models.values()]
+    every = np.concatenate(lives)
+    for period, money in zip(widths.index, [*every.T, every.sum(axis=1)], strict=True):
+        error = ((money - money.mean()) ** 2).std() / np.sqrt(
+            len(money) / 2
+        )  # the two plans share their luck
+        assert abs(money.var() - widths.loc[period, "total"] ** 2) < 4 * error
+    assert widths["scenario"].gt(0).all()
+
+
+def test_where_the_width_comes_from_is_said() -> None:
+    place = situation(serial(), periods=2)
+    plans = {"better": Scenario("better", "", (MORE_WINS,))}
+    found = compared(place, plans, draws=30)
+    share = found.widths.iloc[-1][["chance", "parameter", "scenario"]].astype(float) ** 2
+    share = share / share.sum()
+    assert found.where_from.startswith(f"Of the width of revenue, {found.span} (its variance), chance makes ")
+    assert all(words.percent(part) in found.where_from for part in share)
+    first = found.widths.iloc[0]
+    choice = words.percent(float((first["scenario"] / first["total"]) ** 2))
+    assert f"the choice of a plan is {choice}" in str(charts.spread(found).to_dict()["title"]["text"])
 
 
 def test_shared_luck_makes_differences_far_less_noisy() -> None:
@@ -223,13 +267,29 @@ def test_at_its_break_even_a_price_earns_nothing_more() -> None:
     assert np.isnan(break_even(bench, Scenario("faster", "", (FASTER,)), now))
 
 
+def test_where_reps_queue_a_lever_swings_by_as_much_with_other_luck_within_its_error() -> None:
+    """Two hundred lives of each side share their luck; other two hundred agree within both errors."""
+    place = situation(company(), periods=1)
+    edges = days_of(place.periods, place.model.as_of)
+    plan = Scenario("p", "", (DaysLever(days="Lead", multiply=0.5), ValueLever(value="all", multiply=1.0)))
+    one, two = (
+        swing(Bench.of(place.model, place.deals, edges, 200, seed), plan).set_index("lever")
+        for seed in (1, 2)
+    )
+    assert set(one.index) == set(two.index)
+    for end in ("weak", "strong"):
+        assert (abs(one[end] - two[end]) < 4 * np.hypot(one["error"], two["error"])).all()
+    days = one.loc["days in Lead fall by 50 %"]
+    assert days["strong"] > days["weak"] and 0 < days["error"] < (days["strong"] - days["weak"])
+
+
 def test_a_lever_swings_from_half_to_half_more_and_a_fitted_one_within_its_error() -> None:
     place = situation(serial(), periods=1)
     edges = days_of(place.periods, place.model.as_of)
     bench = Bench.of(place.model, place.deals, edges, 1, 1)
     now = bench.revenue(Scenario("now"))
     plan = Scenario("p", "", (ValueLever(value="all", multiply=1.1), CostsLever(costs=3.0)))
-    rows = swing(bench, plan, now).set_index("lever")
+    rows = swing(bench, plan).set_index("lever")
     price = rows.loc["prices, also of open deals, rise by 10 %"]
     assert_allclose([price["weak"], price["strong"]], [0.05 * now - 3, 0.15 * now - 3])
     paid = rows.loc["the plan costs 3 once"]

@@ -23,8 +23,16 @@ from funnelsim.forecasting.intensity import draws_of
 from funnelsim.forecasting.live import DRAGS, Live, few_draws, live_page, why_not_live
 from funnelsim.forecasting.periods import days_of
 from funnelsim.forecasting.situation import Situation
-from funnelsim.model.levers import DaysLever, EntriesLever, OddsLever, Scenario, ValueLever, apply_scenario
-from funnelsim.model.model import Model
+from funnelsim.model.levers import (
+    DaysLever,
+    EntriesLever,
+    OddsLever,
+    Scenario,
+    SpendLever,
+    ValueLever,
+    apply_scenario,
+)
+from funnelsim.model.model import Model, Spend
 from funnelsim.pages import compare_page
 from funnelsim.show.live.document import LANGUAGES, live_words, why_sentence
 
@@ -44,6 +52,19 @@ def place() -> Situation:
 def page(place: Situation) -> Live:
     """Its page, of a few draws: all are reckoned alike."""
     return live_page(place, target=TARGET, draws=DRAWS)
+
+
+PAID = (
+    Spend("events", 900.0, 0.35, lag_days=12.5),
+    Spend("search", 2000.0, 0.6, lag_days=3.0, carry_over=0.55),
+    Spend("social", 400.0, 0.2),
+)
+
+
+def paid(place: Situation) -> Situation:
+    """The same with what is spent on three channels: at once, after a while, and for weeks."""
+    entries = replace(place.model.entries, spend=PAID)
+    return replace(place, model=replace(place.model, entries=entries))
 
 
 def positions(model: Model, channels: list[str]) -> list[tuple[list[dict[str, Any]], list[Any], float]]:
@@ -134,6 +155,76 @@ def test_at_rest_the_page_says_what_python_says(place: Situation, page: Live, tm
             assert_allclose(
                 [told["open"], told["fresh"]], [rows[o]["mean"].iloc[k] for o in ("open", "new")], rtol=1e-6
             )
+
+
+def test_moved_spend_says_what_python_says(place: Situation, tmp_path: Path) -> None:
+    """Seeded positions of one or two channels' spend, some from a later month, some with other levers."""
+    rich, rng = paid(place), np.random.default_rng(21)
+    page = live_page(rich, target=TARGET, draws=4)
+    model, deals, edges = rich.model, rich.deals, days_of(rich.periods, rich.model.as_of)
+    names, months = page.contract["page"]["channels"], pd.date_range(model.as_of, periods=5, freq="MS")[1:]
+    asked: list[tuple[list[dict[str, Any]], list[Any]]] = []
+    for number in range(12):
+        month = months[int(rng.integers(len(months)))] if number % 3 else None
+        start = 0.0 if month is None else (month - model.as_of) / pd.Timedelta(days=1)
+        since = {} if month is None else {"from": f"{month:%Y-%m-%d}"}
+        moved: list[dict[str, Any]] = []
+        changes: list[Any] = []
+        for one in rng.permutation(len(PAID))[: 1 + number % 2]:
+            name, factor = PAID[one].channel, round(float(rng.uniform(0.5, 1.5)), 2)
+            channel = names.index(name)
+            moved.append({"kind": "spend", "channel": channel, "multiply": factor, "start": start})
+            changes.append(SpendLever(spend=name, multiply=factor, **since))
+            if number % 4 == 3:
+                moved.append({"kind": "leads", "channel": channel, "multiply": 1.2, "start": start})
+                changes.append(EntriesLever(entries="all", channel=name, multiply=1.2, **since))
+        asked.append((moved, changes))
+
+    async def answers(tab: Tab) -> Any:
+        return await tab.ask(f"{ANSWERS}({json.dumps([[levers, TARGET] for levers, _ in asked])})")
+
+    common = draws_of(model, deals, edges, draws=4, seed=1).common
+    for (_, changes), periods in zip(asked, in_browser(page, tmp_path, answers), strict=True):
+        other = apply_scenario(model, Scenario("moved", changes=tuple(changes)))
+        drawn = draws_of(other, deals, edges, draws=4, seed=1, common=common)
+        wanted = forecast_periods(other, deals, rich.periods, booked=rich.booked, target=TARGET, drawn=drawn)
+        fresh, total = totals(wanted, origin="new"), totals(wanted)
+        for k, told in enumerate(periods):
+            assert_allclose(told["fresh"], fresh["mean"].iloc[k], rtol=1e-6)
+            assert_allclose(told["total"]["sd"], total["sd"].iloc[k], rtol=1e-6)
+            assert_allclose(told["total"]["reach"], wanted.widths["p_target"].iloc[k], atol=1e-6)
+
+
+def test_a_slider_of_spend_says_its_money_and_what_cannot_be_moved_is_named(
+    place: Situation, tmp_path: Path
+) -> None:
+    page = live_page(paid(place), target=TARGET, draws=8)
+
+    async def pushed(tab: Tab) -> Any:
+        address = await tab.ask("location.href")
+        await tab.until(f"{REST} && document.querySelector('.hint')")
+        await tab.go(f"{address}#spend-{page.contract['page']['channels'].index('social')}=50")
+        await tab.until(f"{REST} && document.querySelector('td.gain')")
+        names = (".changes", "footer")
+        return [await tab.ask(f"document.querySelector('{name}').textContent") for name in names]
+
+    changes, notes = in_browser(page, tmp_path, pushed)
+    money = 400 * 0.5 * page.contract["page"]["days"]
+    assert changes == f"Spend on social +50\u202f% (+{money / 1e3:.0f}\u202fk in the span)."
+    assert "is not known, so only their leads can be moved: " in notes
+    assert "email" in notes
+
+
+def test_channels_with_spend_have_sliders_first(place: Situation) -> None:
+    entries = place.model.entries
+    cells = tuple(replace(cell, channel=f"c{number}") for number, cell in enumerate(entries.cells))
+    spend = tuple(Spend(f"c{number}", 10.0, 0.3) for number in range(len(cells)))[-7:]
+    crowd = replace(place.model, entries=replace(entries, cells=cells, spend=spend))
+    page = live_page(replace(place, model=crowd), draws=2).contract["page"]
+    names, moved = page["channels"], [page["channels"][one["channel"]] for one in page["spend"]]
+    assert names[-1] == "" and moved == names[:-1]
+    assert sorted([*moved, *page["unmoved"]["crowded"]]) == sorted(one.channel for one in spend)
+    assert page["unmoved"]["unknown"] == []
 
 
 def test_a_few_draws_answer_nearly_as_all_do(place: Situation, tmp_path: Path) -> None:

@@ -105,13 +105,21 @@ def test_a_comparison_is_written_for_programs_and_as_a_workbook(log, tmp_path):
     assert abs(plan["months"][-1]["net"] - whole["net"]) < 1e-6 * abs(whole["net"]) + 1e-3
     assert {row["difference"] for row in same["periods"]} == {0}
     book = openpyxl.load_workbook(files[1])
-    assert book.sheetnames == ["plans", "periods", "months", "levers"]
+    assert book.sheetnames == ["plans", "periods", "months", "widths", "levers"]
+    assert [row["period"] for row in told["widths"]] == [row["period"] for row in plan["periods"]]
+    assert any(note.startswith("Of the width of revenue") for note in told["notes"])
     heads = [cell.value for cell in book["plans"][1]]
     assert all(sheet.freeze_panes == "A2" for sheet in book)
     assert book["plans"][2][heads.index("roi")].number_format == "0.0%"
     assert book["plans"][2][heads.index("cost")].number_format == "#,##0.00"
     page = files[2].read_text(encoding="utf-8")
-    for question in ("Which plan?", "What would change?", "When does it pay?", "hang on?"):
+    for question in (
+        "Which plan?",
+        "What would change?",
+        "When does it pay?",
+        "hang on?",
+        "width come from?",
+    ):
         assert question in page
 
 

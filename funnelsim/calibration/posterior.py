@@ -34,9 +34,11 @@ FAR, LEAST_DAYS = 10.0, 1e-3
 LEAST_RATE = 1e-9
 
 
-MOST_REMEMBERED = 4  # sets of draws: those of a comparison, of its split, and of what a budget asks
+# Sets of draws: those of a comparison, of its split, and of what a budget asks; and posteriors.
+MOST_REMEMBERED = 4
 # Counts and funnel are held as well, so that no other ones can come to have their identity.
 _LATEST: dict[tuple[int, int, int, str], tuple[Counts, Funnel, Floats, Any]] = {}
+_POSTERIORS: dict[tuple[int, int], tuple[Counts, Funnel | None, Posterior]] = {}
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Posterior:
 
 
 def posterior(counts: Counts, funnel: Funnel | None = None) -> Posterior:
-    """Return the posterior of the rates.
+    """Return the posterior of the rates, as it was found if it was asked for lately: it is asked for often.
 
     Each age bin of a stage has half a pseudo-event at the rates of the bin before it, the first one at
     the stage's pooled rate: leads that have waited long are like those that have waited almost as long, and
@@ -77,6 +79,16 @@ def posterior(counts: Counts, funnel: Funnel | None = None) -> Posterior:
 
     Source: Clayton and Kaldor, Biometrics 1987, doi:10.2307/2532003.
     """
+    key = (id(counts), id(funnel))
+    known = _POSTERIORS.get(key)
+    if known is None:
+        while len(_POSTERIORS) >= MOST_REMEMBERED:
+            _POSTERIORS.pop(next(iter(_POSTERIORS)), None)
+        known = _POSTERIORS[key] = (counts, funnel, _posterior(counts, funnel))
+    return known[2]
+
+
+def _posterior(counts: Counts, funnel: Funnel | None) -> Posterior:
     pooled = all_together(counts)
     at_risk = effective_exposure(counts)
     days = effective_exposure(pooled)[0]

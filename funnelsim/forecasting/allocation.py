@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -139,24 +140,58 @@ def best_of_worst(earned: Curve, tail: float, budget: float, low: Floats, high: 
     return best
 
 
-def best_to_reach(earned: Curve, wanted: float, budget: float, low: Floats, high: Floats) -> Floats:
-    """Return the split with which most draws reach a target; of equally many, that with the highest mean.
+@dataclass(frozen=True)
+class DealLuck:
+    """How far the money of a split may lie from what its draw expects, as deals are won or not.
 
-    The share of draws is a step function with many peaks. It is climbed from the best splits for the mean and
-    for the worst parts of the draws: each draw counts by how near the target it is, within a width that
-    shrinks, and money is moved between two channels at a time as long as that helps.
+    Wins come independently and their number has a common factor: money of expectation m has the variance
+    sum over channels of m_c size_c + (spread m)^2, and nearly a Gamma distribution.
+
+    Args:
+        size: (channels,) money of a win, weighted by money: E X^2 / E X.
+        spread: standard deviation of the common factor.
+    """
+
+    size: Floats
+    spread: float = 0.0
+
+    def chance(self, money: Floats, wanted: float) -> Floats:
+        """Return the chance of each draw to reach a target, (draws,), from expected money (draws, channels).
+
+        >>> DealLuck(np.array([1e-9])).chance(np.array([[2.0], [3.0]]), 2.5).round(6).tolist()
+        [0.0, 1.0]
+        """
+        from scipy.special import gammaincc
+
+        mean = np.maximum(money.sum(axis=1), 1e-300)
+        variance = np.maximum(money @ self.size + (self.spread * mean) ** 2, 1e-300)
+        chance: Floats = gammaincc(mean**2 / variance, wanted * mean / variance)
+        return chance
+
+
+def best_to_reach(
+    earned: Curve, wanted: float, budget: float, low: Floats, high: Floats, luck: DealLuck | None = None
+) -> Floats:
+    """Return the split with the highest chance to reach a target; of equal ones, that with the highest mean.
+
+    Without luck the chance is the share of draws, a step function with many peaks. It is climbed from the
+    best splits for the mean and for the worst parts of the draws: each draw counts by how near the target it
+    is, within a width that shrinks, and money is moved between two channels at a time as long as that helps.
 
     Args:
         earned: curves (draws, channels).
         wanted: the target.
         budget, low, high: as in `best_split`.
+        luck: that of single deals; without it each draw brings what it expects.
     """
     best = best_split(lambda spend: earned.slope(spend).mean(axis=0), budget, low, high)[0]
     starts = [best, *(best_of_worst(earned, tail, budget, low, high) for tail in (0.2, 0.6))]
 
     def worth(spend: Floats) -> tuple[float, float]:
-        money = earned.revenue(spend).sum(axis=1)
-        return float((money >= wanted).mean()), float(money.mean())
+        money = earned.revenue(spend)
+        total = money.sum(axis=1)
+        reach = total >= wanted if luck is None else luck.chance(money, wanted)
+        return float(reach.mean()), float(total.mean())
 
     spread = float(earned.revenue(best).sum(axis=1).std()) or 1.0
     found = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
@@ -117,16 +117,29 @@ class Bench:
 
     def gain(self, scenario: Scenario, now: float) -> float:
         """Return what a plan is expected to earn more than today's `now`, less what it costs."""
-        cost = sum(float(one.within(self.edges).sum()) for one in outlays(self.model, scenario))
-        return self.revenue(scenario) - now - cost
+        return self.revenue(scenario) - now - self.cost(scenario)
+
+    def cost(self, scenario: Scenario) -> float:
+        """Return what a plan costs more than today, all periods together."""
+        return sum(float(one.within(self.edges).sum()) for one in outlays(self.model, scenario))
 
     def revenue(self, scenario: Scenario) -> float:
         """Return what is expected of all periods together under a plan."""
         return float(self.money(apply_scenario(self.model, scenario)).mean(axis=0).sum())
 
-    def money(self, model: Model) -> Floats:
+    @cached_property
+    def today(self) -> dict[bool, Floats]:
+        """Revenue of all periods of each draw without a plan, where it was asked for: lived or not."""
+        return {}
+
+    def by_draw(self, scenario: Scenario, lived: bool) -> Floats:
+        """Return what each draw expects, or each life brings, of all periods together, (draws,)."""
+        found: Floats = self.money(apply_scenario(self.model, scenario), lived).sum(axis=1)
+        return found
+
+    def money(self, model: Model, lived: bool = False) -> Floats:
         """Return the revenue that each draw expects (or each life brings) in each period."""
-        if choose_engine(model, None) != "exact":
+        if lived or choose_engine(model, None) != "exact":
             return lived_revenue(model, self.deals, self.edges, self.drawn(model), self.seed, False)
         return revenue_by_draw(model, self.deals, self.found(model))
 
@@ -230,6 +243,27 @@ def revenue_by_draw(model: Model, deals: OpenDeals, found: Intensity) -> Floats:
     return money
 
 
+def width_by_source(table: pd.DataFrame) -> pd.DataFrame:
+    """Return how wide revenue is by chance, by not knowing the parameters, and by the choice of a plan.
+
+    Law of total variance, plans being equally likely: variance = mean over plans of chance^2 + mean over
+    plans of parameter^2 + variance over plans of the mean.
+
+    Args:
+        table: rows scenario x period with mean, chance and parameter (deviations; nan: chance holds both).
+
+    Returns:
+        One row per period: period, chance, parameter, scenario, total (deviations: their squares add up).
+    """
+    rows = []
+    for period, own in table.groupby("period", sort=False):
+        parts = {name: float(np.sqrt((own[name] ** 2).mean())) for name in ("chance", "parameter")}
+        parts["scenario"] = float(own["mean"].std(ddof=0))
+        total = float(np.sqrt(np.nansum(np.square(list(parts.values())))))
+        rows.append({"period": period, **parts, "total": total})
+    return pd.DataFrame(rows)
+
+
 def break_even(bench: Bench, plan: Scenario, now: float) -> float:
     """Return the change of the odds of every way to win at which a plan with other prices earns nothing more.
 
@@ -276,26 +310,36 @@ def _at_odds(change: Lever, log: float) -> Lever:
     return _with(change, elasticity=change.elasticity - log / math.log(change.multiply))
 
 
-def swing(bench: Bench, plan: Scenario, now: float) -> pd.DataFrame:
+def swing(bench: Bench, plan: Scenario) -> pd.DataFrame:
     """Return what a plan earns more than today if one lever after the other does less, or more, than planned.
 
     A lever whose strength was fitted is set to the 10th and 90th percentile of it; any other to half and one
     and a half of its change.
 
     Returns:
-        lever, weak, strong (money, net of costs), at_weak, at_strong (in words), widest first.
+        lever, weak, strong (money, net of costs), error (the larger standard error of the two, over draws or
+        lives, which both sides share), at_weak, at_strong (in words), widest first.
     """
+    lived = any_lived([bench.model, apply_scenario(bench.model, plan)])
+    if lived not in bench.today:
+        bench.today[lived] = bench.by_draw(Scenario("today"), lived)
     rows = []
     for number, change in enumerate(plan.changes):
-        ends = _ends(change, bench.model)
-        told: dict[str, object] = {"lever": change.sentence}
-        for name, (one, said) in zip(("weak", "strong"), ends, strict=True):
-            changes = (*plan.changes[:number], one, *plan.changes[number + 1 :])
-            told |= {name: bench.gain(replace(plan, changes=changes), now), f"at_{name}": said}
+        told: dict[str, Any] = {"lever": change.sentence, "error": 0.0}
+        for name, (one, said) in zip(("weak", "strong"), _ends(change, bench.model), strict=True):
+            moved = replace(plan, changes=(*plan.changes[:number], one, *plan.changes[number + 1 :]))
+            gap = clear_gap(bench.by_draw(moved, lived), bench.today[lived])
+            told |= {name: float(gap.mean()) - bench.cost(moved), f"at_{name}": said}
+            told["error"] = max(told["error"], float(gap.std() / np.sqrt(len(gap))))
         rows.append(told)
-    frame = pd.DataFrame(rows, columns=["lever", "weak", "strong", "at_weak", "at_strong"])
+    frame = pd.DataFrame(rows, columns=["lever", "weak", "strong", "error", "at_weak", "at_strong"])
     width = (frame["strong"] - frame["weak"]).abs()
     return frame.loc[width.sort_values(ascending=False, kind="stable").index].reset_index(drop=True)
+
+
+def any_lived(models: Iterable[Model]) -> bool:
+    """Return whether any of the plans has to be lived: then all are, as one engine's noise is no gain."""
+    return any(choose_engine(model, None) != "exact" for model in models)
 
 
 def _ends(change: Lever, model: Model) -> list[tuple[Lever, str]]:

@@ -17,6 +17,7 @@ from funnelsim.calibration.values import sized
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError, check_word, nearest
 from funnelsim.forecasting.allocation import (
+    DealLuck,
     best_of_worst,
     best_split,
     best_splits,
@@ -63,8 +64,8 @@ class Plan:
         aim: what is largest: "mean" revenue over the draws, the chance of a "target", or the mean of the
             "worst" fifth of the draws (CVaR).
         target: revenue of these channels that is wanted, nan where none is.
-        told: of the best split, and of today's: mean, worst (mean of the worst fifth), and reach (share of
-            draws that reach the target).
+        told: of the best split, and of today's: mean, worst (mean of the worst fifth), and reach (chance to
+            reach the target, the luck of single deals included).
         regret, regret_high: by how much the best split of each draw, if it were known, would earn more than
             this one: mean and 90th percentile over the draws.
         idle: channels whose leads cost nothing that is known: channel, leads_now, value_per_lead.
@@ -165,9 +166,10 @@ def best_budget(
     if aim == "worst":
         best = best_of_worst(earned, WORST, money, *ends)
     elif target is not None:
-        best = best_to_reach(earned, target, money, *ends)
+        best = best_to_reach(earned, target, money, *ends, luck=worth.luck)
     before = now if extra is not None else now * money / now.sum()
-    plan, today = (earned.revenue(spend).sum(axis=1) for spend in (best, before))
+    both = {"best": earned.revenue(best), "today": earned.revenue(before)}
+    plan, today = (each.sum(axis=1) for each in both.values())
     ideal = earned.revenue(best_splits(earned.slope, money, *ends, rows=draws)[0]).sum(axis=1)
     gain, missed = plan - today, np.maximum(ideal - plan, 0.0)
     low, high = np.quantile(gain, [0.1, 0.9])
@@ -177,19 +179,20 @@ def best_budget(
         _table(known, worth, earned, now, best, ends, late), money, days,
         place.periods[-1].end, float(gain.mean()), float(low), float(high),
         float((gain > 0).mean() + (gain == 0).mean() / 2), multiplier, place.model.currency,
-        _notes(late), extra or 0.0, aim, wanted, _told(plan, today, wanted), float(missed.mean()),
+        _notes(late), extra or 0.0, aim, wanted, _told(both, worth, wanted), float(missed.mean()),
         float(np.quantile(missed, 0.9)), idle,
     )  # fmt: skip
     return replace(made, notes=(regret_words(made), *made.notes))
 
 
-def _told(plan: Floats, today: Floats, wanted: float) -> pd.DataFrame:
-    """Return the table `told` of a plan from revenue by draw of two splits."""
-    rows = [
-        {"split": name, "mean": money.mean(), "worst": float(worst_weights(money, WORST) @ money),
-         "reach": np.nan if np.isnan(wanted) else float((money >= wanted).mean())}
-        for name, money in (("best", plan), ("today", today))
-    ]  # fmt: skip
+def _told(both: Mapping[str, Floats], worth: Worth, wanted: float) -> pd.DataFrame:
+    """Return the table `told` of a plan from revenue of two splits, each (draws, channels)."""
+    rows = []
+    for name, each in both.items():
+        money = each.sum(axis=1)
+        reach = np.nan if np.isnan(wanted) else worth.reach(each, wanted)
+        worst = float(worst_weights(money, WORST) @ money)
+        rows.append({"split": name, "mean": money.mean(), "worst": worst, "reach": reach})
     return pd.DataFrame(rows).set_index("split")
 
 
@@ -204,7 +207,10 @@ def _without_spend(model: Model, names: tuple[str, ...]) -> list[Spend]:
 def _split_off(worth: Worth, names: tuple[str, ...]) -> tuple[Worth, pd.DataFrame]:
     """Return what the channels with spend are worth, and a table of the others."""
     count = len(names)
-    own = Worth(names, worth.leads[:count], worth.revenue[:, :count], worth.quality[:count])
+    own = replace(
+        worth, channels=names, leads=worth.leads[:count], revenue=worth.revenue[:, :count],
+        quality=worth.quality[:count], shares=worth.shares[:count],
+    )  # fmt: skip
     each = {"channel": worth.channels, "leads_now": worth.leads, "value_per_lead": worth.per_lead}
     return own, pd.DataFrame(each)[count:].reset_index(drop=True)
 
@@ -315,7 +321,8 @@ def _aim_words(found: Plan) -> str:
         return "In the worst fifth of what may be true the best split earns {}, today's {}. ".format(*ends)
     shares = (words.percent(float(row["reach"])) for row in rows)
     wanted = words.money(found.target, found.currency)
-    return f"Of what may be true, the best split reaches {wanted} in " + "{}, today's in {}. ".format(*shares)
+    told = "{}, today's with {}, the luck of single deals included. ".format(*shares)
+    return f"The best split reaches {wanted} with a chance of {told}"
 
 
 def regret_words(found: Plan) -> str:
@@ -433,18 +440,41 @@ class Worth:
         leads: (channels,) expected leads.
         revenue: (draws, channels) expected money of these leads, under each posterior draw.
         quality: (channels,) wins of the channel's past leads over those expected, shrunk to 1.
+        shares: (channels, groups) of a channel's money, by group of its leads.
+        atoms: (groups, atoms) equally likely amounts of a win.
+        spread: standard deviation of the common factor on the number of leads.
     """
 
     channels: tuple[str, ...]
     leads: Floats
     revenue: Floats
     quality: Floats
+    shares: Floats
+    atoms: Floats
+    spread: float
 
     @property
     def per_lead(self) -> Floats:
         """Mean money that one lead of each channel earns, shape (channels,)."""
         each: Floats = self.revenue.mean(axis=0) / np.maximum(self.leads, 1e-12)
         return each
+
+    @property
+    def luck(self) -> DealLuck:
+        """How far money may lie from what is expected, as single deals are won or not."""
+        size = (self.atoms**2).mean(axis=1) / np.maximum(self.atoms.mean(axis=1), 1e-300)
+        return DealLuck(self.shares @ size, self.spread)
+
+    def reach(self, money: Floats, wanted: float) -> float:
+        """Return the chance to reach a target, from the expected money of each draw, (draws, channels).
+
+        Exactly: wins are a compound Poisson number of each group's amounts.
+        """
+        from funnelsim.forecasting.distribution import Lump, reached
+
+        wins = money @ self.shares / np.maximum(self.atoms.mean(axis=1), 1e-300)
+        coins = np.zeros(0), np.zeros((len(wins), 0))
+        return float(reached(Lump(*coins, wins, self.atoms, self.spread), wanted).mean())
 
 
 def _worth_once(
@@ -454,19 +484,23 @@ def _worth_once(
     model = print_of(place.model) if place.key else ""
     channels = tuple(one.channel for one in acting)
     when = [(one.lag_days, one.carry_over) for one in acting]
-    about = ("worth", model, channels, when, days, until, draws, seed)
+    about = ("worth by group", model, channels, when, days, until, draws, seed)
     kept = find_frame(place.key, *about)
+    groups = len(place.model.groups)
     if kept is None:
         first = np.array([one.lag_days for one in acting])
         lasting = [one.carry_over for one in acting]
         worth = worth_of_channels(
             place, channels, first, days, until, draws=draws, seed=seed, carry_over=lasting
         )
-        table = pd.DataFrame(np.vstack([worth.leads, worth.quality, worth.revenue]), columns=list(channels))
-        keep_frame(table, place.key, *about)
+        rows = np.vstack([worth.leads, worth.quality, worth.shares.T, worth.revenue])
+        keep_frame(pd.DataFrame(rows, columns=list(channels)), place.key, *about)
         return worth
-    leads, quality, *revenue = kept[list(channels)].to_numpy(dtype=np.float64)
-    return Worth(channels, leads, np.array(revenue), quality)
+    leads, quality, *rest = kept[list(channels)].to_numpy(dtype=np.float64)
+    shares, revenue = np.array(rest[:groups]).T, np.array(rest[groups:])
+    return Worth(
+        channels, leads, revenue, quality, shares, place.model.values.amounts, place.model.entries.spread
+    )
 
 
 def worth_of_channels(
@@ -515,31 +549,35 @@ def worth_of_channels(
 
     def one(rate: Floats) -> Floats:
         found = chances(model.funnel, model.table.with_rate(rate), edges, pace=pace)
-        earned = np.zeros(len(channels))
+        earned = np.zeros((len(channels), len(model.groups)))
         for row, cell in enumerate(model.entries.cells):
             if cell.channel in channels:
                 wins = from_entries(found, cell.group, cell.stage, undated[row])[0]
-                earned[channels.index(cell.channel)] += wins * model.values.mean[cell.group]
+                earned[channels.index(cell.channel), cell.group] += wins * model.values.mean[cell.group]
         return earned
 
     rates = draw_rates(model, draws, stream(seed, "rates"))
     one(rates[0])
     with ThreadPoolExecutor(2) as pool:
-        revenue = np.array(list(pool.map(one, rates)))
-    revenue += _earned_by_date(model, channels, leads, edges, rates, seed)
+        by_group = np.array(list(pool.map(one, rates)))
+    by_group += _earned_by_date(model, channels, leads, edges, rates, seed)
+    revenue, shares = by_group.sum(axis=2), by_group.mean(axis=0)
+    shares = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-300)
     quality, drawn = channel_quality(place, channels, draws, stream(seed, "quality"))
     came = [
         sum(leads[r].sum() for r, c in enumerate(model.entries.cells) if c.channel == name)
         for name in channels
     ]
-    return Worth(channels, np.array(came), revenue * drawn, quality)
+    return Worth(
+        channels, np.array(came), revenue * drawn, quality, shares, model.values.amounts, model.entries.spread
+    )
 
 
 def _earned_by_date(
     model: Model, channels: tuple[str, ...], leads: Floats, edges: Floats, rates: Floats, seed: int
 ) -> Floats:
-    """Return what the leads of each channel that will state a date earn, (draws, channels)."""
-    earned = np.zeros((len(rates), len(channels)))
+    """Return what the leads of each channel that will state a date earn, (draws, channels, groups)."""
+    earned = np.zeros((len(rates), len(channels), len(model.groups)))
     dates = draw_dates(model, len(rates), stream(seed, "dates"))
     if dates is None:
         return earned
@@ -548,7 +586,7 @@ def _earned_by_date(
         own = np.array([cell.channel == name for cell in model.entries.cells])
         found = by_dates(model, nobody(), leads * own[:, None], edges, drawn)
         if found is not None:
-            earned[:, column] = np.einsum("dgp,g,p->d", found.born[..., 0], model.values.mean, found.price)
+            earned[:, column] = np.einsum("dgp,g,p->dg", found.born[..., 0], model.values.mean, found.price)
     return earned
 
 

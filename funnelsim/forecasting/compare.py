@@ -16,6 +16,7 @@ from funnelsim.forecasting.attribution import (
     FEWEST_DRAWS,
     TENTH,
     Bench,
+    any_lived,
     break_even,
     by_month,
     clear_gap,
@@ -24,8 +25,9 @@ from funnelsim.forecasting.attribution import (
     lived_revenue,
     revenue_by_draw,
     swing,
+    width_by_source,
 )
-from funnelsim.forecasting.distribution import reached
+from funnelsim.forecasting.distribution import reached, width_parts
 from funnelsim.forecasting.fates import Side as Fates
 from funnelsim.forecasting.fates import fate_gaps, ways_like
 from funnelsim.forecasting.forecast import (
@@ -67,8 +69,8 @@ class Comparison:
             cost), roi_low, roi_high, pays (first month from whose end on the cumulated expected net gain
             stays above 0, "" if none), break_even (see there).
         months: of plans with costs: scenario, month, gain, cost, and net, cumulated.
-        swings: scenario -> its levers, weak and strong (what the plan then earns more than today), and what
-            weak and strong mean.
+        swings: scenario -> its levers, weak and strong (what the plan then earns more than today), their
+            error, and what weak and strong mean.
         place: what all scenarios start from.
     """
 
@@ -93,14 +95,14 @@ class Comparison:
         """The table with differences and their ends rounded to what is known of them, for people."""
         errors = {"difference": "error", "net": "error", "low": "low_error", "net_low": "low_error"}
         errors |= {"high": "high_error", "net_high": "high_error"}
-        told = {
-            name: [
-                words.to_error(value, off)
-                for value, off in zip(self.table[name], self.table[error], strict=True)
-            ]
-            for name, error in errors.items()
+        return _rounded(self.table, errors)
+
+    @property
+    def rounded_swings(self) -> dict[str, pd.DataFrame]:
+        """The swings with both ends rounded to what is known of them, for people."""
+        return {
+            name: _rounded(frame, {"weak": "error", "strong": "error"}) for name, frame in self.swings.items()
         }
-        return self.table.assign(**told)
 
     @property
     def best(self) -> str:
@@ -123,6 +125,25 @@ class Comparison:
     def pays(self) -> str:
         """The month from which on the best scenario pays, "" if none."""
         return str(_row_of(self.worth, self.best)["pays"])
+
+    @property
+    def widths(self) -> pd.DataFrame:
+        """How wide revenue is by chance, parameters and the choice of a plan; see `width_by_source`."""
+        return width_by_source(self.table)
+
+    @property
+    def where_from(self) -> str:
+        """What makes the width of revenue of all periods together, in a sentence."""
+        row = self.widths.iloc[-1]
+        if not row["total"] > 0:
+            return ""
+        parts = {name: row[name] ** 2 / row["total"] ** 2 for name in ("chance", "parameter", "scenario")}
+        share = {name: words.percent(part) for name, part in parts.items() if np.isfinite(part)}
+        known = f"chance makes {share['chance']}, not knowing the parameters {share.get('parameter')}"
+        both = f"chance and not knowing the parameters make {share['chance']}"
+        told = known if "parameter" in share else both
+        among = "the choice among these plans, if all were equally likely,"
+        return f"Of the width of revenue, {self.span} (its variance), {told}, {among} {share['scenario']}."
 
     @property
     def answer(self) -> str:
@@ -200,6 +221,15 @@ class Comparison:
         return card(str(self), shown)
 
 
+def _rounded(frame: pd.DataFrame, errors: Mapping[str, str]) -> pd.DataFrame:
+    """Return a table with columns rounded to what is known of them: column -> that of its error."""
+    told = {
+        name: [words.to_error(value, off) for value, off in zip(frame[name], frame[error], strict=True)]
+        for name, error in errors.items()
+    }
+    return frame.assign(**told)
+
+
 def _row_of(frame: pd.DataFrame, name: str) -> dict[str, Any]:
     """Return a scenario's only row."""
     rows = frame[frame["scenario"] == name].to_dict("records")
@@ -243,6 +273,7 @@ class _Side:
         tails: (draws or lives, columns) chance to reach each target.
         lived: (lives, columns) revenue; None where the exact pass tells all.
         found: chances by the exact pass.
+        variances: (columns, 2) of revenue, by chance and by parameters; nan where lives hold both as one.
     """
 
     model: Model
@@ -251,6 +282,7 @@ class _Side:
     tails: Floats
     lived: Floats | None
     found: Intensity | None
+    variances: Floats
 
 
 @dataclass(frozen=True)
@@ -321,7 +353,8 @@ def compare_models(
         earns more than the first; .5 where none differs), futures (how many differ; infinitely many where a
         plan only moves prices, and so is surely better or worse) of lives, p_mean (of the draws, the share
         that expects more; nan where lives alone tell), cost, net, net_low, net_high, p_net, target, p_target,
-        target_gain with target_low and target_high (80 % over draws), and quantiles of revenue.
+        target_gain with target_low and target_high (80 % over draws), chance and parameter (deviations of
+        revenue, as in `Forecast.widths`; where plans are lived chance holds both), and quantiles of revenue.
 
     Raises:
         FunnelError: fewer than two scenarios, or scenarios that start from different dates.
@@ -350,14 +383,25 @@ def _side(ground: _Field, model: Model) -> _Side:
     lived = None if found is not None and found.more is None else ground.lives(model)
     means = None if found is None else _with_sum(revenue_by_draw(model, bench.deals, found))
     tails = _tails(model, bench.deals, found, means, lived, _missing(ground))
+    parts = _variances(model, bench.deals, found, lived)
     if means is not None and not ground.quantiles:
-        return _Side(model, _plain_rows(ground, means, tails), means, tails, lived, found)
+        return _Side(model, _plain_rows(ground, means, tails), means, tails, lived, found, parts)
     forecast = forecast_periods(
         model, bench.deals, ground.periods, booked=ground.booked, draws=bench.draws, seed=bench.seed,
         target=ground.target, engine=ground.engine, drawn=bench.drawn(model), found=found, whole=True,
         progress=ground.progress,
     )  # fmt: skip
-    return _Side(model, _forecast_rows(forecast), means, tails, lived, found)
+    return _Side(model, _forecast_rows(forecast), means, tails, lived, found, parts)
+
+
+def _variances(model: Model, deals: OpenDeals, found: Intensity | None, lived: Floats | None) -> Floats:
+    """Return the variances of revenue by chance and by parameters, see `_Side`."""
+    if found is None:
+        every = cast(Floats, lived).var(axis=0)
+        return np.stack([every, np.full_like(every, np.nan)], axis=1)
+    lumps = [revenue_lump(model, deals, found, k) for k in range(found.chance.shape[2])]
+    lumps += [revenue_lump(model, deals, joined(found), 0)] if len(lumps) > 1 else []
+    return np.array([width_parts(lump) for lump in lumps])
 
 
 def _forecast_rows(forecast: Forecast) -> pd.DataFrame:
@@ -471,6 +515,7 @@ def _rows(
         gap = gaps[:, k]
         told: dict[str, Any] = {"scenario": name} | {str(key): value for key, value in row.items()}
         told |= {"mean": level[k], "difference": expected[k]} | _spread(gap, expected[k], draws)
+        told |= dict(zip(("chance", "parameter"), np.sqrt(side.variances[k]).tolist(), strict=True))
         told |= _on_average(side, base, k, gap)
         if sure and expected[k] != 0:
             told |= {"p_better": float(sure > 0), "futures": np.inf}
@@ -584,8 +629,9 @@ def compared(
         name: plan for name, plan in plans.items() if np.isfinite(costs[name]).all() and costs[name].any()
     }
     months = by_month(place, paid, draws=draws, seed=seed)
+    lived = any_lived(models.values())  # then a few lives would be noise; all that the comparison has serve
     swings = {
-        name: swing(bench, plan, now)
+        name: swing(whole if lived else bench, plan)
         for name, plan in plans.items()
         if plan.changes and np.isfinite(costs[name]).all()
     }

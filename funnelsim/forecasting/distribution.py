@@ -230,6 +230,16 @@ def reached(lump: Lump, money: float) -> Floats:
     return np.clip(found, 0.0, 1.0)
 
 
+def width_parts(lump: Lump) -> tuple[float, float]:
+    """Return the variances of all money of a period by chance, and by parameters and common factors.
+
+    >>> nobody = (np.zeros((2, 1)), np.ones((1, 1)))
+    >>> width_parts(Lump(np.array([10.0]), np.array([[0.5], [0.3]]), *nobody))
+    (23.0, 1.0)
+    """
+    return _moments(lump)["total"][1:]
+
+
 def _moments(lump: Lump) -> dict[str, tuple[float, float, float]]:
     """Return mean, chance variance and parameter variance of each origin, in closed form.
 
@@ -358,10 +368,11 @@ def _logarithms(place: Floats, chance: Floats, points: int) -> Floats:
     for i in range(deals):
         low = int(np.floor(place[i] + 1e-9))
         part = max(place[i] - low, 0.0)
+        most, left, n = 0.0, 1.0, 0
         for d in range(draws):
             ratio[d], power[d] = -chance[i, d] / (1 - chance[i, d]), -1.0
             found[0, d] += np.log1p(-chance[i, d])
-        most, left, n = -ratio.min(), 1.0, 0
+            most = max(most, -ratio[d])
         share[0] = 1.0
         while left * most > LEFT_OUT * (n + 1) and n < MOST_TERMS:
             left, n = left * most, n + 1
@@ -419,8 +430,12 @@ def _product(place: Floats, chance: Floats, theta: Floats) -> Complexes:
                 for j in range(size):
                     x, y = 1.0 + q * real[i, j], q * imag[i, j]
                     a[j], b[j] = a[j] * x - b[j] * y, a[j] * y + b[j] * x
-                if i % 16 == 15 and (a * a + b * b).max() < 1e-34:
-                    break
+                if i % 16 == 15:
+                    most = 0.0
+                    for j in range(size):
+                        most = max(most, a[j] * a[j] + b[j] * b[j])
+                    if most < 1e-34:
+                        break
             for j in range(size):
                 found[d, begin + j] = complex(a[j], b[j])
     return found

@@ -173,15 +173,17 @@ def _cell(edges: Floats, rate: Floats, left: float, right: float, leave: Floats,
     """Fill the chances to leave by each exit between two ages, and those times the time of leaving.
 
     Returns the chance to stay. Within the cell the hazard is constant between bin edges."""
-    leave[:] = 0.0
-    late[:] = 0.0
+    for x in range(rate.shape[0]):
+        leave[x], late[x] = 0.0, 0.0
     stay, begin, b = 1.0, left, 0
     last = edges.size - 1
     while begin < right:
         while b < last and edges[b + 1] <= begin:
             b += 1
         end = right if b == last else min(right, edges[b + 1])
-        total = rate[:, b].sum()
+        total = 0.0
+        for x in range(rate.shape[0]):
+            total += rate[x, b]
         if total > 0.0:
             hazard = total * (end - begin)
             gone = -np.expm1(-hazard)
@@ -235,13 +237,16 @@ def _cells(
             count[g, s] = _runs(edges[g, s], wide, ages, ends[g, s])
             for f in range(paces.size):
                 for x in range(exits):
-                    now[x] = rate[g, s, x] * (paces[f] if wins[s, x] else 1.0)
+                    pace = paces[f] if wins[s, x] else 1.0
+                    for b in range(bins):
+                        now[x, b] = rate[g, s, x, b] * pace
                 begin = 0
                 for run in range(count[g, s]):
                     left = begin * wide
                     stay[f, g, s, run] = _cell(edges[g, s], now, left, left + wide, one, two)
-                    leave[f, g, s, :, run] = one
-                    late[f, g, s, :, run] = two
+                    for x in range(exits):
+                        leave[f, g, s, x, run] = one[x]
+                        late[f, g, s, x, run] = two[x]
                     begin = ends[g, s, run]
     return count, ends, stay, leave, late
 
@@ -265,18 +270,34 @@ def _inverses(leave: Floats, late: Floats, targets: Integers, stages: int, onwar
     inverse = np.zeros((paces, groups, stages, stages))
     for f in range(paces):
         for g in range(groups):
-            inverse[f, g] = _at_once(leave[f, g], late[f, g], targets, stages, onward)
+            # Cell by cell: that a whole row fits into its place takes seconds to compile, here and below.
+            one = _at_once(leave[f, g], late[f, g], targets, stages, onward)
+            for r in range(stages):
+                for s in range(stages):
+                    inverse[f, g, r, s] = one[r, s]
     return inverse
 
 
 @strict
 def _stretch(value: Floats, old: Floats, new: Floats) -> None:
-    """Move values from an age lattice of width `old` to one of width `new`, in place."""
-    ages = np.arange(value.shape[-1]).astype(np.float64)
+    """Move values from an age lattice of width `old` to one of width `new`, in place, as `np.interp` does."""
+    ages = value.shape[2]
+    line = np.zeros(ages)
     for k in range(value.shape[0]):
         for r in range(value.shape[1]):
-            if old[r] != new[r]:
-                value[k, r] = np.interp(ages * new[r], ages * old[r], value[k, r])
+            if old[r] == new[r]:
+                continue
+            for a in range(ages):
+                line[a] = value[k, r, a]
+            low = 0
+            for a in range(ages):
+                place = a * new[r]
+                while low < ages - 1 and (low + 1) * old[r] <= place:
+                    low += 1
+                value[k, r, a] = line[low]
+                if low < ages - 1:
+                    slope = (line[low + 1] - line[low]) / ((low + 1) * old[r] - low * old[r])
+                    value[k, r, a] = slope * (place - low * old[r]) + line[low]
 
 
 @strict
@@ -467,11 +488,19 @@ def _backward(
             for k in range(periods):
                 if overlap[t:, k].any():
                     if once:
-                        onward[:] = 1.0 - earns * min(overlap[t, k], 1.0)
+                        for place in range(earns.size):
+                            onward[place] = 1.0 - earns[place] * min(overlap[t, k], 1.0)
                         solve = _at_once(leave[f, g], late[f, g], targets, stages, onward)
                     _period(value[g, k], runs, cell, solve, targets, earns, overlap[t, k], onward)
                     for s in range(stages):
                         entry[t, g, s, k] = value[g, k, s, 0]
         if once:
-            onward[:] = 1.0
-    return value.transpose(0, 2, 1, 3).copy(), entry
+            for place in range(earns.size):
+                onward[place] = 1.0
+    turned = np.zeros((groups, stages, periods, ages))
+    for g in range(groups):
+        for s in range(stages):
+            for k in range(periods):
+                for a in range(ages):
+                    turned[g, s, k, a] = value[g, k, s, a]
+    return turned, entry

@@ -18,7 +18,8 @@ from funnelsim.forecasting.periods import Period, days_of
 from funnelsim.forecasting.situation import INSTANT, Situation, refuse_thin
 from funnelsim.forecasting.split import FOREVER
 from funnelsim.model.funnel import Funnel, winning_exits
-from funnelsim.model.model import Draws, Model, OpenDeals, amounts, expected, pace_of, run_until
+from funnelsim.model.levers import acting_parts
+from funnelsim.model.model import Draws, Model, OpenDeals, Spend, amounts, expected, pace_of, run_until
 from funnelsim.model.rates import model_incidence
 from funnelsim.show.live.document import live_document, why_sentence
 from funnelsim.show.page import framed, packed
@@ -36,7 +37,7 @@ MOST_STARTS = 6  # months from which a change may begin
 
 @dataclass(frozen=True)
 class Live:
-    """A page on which the forecast answers while odds, days, leads and prices are moved; it needs no Python.
+    """A page on which the forecast answers while odds, days, leads, spend and prices are moved; no Python.
 
     Args:
         contract: all that the page is handed: version, page (what is shown), engine and drags (what is
@@ -174,7 +175,29 @@ def _engine_part(place: Situation, plan: Forecast, drawn: Draws, edges: Floats) 
         "booked": float(booked),
         "ways": ways,
         "leads": packed(leads, "f4"),
+        "spend": [
+            {
+                "channel": channel,
+                "elasticity": one.elasticity,
+                "lag": one.lag_days,
+                "parts": acting_parts(one).tolist(),
+            }
+            for channel, one in _paid(model, channels_of(model, int(np.ceil(edges[-1]))))
+        ],
     }
+
+
+def _paid(model: Model, channels: Sequence[str]) -> list[tuple[int, Spend]]:
+    """Return the channels whose spend can be moved, by number."""
+    paid = {one.channel: one for one in model.entries.spend if one.per_day > 0}
+    return [(number, paid[name]) for number, name in enumerate(channels) if name in paid]
+
+
+def _unmoved(model: Model, channels: Sequence[str]) -> dict[str, list[str]]:
+    """Return channels whose money no slider moves, by why: no slider of their own, or no spend known."""
+    paid = [one.channel for one in model.entries.spend if one.per_day > 0]
+    unknown = [name for name in channels if name and name not in paid]
+    return {"crowded": [name for name in paid if name not in channels], "unknown": unknown if paid else []}
 
 
 def _time(model: Model, edges: Floats) -> dict[str, Any]:
@@ -209,14 +232,21 @@ def _ways(model: Model, days: int) -> tuple[list[list[int]], Floats]:
 
 
 def channels_of(model: Model, days: int) -> list[str]:
-    """Return the channels with most leads in the next days, "" standing for all others, if there are any."""
+    """Return the channels with most leads in the next days, "" standing for all others, if there are any.
+
+    Those whose spend is known come before others into the few that have sliders of their own.
+    """
     counts: dict[str, float] = {}
     for cell, leads in zip(model.entries.cells, expected(model.entries, days).sum(axis=1), strict=True):
         counts[cell.channel] = counts.get(cell.channel, 0.0) + float(leads)
     order = sorted((name for name in counts if name and counts[name] > 0), key=lambda name: -counts[name])
     if len(order) <= MOST_CHANNELS and not counts.get("", 0.0):
         return order
-    return [*order[: MOST_CHANNELS - 1], ""] if len(order) >= MOST_CHANNELS else [*order, ""]
+    if len(order) < MOST_CHANNELS:
+        return [*order, ""]
+    paid = {one.channel for one in model.entries.spend if one.per_day > 0}
+    few = set(sorted(order, key=lambda name: name not in paid)[: MOST_CHANNELS - 1])
+    return [*(name for name in order if name in few), ""]
 
 
 # A few draws that stand for all
@@ -310,6 +340,9 @@ def _page_part(place: Situation, plan: Forecast, why: str) -> dict[str, Any]:
         "wins": np.argwhere(winning_exits(funnel) & (funnel.targets >= 0)).tolist(),
         "main": [int(column) for column in main_exits(model)],
         "channels": channels,
+        "spend": [{"channel": channel, "perDay": one.per_day} for channel, one in _paid(model, channels)],
+        "unmoved": _unmoved(model, channels),
+        "days": float(edges[-1]),
         "open": len(place.deals),
         "periods": [period.label for period in place.periods],
         "past": [list(pair) for pair in place.past[["period", "revenue"]].itertuples(index=False)],

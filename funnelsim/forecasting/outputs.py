@@ -210,15 +210,15 @@ def say_comparison(result: Comparison) -> None:
     if (result.worth["cost"] != 0).any():
         title = titled(f"What each plan costs and returns, {result.span}", result.currency)
         show_table(worth_rows(result), title, kinds=WORTH_KINDS)
-    for note in (*result.findings, *result.cautions):
+    for note in filter(None, (*result.findings, result.where_from, *result.cautions)):
         print(f"- {note}")
     print()
     for name, frame in result.parts.items():
         title = titled(f"What each lever of '{name}' brings, all periods together", result.currency)
         show_table(frame, title, kinds={"error": "money"})
-    for name, frame in result.swings.items():
+    for name, frame in result.rounded_swings.items():
         title = titled(f"What '{name}' hangs on: its net gain with one lever weak or strong", result.currency)
-        show_table(frame, title, kinds={"weak": "money", "strong": "money"})
+        show_table(frame, title, kinds=dict.fromkeys(("weak", "strong", "error"), "money"))
 
 
 def worth_rows(result: Comparison) -> pd.DataFrame:
@@ -240,10 +240,10 @@ WORTH_KINDS |= {"net above 0": "share", "ROI": "share"}
 def comparison_json(result: Comparison) -> str:
     """Return a comparison as JSON text; keys are kept from release to release.
 
-    Top: headline, best (scenario), currency, scenarios, notes. Each scenario: name, change (in words),
-    periods (rows as in `Comparison.table`, the last being "total"), together (as in `Comparison.worth`; null
-    for the present plan), months, parts and levers. Null stands for what is not known, and for `futures` of a
-    plan that is surely better or worse.
+    Top: headline, best (scenario), currency, scenarios, widths (rows as in `Comparison.widths`), notes. Each
+    scenario: name, change (in words), periods (rows as in `Comparison.table`, the last being "total"),
+    together (as in `Comparison.worth`; null for the present plan), months, parts and levers. Null stands for
+    what is not known, and for `futures` of a plan that is surely better or worse.
     """
     scenarios = []
     for name in dict.fromkeys(result.table["scenario"]):
@@ -264,7 +264,8 @@ def comparison_json(result: Comparison) -> str:
             }
         )
     top = {"headline": str(result), "best": result.best, "currency": result.currency or None}
-    found = top | {"scenarios": scenarios, "notes": [*result.findings, *result.cautions]}
+    told = [*filter(None, (*result.findings, result.where_from, *result.cautions))]
+    found = top | {"scenarios": scenarios, "widths": _cells(result.widths), "notes": told}
     return _json_text(found)
 
 
@@ -275,7 +276,12 @@ def _dated(rows: pd.DataFrame) -> pd.DataFrame:
 
 def comparison_sheets(result: Comparison) -> dict[str, pd.DataFrame]:
     """Return the sheets of a comparison's workbook, those that have rows."""
-    sheets = {"plans": result.worth, "periods": result.table, "months": result.months}
+    sheets = {
+        "plans": result.worth,
+        "periods": result.table,
+        "months": result.months,
+        "widths": result.widths,
+    }
     for title, frames in (("parts", result.parts), ("levers", result.swings)):
         told = [frame.assign(scenario=name) for name, frame in frames.items()]
         sheets[title] = pd.concat(told, ignore_index=True) if told else pd.DataFrame()

@@ -193,7 +193,7 @@ def goes_on_after(events: pd.DataFrame, won: tuple[str, ...], lost: tuple[str, .
     won_by_now = pd.Series(win).groupby(codes).cummax().to_numpy(bool)
     from_win = np.concatenate([[False], win[:-1] & (codes[1:] == codes[:-1])])[: codes.size]
     stage = events["stage"].where(~events["stage"].isin((*won, *lost)).to_numpy())
-    before = set(stage[~won_by_now].dropna())
+    before = set(stage[~won_by_now].dropna().unique())
     after = events[from_win & stage.notna().to_numpy() & ~stage.isin(before).to_numpy()]
     return bool((after.groupby("stage")["lead"].nunique() >= LEADS_AFTER).any())
 

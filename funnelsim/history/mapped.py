@@ -518,7 +518,7 @@ def _in_one_currency(rows: pd.DataFrame, sheets: Sheets) -> tuple[pd.DataFrame, 
     told = Currencies(
         where=where,
         column=columns.currency or "",
-        named=_aligned(named.fillna("").map(currency_code).astype("str"), rows),
+        named=_aligned(_codes(named.fillna("")), rows),
         signs=_aligned(signs.mask(signs == "", headed), rows),
         stated=(mapping.currency or "").upper(),
         rates={code.upper(): rate for code, rate in mapping.rates.items()},
@@ -528,6 +528,13 @@ def _in_one_currency(rows: pd.DataFrame, sheets: Sheets) -> tuple[pd.DataFrame, 
     if "value" in rows.columns:
         rows = rows.assign(value=money.value)
     return rows, money.currency, money.findings
+
+
+def _codes(named: pd.Series) -> pd.Series:
+    """Return the code of each currency's name; each name is looked up once."""
+    place, names = pd.factorize(named)
+    codes = np.array([currency_code(str(name)) for name in names], dtype=object)
+    return pd.Series(codes[place], named.index, dtype="str")
 
 
 def _aligned(cells: pd.Series, rows: pd.DataFrame) -> pd.Series:

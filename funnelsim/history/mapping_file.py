@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass as checked
 from funnelsim.errors import FunnelError
 from funnelsim.files import read_yaml, validated
 
-STRICT = ConfigDict(extra="forbid")
+STRICT = ConfigDict(extra="forbid", defer_build=True)  # checks are built when a mapping is first read
 Word = str | int | float | bool
 Share = Annotated[float, Field(gt=0, le=1)]
 

@@ -88,8 +88,8 @@ class Table:
         if cells.dtype.kind == "f" and (cells.dropna() % 1 == 0).all():
             cells = cells.astype("Int64")
         text = cells.astype("str").str.strip().mask(blank, "")
-        odd = text.str.contains(CONTROL, regex=True)
-        if odd.any():
+        if re.search(CONTROL, "".join(text.tolist())):  # once for all: a search in each cell takes far longer
+            odd = text.str.contains(CONTROL, regex=True)
             text = text.mask(odd, text[odd].str.replace(CONTROL, " ", regex=True).str.strip())
         length = text.str.len()
         if (length > LONGEST_CELL).any():

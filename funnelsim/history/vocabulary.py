@@ -304,7 +304,7 @@ def _alike(
 ) -> tuple[str, ...]:
     """Return the places that are called like an end, or whose last word is like one and that lead nowhere."""
     goes_on = events["lead"].eq(events["lead"].shift(-1)).to_numpy()
-    no_end = {*stages, *events.loc[goes_on, "stage"]}
+    no_end = {*stages, *events.loc[goes_on, "stage"].unique()}
     plainly = WON if end == "won" else LOST
     return tuple(
         name
@@ -323,7 +323,7 @@ def lookalikes(
 ) -> tuple[Finding, ...]:
     """Return the stages that nobody leaves and that are called like an end, with what to write for them."""
     goes_on = events["lead"].eq(events["lead"].shift(-1)).to_numpy()
-    left = {*events.loc[goes_on, "stage"], *won, *lost, *handed_over}
+    left = {*events.loc[goes_on, "stage"].unique(), *won, *lost, *handed_over}
     there = events["stage"].value_counts()
     names = [str(name) for name in there.index if name not in left and says_closed(str(name))]
     findings = []

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar, cast, dataclass_t
 import numpy as np
 from pydantic import Field, Strict
 
+from funnelsim.arrays import Floats
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.files import shown
 from funnelsim.model.funnel import Draw, resize_pool, winning_exits
@@ -365,7 +366,7 @@ def _answers(model: Model, levers: Sequence[SpendLever]) -> list[IntakeChange]:
             for a, b, spend in steps
         ]
     moments = {day for start, end, _ in steps for day in (start, end)} - {np.inf}
-    weeks = int(np.ceil(np.log(FADED) / np.log(now.carry_over))) + 1
+    weeks = _weeks(now)
     cuts = sorted({day + 7.0 * week for day in moments for week in range(weeks + 1)})
     changes = []
     for start, end in zip(cuts, [*cuts[1:], np.inf], strict=True) if cuts else ():
@@ -377,6 +378,26 @@ def _answers(model: Model, levers: Sequence[SpendLever]) -> list[IntakeChange]:
         answer = max(1 + acting / now.per_day, 0.0) ** now.elasticity
         changes.append(IntakeChange(cells, first, end + now.lag_days, answer))
     return changes
+
+
+def _weeks(now: Spend) -> int:
+    """Return after how many weeks hardly anything is left of what money does."""
+    return int(np.ceil(np.log(FADED) / np.log(now.carry_over))) + 1
+
+
+def acting_parts(now: Spend) -> Floats:
+    """Return which part of a lasting change of spend acts in each week after the lag, the last for ever.
+
+    Leads then are multiplied by (1 + part x (factor - 1)) ** elasticity, as a `SpendLever` does it.
+
+    >>> acting_parts(Spend("search", 10.0, 0.3)).tolist()
+    [1.0]
+    """
+    if now.carry_over == 0:
+        return np.ones(1)
+    ends = np.append(7.0 * np.arange(_weeks(now) + 1), 7.0 * _weeks(now) + FOREVER)
+    parts: Floats = np.diff(now.effect_until(ends + now.lag_days)) / np.diff(ends)
+    return parts
 
 
 def spent_on(model: Model, levers: Sequence[SpendLever]) -> Iterator[tuple[float, float, float]]:

@@ -93,8 +93,11 @@ Until = Annotated[Number, Field(ge=0, le=24)]
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
 def part(kind: type[Keys]) -> type[Keys]:
-    """Make a class one mapping of a file: frozen, checked, refusing keys that it does not know."""
-    config = ConfigDict(extra="forbid")
+    """Make a class one mapping of a file: frozen, checked, refusing keys that it does not know.
+
+    Its checks are built when a file first asks for them: who reads none does not wait.
+    """
+    config = ConfigDict(extra="forbid", defer_build=True)
     return pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=config)(kind)  # type: ignore[return-value]
 
 

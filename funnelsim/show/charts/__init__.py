@@ -116,6 +116,13 @@ class Scored(Protocol):
     def coverage(self, measure: str) -> pd.DataFrame: ...
 
 
+class Wide(Protocol):
+    """What a forecast or a comparison shows of its width."""
+
+    @property
+    def widths(self) -> pd.DataFrame: ...
+
+
 class Tabled(Protocol):
     """What a comparison or a plan shows of itself."""
 
@@ -129,7 +136,7 @@ class Swinging(Protocol):
     """What a comparison shows of what its plans hang on."""
 
     @property
-    def swings(self) -> dict[str, pd.DataFrame]: ...
+    def rounded_swings(self) -> dict[str, pd.DataFrame]: ...
     @property
     def worth(self) -> pd.DataFrame: ...
     @property
@@ -185,9 +192,9 @@ def split(forecast: Expected, measure: str | None = None) -> alt.LayerChart:
     return split_chart(forecast.periods, forecast.currency, measure or forecast.measure)
 
 
-def spread(forecast: Expected) -> alt.LayerChart:
-    """Draw how much of the width is chance and how much is not knowing the rates; see `spread_chart`."""
-    return spread_chart(forecast.widths)
+def spread(found: Wide) -> alt.LayerChart:
+    """Draw where the width of a forecast, or of the plans compared, comes from; see `spread_chart`."""
+    return spread_chart(found.widths)
 
 
 def luck(replications: Repeated, measure: str = "revenue") -> alt.LayerChart:
@@ -203,7 +210,7 @@ def differences(comparison: Tabled) -> alt.LayerChart:
 def swings(comparison: Swinging, scenario: str) -> alt.LayerChart:
     """Draw what a plan earns if one lever is weak or strong; see `swing_chart`."""
     worth = comparison.worth.set_index("scenario")["net"]
-    return swing_chart(comparison.swings[scenario], float(worth[scenario]), comparison.currency)
+    return swing_chart(comparison.rounded_swings[scenario], float(worth[scenario]), comparison.currency)
 
 
 def bridge(bridge: Bridged) -> alt.LayerChart:

@@ -15,6 +15,7 @@ from funnelsim.show.charts.fan import total_rows
 ORIGINS = {"booked": "booked", "open": "open deals", "new": "leads not yet created"}
 SURE = ("better", "worse", "could be luck")
 NOW, BEST = "now", "best"
+CHOICE = "choice of a plan"
 BARS = 20  # few enough that a hundred runs show a shape, five to a bar
 
 
@@ -262,12 +263,13 @@ def luck_chart(runs: pd.DataFrame, currency: str = "", measure: str = "revenue")
 
 
 def spread_chart(widths: pd.DataFrame) -> alt.LayerChart:
-    """Draw how much of each period's uncertainty is chance and how much is not knowing the rates.
+    """Draw how much of each period's uncertainty is chance, not knowing the rates, and the choice of a plan.
 
     Variances add up, standard deviations do not: the share of a part is its variance over the total's.
 
     Args:
-        widths: the forecast's widths frame: period, chance, parameter, total (standard deviations).
+        widths: period, chance, parameter, total (standard deviations) of a forecast; of a comparison also
+            scenario. A parameter of nan: chance holds both.
     """
     theme.need(widths, ("period", "chance", "parameter", "total"), "spread")
     order = theme.in_order(widths["period"])
@@ -281,23 +283,35 @@ def spread_chart(widths: pd.DataFrame) -> alt.LayerChart:
         x=alt.X("low:Q", axis=axis), x2="high:Q", y=y, color=colour
     )
     chart = theme.layered([bar], theme.WIDTH, 40 * len(order))
-    first = table.iloc[0]
-    chance = words.percent(float(first["high"]))
-    finding = f"{first['period']}: {chance} of the uncertainty is chance, which no better data can remove"
     how = "Chance: the noise floor, left over even if every rate were known."
     how += " Rates not known exactly: shrinks as more leads are seen."
-    return theme.headed(chart, finding, how)
+    if "scenario" in widths:
+        how += " Choice: how far plans lie apart, if all were equally likely."
+    return theme.headed(chart, _spread_finding(table), how)
+
+
+def _spread_finding(table: pd.DataFrame) -> str:
+    first = table[table["period"] == table["period"].iloc[0]].set_index("part")
+    share = first["high"] - first["low"]
+    chance = f"{first['period'].iloc[0]}: {words.percent(float(share.iloc[0]))}"
+    if CHOICE in share:
+        choice = words.percent(float(share[CHOICE]))
+        return f"{chance} of the uncertainty is {first.index[0]}; the choice of a plan is {choice}"
+    return f"{chance} of the uncertainty is chance, which no better data can remove"
 
 
 def _spread_rows(widths: pd.DataFrame) -> pd.DataFrame:
     """Return one row per period and part of the variance, as pieces of a bar from 0 to 1."""
     rows = []
-    for _, row in widths.iterrows():
+    for row in widths.to_dict("records"):
         total = max(float(row["total"]) ** 2, 1e-12)
         chance = min(float(row["chance"]) ** 2 / total, 1.0)
-        known = min(chance + float(row["parameter"]) ** 2 / total, 1.0)
-        parts = [("chance", 0.0, chance), ("rates not known exactly", chance, known)]
-        parts += [("common to all deals of a period", known, 1.0)] if known < 0.98 else []
+        apart = bool(np.isfinite(row["parameter"]))
+        known = min(chance + float(row["parameter"]) ** 2 / total, 1.0) if apart else chance
+        parts = [("chance" if apart else "chance, and rates not known", 0.0, chance)]
+        parts += [("rates not known exactly", chance, known)] if apart else []
+        rest = CHOICE if "scenario" in row else "common to all deals of a period"
+        parts += [(rest, known, 1.0)] if "scenario" in row or known < 0.98 else []
         rows += [
             {"period": words.name(row["period"]), "part": part, "low": low, "high": high}
             for part, low, high in parts

@@ -51,6 +51,7 @@ const Engine = (() => {
       booked: contract.booked,
       ways: contract.ways,
       leads: unpack(contract.leads),
+      spend: new Map(contract.spend.map(one => [one.channel, one])),
       known: {},
       scratch: {},
     };
@@ -79,8 +80,9 @@ const Engine = (() => {
   /**
    * Forecast every period under some levers.
    *
-   * levers: {kind: "odds" | "days" | "leads" | "value", multiply, stage, exit, channel, start}; `start` in
-   * days from now, 0 by default. odds: the exit's odds, the time of leaving stays; days: time in the stage.
+   * levers: {kind: "odds" | "days" | "leads" | "spend" | "value", multiply, stage, exit, channel, start};
+   * `start` in days from now, 0 by default. odds: the exit's odds, the time of leaving stays; days: time in
+   * the stage; spend: the money spent on a channel, which its leads answer (see `answer`).
    * Returns {means: money expected by each draw, draw by draw, (draws, periods), periods: [{total, open,
    * fresh}]}, total with mean, sd, luck, quantile (LEVELS), futures (twenty equally likely amounts), reach
    * (chance of target), open and fresh the money expected of open deals and of leads to come.
@@ -653,20 +655,33 @@ const Engine = (() => {
   }
 
   /** Return leads per day by group, stage and cell of time, under levers on channels. */
-  function intake({ ways, leads, days, groups, stages, times, step }, levers) {
+  function intake({ ways, leads, spend, days, groups, stages, times, step }, levers) {
     const found = new Float64Array(groups * stages * times);
     ways.forEach(([stage, group, channel], way) => {
+      const own = levers.filter(lever => lever.channel === channel);
       for (let t = 0; t < times; t++) {
         const day = Math.min(Math.floor(step * (t + 0.5)), days - 1);
         let number = leads[way * days + day];
-        for (const lever of levers) {
-          if (lever.kind === "leads" && lever.channel === channel && day >= Math.ceil(lever.start ?? 0))
-            number *= lever.multiply;
+        for (const lever of own) {
+          if (lever.kind === "leads" && day >= Math.ceil(lever.start ?? 0)) number *= lever.multiply;
+          if (lever.kind === "spend") number *= answer(spend.get(channel), lever, day);
         }
         found[(group * stages + stage) * times + t] += number;
       }
     });
     return found;
+  }
+
+  /**
+   * Return the factor on a day's leads of a channel whose spend is multiplied from a day on: a lag later,
+   * and week by week as much of it as acts by then, to the power of the elasticity.
+   */
+  function answer({ elasticity, lag, parts }, { multiply, start = 0 }, day) {
+    const since = week => day >= Math.ceil(start + lag + 7 * week);
+    if (!since(0)) return 1;
+    let week = 0;
+    while (week + 1 < parts.length && since(week + 1)) week++;
+    return Math.max(1 + (multiply - 1) * parts[week], 0) ** elasticity;
   }
 
   return { create, forecast };

@@ -59,6 +59,9 @@
       ...odds.filter(slider => page.exits[slider.stage].length > 1),
       ...page.exits.map((_, stage) => even(`days-${stage}`, "days", 50, { stage })),
       ...page.channels.map((_, channel) => even(`leads-${channel}`, "leads", 50, { channel })),
+      ...page.spend.map(({ channel, perDay }) =>
+        even(`spend-${channel}`, "spend", 50, { channel, perDay }),
+      ),
       even("price", "price", 20),
       chosen("loss", "loss", [0, 0.5, 1, 2]),
       even("size", "size", 30),
@@ -89,7 +92,7 @@
     const found = [];
     const factor = value => 1 + value / 100;
     for (const { id, kind, stage, exit, channel } of sliders) {
-      if (!at[id] || !["odds", "days", "leads"].includes(kind)) continue;
+      if (!at[id] || !["odds", "days", "leads", "spend"].includes(kind)) continue;
       found.push({ kind, stage, exit, channel, multiply: factor(at[id]), start });
     }
     const price = factor(at.price);

@@ -165,10 +165,21 @@ const View = (() => {
   function notes({ page, words }) {
     const texts = [
       page.why ? "" : words.assumes,
+      ...(page.why ? [] : spendNotes(page, words)),
       ...page.notes,
       page.why ? words.holdsStill : said(words.holds, { count: page.open.toLocaleString("en-US") }),
     ];
     return texts.filter(Boolean).map(text => html("p", {}, text));
+  }
+
+  /** Return what money does, and which channels' money cannot be moved here, and why. */
+  function spendNotes({ spend, unmoved }, words) {
+    const named = (text, names) => (names.length ? said(text, { channels: names.join(words.comma) }) : "");
+    return [
+      spend.length ? words.spendAssumes : "",
+      named(words.spendCrowded, unmoved.crowded),
+      named(words.spendUnknown, unmoved.unknown),
+    ];
   }
 
   /** Draw again where a width changes, and on paper. */
@@ -227,6 +238,7 @@ const View = (() => {
           : null,
         group(words.days, own("days")),
         group(words.leads, own("leads")),
+        group(words.spend, own("spend")),
         group(words.money, [...own("price"), ...own("loss"), ...own("size")]),
       ].filter(Boolean),
       html("button", { type: "button", onclick: listen.reset }, words.back),
@@ -289,6 +301,7 @@ const View = (() => {
       odds: () => `${place(slider.stage)} → ${place(page.exits[slider.stage][slider.exit])}`,
       days: () => place(slider.stage),
       leads: () => channelName(page, words, slider.channel),
+      spend: () => page.channels[slider.channel],
       period: () => words.answerFor,
       from: () => words.begin,
       target: () => words.targetEach,
@@ -358,6 +371,12 @@ const View = (() => {
             }),
           days: () => said(words.daysChange, { stage: place(slider.stage), change }),
           leads: () => said(words.leadsChange, { channel: channelName(page, words, slider.channel), change }),
+          spend: () =>
+            said(words.spendChange, {
+              channel: page.channels[slider.channel],
+              change,
+              money: say.change(moreSpent(page, slider, at, value)),
+            }),
           price: () => said(loss ? words.lossChange : words.priceChange, { change, loss }),
           size: () => said(words.sizeChange, { change }),
         }[slider.kind](),
@@ -370,7 +389,13 @@ const View = (() => {
     return { count: found.dated.length + found.plain.length, text: parts.join(words.list) };
   }
 
-  const DATED = ["odds", "days", "leads"]; // what may begin in a later month
+  /** Return the money that a changed spend takes more than today's, until the last day that is forecast. */
+  function moreSpent(page, { perDay }, at, value) {
+    const start = at.from ? page.starts[at.from - 1].day : 0;
+    return (perDay * (page.days - start) * value) / 100;
+  }
+
+  const DATED = ["odds", "days", "leads", "spend"]; // what may begin in a later month
   const CLASSES = [
     [0.05, "none"],
     [0.2, "unlikely"],
