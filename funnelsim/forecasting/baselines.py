@@ -21,10 +21,11 @@ PER_YEAR = {"week": 52, "month": 12, "quarter": 4, "half": 2, "year": 1}
 PRIOR_ERROR = 0.4
 LARGEST_ERROR = 1.5
 ENOUGH_FOR_SMOOTHING = 8  # periods: ETS fits three numbers, and fewer points let it follow noise
+NAIVE = ("last period", "same period last year")  # what stands beside every forecast: no library is loaded
+SMOOTHED = "ETS"
 NAMES = (
-    "last period",
-    "same period last year",
-    "ETS",
+    *NAIVE,
+    SMOOTHED,
     "stage-weighted pipeline",
     "cohort win rates",
     "pipeline conversion",
@@ -71,8 +72,8 @@ def points(view: View) -> dict[str, Floats]:
     return found
 
 
-def simple_points(view: View) -> dict[str, Floats]:
-    """Return the point forecasts of those baselines that look at past revenue and wins only, (2, periods)."""
+def simple_points(view: View, names: Sequence[str] = (*NAIVE, SMOOTHED)) -> dict[str, Floats]:
+    """Return the point forecasts of baselines that look at past revenue and wins only, (2, periods) each."""
     revenue, wins = view.series
     steps = len(view.ahead) - 1
     return {
@@ -80,8 +81,9 @@ def simple_points(view: View) -> dict[str, Floats]:
         for name, rule in (
             ("last period", last_period),
             ("same period last year", same_period_last_year),
-            ("ETS", exponential_smoothing),
+            (SMOOTHED, exponential_smoothing),
         )
+        if name in names
     }
 
 

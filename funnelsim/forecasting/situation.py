@@ -38,7 +38,6 @@ FEWEST_WINS = 5
 FEWEST_LEADS = 5
 LONGEST_SILENCE = 10
 PAST_PERIODS = 8  # beside a forecast: two years of quarters, as many as an eye compares
-WAYS = ("last period", "same period last year", "ETS")
 SERVED = "Open leads are taken as served: who waits for a rep today is not known, so first weeks are early."
 ASKED = "What if:"  # how a note begins that says a scenario back
 SPENT = "spend: the model is fitted already; give the spend to `calibrate`"
@@ -295,16 +294,16 @@ def simpler_ways(place: Situation) -> pd.DataFrame:
 
     They know whole periods only, so of one that is cut they say nothing.
     """
-    from funnelsim.forecasting.baselines import simple_points, view_of
+    from funnelsim.forecasting.baselines import NAIVE, simple_points, view_of
 
     known = place.history or place.facts
     if known is None:
         return pd.DataFrame({"way": []})
-    ways = simple_points(view_of(known, place.kind, place.periods, place.booked))
+    ways = simple_points(view_of(known, place.kind, place.periods, place.booked), NAIVE)
     rows = [
         {"way": way}
         | {p.label: np.nan if p.cut else x for p, x in zip(place.periods, ways[way][0], strict=True)}
-        for way in WAYS
+        for way in NAIVE
     ]
     return pd.DataFrame(rows)
 
