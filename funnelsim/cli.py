@@ -778,7 +778,7 @@ def _score(path: Path, place: Situation, result: Forecast, crm: str) -> None:
 
 def _moving_page(path: Path, run: Run, signals: Signals | None) -> None:
     from funnelsim.forecasting.outputs import signal_texts
-    from funnelsim.show.live.document import Moving
+    from funnelsim.show.live import Moving
 
     told = {} if signals is None else {"signals": signal_texts(signals)}
     Moving(run.moving | told).save(path)

@@ -871,7 +871,7 @@ def live(
     ''
     """
     from funnelsim.forecasting.live import live_page
-    from funnelsim.show.live.document import live_words
+    from funnelsim.show.live import live_words
 
     refuse_words(period=period, periods=periods, until=until, target=target, draws=draws, seed=seed)
     wanted = amounts_wanted(target)

@@ -10,7 +10,7 @@ from test_seek import hundred_deals
 
 import funnelsim as fs
 from funnelsim.forecasting.alerts import mean_money
-from funnelsim.forecasting.bottlenecks import bottlenecks_of
+from funnelsim.forecasting.health import bottlenecks_of
 from funnelsim.forecasting.situation import Situation, after_run
 from funnelsim.model.rates import constant_table
 

@@ -34,7 +34,7 @@ from funnelsim.model.levers import (
 )
 from funnelsim.model.model import Model, Spend
 from funnelsim.pages import compare_page
-from funnelsim.show.live.document import LANGUAGES, live_words, why_sentence
+from funnelsim.show.live import LANGUAGES, live_words, why_sentence
 
 TARGET, DRAWS, POSITIONS = 5e6, 24, 30
 SECRET = "secret-lead"

@@ -14,7 +14,7 @@ from test_cli import run as terminal
 
 import funnelsim as fs
 from funnelsim.model.stated import read_funnel, shipped_funnels
-from funnelsim.show.live.document import Moving
+from funnelsim.show.live import Moving
 from funnelsim.simulation.moving import moving, side_stages, stated_chances
 from funnelsim.simulation.record import Run
 

@@ -21,7 +21,7 @@ from funnelsim.model.funnel import Funnel, winning_exits
 from funnelsim.model.levers import acting_parts
 from funnelsim.model.model import Draws, Model, OpenDeals, Spend, amounts, expected, pace_of, run_until
 from funnelsim.model.rates import model_incidence
-from funnelsim.show.live.document import live_document, why_sentence
+from funnelsim.show.live import live_document, why_sentence
 from funnelsim.show.page import framed, packed
 
 # What the page's engine must know to read the rest; a page is one file, so an old one keeps its own.

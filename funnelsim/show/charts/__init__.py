@@ -36,7 +36,7 @@ from funnelsim.show.charts.history import (
 )
 from funnelsim.show.charts.queue import movement_chart, queue_chart, wait_chart
 from funnelsim.show.charts.theme import enable, png, use_theme
-from funnelsim.show.live.document import Moving
+from funnelsim.show.live import Moving
 
 __all__ = [
     "ages",
