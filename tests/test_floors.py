@@ -179,7 +179,7 @@ def test_a_public_name_and_a_file_name_stand_once():
 
 
 def test_the_house_has_no_more_rooms_than_it_needs():
-    assert len([path for path in MODULES if path.name != "__init__.py"]) <= 107
+    assert len([path for path in MODULES if path.name != "__init__.py"]) <= 108
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.glob("*/__init__.py")), ids=lambda path: path.parent.name)
