@@ -60,9 +60,18 @@ FRAMES = (
 )
 SELECTED = 4.0  # deviations: by luck in one of 30,000 looks
 NO_CHANCES = "Leads queue, refer or win often, or too many are open: nothing is known of the money at stake."
-
-
 NO_ALERT = "No alert: nothing that is watched left its rates"
+# A step of a hundredth leaves an error of its square, 1e-4 of the elasticity. Lives are moved by a tenth,
+# as fewer leads than that fall over the edge of a period in some dozen lives.
+EXACT_STEP, LIVED_STEP = 0.01, 0.1
+TEN_PERCENT = 0.1
+COLUMNS = ("kind", "name", "elasticity", "gain", "busy", "wait", "work", "why")
+SAID = {
+    "conversion": "leads go on from {name} 10 % faster",
+    "speed": "{name} takes 10 % less time",
+    "intake": "10 % more leads come by {name}",
+    "capacity": "there are 10 % more {name}",
+}
 
 
 @dataclass(frozen=True)
@@ -294,19 +303,6 @@ def level_said(text: str) -> tuple[float, bool]:
             f"level '{text}': expected any, a share of what is expected such as 5%, or an amount such as 100k"
         ) from None
     return (number / 100, True) if share else (number, False)
-
-
-# A step of a hundredth leaves an error of its square, 1e-4 of the elasticity. Lives are moved by a tenth,
-# as fewer leads than that fall over the edge of a period in some dozen lives.
-EXACT_STEP, LIVED_STEP = 0.01, 0.1
-TEN_PERCENT = 0.1
-COLUMNS = ("kind", "name", "elasticity", "gain", "busy", "wait", "work", "why")
-SAID = {
-    "conversion": "leads go on from {name} 10 % faster",
-    "speed": "{name} takes 10 % less time",
-    "intake": "10 % more leads come by {name}",
-    "capacity": "there are 10 % more {name}",
-}
 
 
 def bottlenecks_of(place: Situation, span: str) -> pd.DataFrame:

@@ -14,6 +14,8 @@ from funnelsim.arrays import Floats
 from funnelsim.errors import Faults, FunnelError, nearest
 from funnelsim.model.units import UNIT_DAYS
 
+ORDERS = ("fifo", "value", "age")
+
 
 @dataclass(frozen=True)
 class Funnel:
@@ -144,9 +146,6 @@ def winning_exits(funnel: Funnel) -> NDArray[np.bool_]:
     """Return which exits lead to a place where revenue is booked, shape (stages, exits)."""
     booked: NDArray[np.bool_] = np.append(funnel.booked > 0, False)[funnel.targets]
     return booked
-
-
-ORDERS = ("fifo", "value", "age")
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ SURE = ("better", "worse", "could be luck")
 NOW, BEST = "now", "best"
 CHOICE = "choice of a plan"
 BARS = 20  # few enough that a hundred runs show a shape, five to a bar
+GAIN, LESS = "more", "less"
+MARGIN = 0.08  # of the range, left and right of the bars, so that no label is cut
 
 
 def split_chart(periods: pd.DataFrame, currency: str = "", measure: str = "revenue") -> alt.LayerChart:
@@ -368,10 +370,6 @@ def _finding(ranked: pd.DataFrame, currency: str) -> str:
     least = words.digits(float(last["return_now"]))
     best, worst = words.name(first["channel"]), words.name(last["channel"])
     return f"The next {unit} brings most in {best}: {back}; least in {worst}: {least}"
-
-
-GAIN, LESS = "more", "less"
-MARGIN = 0.08  # of the range, left and right of the bars, so that no label is cut
 
 
 def bridge_chart(frame: pd.DataFrame, finding: str, currency: str = "") -> alt.LayerChart:
