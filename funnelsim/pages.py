@@ -281,7 +281,7 @@ def _ways(place: Situation, result: Forecast) -> list[Section]:
     """Return what simpler ways say, and why the first period is not what it was a year before."""
     sections = []
     if len(place.ways):
-        caption = "Revenue by the last period, the same period a year before, and exponential smoothing."
+        caption = "Revenue by the last period, and by the same period a year before: what needs no model."
         kinds = dict.fromkeys(map(str, place.ways.columns[1:]), "money")
         said, question = answers.ways_words(place.ways, result), "What would simpler ways say?"
         sections.append(Section(said, table=place.ways, kinds=kinds, caption=caption, question=question))
