@@ -294,3 +294,12 @@ def test_a_lever_swings_from_half_to_half_more_and_a_fitted_one_within_its_error
     assert_allclose([price["weak"], price["strong"]], [0.05 * now - 3, 0.15 * now - 3])
     paid = rows.loc["the plan costs 3 once"]
     assert_allclose([paid["weak"], paid["strong"]], [0.1 * now - 1.5, 0.1 * now - 4.5])
+
+
+def test_the_picture_of_a_plan_tells_the_gain_that_the_table_tells() -> None:
+    """9,494 more that are known to within 3,000 are 10,000 in both."""
+    plan = Scenario("better", "", (MORE_WINS,))
+    found = compared(situation(serial(), periods=2), {"better": plan}, draws=4)
+    found = replace(found, table=found.table.assign(error=3000.0))
+    assert found.rounded.set_index(["scenario", "period"]).loc[("better", TOTAL), "net"] == 10_000
+    assert "(planned +10 k" in " ".join(charts.swings(found, "better").to_dict()["title"]["text"])

@@ -136,9 +136,9 @@ class Swinging(Protocol):
     """What a comparison shows of what its plans hang on."""
 
     @property
-    def rounded_swings(self) -> dict[str, pd.DataFrame]: ...
+    def rounded(self) -> pd.DataFrame: ...
     @property
-    def worth(self) -> pd.DataFrame: ...
+    def rounded_swings(self) -> dict[str, pd.DataFrame]: ...
     @property
     def currency(self) -> str: ...
 
@@ -209,8 +209,8 @@ def differences(comparison: Tabled) -> alt.LayerChart:
 
 def swings(comparison: Swinging, scenario: str) -> alt.LayerChart:
     """Draw what a plan earns if one lever is weak or strong; see `swing_chart`."""
-    worth = comparison.worth.set_index("scenario")["net"]
-    return swing_chart(comparison.rounded_swings[scenario], float(worth[scenario]), comparison.currency)
+    last = comparison.rounded.groupby("scenario")["net"].last()  # all periods together
+    return swing_chart(comparison.rounded_swings[scenario], float(last[scenario]), comparison.currency)
 
 
 def bridge(bridge: Bridged) -> alt.LayerChart:
