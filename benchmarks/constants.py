@@ -115,12 +115,19 @@ def changed(constant: Constant, values: Sequence[Any]) -> Iterator[dict[str, Any
         return
     now = [getattr(constant.module, name) for name in constant.names]
     try:
-        for name, value in zip(constant.names, values, strict=True):
-            setattr(constant.module, name, value)
+        _put(constant, values)
         yield {}
     finally:
-        for name, value in zip(constant.names, now, strict=True):
-            setattr(constant.module, name, value)
+        _put(constant, now)
+
+
+def _put(constant: Constant, values: Sequence[Any]) -> None:
+    """Give a constant other values, and forget what was worked out with the old ones."""
+    for name, value in zip(constant.names, values, strict=True):
+        setattr(constant.module, name, value)
+    for known in list(vars(constant.module).values()):
+        if hasattr(known, "cache_clear"):
+            known.cache_clear()
 
 
 def errors_of(
