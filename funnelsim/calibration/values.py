@@ -283,9 +283,8 @@ def sized(history: History, sizes: Sizes | None) -> History:
     final = final.iloc[np.argsort(lead[final.index])][unknown]
     stage = final["stage"].to_numpy(dtype=object)
     alike = order.groupby([stage, (final["exit"] == "").to_numpy()])
-    rounding = (
-        pd.util.hash_array(stage) / 2.0**64
-    )  # by luck, or a stage of few leads would never have a dear one
+    # By luck, or a stage of few leads would never have a dear one.
+    rounding = pd.util.hash_array(stage) / 2.0**64
     dear[unknown] = (alike.rank(method="first") - rounding) / alike.transform("size") < sizes.share
     size = np.array(sizes.names, dtype=object)[dear.astype(np.int64)][lead]
     visits[SIZE] = size
