@@ -274,6 +274,14 @@ def sized(history: History, sizes: Sizes | None) -> History:
     """
     if sizes is None:
         return history
+    known = vars(history).get("sized")  # kept as what a history works out once is, and gone with it
+    if known is None or known[0] != sizes:
+        known = vars(history)["sized"] = (sizes, _with_sizes(history, sizes))
+    whole: History = known[1]
+    return whole
+
+
+def _with_sizes(history: History, sizes: Sizes) -> History:
     visits, whole = spells(history), replace(history)
     lead, names = pd.factorize(visits["lead"])
     last = _amounts_shown(history).groupby(lead).last().to_numpy()

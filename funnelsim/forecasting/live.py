@@ -187,15 +187,20 @@ def _engine_part(place: Situation, plan: Forecast, drawn: Draws, edges: Floats) 
     }
 
 
+def _spending(model: Model) -> dict[str, Spend]:
+    """Return the channels on which money is spent, by name."""
+    return {one.channel: one for one in model.entries.spend if one.per_day > 0}
+
+
 def _paid(model: Model, channels: Sequence[str]) -> list[tuple[int, Spend]]:
     """Return the channels whose spend can be moved, by number."""
-    paid = {one.channel: one for one in model.entries.spend if one.per_day > 0}
+    paid = _spending(model)
     return [(number, paid[name]) for number, name in enumerate(channels) if name in paid]
 
 
 def _unmoved(model: Model, channels: Sequence[str]) -> dict[str, list[str]]:
     """Return channels whose money no slider moves, by why: no slider of their own, or no spend known."""
-    paid = [one.channel for one in model.entries.spend if one.per_day > 0]
+    paid = _spending(model)
     unknown = [name for name in channels if name and name not in paid]
     return {"crowded": [name for name in paid if name not in channels], "unknown": unknown if paid else []}
 
@@ -244,7 +249,7 @@ def channels_of(model: Model, days: int) -> list[str]:
         return order
     if len(order) < MOST_CHANNELS:
         return [*order, ""]
-    paid = {one.channel for one in model.entries.spend if one.per_day > 0}
+    paid = _spending(model)
     few = set(sorted(order, key=lambda name: name not in paid)[: MOST_CHANNELS - 1])
     return [*(name for name in order if name in few), ""]
 
