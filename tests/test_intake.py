@@ -9,9 +9,7 @@ from scipy.stats import poisson
 from scripts import script
 
 from funnelsim.calibration.intake import (
-    ALIKE,
     GROWTH,
-    JUMP,
     LEVEL,
     MOST_BLOCKS,
     PERSISTENCE,
@@ -41,7 +39,7 @@ def covariance(walk: float, noise: float, season: float, blocks: int, year: int)
         for j in range(blocks):
             found[i, j] += months * walk**2 * min(i, j) + noise**2 * (i == j)
             apart = min(abs(i - j) % year, -abs(i - j) % year) / year
-            found[i, j] += season**2 * np.exp(-((apart / ALIKE) ** 2) / 2)
+            found[i, j] += season**2 * np.exp(-((13 * apart) ** 2) / 2)
             slopes = [[PERSISTENCE ** (months * abs(a - b)) for a in range(i)] for b in range(j)]
             found[i, j] += (GROWTH * months) ** 2 * np.sum(slopes)
     return found
@@ -57,8 +55,8 @@ def test_each_posterior_is_that_of_the_whole_normal_law(year: int) -> None:
     luck = np.diag([drawn.var()] * 7)
     logs = np.log(counts + 0.5) - drawn.mean() + np.log(around)
     shapes = [np.zeros(11)]
-    shapes += [JUMP * (np.arange(11) < first) for first in range(1, 7)]
-    shapes += [JUMP * (np.arange(11) == one) for one in range(7)]
+    shapes += [LEVEL * (np.arange(11) < first) for first in range(1, 7)]
+    shapes += [LEVEL * (np.arange(11) == one) for one in range(7)]
     evidence, mean, cover = [], [], []
     grid = [(0.03, 4), (0.1, 2), (0.3, 1)]
     for (walk, a), (noise, b), (season, c) in itertools.product(grid, grid, grid):

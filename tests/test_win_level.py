@@ -32,11 +32,6 @@ def windows_with(observed: list[int], expected: list[float]) -> Visits:
     return visits_to_one_stage(start, dwell, [True] * len(start))
 
 
-def young(windows: int) -> float:
-    """The prior of the spread: 0.05 and 0.3 that fades with four windows, as variances."""
-    return float(np.sqrt(0.05**2 + 0.3**2 * np.exp(-windows / 4)))
-
-
 def test_wins_and_what_the_rates_expect_by_window() -> None:
     visits = windows_with([20, 10, 12], [10.0, 10.0, 6.0])
     observed, expected = past_windows(visits, ALONE, FIFTH, 28.0, -84.0)
@@ -47,40 +42,30 @@ def test_wins_and_what_the_rates_expect_by_window() -> None:
 
 
 def test_the_level_of_two_windows() -> None:
-    """Before the last window every memory knew 10 of 10: level 1, so all err alike and weigh alike.
+    """Before the last window every memory knew 10 of 10: level 1.
 
     After it they know (10 + 20 + 10 d) / (10 + 10 + 10 d) for d of .5, .8, .9, and 1 for the rates alone.
     The last window had 20 where 10 were expected: ((20 - 10)^2 - 10) / 10^2 = .9 beyond Poisson luck.
     """
     found = win_level(windows_with([20, 10], [10.0, 10.0]), ALONE, FIFTH, began=-56.0)
     assert_allclose(found.factor, (35 / 25 * 38 / 28 * 39 / 29) ** (1 / 4))
-    assert_allclose(found.spread, np.sqrt((0.9 + 4 * young(2) ** 2) / 5))
+    assert_allclose(found.spread, np.sqrt((0.9 + 4 * 0.15**2) / 5))
     assert found.windows == 2
 
 
 def level_by_hand(observed: list[int], expected: list[float], ahead: int) -> Level:
     """The rules of `win_level`, one window and one memory after the other."""
     number = len(observed)
-    rows, mse = [], []
+    rows = []
     for memory in (0.5, 0.8, 0.9, None):
         known = []
         for end in range(number):
             wins = sum(memory ** (k - end) * observed[k] for k in range(end, number)) if memory else 0.0
             mean = sum(memory ** (k - end) * expected[k] for k in range(end, number)) if memory else 0.0
             known.append((10 + wins) / (10 + mean))
-        errors = [
-            np.clip(np.log((observed[k] + 0.5) / (known[k + ahead] * expected[k] + 0.5)), -0.7, 0.7)
-            for k in range(number - ahead)
-        ]
-        discount = [0.8 ** (k / 2) for k in range(number - ahead)]
-        squares = sum(d * e**2 for d, e in zip(discount, errors, strict=True))
-        mse.append((squares + 4 * 0.05) / (sum(discount) + 4))
         rows.append(known)
-    weights = np.array(mse) ** -1.5 / (np.array(mse) ** -1.5).sum()
-    pooled = [
-        float(np.prod([row[k] ** w for row, w in zip(rows, weights, strict=True)])) for k in range(number)
-    ]
-    over, total = 4 * young(number) ** 2, 4.0
+    pooled = [float(np.prod([row[k] for row in rows]) ** (1 / 4)) for k in range(number)]
+    over, total = 4 * 0.15**2, 4.0
     for k in range(number - ahead):
         mean = pooled[k + ahead] * expected[k]
         over += 0.8**k * ((observed[k] - mean) ** 2 - mean) / mean**2
@@ -119,7 +104,7 @@ def test_without_a_past_forecast_there_is_no_level(windows: int, ahead: int) -> 
     visits = windows_with([20] * windows, [10.0] * windows)
     found = win_level(visits, ALONE, FIFTH, ahead=ahead, began=-28.0 * windows)
     assert found.factor == 1.0 and found.windows == windows
-    assert_allclose(found.spread, young(windows))
+    assert_allclose(found.spread, 0.15)
 
 
 def test_the_spread_leaves_poisson_luck_out_and_fades() -> None:

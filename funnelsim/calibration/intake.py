@@ -17,29 +17,30 @@ from funnelsim.model.model import Cell, Entries
 # Whole weeks, so that every block holds each weekday alike.
 YEAR, MONTH, WEEK = 364, 28, 7
 PATH_DAYS = 2 * YEAR
-# Conventions: the last half year tells by which ways leads come; a table of more channels is not read; and
-# weekdays differ where they vary four times as much as weeks do (F of 4 with 6 degrees and many: p < .001).
+# The last half year tells by which ways leads come, and how far ahead they state their date: a year costs 6 %
+# at the hotel, elsewhere nothing. Conventions: a table of more channels is not read; and weekdays differ
+# where they vary four times as much as weeks do (F of 4 with 6 degrees and many: p < .001).
 SHARE_HALF_LIFE, MOST_CHANNELS, CLEAR_PATTERN = 180.0, 30, 4.0
 # A convention: the mean of under two weeks may well be half or twice as much.
 UNKNOWN_SPREAD = 0.4
 # Of four weeks: one grid of standard deviations of log counts for noise, for the walk's steps and for the
 # season, the next larger one half as likely. Like all constants below chosen on 1,666 series of M1, Tourism
-# and made-up companies (benchmarks/intake.py), where a finer or coarser grid, or other odds, change errors
-# (CRPS) by under 1 %.
+# and made-up companies (benchmarks/intake.py), where a finer or coarser grid changes errors (CRPS) by under
+# 1 %. Alike likely ones cost 3 % of months and 6 to 9 % of quarters.
 SIZES, LIKELIER = (0.03, 0.1, 0.3), 2.0
-# Growth that persists for most of a year; none costs .5 %, three times as much 1 to 3 %.
+# Growth that persists for most of a year. Without it errors are the same, but what is far away would be as
+# sure as what is near; three times as much costs 1 to 3 %.
 GROWTH, PERSISTENCE = 0.01, 0.9
-# So wide that a level is learnt from its counts alone.
+# So wide that a level is learnt from its counts alone, at first and after a break, as is a pulse: the error
+# is flat in it.
 LEVEL = 2.0
-# Odds, against none, of a level that broke just before a block, and of a pulse in that block alone, by a
-# factor of e or so; no pulses cost 1 %, odds of .01 or .04, or a factor of 2, nothing.
-SUDDEN, JUMP = 0.02, 1.0
 # The likelihood to a power, as no model is the true one: 1 has the same error, but intervals that hold less.
 TEMPER = 0.5
-# Of a year: times of year under three weeks apart are alike. Seasons whose blocks differ freely cost 1 %.
-ALIKE = 0.05
 # A convention for speed: 40 blocks instead change errors by under .5 %.
 MOST_BLOCKS = 60
+# Odds, against none, of a level that broke just before a block, and of a pulse in that block alone: one of
+# each in the longest record. No pulses cost 1 %, odds of .01 to .05 nothing.
+SUDDEN = 1 / MOST_BLOCKS
 # Keeps the logarithm of an empty block finite: the usual half.
 HALF = 0.5
 # Conventions: half a year each way tells how large a block's luck is; of a hundred leads it is near normal.
@@ -317,8 +318,8 @@ def outlook(counts: Floats, season: int, horizon: int, ahead: int) -> Outlook:
                    (+ jump x [i before a break], or + jump x [i is the pulse])
 
     Of four weeks, level ~ N(0, 2^2) about the mean of the logs; the walk adds steps N(0, w^2), the growth
-    slopes N(0, .01^2) that persist by .9; season N(0, s^2) is the same every year, and alike within three
-    weeks; noise N(0, e^2); jump N(0, 1); luck that of a Poisson count. Three sizes of w, e and s make 27
+    slopes N(0, .01^2) that persist by .9; season N(0, s^2) is the same every year, and alike within four
+    weeks; noise N(0, e^2); jump N(0, 2^2); luck that of a Poisson count. Three sizes of w, e and s make 27
     models, each without a shape, or with a break or a pulse at any block. History and future are jointly
     normal, so each posterior is a linear solve, and no past forecast is needed. Models are weighted by
     prior x likelihood^.5. Of a block's log the mixture has the mean m and the variance v, within models and
@@ -411,7 +412,8 @@ def prior_parts(size: int, season: int) -> tuple[Floats, Floats, Floats]:
     sums = months * np.tril(np.ones((size, size)), -1)
     slow = LEVEL**2 + GROWTH**2 * sums @ PERSISTENCE ** (gap * months) @ sums.T
     apart = np.abs(gap / season - np.round(gap / season))
-    return slow, months * np.minimum(block[:, None], block), np.exp(-0.5 * (apart / ALIKE) ** 2)
+    yearly = np.exp(-0.5 * (apart * YEAR / MONTH) ** 2)
+    return slow, months * np.minimum(block[:, None], block), yearly
 
 
 def sizes() -> tuple[Floats, Floats, Floats]:
@@ -428,7 +430,7 @@ def _months(season: int) -> float:
 def _shapes(blocks: int) -> Floats:
     """Return nothing, a break before each block but the first, and a pulse in each, (blocks, 2 blocks)."""
     block = np.arange(blocks)
-    return JUMP * np.column_stack([block[:, None] < block, np.eye(blocks)])
+    return LEVEL * np.column_stack([block[:, None] < block, np.eye(blocks)])
 
 
 def _luck(counts: Floats) -> tuple[Floats, Floats]:
