@@ -25,7 +25,8 @@ SMALLEST = 1e-12  # of a Gamma's shape: its draws are 0, as those of an exit tha
 STRENGTHS = np.geomspace(0.3, 3000.0, 61)
 # Half an event, as in Jeffreys' prior of a Poisson rate. That it lies at the rate of the bin before, not at
 # the stage's, was chosen on 160 made-up companies: wins expected of open deals fell from 1.9 to 1.3 times
-# what came, the log score of single deals rose by ten standard errors; totals on real logs cannot tell.
+# what came, the log score of single deals rose by ten standard errors; totals on real logs cannot tell, nor
+# whether it is a quarter or a whole one (benchmarks/constants.py).
 PRIOR_EVENTS = 0.5
 # Where few are shrunk to many, so many tell half: wins of a level, of a weekday and of a group's amounts,
 # leads of a group's hits and days ahead. One number for eight that were 5 to 50; errors are flat in each but

@@ -33,7 +33,8 @@ SHOWN_ALIKE = 0.8
 KEEPS_SIZE, CUTS_AT = 0.9, (0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
 # The cut has to make the record e^10 times as likely. Chosen on made-up companies: of 80 whose amounts tell
 # nothing, and of 20 shuffles of two records, none reached e^3; of 240 whose amounts tell, cuts of e^5 to e^10
-# changed errors (CRPS) by +1 % on average, those above by -9 %. A second cut made bpic2012 worse by 2 %.
+# changed errors (CRPS) by +1 % on average, those above by -9 %. A second cut made bpic2012 worse by 2 %. On
+# real processes half or twice as much changes nothing (benchmarks/constants.py).
 MUCH_LIKELIER = 10.0
 
 
