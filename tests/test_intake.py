@@ -8,17 +8,17 @@ from numpy.testing import assert_allclose
 from scipy.stats import poisson
 from scripts import script
 
-from funnelsim.calibration.intake import (
+from funnelsim.calibration.intake import outlook
+from funnelsim.calibration.structural import (
     ALIKE,
     GROWTH,
     JUMP,
-    LEVEL,
     MOST_BLOCKS,
+    OF_COUNTS,
     PERSISTENCE,
     SUDDEN,
     TEMPER,
     condition,
-    outlook,
 )
 
 
@@ -36,7 +36,7 @@ def test_nothing_but_a_level_is_kept() -> None:
 def covariance(walk: float, noise: float, season: float, blocks: int, year: int) -> np.ndarray:
     """The prior of log counts, one pair of blocks at a time, as the formula says it in words."""
     months = 13 / year
-    found = np.full((blocks, blocks), LEVEL**2)
+    found = np.full((blocks, blocks), OF_COUNTS.level**2)
     for i in range(blocks):
         for j in range(blocks):
             found[i, j] += months * walk**2 * min(i, j) + noise**2 * (i == j)
