@@ -8,15 +8,16 @@ from numpy.testing import assert_allclose
 from scipy.stats import poisson
 from scripts import script
 
-from funnelsim.calibration.intake import (
+from funnelsim.calibration.intake import outlook
+from funnelsim.calibration.structural import (
     GROWTH,
-    LEVEL,
+    JUMP,
     MOST_BLOCKS,
+    OF_COUNTS,
     PERSISTENCE,
     SUDDEN,
     TEMPER,
     condition,
-    outlook,
 )
 
 
@@ -34,7 +35,7 @@ def test_nothing_but_a_level_is_kept() -> None:
 def covariance(walk: float, noise: float, season: float, blocks: int, year: int) -> np.ndarray:
     """The prior of log counts, one pair of blocks at a time, as the formula says it in words."""
     months = 13 / year
-    found = np.full((blocks, blocks), LEVEL**2)
+    found = np.full((blocks, blocks), OF_COUNTS.level**2)
     for i in range(blocks):
         for j in range(blocks):
             found[i, j] += months * walk**2 * min(i, j) + noise**2 * (i == j)
@@ -55,8 +56,8 @@ def test_each_posterior_is_that_of_the_whole_normal_law(year: int) -> None:
     luck = np.diag([drawn.var()] * 7)
     logs = np.log(counts + 0.5) - drawn.mean() + np.log(around)
     shapes = [np.zeros(11)]
-    shapes += [LEVEL * (np.arange(11) < first) for first in range(1, 7)]
-    shapes += [LEVEL * (np.arange(11) == one) for one in range(7)]
+    shapes += [JUMP * (np.arange(11) < first) for first in range(1, 7)]
+    shapes += [JUMP * (np.arange(11) == one) for one in range(7)]
     evidence, mean, cover = [], [], []
     grid = [(0.03, 4), (0.1, 2), (0.3, 1)]
     for (walk, a), (noise, b), (season, c) in itertools.product(grid, grid, grid):

@@ -47,7 +47,7 @@ MOST_GROUPS = 12
 # The level of wins is judged in windows as long as the period to be forecast, so that both differ alike, but
 # of whole weeks, as weekdays differ, and of four at most, or young companies would have none.
 SHORTEST_WINDOW, LONGEST_WINDOW = 7.0, 28.0
-# A level is judged a period ahead, however many are forecast; half a year is what short records bear.
+# A level is judged for one period ahead, however many are forecast; half a year is what short records bear.
 MOST_AHEAD = 6
 # Conventions of what is warned of. A rate counted from under thirty wins is uncertain by more than 18 %; two
 # percent of wins that no rate can foresee are less than any forecast errs; a quiet week is usual anywhere.
@@ -152,7 +152,7 @@ def model_of(basis: Basis, half_life: float, period: float, spend: pd.DataFrame 
     level = win_level(basis.visits, basis.funnel, basis.counts, window=window, ahead=ahead, began=basis.began)
     notes = (
         *_rate_words(basis, half_life),
-        _level_words(level, window),
+        _level_words(level, ahead * window),
         *intake_notes,
         *value_notes,
         *calendar_notes,
@@ -161,8 +161,8 @@ def model_of(basis: Basis, half_life: float, period: float, spend: pd.DataFrame 
     table = table_of(basis.counts, basis.funnel, level.factor)
     return Model(
         basis.funnel, basis.groups, table, entries, values, known.until, known.currency, counts=basis.counts,
-        win_spread=level.spread, win_window=window, win_level=level.factor, calendar=calendar, notes=notes,
-        grouped_by=basis.grouped_by if len(basis.groups) > 1 else "", sizes=basis.sizes,
+        win_spread=level.spread, win_window=ahead * window, win_level=level.factor, calendar=calendar,
+        notes=notes, grouped_by=basis.grouped_by if len(basis.groups) > 1 else "", sizes=basis.sizes,
     )  # fmt: skip
 
 
@@ -278,11 +278,11 @@ def _rate_words(basis: Basis, half_life: float) -> tuple[str, ...]:
     return sentence, f"Groups: by {by}: {', '.join(names)}; each shrunk to all as far as the data asks."
 
 
-def _level_words(level: Level, window: float) -> str:
+def _level_words(level: Level, days: float) -> str:
     """Say at which level wins run, and how much periods differ."""
     return (
-        f"Level of wins: taken at {level.factor:.0%} of the counted rates, as wins ran of late; windows of "
-        f"{window:g} days differ by {level.spread:.0%} beyond chance ({level.windows} windows)."
+        f"Level of wins: taken at {level.factor:.0%} of the counted rates, as wins ran of late; {days:g} "
+        f"days may differ from that by {level.spread:.0%} beyond chance (by {level.windows} past windows)."
     )
 
 
