@@ -78,6 +78,34 @@ def test_broken_machine_code_is_compiled_again(tmp_path, kind, damage):
     assert [doubled(tmp_path) for _ in range(2)] == ["8.0 0", "8.0 1"]
 
 
+BESIDE = """
+import sys
+
+from double import double
+from funnelsim.simulation.jit import kernel
+from numpy import arange
+
+learned = lambda: "numba.np.arraymath" in sys.modules
+before = learned()
+
+@kernel
+def triple(numbers):
+    return double(numbers) + numbers.sum()
+
+print(before, triple(arange(3.0)).tolist(), learned(), double(1.5))
+"""
+
+
+def test_numba_learns_what_it_compiles_with_only_when_it_compiles(tmp_path):
+    doubled(tmp_path)
+    (tmp_path / "beside.py").write_text(BESIDE)
+    words = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "kept"), "PYTHONPATH": str(ROOT)}
+    made = subprocess.run(
+        [sys.executable, tmp_path / "beside.py"], capture_output=True, text=True, env=words, check=True
+    )
+    assert made.stdout.splitlines() == ["8.0 1", "False [3.0, 5.0, 7.0] True 3.0"]
+
+
 def test_where_machine_code_cannot_be_kept_it_is_made_each_time(monkeypatch):
     monkeypatch.setattr(numba.core.caching._CacheLocator, "ensure_cache_path", refuse)
 

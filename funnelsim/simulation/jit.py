@@ -16,6 +16,7 @@ COMPILES = find_spec("numba") is not None
 if COMPILES:
     import numba
     from numba.core import event
+    from numba.core.runtime.nrt import rtsys
 
     _njit: Callable[..., Callable[..., object]] = numba.njit
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -77,10 +78,13 @@ def _forgive(cache: Any) -> None:
     """
     if cache is None:
         return
-    read, write = cache.load_overload, cache.save_overload
+    # numba's own road first learns, for half a second, all that it knows of Python and NumPy, which only who
+    # compiles has to know: it learns it again then. Machine code needs the memory that it counts in.
+    read, write = getattr(cache, "_load_overload", cache.load_overload), cache.save_overload
 
     def load(signature: object, context: object) -> object:
         try:
+            rtsys.initialize(context)
             return read(signature, context)
         except Exception:
             with suppress(OSError):
