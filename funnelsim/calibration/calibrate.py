@@ -20,7 +20,7 @@ from funnelsim.calibration.counting import (
 )
 from funnelsim.calibration.due import dates_tell, due_days, fit_due
 from funnelsim.calibration.intake import fit_entries
-from funnelsim.calibration.posterior import table_of
+from funnelsim.calibration.posterior import PRIOR_CASES, table_of
 from funnelsim.calibration.response import fit_response, spend_words
 from funnelsim.calibration.shocks import (
     SUSPICIOUS_WINS,
@@ -41,9 +41,9 @@ from funnelsim.model.rates import DEFAULT_BINS, Counts
 
 ALL = "all"
 GROUPINGS = ("segment", "channel", "owner", "")
-# Conventions. A group of fewer leads is shrunk to all so far that a name of its own would only mislead, and
-# a table of more than a dozen is not read; the forecast hardly depends on it, as groups are shrunk anyway.
-MOST_GROUPS, LEADS_OF_A_GROUP = 12, 30
+# A convention: a table of more than a dozen groups is not read. A group of fewer leads than tell half of what
+# it is like (`PRIOR_CASES`) has no name of its own; with thirty for ten errors were 3 % larger.
+MOST_GROUPS = 12
 # The level of wins is judged in windows as long as the period to be forecast, so that both differ alike, but
 # of whole weeks, as weekdays differ, and of four at most, or young companies would have none.
 SHORTEST_WINDOW, LONGEST_WINDOW = 7.0, 28.0
@@ -72,7 +72,7 @@ def fit_model(
     Args:
         history: what happened.
         groups: the column whose values get rates and amounts of their own: "segment", "channel", "owner",
-            or "" for one group. Values with under thirty leads, and beyond the twelve largest, form "other".
+            or "" for one group. Values with under ten leads, and beyond the twelve largest, form "other".
         bins: left edges of the age bins in days, first 0.
         half_life: days after which an observation weighs half; inf: all weigh alike.
         period: days of one period to be forecast; how much periods differ is judged on such windows, of
@@ -256,7 +256,7 @@ def group_sizes(spells: pd.DataFrame, column: str) -> pd.Series:
 
 def large_groups(sizes: pd.Series) -> tuple[str, ...]:
     """Return the groups that are large enough to stand alone, and "other" for the rest; sizes descend."""
-    large = [str(name) for name in sizes[sizes >= LEADS_OF_A_GROUP].index if str(name) != OTHER][:MOST_GROUPS]
+    large = [str(name) for name in sizes[sizes >= PRIOR_CASES].index if str(name) != OTHER][:MOST_GROUPS]
     if not large:
         return (ALL,)
     rest = len(sizes) > len(large)

@@ -12,23 +12,22 @@ from scipy.special import chdtrc, stdtr  # `scipy.stats` has the tests whole, bu
 
 from funnelsim.arrays import Floats
 from funnelsim.calibration.counting import Visits, count_visits
-from funnelsim.calibration.posterior import expected_leavers, posterior_table
+from funnelsim.calibration.posterior import PRIOR_CASES, expected_leavers, posterior_table
 from funnelsim.calibration.structural import YEAR, Kind, condition, each_block, variance_of_sum
 from funnelsim.model.funnel import Funnel, winning_exits
 from funnelsim.model.model import Calendar, in_rush
 from funnelsim.model.rates import Counts
 
 # Of windows whose fair numbers rest on no level: on back-tests of the prototype (six real processes, 289
-# forecasts) windows discounted by .8 and a prior of .05 worth four windows made 80 % intervals hold 72 to
-# 77 % instead of 29. .8^26 is .3 %: older windows would weigh nothing.
-DISCOUNT, PRIOR_SPREAD, PRIOR_WINDOWS, MOST_WINDOWS = 0.8, 0.05, 4.0, 26
-# Rates that were counted from the same wins know their level to a third, as if from ten wins; they need no
-# growth and no season of their own (both: CRPS of six real sets +2 %), and the plain likelihood.
-OF_WINS = Kind(level=0.3, growth=0.0, seasons=(0.0,), temper=1.0)
+# forecasts) windows discounted by .8 and a prior worth four windows made 80 % intervals hold 72 to 77 %
+# instead of 29. In the prior errors are flat (benchmarks/constants.py). .8^26 is .3 %: older windows would
+# weigh nothing.
+DISCOUNT, PRIOR_SPREAD, PRIOR_WINDOWS, MOST_WINDOWS = 0.8, 0.15, 4.0, 26
+# Rates that were counted from the same wins know their level as ten wins would; they need no growth and no
+# season of their own (with both the CRPS of six real sets is 2 % larger), and the plain likelihood.
+OF_WINS = Kind(level=PRIOR_CASES**-0.5, growth=0.0, seasons=(0.0,), temper=1.0)
 # A window of which so little was expected tells nothing.
 LEAST_FAIR = 1e-6
-# A weekday's wins are shrunk by so many to an average day: a convention.
-PRIOR_WINS = 10.0
 # A cap by convention: a common factor that differs by more is no common factor, but another company.
 LARGEST_SPREAD = 0.6
 # Clean records gave about 0 on the prototype's sets, those whose wins were recorded late 150 to 440.
@@ -72,8 +71,8 @@ def win_level(
 
     log (observed / expected)(i) = level + walk(i) + noise(i) + luck(i) (+ a break, or a pulse)
 
-    with level ~ N(0, 0.3^2). The level is the mean ratio of the windows `ahead` windows long that come; the
-    spread is that of their sum, beyond Poisson luck: a walk and a level not yet known move all of them
+    with level ~ N(0, 1 / 10), as is a jump. The level is the mean ratio expected of the next `ahead` windows,
+    the spread that of their sum, beyond Poisson luck: a walk and a level not yet known move all of them
     together, noise each by itself.
 
     Args:
@@ -131,15 +130,16 @@ def latest_windows(first: float, length: float) -> list[tuple[float, float]]:
     return [(-length * (back + 1), -length * back) for back in range(number)]
 
 
-def excess_spread(observed: Floats, expected: Floats, prior: float = PRIOR_SPREAD) -> float:
+def excess_spread(observed: Floats, expected: Floats, prior: float | None = None) -> float:
     """Return how much past windows, latest first, differ from what was expected, beyond Poisson luck.
 
     The mean of ((observed - expected)^2 - expected) / expected^2, weights falling by 0.8 a window.
 
     Args:
         observed, expected: (windows,) wins, or other events.
-        prior: the spread that four windows more would show.
+        prior: the spread that four windows more would show, `PRIOR_SPREAD` unless given.
     """
+    prior = PRIOR_SPREAD if prior is None else prior
     weights = DISCOUNT ** np.arange(len(expected)) * (expected >= 1.0)
     relative = ((observed - expected) ** 2 - expected) / np.maximum(expected, 1.0) ** 2
     variance = ((weights * relative).sum() + PRIOR_WINDOWS * prior**2) / (weights.sum() + PRIOR_WINDOWS)
@@ -272,7 +272,7 @@ def _week(won: pd.Series, at_risk: pd.Series) -> tuple[tuple[float, ...], tuple[
     fair = wins.sum() * exposed / exposed.sum()
     if chdtrc(6, ((wins - fair) ** 2 / fair).sum()) >= CLEAR:
         return (1.0,) * 7, ()
-    factor = (wins + PRIOR_WINS * exposed / exposed.sum()) / (fair + PRIOR_WINS * exposed / exposed.sum())
+    factor = (wins + PRIOR_CASES * exposed / exposed.sum()) / (fair + PRIOR_CASES * exposed / exposed.sum())
     factor /= factor @ exposed / exposed.sum()
     quiet = [name for name, f in zip(WEEKDAYS, factor, strict=True) if f < QUIET]
     words = f"hardly any on {' and '.join(quiet)}" if quiet else f"most on {WEEKDAYS[int(factor.argmax())]}"
