@@ -67,6 +67,9 @@ def seen(observed: list[float], expected: list[float]) -> tuple[np.ndarray, np.n
     return np.array(logs), np.array(variance)
 
 
+ODDS = {0.03: 4, 0.1: 2, 0.3: 1}
+
+
 def level_by_hand(observed: list[float], expected: list[float], ahead: int, luck: float = 1.0) -> Level:
     """The law of all logs at once, each shape a part of its covariance, oldest first."""
     logs, variance = seen([0.0, *observed[::-1]], [1e-6, *expected[::-1]])
@@ -78,17 +81,15 @@ def level_by_hand(observed: list[float], expected: list[float], ahead: int, luck
     weight, middle, within, mean, own, walks = [], [], [], [], [], []
     for walk, noise in itertools.product([0.03, 0.1, 0.3], repeat=2):
         for number, shape in enumerate(shapes):
-            law = 0.3**2 + walk**2 * np.minimum(block[:, None], block) + np.outer(shape, shape)
+            law = 0.1 + walk**2 * np.minimum(block[:, None], block) + 0.1 * np.outer(shape, shape)
             law = law + noise**2 * np.eye(size)
             known = multivariate_normal(np.zeros(past), law[:past, :past] + luck * np.diag(variance))
             gain = np.linalg.solve(known.cov, law[:past, late]).T
             rest = law[late, late] - gain @ law[:past, late]
             coming = gain @ logs
             share = np.exp(coming) / np.exp(coming).sum()
-            prior = {0.03: 4, 0.1: 2, 0.3: 1}
-            weight.append(
-                prior[walk] * prior[noise] * (1 / 60 if number else 1.0) * np.exp(known.logpdf(logs))
-            )
+            prior = ODDS[walk] * ODDS[noise] * (1 / 60 if number else 1.0)
+            weight.append(prior * np.exp(known.logpdf(logs)))
             middle.append(np.log(np.exp(coming).sum()))
             within.append(share @ rest @ share)
             mean.append(coming)

@@ -13,6 +13,7 @@ from funnelsim.calibration.counting import OTHER, blocks_back, group_numbers, nu
 from funnelsim.calibration.structural import (
     MONTH,
     MOST_BLOCKS,
+    OF_COUNTS,
     SIZES,
     WEEK,
     YEAR,
@@ -306,9 +307,9 @@ def outlook(counts: Floats, season: int, horizon: int, ahead: int) -> Outlook:
     """
     recent = np.asarray(counts, dtype=np.float64)[-MOST_BLOCKS:]
     number = len(recent)
-    found = condition(recent, season, max(ahead, horizon))
+    found = condition(recent, season, max(ahead, horizon), OF_COUNTS)
     variance = variance_of_sum(found, horizon)
-    middle, single, steps = (part[:ahead] for part in each_block(found, season))
+    middle, single, steps = (part[:ahead] for part in each_block(found, season, OF_COUNTS))
     wide = TENTH * np.sqrt(single + np.exp(-middle))
     return Outlook(
         recent,
@@ -326,6 +327,6 @@ def outlook(counts: Floats, season: int, horizon: int, ahead: int) -> Outlook:
 def _kinds(weight: Floats, blocks: int) -> dict[str, float]:
     """Return the weight of all models with each shape, and of those with more than the least of each size."""
     shapes = {"break": weight[:, 1:blocks], "pulse": weight[:, blocks:]}
-    parts = zip(("walk", "noise", "season"), sizes(), strict=True)
+    parts = zip(("walk", "noise", "season"), sizes(OF_COUNTS), strict=True)
     more = {name: weight[size > min(SIZES)] for name, size in parts}
     return {name: float(rows.sum()) for name, rows in (shapes | more).items()}

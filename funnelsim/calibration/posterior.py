@@ -202,8 +202,10 @@ def gamma_at(shape: Floats, chance: Floats) -> Floats:
     """Return quantiles of Gamma variables of scale 1, (draws, *shape), at chances (draws, variables)."""
     from scipy.special import gammaincinv
 
-    found: Floats = gammaincinv(np.maximum(shape.ravel(), SMALLEST), chance).reshape(-1, *shape.shape)
-    return found
+    there = np.flatnonzero(shape > SMALLEST)
+    found: Floats = np.zeros(chance.shape)
+    found[:, there] = gammaincinv(shape.ravel()[there], chance[:, there])
+    return found.reshape(-1, *shape.shape)
 
 
 def draw_counts(counts: Counts, draws: int, rng: np.random.Generator, funnel: Funnel | None = None) -> Floats:
@@ -211,7 +213,10 @@ def draw_counts(counts: Counts, draws: int, rng: np.random.Generator, funnel: Fu
     pool = posterior(counts, funnel)
     groups = len(counts.events) > 1
     k, ages = pool.by_group, pool.by_age[..., None]
-    shapes = [pool.shape, *([k + pool.events.sum(-1), ages + pool.events] * groups)]
+    # Of an exit that does not exist nothing need be drawn: its rate is 0 whatever its groups do.
+    there = pool.shape > SMALLEST
+    own, by_age = (k + pool.events.sum(-1)) * there.any(-1), (ages + pool.events) * there
+    shapes = [pool.shape, *([own, by_age] * groups)]
     chance = even_chances(_importance(pool, groups), draws, rng)
     ends = np.cumsum([shape.size for shape in shapes])
     drawn = [gamma_at(*pair) for pair in zip(shapes, np.split(chance, ends[:-1], axis=1), strict=True)]

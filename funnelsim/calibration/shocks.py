@@ -19,12 +19,13 @@ from funnelsim.model.model import Calendar, in_rush
 from funnelsim.model.rates import Counts
 
 # Of windows whose fair numbers rest on no level: on back-tests of the prototype (six real processes, 289
-# forecasts) windows discounted by .8 and a prior of .05 worth four windows made 80 % intervals hold 72 to
-# 77 % instead of 29. .8^26 is .3 %: older windows would weigh nothing.
-DISCOUNT, PRIOR_SPREAD, PRIOR_WINDOWS, MOST_WINDOWS = 0.8, 0.05, 4.0, 26
-# Rates that were counted from the same wins know their level to a third, as if from ten wins; they need no
-# growth and no season of their own (both: CRPS of six real sets +2 %), and the plain likelihood.
-OF_WINS = Kind(level=0.3, growth=0.0, seasons=(0.0,), temper=1.0)
+# forecasts) windows discounted by .8 and a prior worth four windows made 80 % intervals hold 72 to 77 %
+# instead of 29. In the prior errors are flat (benchmarks/constants.py). .8^26 is .3 %: older windows would
+# weigh nothing.
+DISCOUNT, PRIOR_SPREAD, PRIOR_WINDOWS, MOST_WINDOWS = 0.8, 0.15, 4.0, 26
+# Rates that were counted from the same wins know their level as ten wins would; they need no growth and no
+# season of their own (with both the CRPS of six real sets is 2 % larger), and the plain likelihood.
+OF_WINS = Kind(level=PRIOR_CASES**-0.5, growth=0.0, seasons=(0.0,), temper=1.0)
 # A window of which so little was expected tells nothing.
 LEAST_FAIR = 1e-6
 # A cap by convention: a common factor that differs by more is no common factor, but another company.
@@ -70,8 +71,8 @@ def win_level(
 
     log (observed / expected)(i) = level + walk(i) + noise(i) + luck(i) (+ a break, or a pulse)
 
-    with level ~ N(0, 0.3^2). The level is the mean ratio of the windows `ahead` windows long that come; the
-    spread is that of their sum, beyond Poisson luck: a walk and a level not yet known move all of them
+    with level ~ N(0, 1 / 10), as is a jump. The level is the mean ratio expected of the next `ahead` windows,
+    the spread that of their sum, beyond Poisson luck: a walk and a level not yet known move all of them
     together, noise each by itself.
 
     Args:
@@ -136,7 +137,7 @@ def excess_spread(observed: Floats, expected: Floats, prior: float | None = None
 
     Args:
         observed, expected: (windows,) wins, or other events.
-        prior: the spread that four windows more would show, by default `PRIOR_SPREAD`.
+        prior: the spread that four windows more would show, `PRIOR_SPREAD` unless given.
     """
     prior = PRIOR_SPREAD if prior is None else prior
     weights = DISCOUNT ** np.arange(len(expected)) * (expected >= 1.0)

@@ -15,15 +15,10 @@ YEAR, MONTH, WEEK = 364, 28, 7
 # Of four weeks: one grid of standard deviations of log counts for noise, for the walk's steps and for the
 # season, the next larger one half as likely. Like all constants below chosen on 1,666 series of M1, Tourism
 # and made-up companies (benchmarks/intake.py), where a finer or coarser grid changes errors (CRPS) by under
-# 1 %. Alike likely sizes cost 3 % of months and 6 to 9 % of quarters.
+# 1 %. Alike likely ones cost 3 % of months and 6 to 9 % of quarters.
 SIZES, LIKELIER = (0.03, 0.1, 0.3), 2.0
-# Growth that persists for most of a year. Without it errors are the same, but what is far away would be as
-# sure as what is near; three times as much costs 1 to 3 %, and the error is flat in how long it persists.
-GROWTH, PERSISTENCE = 0.01, 0.9
-# A break, or a pulse, by a factor of e or so; the error is flat in it.
-JUMP = 1.0
-# The likelihood to a power, as no model is the true one: 1 has the same error, but intervals that hold less.
-TEMPER = 0.5
+# Growth persists for most of a year.
+PERSISTENCE = 0.9
 # A convention for speed: 40 blocks instead change errors by under .5 %.
 MOST_BLOCKS = 60
 # Odds, against none, of a level that broke just before a block, and of a pulse in that block alone: one of
@@ -40,8 +35,8 @@ class Kind:
     """What a mixture may be made of.
 
     Args:
-        level: standard deviation of the log of the level, about the mean of the logs or, where something is
-            expected of each block, about that.
+        level: standard deviation of the log of the level, at first and after a break, about the mean of the
+            logs or, where something is expected of each block, about that; and of a pulse.
         growth: standard deviation of the slope.
         seasons: sizes of the season that are tried.
         temper: the power of the likelihood.
@@ -53,8 +48,10 @@ class Kind:
     temper: float
 
 
-# So wide that the level of an intake is learnt from its counts alone.
-OF_COUNTS = Kind(2.0, GROWTH, SIZES, TEMPER)
+# A level so wide that it is learnt from the counts alone: the error is flat in it. Without growth errors are
+# the same, but what is far away would be as sure as what is near; three times as much costs 1 to 3 %. The
+# likelihood to a power, as no model is the true one: 1 has the same error, but intervals that hold less.
+OF_COUNTS = Kind(level=2.0, growth=0.01, seasons=SIZES, temper=0.5)
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,7 @@ def condition(
     counts: Floats,
     season: float,
     ahead: int,
-    kind: Kind = OF_COUNTS,
+    kind: Kind,
     fair: Floats | None = None,
     spread: float = 1.0,
 ) -> Mixture:
@@ -103,7 +100,7 @@ def condition(
     """
     number = len(counts)
     logs, luck = _seen(counts, fair)
-    centre, shapes = logs.mean() if fair is None else 0.0, _shapes(number)
+    centre, shapes = logs.mean() if fair is None else 0.0, _shapes(number, kind)
     slow, steps, yearly = prior_parts(number + ahead, season, kind)
     walk, noise, swing = (np.square(one)[:, None, None] for one in sizes(kind))
     whole = slow + walk * steps + swing * yearly
@@ -125,7 +122,7 @@ def condition(
 
 
 @functools.lru_cache(maxsize=64)
-def prior_parts(size: int, season: float, kind: Kind = OF_COUNTS) -> tuple[Floats, Floats, Floats]:
+def prior_parts(size: int, season: float, kind: Kind) -> tuple[Floats, Floats, Floats]:
     """Return prior covariances of log counts: of level and growth; of a walk, and of a season, of size 1.
 
     Args:
@@ -141,11 +138,11 @@ def prior_parts(size: int, season: float, kind: Kind = OF_COUNTS) -> tuple[Float
     sums = months * np.tril(np.ones((size, size)), -1)
     slow = kind.level**2 + kind.growth**2 * sums @ PERSISTENCE ** (gap * months) @ sums.T
     apart = np.abs(gap / season - np.round(gap / season))
-    yearly = np.exp(-0.5 * (apart * YEAR / MONTH) ** 2)  # alike within four weeks
+    yearly = np.exp(-0.5 * (apart * YEAR / MONTH) ** 2)
     return slow, months * np.minimum(block[:, None], block), yearly
 
 
-def sizes(kind: Kind = OF_COUNTS) -> tuple[Floats, Floats, Floats]:
+def sizes(kind: Kind) -> tuple[Floats, Floats, Floats]:
     """Return walk, noise and season of all models, each (models,)."""
     walk, noise, season = np.meshgrid(SIZES, SIZES, kind.seasons, indexing="ij")
     return walk.ravel(), noise.ravel(), season.ravel()
@@ -156,10 +153,10 @@ def _months(season: float) -> float:
     return YEAR / MONTH / season
 
 
-def _shapes(blocks: int) -> Floats:
+def _shapes(blocks: int, kind: Kind) -> Floats:
     """Return nothing, a break before each block but the first, and a pulse in each, (blocks, 2 blocks)."""
     block = np.arange(blocks)
-    return JUMP * np.column_stack([block[:, None] < block, np.eye(blocks)])
+    return kind.level * np.column_stack([block[:, None] < block, np.eye(blocks)])
 
 
 def _seen(counts: Floats, fair: Floats | None) -> tuple[Floats, Floats]:
@@ -207,7 +204,7 @@ def variance_of_sum(found: Mixture, span: int) -> float:
     return float((found.weight * (within + (np.log(total) - middle) ** 2)).sum())
 
 
-def each_block(found: Mixture, season: float, kind: Kind = OF_COUNTS) -> tuple[Floats, Floats, Floats]:
+def each_block(found: Mixture, season: float, kind: Kind) -> tuple[Floats, Floats, Floats]:
     """Return mean and variance of the log of each coming block, and of the latter the walk's coming part."""
     own = np.diagonal(found.cover, axis1=1, axis2=2)[:, None] + found.bend**2
     middle = np.einsum("kb,kbh->h", found.weight, found.mean)

@@ -126,21 +126,21 @@ def size_tilt(
     if ten more winners had been like all others; None where losers do not show amounts as winners do,
     because a file that records amounts only on winning says nothing about size.
     """
-    shown = spells[spells["value"] > 0]
-    closed = spells.groupby("lead")["exit"].last() != ""
-    won = among(closed.index, winners)
-    share = [
-        among(closed.index[part], shown["lead"]).mean()
-        for part in (won, closed.to_numpy() & ~won)
-        if part.any()
-    ]
+    lead, names = pd.factorize(spells["lead"])
+    closed, shows = np.zeros(len(names), dtype=bool), np.zeros(len(names), dtype=bool)
+    closed[lead] = (spells["exit"] != "").to_numpy()  # of several visits the last one counts
+    shown = (spells["value"] > 0).to_numpy()
+    shows[lead[shown]] = True
+    won = among(names, winners)
+    share = [shows[part].mean() for part in (won, closed & ~won) if part.any()]
     if len(share) < 2 or share[1] < SHOWN_ALIKE * share[0]:
         return None
-    known = shown[among(shown["lead"], closed.index[closed.to_numpy()])]
-    known = known.drop_duplicates(["lead", "stage"], keep="last")
+    rows = np.flatnonzero(shown & closed[lead])
+    visited = pd.DataFrame({"lead": lead[rows], "stage": pd.factorize(spells["stage"].iloc[rows])[0]})
+    rows = rows[~visited.duplicated(keep="last").to_numpy()]
+    known, wins = spells.iloc[rows], won[lead[rows]]
     group = known[grouped_by].astype(object).fillna("") if grouped_by in known else known["stage"]
     fair = known.groupby(["stage", group])["value"].transform("mean")
-    wins = among(known["lead"], winners)
     winning = pd.DataFrame({"stage": known["stage"], "fair": fair})[wins]
     weight = winning["fair"].groupby(winning["stage"]).sum().reindex(list(stages)).fillna(0.0)
     won_value = known["value"][wins].groupby(winning["stage"]).sum().reindex(list(stages)).fillna(0.0)
