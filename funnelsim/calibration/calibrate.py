@@ -42,7 +42,8 @@ from funnelsim.model.rates import DEFAULT_BINS, Counts
 ALL = "all"
 GROUPINGS = ("segment", "channel", "owner", "")
 # A convention: a table of more than a dozen groups is not read. A group of fewer leads than tell half of what
-# it is like (`PRIOR_CASES`) has no name of its own; with thirty for ten errors were 3 % larger.
+# it is like (`PRIOR_CASES`) has no name of its own; with thirty for ten errors were 3 % larger on the periods
+# that chose it, on others about the same (benchmarks/constants.py).
 MOST_GROUPS = 12
 # The level of wins is judged in windows as long as the period to be forecast, so that both differ alike, but
 # of whole weeks, as weekdays differ, and of four at most, or young companies would have none.
