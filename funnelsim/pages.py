@@ -476,7 +476,7 @@ def compare_page(path: Path, result: Comparison) -> None:
     together = f"{words.titled('All periods together', result.currency)}; parts add up to the whole gain."
     sections += [
         Section(f"Which lever brings what in '{words.name(name)}'?", table=frame, caption=together)
-        for name, frame in result.parts.items()
+        for name, frame in result.rounded_parts.items()
     ]
     sections += [
         Section(f"What does '{words.name(name)}' hang on?", chart=charts.swings(result, name))

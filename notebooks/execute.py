@@ -41,6 +41,13 @@ def blank(path: Path) -> nbformat.NotebookNode:
     return book
 
 
+def forget_widgets(book: nbformat.NotebookNode) -> None:
+    """Take away which widgets were shown: they live as long as the kernel, the picture beside them stays."""
+    for cell in book.cells:
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+
+
 def execute(path: Path) -> float:
     """Run one notebook in its own folder, write it whole or not at all, and return its seconds.
 
@@ -50,7 +57,9 @@ def execute(path: Path) -> float:
     began = time.monotonic()
     book = blank(path)
     options: dict[str, Any] = {"timeout": SECONDS_PER_CELL, "record_timing": False, "coalesce_streams": True}
+    options |= {"store_widget_state": False}
     NotebookClient(book, resources={"metadata": {"path": str(path.parent)}}, **options).execute()
+    forget_widgets(book)
     draft = path.with_suffix(".ipynb.part")
     nbformat.write(book, draft)
     draft.replace(path)

@@ -13,22 +13,26 @@ from numpy.testing import assert_allclose
 from test_forecast import DAY_0, QUARTERS, THREE, row, serial
 from test_scenario import company
 
+from funnelsim.arrays import Floats
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.attribution import (
     Bench,
     _by_orders,
+    _root,
     _shapley_part,
     break_even,
     lever_parts,
     shapley,
     shared_luck,
+    split_of,
     swing,
     width_by_source,
 )
 from funnelsim.forecasting.compare import _spread, compare_models, compared
 from funnelsim.forecasting.forecast import forecast_periods
 from funnelsim.forecasting.periods import TOTAL, days_of
-from funnelsim.forecasting.situation import situation
+from funnelsim.forecasting.situation import Situation, situation
+from funnelsim.model.funnel import Draw, Pool
 from funnelsim.model.levers import (
     CostsLever,
     DaysLever,
@@ -38,6 +42,7 @@ from funnelsim.model.levers import (
     ValueLever,
     apply_scenario,
 )
+from funnelsim.model.scenario import read_words
 from funnelsim.show import charts, words
 
 EDGES = days_of(QUARTERS, DAY_0)
@@ -131,7 +136,7 @@ def test_parts_of_a_product_meet_the_known_split() -> None:
     worth = {}
     for mask in range(8):
         chosen = tuple(i for i in range(3) if mask >> i & 1)
-        worth[chosen] = float(np.prod([high[i] if i in chosen else low[i] for i in range(3)]))
+        worth[chosen] = np.array(np.prod([high[i] if i in chosen else low[i] for i in range(3)]))
     parts = [_shapley_part(worth, lever, 3) for lever in range(3)]
     assert_allclose(parts, [213.33333, 260.83333, -124.16667], atol=1e-4)
     assert_allclose(sum(parts), 350)
@@ -152,15 +157,16 @@ def test_parts_of_levers_add_up_to_the_whole_gain() -> None:
 def test_a_split_takes_the_draws_of_the_comparison_or_what_3200_forecasts_allow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, levers: int, asked: int, taken: int
 ) -> None:
-    """Sets of n levers are 2 ** n; below twenty draws a part is noise; lives to simulate are given twenty."""
-    monkeypatch.setattr("funnelsim.forecasting.attribution.split_of", lambda bench, _: bench.draws)
+    """Sets of n levers are 2 ** n; below twenty draws a part is noise; lives: eight times the plan's."""
+    monkeypatch.setattr("funnelsim.forecasting.attribution.split_of", lambda bench, *_: bench.draws)
     alone, many = tmp_path / "alone.yaml", tmp_path / "many.yaml"
     alone.write_text("changes: [{days: Lead, multiply: 0.9}]", encoding="utf-8")
     many.write_text(f"changes: [{', '.join(['{days: Lead, multiply: 0.9}'] * levers)}]", encoding="utf-8")
     files = {"alone": alone, "many": many}
     free = replace(company(), work=(), referrals=(), pools=())
     assert lever_parts(situation(free), files, draws=asked) == {"many": taken}
-    assert lever_parts(situation(company()), files, draws=asked) == {"many": min(asked, 20)}
+    lives = min(asked, max(8 * asked // 2**levers, 20))
+    assert lever_parts(situation(company()), files, draws=asked) == {"many": lives}
 
 
 def test_nothing_to_compare_is_refused() -> None:
@@ -191,17 +197,17 @@ def test_orders_give_the_parts_of_nine_levers_within_their_error() -> None:
     """Of a sum every order gives the parts themselves; a product of pairs is met within four errors."""
     rng = np.random.default_rng(5)
     own = rng.normal(size=9)
-    parts, errors = _by_orders(lambda chosen: float(own[list(chosen)].sum()), 9, 8, rng)
-    assert_allclose(parts, own)
+    parts, errors = _by_orders(lambda chosen: own[list(chosen)].sum(keepdims=True), 9, 8, rng)
+    assert_allclose(parts[:, 0], own)
     assert_allclose(errors, 0, atol=1e-12)
 
-    def worth(chosen: Sequence[int]) -> float:
-        return float(own[list(chosen)].sum() ** 3)
+    def worth(chosen: Sequence[int]) -> Floats:
+        return own[list(chosen)].sum(keepdims=True) ** 3
 
     known = {c: worth(c) for size in range(10) for c in combinations(range(9), size)}
     exact = np.array([_shapley_part(known, lever, 9) for lever in range(9)])
     parts, errors = _by_orders(worth, 9, 40, rng)
-    assert (np.abs(parts - exact) < 4 * errors).all()
+    assert (np.abs(parts - exact)[:, 0] < 4 * errors).all()
     assert_allclose(parts.sum(), own.sum() ** 3)
 
 
@@ -259,12 +265,12 @@ def test_at_its_break_even_a_price_earns_nothing_more() -> None:
     plan = Scenario("dearer", "", (ValueLever(value="all", multiply=1.1),))
     edges = days_of(place.periods, place.model.as_of)
     bench = Bench.of(place.model, place.deals, edges, 1, 1)
-    now = bench.revenue(Scenario("now"))
-    found = break_even(bench, plan, now)
+    now = bench.today(False).mean()
+    found, error = break_even(bench, plan)
     worse = OddsLever(odds={"C": "Won"}, multiply=1 + found)
-    assert -0.75 < found < 0
-    assert abs(bench.gain(replace(plan, changes=(*plan.changes, worse)), now)) < 2e-3 * now
-    assert np.isnan(break_even(bench, Scenario("faster", "", (FASTER,)), now))
+    assert -0.75 < found < 0 and error == 0
+    assert abs(bench.by_draw(replace(plan, changes=(*plan.changes, worse)), False).mean() - now) < 2e-3 * now
+    assert np.isnan(break_even(bench, Scenario("faster", "", (FASTER,)))[0])
 
 
 def test_where_reps_queue_a_lever_swings_by_as_much_with_other_luck_within_its_error() -> None:
@@ -283,11 +289,74 @@ def test_where_reps_queue_a_lever_swings_by_as_much_with_other_luck_within_its_e
     assert days["strong"] > days["weak"] and 0 < days["error"] < (days["strong"] - days["weak"])
 
 
+def busy() -> Situation:
+    """The small company with one closer, who has five days of work with each deal and is too few."""
+    one = (Pool("closers", np.array([-np.inf]), np.array([1])),)
+    slow = (replace(company().work[0], time=Draw(np.array([0.0, 10.0]))),)
+    return situation(replace(company(), pools=one, work=slow), periods=1)
+
+
+def on_bench(place: Situation, draws: int, seed: int) -> Bench:
+    return Bench.of(place.model, place.deals, days_of(place.periods, place.model.as_of), draws, seed)
+
+
+def test_where_reps_queue_parts_of_levers_are_those_of_many_other_lives_within_their_error() -> None:
+    """They add up, life by life, to what the same lives gain."""
+    place = busy()
+    plan = read_words("reps closers +3; price +20%", place.model)
+    few, many = (split_of(on_bench(place, draws, seed), plan) for draws, seed in ((150, 1), (600, 2)))
+    assert (abs(few["part"] - many["part"]) < 4 * np.hypot(few["error"], many["error"]) + 1e-9).all()
+    assert (few["part"] > 3 * few["error"]).all() and (few["error"] > 0).all()
+    bench = on_bench(place, 150, 1)
+    gain = bench.by_draw(plan, True) - bench.today(True)
+    assert_allclose(few["part"].sum(), gain.mean(), rtol=1e-9)
+
+
+def test_where_reps_queue_a_price_breaks_even_where_other_lives_earn_nothing_more() -> None:
+    place = busy()
+    plan = read_words("price +20%", place.model)
+    found, error = break_even(on_bench(place, 150, 1), plan)
+    other, wide = on_bench(place, 600, 2), []
+    for odds in (found - 4 * error, found, found + 4 * error):
+        worse = OddsLever(odds={"Negotiation": "Won"}, multiply=1 + odds)
+        gap = other.by_draw(replace(plan, changes=(*plan.changes, worse)), True) - other.today(True)
+        wide.append(float(gap.mean()))
+    assert 0 < 2 * error < -found
+    assert wide[0] < 0 < wide[2] and abs(wide[1]) < (wide[2] - wide[0]) / 2
+
+
+def test_a_break_even_by_lives_scatters_as_its_error_says() -> None:
+    """Gains of made-up lives bend as odds do; the exact root is where half as many wins are worth as much."""
+    rng, places = np.random.default_rng(4), -np.log(4) / 2 * (1 - np.cos(np.pi * np.arange(8) / 7))
+    chance = 0.5 * np.exp(places) / (0.5 * np.exp(places) + 0.5)
+    roots = []
+    for _ in range(300):
+        luck, worth = rng.uniform(size=(200, 20)), rng.lognormal(size=(200, 20))
+        won = luck[None] < chance[:, None, None]
+        gains = (worth * (1.5 * won - won[:1])).sum(axis=2)
+        roots.append(_root(places, gains, True))
+    found, errors = np.array(roots).T
+    assert_allclose(found.mean(), (1 / 3) / (2 / 3) - 1, atol=0.01)
+    assert_allclose(errors.mean(), found.std(), rtol=0.25)
+
+
+def test_what_lives_say_of_a_plan_is_printed_with_its_error() -> None:
+    found = compared(busy(), {"both": read_words("reps closers +3; price +20%", busy().model)}, draws=40)
+    parts, shown = found.parts["both"], found.rounded_parts["both"]
+    assert_allclose(parts["part"].sum(), found.whole.set_index("scenario").loc["both", "difference"])
+    assert shown["part"].tolist() == [
+        words.to_error(part, off) for part, off in zip(parts["part"], parts["error"], strict=True)
+    ]
+    worth = found.worth.iloc[0]
+    assert worth["lives"] == 40 and worth["break_even_error"] > 0
+    assert "by 40 futures)" in found.findings[0] and "standard error" in found.findings[0]
+
+
 def test_a_lever_swings_from_half_to_half_more_and_a_fitted_one_within_its_error() -> None:
     place = situation(serial(), periods=1)
     edges = days_of(place.periods, place.model.as_of)
     bench = Bench.of(place.model, place.deals, edges, 1, 1)
-    now = bench.revenue(Scenario("now"))
+    now = bench.today(False).mean()
     plan = Scenario("p", "", (ValueLever(value="all", multiply=1.1), CostsLever(costs=3.0)))
     rows = swing(bench, plan).set_index("lever")
     price = rows.loc["prices, also of open deals, rise by 10 %"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +34,10 @@ from funnelsim.model.levers import (
     ValueLever,
     apply_scenario,
 )
-from funnelsim.model.model import Model, Spend
+from funnelsim.model.model import Model, Spend, expected
+from funnelsim.model.scenario import scenario_of
 from funnelsim.pages import compare_page
-from funnelsim.show.live import LANGUAGES, live_words, why_sentence
+from funnelsim.show.live import LANGUAGES, live_module, live_words, why_sentence
 
 TARGET, DRAWS, POSITIONS = 5e6, 24, 30
 SECRET = "secret-lead"
@@ -348,6 +351,141 @@ def test_a_page_in_a_notebook_answers_too(page: Live, tmp_path: Path) -> None:
     assert in_browser(Shown(), tmp_path, dearer) == "Price +10\u202f%."
     assert str(page) == str(page.forecast)
     assert page.save(tmp_path / "same.html").read_text(encoding="utf-8") == page.html
+
+
+HARNESS = """(async ([source, held]) => {
+  const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
+  const { default: widget } = await import(url);
+  const hears = new Set(), state = { held, at: {} };
+  window.told = [];
+  window.model = {
+    get: key => state[key],
+    set: (key, value) => { state[key] = value; },
+    save_changes: () => window.told.push(state.at),
+    on: (_, hear) => hears.add(hear),
+    off: (_, hear) => hears.delete(hear),
+    from_python: at => { state.at = at; hears.forEach(hear => hear()); },
+  };
+  window.end = await widget.render({ model: window.model, el: document.body });
+  window.inside = document.querySelector('div').shadowRoot;
+  window.listeners = hears;
+})"""
+
+
+def test_a_notebook_shows_the_same_page_and_hears_its_sliders(
+    place: Situation, page: Live, tmp_path: Path
+) -> None:
+    """In a bare page that stands for the notebook; what is heard asks `compare` for what is shown."""
+    held = {**page.widget.held}
+
+    class Bare:
+        def save(self, path: Path) -> Path:
+            path.write_text("<!DOCTYPE html><html lang='en'><title>cells</title>", encoding="utf-8")
+            return path
+
+    rest = "window.inside.querySelector('main:not(.quick) td.gain, main:not(.quick) td.loss')"
+
+    async def moved(tab: Tab) -> Any:
+        await tab.ask(f"{HARNESS}({json.dumps([page.widget._esm, held])})")
+        await tab.until(
+            "window.inside.querySelector('.hint') && window.inside.querySelector('main:not(.quick)')"
+        )
+        await tab.ask(
+            "(box => { box.value = 1; box.dispatchEvent(new Event('change')); })"
+            "(window.inside.getElementById('s-from'))"
+        )
+        await tab.ask(
+            "(line => { line.value = 25; line.dispatchEvent(new Event('input')); })"
+            "(window.inside.getElementById('s-odds-5-1'))"
+        )
+        await tab.until(f"{rest} && window.told.at(-1)['odds-5-1'] === 25")
+        shown = (
+            "[...window.inside.querySelectorAll('.against td[data-name=expected]')].map(x => x.textContent)"
+        )
+        first = [await tab.ask("window.told.at(-1)"), await tab.ask(shown)]
+        await tab.ask("window.model.from_python({ size: -30 })")
+        await tab.until("window.inside.querySelector('main:not(.quick) td.loss')")
+        second = [await tab.ask("window.inside.getElementById('s-odds-5-1').value"), await tab.ask(shown)]
+        await tab.ask("window.end()")
+        return first, second, await tab.ask("window.listeners.size")
+
+    (at, odds), (back, size), left = in_browser(Bare(), tmp_path, moved)
+    assert (at, back, left) == ({"from": 1, "odds-5-1": 25}, "0", 0)
+    for told, shown in ((at, odds), ({"size": -30}, size)):
+        page.widget.at = told
+        table = fs.compare(place, page.plan, draws=DRAWS).table
+        wanted = table[(table["scenario"] == page.plan) & (table["period"] != "total")]["mean"]
+        assert [float(text) for text in shown] == [round(mean / 1e6, 2) for mean in wanted]
+
+
+def test_what_the_sliders_ask_is_said_in_words(place: Situation) -> None:
+    page = live_page(paid(place), draws=2)
+    told, since = page.contract["page"], "2026-08-01"
+    assert page.plan == ""
+    search, other = told["channels"].index("search"), told["channels"].index("email")
+    at = {"from": 1, "days-4": -20, f"leads-{other}": 10, f"spend-{search}": 30, "price": 5, "loss": 2}
+    page.widget.at = at | {"odds-5-1": 15, "size": -10, "target": 5e6, "period": 1}
+    assert page.plan == (
+        f"days Proposal -20% from {since}; leads +10% by email from {since}; spend search +30% from {since}; "
+        f"odds Negotiation > Won +15% from {since}; price +5% elasticity 1; price -10%"
+    )
+    changes = scenario_of(page.plan, paid(place).model).changes
+    assert changes == (
+        DaysLever(days="Proposal", multiply=0.8, **{"from": since}),
+        EntriesLever(entries="all", channel="email", multiply=1.1, **{"from": since}),
+        SpendLever(spend="search", multiply=1.3, **{"from": since}),
+        OddsLever(odds={"Negotiation": "Won"}, multiply=1.15, **{"from": since}),
+        ValueLever(value="all", multiply=1.05, elasticity=1.0),
+        ValueLever(value="all", multiply=0.9),
+    )
+
+
+def test_channels_without_a_slider_are_moved_by_words_too(place: Situation) -> None:
+    """All are moved, and those with a slider of their own back; odd names stand in quotes."""
+    entries = place.model.entries
+    cells = tuple(replace(cell, channel=f"it's {number}") for number, cell in enumerate(entries.cells))
+    model = replace(place.model, entries=replace(entries, cells=cells))
+    page = live_page(replace(place, model=model), draws=2)
+    names = page.contract["page"]["channels"]
+    page.widget.at = {f"leads-{names.index('')}": 25}
+    other = apply_scenario(model, scenario_of(page.plan, model))
+    before, after = expected(model.entries, 90), expected(other.entries, 90)
+    for cell, was, now in zip(cells, before, after, strict=True):
+        assert_allclose(now, was * (1.0 if cell.channel in names else 1.25), rtol=1e-12)
+
+
+def test_a_notebook_loads_each_script_once(page: Live) -> None:
+    module = live_module()
+    for name in ("distribution.js", "engine.js", "charts.js", "view.js", "main.js", "widget.js"):
+        assert module.count(files("funnelsim.show.live").joinpath(name).read_text(encoding="utf-8")) == 1
+    assert page.widget._esm == module
+    assert page.widget is page.widget
+    assert SECRET not in json.dumps(page.widget.held)
+
+
+def test_a_kernel_is_offered_the_widget_beside_the_page_and_a_still_page_has_none(
+    page: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = "application/vnd.jupyter.widget-view+json"
+    monkeypatch.setitem(sys.modules, "ipykernel", object())
+    assert page._repr_mimebundle_(include=None)[view]["model_id"] == page.widget.model_id
+    still = replace(page, why="The page stands still.")
+    assert still._repr_mimebundle_() == {}
+    assert still.plan == ""
+    with pytest.raises(FunnelError, match=r"no widget: The page stands still\."):
+        _ = still.widget
+    monkeypatch.delitem(sys.modules, "ipykernel")
+    assert page._repr_mimebundle_() == {}
+
+
+def test_without_the_library_the_page_stays_in_its_frame(page: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ipykernel", object())
+    monkeypatch.setattr("funnelsim.forecasting.live.find_spec", lambda _: None)
+    fresh = replace(page)
+    assert fresh._repr_mimebundle_() == {}
+    assert "<iframe" in fresh._repr_html_()
+    with pytest.raises(FunnelError, match="pip install anywidget"):
+        _ = fresh.widget
 
 
 def test_the_page_of_a_comparison_goes_on_answering(place: Situation, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from funnelsim.forecasting.fates import ways_like
 from funnelsim.forecasting.intensity import draws_of, intensities
 from funnelsim.forecasting.periods import days_of
 from funnelsim.forecasting.situation import situation, under
-from funnelsim.model.levers import Scenario, apply_scenario
+from funnelsim.model.levers import apply_scenario
 from funnelsim.model.model import Model, OpenDeals, amounts, expected, nobody, set_apart
 from funnelsim.model.scenario import read_scenario, read_words, scenario_text
 from funnelsim.model.store import decode, encode, same
@@ -119,11 +119,11 @@ def test_a_higher_elasticity_earns_less_and_at_break_even_nothing() -> None:
     place = situation(one_stage(), periods=2)
     edges = days_of(place.periods, place.model.as_of)
     bench = Bench.of(place.model, place.deals, edges, 1, 1)
-    now = bench.revenue(Scenario("now"))
+    now = bench.today(False).mean()
     plans = [read_words(f"price +10% for new elasticity {e}", place.model) for e in (0, 0.5, 1, 3)]
-    gains = [bench.gain(plan, now) for plan in plans]
+    gains = [bench.by_draw(plan, False).mean() - now for plan in plans]
     assert gains == sorted(gains, reverse=True) and gains[0] > 0 > gains[-1]
-    falls = [break_even(bench, plan, now) for plan in plans]
+    falls = [break_even(bench, plan)[0] for plan in plans]
     # In one stage a win of 1.1 is worth as much as one of 1 where the chance is .3 / 1.1, whoever comes when.
     even = (0.3 / 1.1) / (1 - 0.3 / 1.1) / (0.3 / 0.7)
     assert_allclose([1 + falls[0], (1 + falls[1]) * 1.1**-0.5, (1 + falls[3]) * 1.1**-3], even, rtol=1e-4)

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from funnelsim.arrays import Floats, Integers
 from funnelsim.calibration.posterior import stream
@@ -42,12 +43,18 @@ from funnelsim.simulation.run import period_sums
 FEWEST_DRAWS = 20  # below it the parts of a gain are more noise than gain
 MOST_WORK = 3200  # forecasts that a split may take, draws x sets of levers: about as long as the comparison
 MOST_EXACT = 8  # levers whose every set is tried: 256; more are split by some orders
+# Of lives: no question about a plan takes more than so many times the lives of the plan itself. Three levers
+# (eight sets) and a break-even (eight prices) then have as many lives as the comparison, and the same luck.
+MOST_TIMES = 8
 FEWEST_PAIRS = 8  # orders and their reverses: fewer say nothing on their own error
 FARTHEST = 4.0  # odds beyond a quarter or four times today's: no price is worth asking about there
 TENTH = 1.2816  # deviations from the mean to the 10th and 90th percentile of a bell curve
 # Odds at which a plan's gain is worked out for its break-even: the polynomial through eight is as good as the
 # curve itself (1e-5), and all plans that only move prices share what is found there.
 NODES = 8
+# Of lives the same eight are noisy: a cubic through their midst bends as odds do (at most .0006 beside what
+# the exact engine finds for prices from -10 % to +50 %), and lets the noise of single ones pass by.
+CUBIC = 3
 # The same wins added up in another order, or by another machine: sums of thousands agree to twelve digits.
 SAME = 1e-11
 MOST_HELD = 16_000_000  # chances of plans that are held for others: 128 MB
@@ -115,21 +122,18 @@ class Bench:
             self._known[key] = model, found
         return found
 
-    def gain(self, scenario: Scenario, now: float) -> float:
-        """Return what a plan is expected to earn more than today's `now`, less what it costs."""
-        return self.revenue(scenario) - now - self.cost(scenario)
-
     def cost(self, scenario: Scenario) -> float:
         """Return what a plan costs more than today, all periods together."""
         return sum(float(one.within(self.edges).sum()) for one in outlays(self.model, scenario))
 
-    def revenue(self, scenario: Scenario) -> float:
-        """Return what is expected of all periods together under a plan."""
-        return float(self.money(apply_scenario(self.model, scenario)).mean(axis=0).sum())
+    def today(self, lived: bool) -> Floats:
+        """Return the revenue of all periods of each draw, or life, without a plan, (draws,)."""
+        if lived not in self._today:
+            self._today[lived] = self.by_draw(Scenario("today"), lived)
+        return self._today[lived]
 
     @cached_property
-    def today(self) -> dict[bool, Floats]:
-        """Revenue of all periods of each draw without a plan, where it was asked for: lived or not."""
+    def _today(self) -> dict[bool, Floats]:
         return {}
 
     def by_draw(self, scenario: Scenario, lived: bool) -> Floats:
@@ -151,84 +155,95 @@ def shapley(
 
     A lever's part is its mean gain over all orders in which the levers could be pulled
     (Shapley 1953, doi:10.1515/9781400881970-018); the parts add up to the whole gap. Of more than 8 levers
-    some orders are drawn, each with its reverse, and the parts have a standard error.
+    some orders are drawn, each with its reverse, and the parts have a standard error. So have parts of lives:
+    a part is worked out for each life, all sets of levers meeting the same luck.
 
     Returns:
-        Columns lever (in words), part (money over all periods) and, of more than 8 levers, error.
+        Columns lever (in words), part (money over all periods) and, of more than 8 levers or of lives, error.
     """
     bench = Bench.of(model, open_deals, edges, draws, seed)
     return split_of(bench, scenario)
 
 
-def split_of(bench: Bench, scenario: Scenario) -> pd.DataFrame:
+def split_of(bench: Bench, scenario: Scenario, progress: bool = False) -> pd.DataFrame:
     """Do `shapley` on a bench."""
     scenario = scenario.only(i for i, c in enumerate(scenario.changes) if not isinstance(c, CostsLever))
     count = len(scenario.changes)
-    known: dict[tuple[int, ...], float] = {}
-
-    def worth(chosen: Sequence[int]) -> float:
-        key = tuple(sorted(chosen))
-        if key not in known:
-            known[key] = bench.revenue(scenario.only(key))
-        return known[key]
-
+    lived = any_lived([bench.model, apply_scenario(bench.model, scenario)])
+    pairs = max(FEWEST_PAIRS, MOST_WORK // (2 * bench.draws * count))
     told = pd.DataFrame({"lever": [change.sentence for change in scenario.changes]})
-    if count > MOST_EXACT:
-        pairs = max(FEWEST_PAIRS, MOST_WORK // (2 * bench.draws * count))
-        parts, errors = _by_orders(worth, count, pairs, stream(bench.seed, "orders"))
-        return told.assign(part=parts, error=errors)
-    for size in range(count + 1):
-        for chosen in combinations(range(count), size):
-            worth(chosen)
-    return told.assign(part=[_shapley_part(known, lever, count) for lever in range(count)])
+    known: dict[tuple[int, ...], Floats] = {}
+    sets = 2**count if count <= MOST_EXACT else 2 * pairs * (count - 1) + 2
+    with tqdm(total=sets, desc="sets of levers", disable=not progress, leave=False) as bar:
+
+        def worth(chosen: Sequence[int]) -> Floats:
+            key = tuple(sorted(chosen))
+            if key not in known:
+                own = bench.by_draw(scenario.only(key), lived)
+                known[key] = own if lived else own.mean(keepdims=True)
+                bar.update()
+            return known[key]
+
+        if count > MOST_EXACT:
+            by_life, errors = _by_orders(worth, count, pairs, stream(bench.seed, "orders"))
+        else:
+            for size in range(count + 1):
+                for chosen in combinations(range(count), size):
+                    worth(chosen)
+            by_life = np.array([_shapley_part(known, lever, count) for lever in range(count)])
+            errors = np.zeros(count)
+    told["part"] = by_life.mean(axis=1)
+    if not lived and count <= MOST_EXACT:
+        return told
+    return told.assign(error=np.hypot(errors, by_life.std(axis=1) / np.sqrt(by_life.shape[1])))
 
 
 def _by_orders(
-    worth: Callable[[Sequence[int]], float], count: int, pairs: int, rng: np.random.Generator
+    worth: Callable[[Sequence[int]], Floats], count: int, pairs: int, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """Return Shapley parts by random orders, each with its reverse, and their standard errors.
+    """Return Shapley parts by random orders and their reverses, (levers, lives), and their standard errors.
 
     Source: Castro, Gomez and Tejada 2009, doi:10.1016/j.cor.2008.04.004; the reverses halve the error.
     """
-    found = np.zeros((pairs, count))
+    found = np.zeros((pairs, count, worth(()).size))
     for pair in range(pairs):
         order = rng.permutation(count)
         for one in (order, order[::-1]):
             levels = [worth(one[:size].tolist()) for size in range(count + 1)]
-            found[pair, one] += np.diff(levels) / 2
-    return found.mean(axis=0), found.std(axis=0, ddof=1) / np.sqrt(pairs)
+            found[pair, one] += np.diff(levels, axis=0) / 2
+    return found.mean(axis=0), found.mean(axis=2).std(axis=0, ddof=1) / np.sqrt(pairs)
 
 
 def lever_parts(
     place: Situation, scenarios: Mapping[str, WhatIf], *, draws: int = 20, seed: int = 1,
-    benches: Mapping[int, Bench] | None = None,
+    benches: Mapping[int, Bench] | None = None, progress: bool = False,
 ) -> dict[str, pd.DataFrame]:  # fmt: skip
     """Return the levers of each scenario that has several, with their parts of its gain; see `shapley`.
 
     With the draws of `compare_models` the parts add up to its differences; where there are more than three
-    levers, or lives to simulate, fewer draws are taken, and the sum is only near them.
+    levers, fewer draws, or lives, may be taken, and the sum is only near them.
 
     Args:
         benches: number of draws -> bench, where plans were tried before.
     """
     edges = days_of(place.periods, place.model.as_of)
-    exact = choose_engine(place.model, None) == "exact"
     known, found = dict(benches or {}), {}
     for name, asked in scenarios.items():
         scenario = scenario_of(asked, place.model)
         count = sum(not isinstance(change, CostsLever) for change in scenario.changes)
         if count < 2:
             continue
-        most = MOST_WORK >> count if exact else FEWEST_DRAWS
+        lived = any_lived([place.model, apply_scenario(place.model, scenario)])
+        most = (MOST_TIMES * draws if lived else MOST_WORK) >> count
         number = min(draws, max(most, FEWEST_DRAWS))
         if number not in known:
             known[number] = Bench.of(place.model, place.deals, edges, number, seed)
-        found[name] = split_of(known[number], scenario)
+        found[name] = split_of(known[number], scenario, progress)
     return found
 
 
-def _shapley_part(worth: Mapping[tuple[int, ...], float], lever: int, count: int) -> float:
-    part = 0.0
+def _shapley_part(worth: Mapping[tuple[int, ...], Floats], lever: int, count: int) -> Floats:
+    part = np.zeros_like(worth[()])
     for chosen, value in worth.items():
         if lever not in chosen:
             weight = factorial(len(chosen)) * factorial(count - len(chosen) - 1) / factorial(count)
@@ -264,43 +279,63 @@ def width_by_source(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def break_even(bench: Bench, plan: Scenario, now: float) -> float:
+def break_even(bench: Bench, plan: Scenario, progress: bool = False) -> tuple[float, float]:
     """Return the change of the odds of every way to win at which a plan with other prices earns nothing more.
 
-    Where only new deals get another price, only their odds are changed.
+    Where only new deals get another price, only their odds are changed. Of lives it has a standard error:
+    that of the gain there, over the slope of the gain (delta method).
 
     Returns:
         As in -.11: pays as long as odds fall by less than 11 %; nan for a plan that moves no price, or that
-        gains nothing; -.75 or 3 where it is beyond.
+        gains nothing; -.75 or 3 where it is beyond. And its standard error by lives, 0 by the exact engine.
     """
     if not any(isinstance(change, ValueLever) for change in plan.changes):
-        return math.nan
+        return math.nan, 0.0
     funnel = bench.model.funnel
     ways = [(stage, place) for stage, ends in zip(funnel.stages, funnel.exits, strict=True) for place in ends]
     ways = [(stage, place) for stage, place in ways if place in funnel.earns]
 
-    def gain(log: float) -> float:
+    lived = any_lived([bench.model, apply_scenario(bench.model, plan)])
+
+    def gain(log: float) -> Floats:
         changes = [_at_odds(one, log) for one in plan.changes]
         if any(isinstance(one, ValueLever) and not one.new for one in changes):
             odds = [OddsLever(odds={stage: place}, multiply=math.exp(log)) for stage, place in ways]
             changes += cast("list[Lever]", odds)
-        return bench.gain(replace(plan, changes=tuple(changes)), now)
+        other = replace(plan, changes=tuple(changes))
+        return clear_gap(bench.by_draw(other, lived), bench.today(lived)) - bench.cost(other)
 
-    level, far = gain(0.0), math.log(FARTHEST)
+    first, far = gain(0.0), math.log(FARTHEST)
+    level = float(first.mean())
     if not math.isfinite(level) or level == 0 or not ways:
-        return math.nan
+        return math.nan, 0.0
     end = -far if level > 0 else far
     last = gain(end)
-    if last * level > 0:
-        return math.exp(end) - 1
+    if last.mean() * level > 0:
+        return math.exp(end) - 1, 0.0
     places = end / 2 * (1 - np.cos(np.pi * np.arange(NODES) / (NODES - 1)))
-    gains = [level, *(gain(float(log)) for log in places[1:-1]), last]
-    curve = np.polynomial.Chebyshev.fit(places, gains, NODES - 1)
-    near, away = 0.0, end
+    bar = tqdm(places[1:-1], desc="odds at break-even", disable=not progress, leave=False)
+    gains = np.array([first, *(gain(float(log)) for log in bar), last])
+    return _root(places, gains, lived)
+
+
+def _root(places: Floats, gains: Floats, lived: bool) -> tuple[float, float]:
+    """Return the change of odds at which the mean gain is 0, and its standard error by lives.
+
+    Args:
+        places: logarithms of the change of odds, from 0 on.
+        gains: (places, draws or lives), whose means at both ends differ in sign.
+    """
+    means = gains.mean(axis=1)
+    curve = np.polynomial.Chebyshev.fit(places, means, CUBIC if lived else NODES - 1)
+    near, away = 0.0, float(places[-1])
     for _ in range(60):
         middle = (near + away) / 2
-        near, away = (middle, away) if curve(middle) * level > 0 else (near, middle)
-    return math.exp(near) - 1
+        near, away = (middle, away) if curve(middle) * means[0] > 0 else (near, middle)
+    if not lived:
+        return math.exp(near) - 1, 0.0
+    off = float(gains[np.abs(places - near).argmin()].std() / np.sqrt(gains.shape[1]))
+    return math.exp(near) - 1, math.exp(near) * off / abs(float(curve.deriv()(near)))
 
 
 def _at_odds(change: Lever, log: float) -> Lever:
@@ -310,7 +345,7 @@ def _at_odds(change: Lever, log: float) -> Lever:
     return _with(change, elasticity=change.elasticity - log / math.log(change.multiply))
 
 
-def swing(bench: Bench, plan: Scenario) -> pd.DataFrame:
+def swing(bench: Bench, plan: Scenario, progress: bool = False) -> pd.DataFrame:
     """Return what a plan earns more than today if one lever after the other does less, or more, than planned.
 
     A lever whose strength was fitted is set to the 10th and 90th percentile of it; any other to half and one
@@ -321,14 +356,13 @@ def swing(bench: Bench, plan: Scenario) -> pd.DataFrame:
         lives, which both sides share), at_weak, at_strong (in words), widest first.
     """
     lived = any_lived([bench.model, apply_scenario(bench.model, plan)])
-    if lived not in bench.today:
-        bench.today[lived] = bench.by_draw(Scenario("today"), lived)
     rows = []
-    for number, change in enumerate(plan.changes):
+    bar = tqdm(plan.changes, desc="levers weak and strong", disable=not progress, leave=False)
+    for number, change in enumerate(bar):
         told: dict[str, Any] = {"lever": change.sentence, "error": 0.0}
         for name, (one, said) in zip(("weak", "strong"), _ends(change, bench.model), strict=True):
             moved = replace(plan, changes=(*plan.changes[:number], one, *plan.changes[number + 1 :]))
-            gap = clear_gap(bench.by_draw(moved, lived), bench.today[lived])
+            gap = clear_gap(bench.by_draw(moved, lived), bench.today(lived))
             told |= {name: float(gap.mean()) - bench.cost(moved), f"at_{name}": said}
             told["error"] = max(told["error"], float(gap.std() / np.sqrt(len(gap))))
         rows.append(told)

@@ -65,9 +65,9 @@ class Comparison:
         notes: what to beware of, a sentence each.
         plans: scenario -> its levers, whose `sentence` says what it changes.
         worth: one row per scenario, all periods together: difference, low, high, p_better, futures, cost, net
-            (gain: difference less cost), net_low, net_high, p_net (chance that it is above 0), roi (net /
-            cost), roi_low, roi_high, pays (first month from whose end on the cumulated expected net gain
-            stays above 0, "" if none), break_even (see there).
+            (gain: difference less cost), net_low, net_high, p_net (chance that it is above 0), lives (futures
+            in all), roi (net / cost), roi_low, roi_high, pays (first month from whose end on the cumulated
+            expected net gain stays above 0, "" if none), break_even and break_even_error (see there).
         months: of plans with costs: scenario, month, gain, cost, and net, cumulated.
         swings: scenario -> its levers, weak and strong (what the plan then earns more than today), their
             error, and what weak and strong mean.
@@ -102,6 +102,14 @@ class Comparison:
         """The swings with both ends rounded to what is known of them, for people."""
         return {
             name: _rounded(frame, {"weak": "error", "strong": "error"}) for name, frame in self.swings.items()
+        }
+
+    @property
+    def rounded_parts(self) -> dict[str, pd.DataFrame]:
+        """The parts of levers, where they have an error rounded to it, for people."""
+        return {
+            name: _rounded(frame, {"part": "error"}) if "error" in frame else frame
+            for name, frame in self.parts.items()
         }
 
     @property
@@ -205,13 +213,16 @@ class Comparison:
 
     def _limit(self, row: Mapping[Any, Any]) -> str:
         """Say how far the odds of winning may fall, or must rise, until a plan earns what today's does."""
-        change, name = row["break_even"], row["scenario"]
+        change, name, off = row["break_even"], row["scenario"], row["break_even_error"]
+        known = f" (standard error {100 * off:.1g} points, by {row['lives']:,.0f} futures)" if off else ""
+        if 2 * off > abs(change):
+            return f"By how much odds may fall until '{name}' earns nothing more is not known{known}."
         moved = any(getattr(one, "odds", 1.0) != 1.0 for one in self.plans[name].changes)
         further = " further" if moved else ""
-        share = words.percent(abs(change))
+        share = words.percent(words.to_error(abs(change), off))
         if change < 0:
-            return f"'{name}' pays as long as the odds of winning fall{further} by less than {share}."
-        return f"'{name}' pays only if the odds of winning rise{further} by more than {share}."
+            return f"'{name}' pays as long as the odds of winning fall{further} by less than {share}{known}."
+        return f"'{name}' pays only if the odds of winning rise{further} by more than {share}{known}."
 
     def __repr__(self) -> str:
         return str(self)
@@ -622,20 +633,20 @@ def compared(
         models, place.deals, place.periods, booked=place.booked, costs=costs, draws=draws, seed=seed,
         engine=engine, target=target, progress=progress, quantiles=quantiles, bench=whole,
     )  # fmt: skip
-    parts = lever_parts(place, plans, draws=draws, seed=seed, benches={draws: whole})
-    bench = Bench.of(place.model, place.deals, edges, min(draws, FEWEST_DRAWS), seed)
-    now = bench.revenue(Scenario(BASE))
+    parts = lever_parts(place, plans, draws=draws, seed=seed, benches={draws: whole}, progress=progress)
     paid = {
         name: plan for name, plan in plans.items() if np.isfinite(costs[name]).all() and costs[name].any()
     }
     months = by_month(place, paid, draws=draws, seed=seed)
-    lived = any_lived(models.values())  # then a few lives would be noise; all that the comparison has serve
+    few = Bench.of(place.model, place.deals, edges, min(draws, FEWEST_DRAWS), seed)
+    # A few lives would be noise; all that the comparison has serve.
+    bench = whole if any_lived(models.values()) else few
     swings = {
-        name: swing(whole if lived else bench, plan)
+        name: swing(bench, plan, progress)
         for name, plan in plans.items()
         if plan.changes and np.isfinite(costs[name]).all()
     }
-    limits = {name: break_even(bench, plan, now) for name, plan in plans.items()}
+    limits = {name: break_even(bench, plan, progress) for name, plan in plans.items()}
     notes = tuple(dict.fromkeys(note for plan in plans.values() for note in plan.notes))
     if not all(np.isfinite(cost).all() for cost in costs.values()):
         notes = (*notes, NO_SPEND)
@@ -645,16 +656,17 @@ def compared(
     return replace(made, worth=_worth(made, limits))
 
 
-def _worth(made: Comparison, limits: Mapping[str, float]) -> pd.DataFrame:
+def _worth(made: Comparison, limits: Mapping[str, tuple[float, float]]) -> pd.DataFrame:
     """Return the table `worth` of a comparison."""
     columns = ["scenario", "difference", "low", "high", "p_better", "futures", "cost"]
-    columns += ["net", "net_low", "net_high", "p_net"]
+    columns += ["net", "net_low", "net_high", "p_net", "lives"]
     frame = made.whole.loc[made.whole["scenario"] != BASE, columns].reset_index(drop=True)
     cost = frame["cost"].where(frame["cost"] > 0)
     for name, of in (("roi", "net"), ("roi_low", "net_low"), ("roi_high", "net_high")):
         frame[name] = frame[of] / cost
     frame["pays"] = [_pays(made.months, name) for name in frame["scenario"]]
-    frame["break_even"] = frame["scenario"].map(limits).astype(float)
+    for which, column in enumerate(("break_even", "break_even_error")):
+        frame[column] = [limits[name][which] for name in frame["scenario"]]
     return frame
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from funnelsim.arrays import Floats, Integers
+from funnelsim.errors import FunnelError
 from funnelsim.files import write_atomic
 from funnelsim.forecasting.forecast import MOST_AT_ONCE, NAMES, Forecast, forecast_periods, totals
 from funnelsim.forecasting.intensity import Intensity, draws_of, intensities
@@ -21,8 +25,11 @@ from funnelsim.model.funnel import Funnel, winning_exits
 from funnelsim.model.levers import acting_parts
 from funnelsim.model.model import Draws, Model, OpenDeals, Spend, amounts, expected, pace_of, run_until
 from funnelsim.model.rates import model_incidence
-from funnelsim.show.live import live_document, why_sentence
+from funnelsim.show.live import live_document, live_widget, why_sentence
 from funnelsim.show.page import framed, packed
+
+if TYPE_CHECKING:
+    from anywidget import AnyWidget
 
 # What the page's engine must know to read the rest; a page is one file, so an old one keeps its own.
 CONTRACT = 1
@@ -33,6 +40,7 @@ TRIALS = 300  # choices of draws that are compared: more than a hundred find not
 LEAST_SHARE = 0.15  # of an even weight: a draw below counts for nothing, and its neighbour for two
 MOST_CHANNELS = 6  # with a slider of their own; the rest are moved together
 MOST_STARTS = 6  # months from which a change may begin
+LOSSES = (0.0, 0.5, 1.0, 2.0)  # per cent of odds lost for each per cent of price: none, little, as much, much
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,8 @@ class Live:
         forecast: today's plan, as `forecast` says it.
         why: why the page stands still, one sentence; empty where it lives.
         language: "en" or "zh".
+
+    A notebook that can show widgets shows the page as one, any other the page in a frame.
     """
 
     contract: Mapping[str, Any] = field(repr=False)
@@ -72,8 +82,34 @@ class Live:
     def __repr__(self) -> str:
         return str(self)
 
+    @property
+    def plan(self) -> str:
+        """What a notebook's sliders ask, in words that `compare` takes; "" where all stand as planned."""
+        page = self.contract["page"]
+        return "; ".join(_asked(page, self.widget.at)) if "widget" in self.__dict__ else ""
+
+    @cached_property
+    def widget(self) -> AnyWidget:
+        """The page among a notebook's cells; `widget.at` holds the positions of the sliders that are moved.
+
+        Raises:
+            FunnelError: the page stands still, or the library that makes widgets is not here.
+        """
+        if self.why:
+            raise FunnelError(f"no widget: {self.why}")
+        if find_spec("anywidget") is None:
+            raise FunnelError("no widget: 'anywidget' is not installed; `pip install anywidget` brings it")
+        return live_widget(self.contract, self.language)
+
     def _repr_html_(self) -> str:
         return framed(self.html, str(self))
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        # The framed page stays beside it for whoever knows no widgets; without a kernel none is heard.
+        if self.why or "ipykernel" not in sys.modules or find_spec("anywidget") is None:
+            return {}
+        shown = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
+        return {"application/vnd.jupyter.widget-view+json": shown}
 
 
 def live_page(
@@ -139,6 +175,51 @@ def _distinct(drawn: Draws) -> Draws:
     """Return one draw where all are alike, as those of a stated funnel are, else all."""
     alike = bool((drawn.rates == drawn.rates[:1]).all() and (drawn.common == drawn.common[:1]).all())
     return drawn.some(np.zeros(1, dtype=np.int64)) if alike else drawn
+
+
+# What the sliders ask
+
+
+def _asked(page: Mapping[str, Any], at: Mapping[str, int]) -> list[str]:
+    """Return in words of a scenario what positions of sliders ask, as `leversOf` of main.js in levers.
+
+    Args:
+        page: what the page is told.
+        at: whole per cent by slider, or the number of a choice.
+    """
+    since = f" from {page['starts'][at['from'] - 1]['date']}" if at.get("from") else ""
+    found = []
+    for name, value in at.items():
+        kind, *numbers = name.split("-")
+        if kind in ("odds", "days", "leads", "spend") and value:
+            found += [f"{words}{since}" for words in _moved(page, kind, [int(one) for one in numbers], value)]
+    if price := at.get("price"):
+        loss = LOSSES[at.get("loss", 0)]
+        found.append(f"price {price:+d}%" + (f" elasticity {loss:g}" if loss else ""))
+    return found + ([f"price {at['size']:+d}%"] if at.get("size") else [])
+
+
+def _moved(page: Mapping[str, Any], kind: str, numbers: Sequence[int], value: int) -> list[str]:
+    """Return what one dated slider asks; channels without a name are moved with all, those with one back."""
+    first = numbers[0]
+    if kind == "odds":
+        place = page["places"][page["exits"][first][numbers[1]]]
+        return [f"odds {_named(page['places'][first])} > {_named(place)} {value:+d}%"]
+    if kind == "days":
+        return [f"days {_named(page['places'][first])} {value:+d}%"]
+    channel = page["channels"][first]
+    if kind == "spend":
+        return [f"spend {_named(channel)} {value:+d}%"]
+    if channel:
+        return [f"leads {value:+d}% by {_named(channel)}"]
+    back = [f"leads x{1 / (1 + value / 100):.15f} by {_named(name)}" for name in page["channels"] if name]
+    return [f"leads {value:+d}%", *back]
+
+
+def _named(name: str) -> str:
+    """Return a name in quotes, unless it is one plain word."""
+    quote = '"' if "'" in name else "'"
+    return name if name.isalnum() else f"{quote}{name}{quote}"
 
 
 # What the engine reckons with
@@ -349,6 +430,7 @@ def _page_part(place: Situation, plan: Forecast, why: str) -> dict[str, Any]:
         "unmoved": _unmoved(model, channels),
         "days": float(edges[-1]),
         "open": len(place.deals),
+        "losses": LOSSES,
         "periods": [period.label for period in place.periods],
         "past": [list(pair) for pair in place.past[["period", "revenue"]].itertuples(index=False)],
         "target": None if np.isnan(plan.target) else plan.target,

@@ -213,7 +213,7 @@ def say_comparison(result: Comparison) -> None:
     for note in filter(None, (*result.findings, result.where_from, *result.cautions)):
         print(f"- {note}")
     print()
-    for name, frame in result.parts.items():
+    for name, frame in result.rounded_parts.items():
         title = titled(f"What each lever of '{name}' brings, all periods together", result.currency)
         show_table(frame, title, kinds={"error": "money"})
     for name, frame in result.rounded_swings.items():

@@ -1,26 +1,32 @@
 """The pages that live: in come a contract of numbers, out goes one file that needs no network.
 
 Joined here are `engine.js` and `distribution.js` (numbers only), `view.js` and `charts.js` (what is seen),
-`main.js` (which joins the two), `live.css` and `words.json` (every word, by language). Begin with `main.js`.
+`main.js` (which joins the two), `live.css` and `words.json` (every word, by language). `page.js` begins them
+in a file of their own, `widget.js` among a notebook's cells. Begin with `main.js`.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from funnelsim.errors import check_word
 from funnelsim.files import write_atomic
 from funnelsim.show.page import digest_of, embedded, framed
 from funnelsim.show.words import clean
 
+if TYPE_CHECKING:
+    from anywidget import AnyWidget
+
 LANGUAGES = ("en", "zh")
-SCRIPTS = ("distribution.js", "engine.js", "charts.js", "view.js", "main.js")
+RECKONING = ("distribution.js", "engine.js")
+SEEN = ("charts.js", "view.js", "main.js")
 MOVING = ("lives.js", "stage.js", "film.js", "theatre.js")
 
 HEIGHT = 1060  # pixels of the moving leads in a notebook
@@ -72,7 +78,40 @@ def live_document(contract: Mapping[str, Any], language: str = "en") -> str:
         FunnelError: an unknown language.
     """
     words = live_words(language)
-    return page_document(contract, words, SCRIPTS, ("live.css",), contract["page"]["name"])
+    scripts = (*RECKONING, *SEEN, "page.js")
+    return page_document(contract, words, scripts, ("live.css",), contract["page"]["name"])
+
+
+def live_widget(contract: Mapping[str, Any], language: str = "en") -> AnyWidget:
+    """Return the same page as a widget, which shares with Python where its sliders stand, as `at`.
+
+    Args:
+        contract, language: as in `live_document`.
+
+    Raises:
+        FunnelError: an unknown language.
+    """
+    from anywidget import AnyWidget
+    from traitlets import Dict
+
+    held = {"contract": contract, "words": live_words(language), "style": _style_within()}
+    widget = AnyWidget(_esm=live_module())
+    widget.add_traits(held=Dict(held).tag(sync=True), at=Dict().tag(sync=True))
+    return widget
+
+
+def live_module() -> str:
+    """Return the page's scripts as one module, as a notebook loads it.
+
+    What reckons stands in a function, whose own text the module hands to its worker.
+    """
+    reckoning, seen = ("".join(map(_part, names)) for names in (RECKONING, (*SEEN, "widget.js")))
+    return f"const reckoning = () => {{\n{reckoning}return Engine;\n}};\nconst Engine = reckoning();\n{seen}"
+
+
+def _style_within() -> str:
+    """Return the style of a page that is as wide as what holds it, not as the window."""
+    return re.sub(r"@media (screen and )?\(max-width", "@container (max-width", _part("live.css"))
 
 
 def page_document(

@@ -1,5 +1,10 @@
 // Joins engine and view: positions of sliders become levers, a few draws answer at once, all of them at rest.
-(() => {
+/**
+ * Begin to answer in `root`, given {contract, words}. The host, a page or a notebook, is asked for
+ * {source: script of the worker, recall(): [id, position] of sliders that are moved, keep(the same)}.
+ * Returns {put(positions), which moves the sliders, stop(), which ends the worker}.
+ */
+const start = (root, held, host) => {
   "use strict";
 
   const REST = 150; // milliseconds after the last move until all draws are asked: an eye does not notice
@@ -15,13 +20,14 @@
       postMessage({ id: data.id, result });
     };`;
 
-  const { contract, words } = JSON.parse(document.getElementById("data").textContent);
+  const { contract } = held;
   const { page } = contract;
+  const words = { ...held.words }; // a copy, as a page that disagrees with Python says so in its own words
   const sliders = contract.engine ? slidersOf(page) : [];
   const at = Object.fromEntries(sliders.map(slider => [slider.id, slider.start]));
   if (!sliders.length) at.target = page.target ?? 0;
   const said = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
-  const view = View.create(document.getElementById("live"), page, words, sliders, { move, rest, reset });
+  const view = View.create(root, page, words, sliders, { move, rest, reset });
   const now = {
     plan: page.plan,
     few: null,
@@ -63,7 +69,7 @@
         even(`spend-${channel}`, "spend", 50, { channel, perDay }),
       ),
       even("price", "price", 20),
-      chosen("loss", "loss", [0, 0.5, 1, 2]),
+      chosen("loss", "loss", page.losses),
       even("size", "size", 30),
     ];
   }
@@ -198,7 +204,7 @@
 
   // All draws, in a worker ------------------------------------------------------------------------
 
-  /** Return {ask(levers, target)}, which answers with a promise: in a worker, or here where there is none. */
+  /** Return {ask(levers, target), which answers with a promise: in a worker, or here where there is none; stop}. */
   function exactEngine() {
     const here = {
       ask: (levers, target) =>
@@ -208,13 +214,12 @@
             done(Engine.forecast(now.all, levers, target));
           }),
         ),
+      stop: () => {},
     };
     let worker;
     try {
-      const source =
-        ["distribution.js", "engine.js"].map(name => document.getElementById(name).textContent).join("\n") +
-        AGENT;
-      worker = new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+      const source = new Blob([host.source, AGENT], { type: "text/javascript" });
+      worker = new Worker(URL.createObjectURL(source));
     } catch {
       return here;
     }
@@ -233,6 +238,7 @@
     };
     worker.postMessage({ engine: contract.engine });
     return {
+      stop: () => worker.terminate(),
       ask: (levers, target) =>
         broken
           ? here.ask(levers, target)
@@ -289,37 +295,32 @@
     rest();
   }
 
-  /**
-   * Keep the positions in the address, so that a plan can be marked and sent; a page inside a page has
-   * none.
-   */
-  function remember() {
-    const moved = sliders
-      .filter(slider => at[slider.id] !== slider.start)
-      .map(slider => `${slider.id}=${at[slider.id]}`);
-    try {
-      history.replaceState(
-        null,
-        "",
-        moved.length ? `#${moved.join("&")}` : location.pathname + location.search,
-      );
-    } catch {
-      /* nothing is lost but the mark */
+  const remember = () =>
+    host.keep(sliders.filter(({ id, start }) => at[id] !== start).map(({ id }) => [id, at[id]]));
+
+  function recall(positions) {
+    for (const [id, position] of positions) {
+      const slider = sliders.find(one => one.id === id);
+      const value = Number(position);
+      if (slider && Number.isFinite(value)) at[id] = Math.min(Math.max(value, slider.min), slider.max);
     }
   }
 
-  function recall() {
-    for (const [id, text] of new URLSearchParams(location.hash.slice(1))) {
-      const slider = sliders.find(one => one.id === id);
-      const value = Number(text);
-      if (slider && Number.isFinite(value)) at[id] = Math.min(Math.max(value, slider.min), slider.max);
-    }
+  /** Move the sliders to these positions, all others back; nothing happens where they stand there already. */
+  function put(positions) {
+    const before = { ...at };
+    for (const { id, start } of sliders) at[id] = start;
+    recall(positions);
+    const moved = sliders.find(({ id }) => at[id] !== before[id]);
+    if (!moved) return;
+    move(moved.id, at[moved.id]);
+    rest();
   }
 
   // Begin -----------------------------------------------------------------------------------------
 
   function begin() {
-    if (sliders.length) recall();
+    if (sliders.length) recall(host.recall());
     view.paint({
       at,
       plan: page.plan,
@@ -357,8 +358,9 @@
 
   function disagree() {
     words.exact = words.quick = words.disagrees;
-    document.getElementById("live").classList.add("wrong");
+    root.classList.add("wrong");
   }
 
   begin();
-})();
+  return { put, stop: () => now.exact?.stop() };
+};
