@@ -12,7 +12,10 @@ that want*: how many sets have their least error there. Flat is where neither ha
 A second table has the constants that once stood in the first and were dropped, and the error without them
 over the error with them, measured in the same way, one at a time, on six past periods of each of the eleven
 sets (three of the hotel's), 16 draws: together 0.996 [0.986, 1.005], with LEADS_OF_A_GROUP 0.968 [0.939,
-0.995]. These sets chose what was dropped; they confirm nothing.
+0.995]. These sets chose what was dropped; they confirm nothing. What the level of wins had of its own
+(eight numbers) gave way to the models of the intake on all periods of helpdesk, burlington, kickstarter,
+olist, maven, bpic2012 and 16 of nyc_violations, 24 draws: revenue 0.98, wins 0.97; forty made-up companies
+0.99 and 0.97. Longbeach_shelter, not looked at before, confirmed it: 0.92.
 """
 
 from __future__ import annotations
@@ -124,13 +127,14 @@ CONSTANTS = (
     Constant(COUNTS, "SIZES", (0.015, 0.05, 0.15), (0.06, 0.2, 0.6)),
     Constant(COUNTS, "LIKELIER", 1.0, 4.0),
     Constant(COUNTS, "PERSISTENCE", 0.81, 0.949),
+    Constant(COUNTS, "JUMP"),
     of_kind(COUNTS, "OF_COUNTS", OF_COUNTS, "level"),
     of_kind(COUNTS, "OF_COUNTS", OF_COUNTS, "growth"),
     of_kind(COUNTS, "OF_COUNTS", OF_COUNTS, "temper"),
 )
 ONE, MODELS, SAME = "PRIOR_CASES, one for eight", "structural models, as of the intake", "1, the same number"
 TOGETHER = "0.997 [0.993, 1.000], seven together"
-LEVELS = "0.98, six together; see the docstring"
+LEVELS = "0.98, eight together"
 DROPPED = (
     Dropped("shocks PRIOR_WINS 10", ONE, TOGETHER),
     Dropped("values ENOUGH_WINS 30", ONE, TOGETHER),
@@ -148,7 +152,6 @@ DROPPED = (
     Dropped("shocks MEMORIES 0.5, 0.8, 0.9", MODELS, LEVELS),
     Dropped("due INTAKE_HALF_LIFE 180", "SHARE_HALF_LIFE", SAME),
     Dropped("intake SUDDEN 0.02", "1 / MOST_BLOCKS: one in the longest record", "only together"),
-    Dropped("intake JUMP 1", "LEVEL", "1.000 [1.000, 1.001]"),
     Dropped("intake ALIKE 0.05", "four weeks of a year, 1 / 13", "0.999 [0.994, 1.004]"),
 )
 

@@ -10,6 +10,7 @@ from scripts import script
 
 from funnelsim.calibration.intake import outlook
 from funnelsim.calibration.structural import (
+    JUMP,
     MOST_BLOCKS,
     OF_COUNTS,
     PERSISTENCE,
@@ -53,8 +54,8 @@ def test_each_posterior_is_that_of_the_whole_normal_law(year: int) -> None:
     luck = np.diag([drawn.var()] * 7)
     logs = np.log(counts + 0.5) - drawn.mean() + np.log(around)
     shapes = [np.zeros(11)]
-    shapes += [OF_COUNTS.level * (np.arange(11) < first) for first in range(1, 7)]
-    shapes += [OF_COUNTS.level * (np.arange(11) == one) for one in range(7)]
+    shapes += [JUMP * (np.arange(11) < first) for first in range(1, 7)]
+    shapes += [JUMP * (np.arange(11) == one) for one in range(7)]
     evidence, mean, cover = [], [], []
     grid = [(0.03, 4), (0.1, 2), (0.3, 1)]
     for (walk, a), (noise, b), (season, c) in itertools.product(grid, grid, grid):

@@ -81,7 +81,7 @@ def level_by_hand(observed: list[float], expected: list[float], ahead: int, luck
     weight, middle, within, mean, own, walks = [], [], [], [], [], []
     for walk, noise in itertools.product([0.03, 0.1, 0.3], repeat=2):
         for number, shape in enumerate(shapes):
-            law = 0.1 + walk**2 * np.minimum(block[:, None], block) + 0.1 * np.outer(shape, shape)
+            law = 0.1 + walk**2 * np.minimum(block[:, None], block) + np.outer(shape, shape)
             law = law + noise**2 * np.eye(size)
             known = multivariate_normal(np.zeros(past), law[:past, :past] + luck * np.diag(variance))
             gain = np.linalg.solve(known.cov, law[:past, late]).T

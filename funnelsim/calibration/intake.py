@@ -284,7 +284,7 @@ def outlook(counts: Floats, season: int, horizon: int, ahead: int) -> Outlook:
 
     Of four weeks, level ~ N(0, 2^2) about the mean of the logs; the walk adds steps N(0, w^2), the growth
     slopes N(0, .01^2) that persist by .9; season N(0, s^2) is the same every year, and alike within four
-    weeks; noise N(0, e^2); jump N(0, 2^2); luck that of a Poisson count. Three sizes of w, e and s make 27
+    weeks; noise N(0, e^2); jump N(0, 1); luck that of a Poisson count. Three sizes of w, e and s make 27
     models, each without a shape, or with a break or a pulse at any block. History and future are jointly
     normal, so each posterior is a linear solve, and no past forecast is needed. Models are weighted by
     prior x likelihood^.5. Of a block's log the mixture has the mean m and the variance v, within models and

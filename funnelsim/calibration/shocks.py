@@ -18,11 +18,9 @@ from funnelsim.model.funnel import Funnel, winning_exits
 from funnelsim.model.model import Calendar, in_rush
 from funnelsim.model.rates import Counts
 
-# Of windows whose fair numbers rest on no level: on back-tests of the prototype (six real processes, 289
-# forecasts) windows discounted by .8 and a prior worth four windows made 80 % intervals hold 72 to 77 %
-# instead of 29. In the prior errors are flat (benchmarks/constants.py). .8^26 is .3 %: older windows would
-# weigh nothing.
-DISCOUNT, PRIOR_SPREAD, PRIOR_WINDOWS, MOST_WINDOWS = 0.8, 0.15, 4.0, 26
+# Of losses on the clock of dates, and of what alerts and goals watch, which have no walk of their own:
+# conventions, in which errors are flat. .8^26 is .3 %: older windows would weigh nothing.
+DISCOUNT, PRIOR_SPREAD, PRIOR_WINDOWS, MOST_WINDOWS = 0.8, 0.05, 4.0, 26
 # Rates that were counted from the same wins know their level as ten wins would; they need no growth and no
 # season of their own (with both the CRPS of six real sets is 2 % larger), and the plain likelihood.
 OF_WINS = Kind(level=PRIOR_CASES**-0.5, growth=0.0, seasons=(0.0,), temper=1.0)
@@ -71,9 +69,9 @@ def win_level(
 
     log (observed / expected)(i) = level + walk(i) + noise(i) + luck(i) (+ a break, or a pulse)
 
-    with level ~ N(0, 1 / 10), as is a jump. The level is the mean ratio expected of the next `ahead` windows,
-    the spread that of their sum, beyond Poisson luck: a walk and a level not yet known move all of them
-    together, noise each by itself.
+    with level ~ N(0, 1 / 10). The level is the mean ratio expected of the next `ahead` windows, the spread
+    that of their sum, beyond Poisson luck: a walk and a level not yet known move all of them together, noise
+    each by itself.
 
     Args:
         visits: the visits that the rates were fitted to.
@@ -130,16 +128,15 @@ def latest_windows(first: float, length: float) -> list[tuple[float, float]]:
     return [(-length * (back + 1), -length * back) for back in range(number)]
 
 
-def excess_spread(observed: Floats, expected: Floats, prior: float | None = None) -> float:
+def excess_spread(observed: Floats, expected: Floats, prior: float = PRIOR_SPREAD) -> float:
     """Return how much past windows, latest first, differ from what was expected, beyond Poisson luck.
 
     The mean of ((observed - expected)^2 - expected) / expected^2, weights falling by 0.8 a window.
 
     Args:
         observed, expected: (windows,) wins, or other events.
-        prior: the spread that four windows more would show, `PRIOR_SPREAD` unless given.
+        prior: the spread that four windows more would show.
     """
-    prior = PRIOR_SPREAD if prior is None else prior
     weights = DISCOUNT ** np.arange(len(expected)) * (expected >= 1.0)
     relative = ((observed - expected) ** 2 - expected) / np.maximum(expected, 1.0) ** 2
     variance = ((weights * relative).sum() + PRIOR_WINDOWS * prior**2) / (weights.sum() + PRIOR_WINDOWS)

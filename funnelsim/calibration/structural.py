@@ -22,8 +22,9 @@ PERSISTENCE = 0.9
 # A convention for speed: 40 blocks instead change errors by under .5 %.
 MOST_BLOCKS = 60
 # Odds, against none, of a level that broke just before a block, and of a pulse in that block alone: one of
-# each in the longest record. No pulses cost 1 %, odds of .01 to .05 nothing.
-SUDDEN = 1 / MOST_BLOCKS
+# each in the longest record; by a factor of e or so. No pulses cost 1 %, odds of .01 to .05 nothing, nor does
+# a factor of e^2 in counts; breaks in the level of wins have to be that large, or noise is taken for them.
+SUDDEN, JUMP = 1 / MOST_BLOCKS, 1.0
 # Keeps the logarithm of an empty block finite: the usual half.
 HALF = 0.5
 # Conventions: half a year each way tells how large a block's luck is; of a hundred leads it is near normal.
@@ -35,8 +36,8 @@ class Kind:
     """What a mixture may be made of.
 
     Args:
-        level: standard deviation of the log of the level, at first and after a break, about the mean of the
-            logs or, where something is expected of each block, about that; and of a pulse.
+        level: standard deviation of the log of the level, about the mean of the logs or, where something is
+            expected of each block, about that.
         growth: standard deviation of the slope.
         seasons: sizes of the season that are tried.
         temper: the power of the likelihood.
@@ -100,7 +101,7 @@ def condition(
     """
     number = len(counts)
     logs, luck = _seen(counts, fair)
-    centre, shapes = logs.mean() if fair is None else 0.0, _shapes(number, kind)
+    centre, shapes = logs.mean() if fair is None else 0.0, _shapes(number)
     slow, steps, yearly = prior_parts(number + ahead, season, kind)
     walk, noise, swing = (np.square(one)[:, None, None] for one in sizes(kind))
     whole = slow + walk * steps + swing * yearly
@@ -153,10 +154,10 @@ def _months(season: float) -> float:
     return YEAR / MONTH / season
 
 
-def _shapes(blocks: int, kind: Kind) -> Floats:
+def _shapes(blocks: int) -> Floats:
     """Return nothing, a break before each block but the first, and a pulse in each, (blocks, 2 blocks)."""
     block = np.arange(blocks)
-    return kind.level * np.column_stack([block[:, None] < block, np.eye(blocks)])
+    return JUMP * np.column_stack([block[:, None] < block, np.eye(blocks)])
 
 
 def _seen(counts: Floats, fair: Floats | None) -> tuple[Floats, Floats]:
