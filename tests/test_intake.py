@@ -8,17 +8,13 @@ from numpy.testing import assert_allclose
 from scipy.stats import poisson
 from scripts import script
 
-from funnelsim.calibration.intake import (
-    ALIKE,
-    GROWTH,
-    JUMP,
-    LEVEL,
+from funnelsim.calibration.intake import outlook
+from funnelsim.calibration.structural import (
     MOST_BLOCKS,
+    OF_COUNTS,
     PERSISTENCE,
     SUDDEN,
-    TEMPER,
     condition,
-    outlook,
 )
 
 
@@ -36,14 +32,14 @@ def test_nothing_but_a_level_is_kept() -> None:
 def covariance(walk: float, noise: float, season: float, blocks: int, year: int) -> np.ndarray:
     """The prior of log counts, one pair of blocks at a time, as the formula says it in words."""
     months = 13 / year
-    found = np.full((blocks, blocks), LEVEL**2)
+    found = np.full((blocks, blocks), OF_COUNTS.level**2)
     for i in range(blocks):
         for j in range(blocks):
             found[i, j] += months * walk**2 * min(i, j) + noise**2 * (i == j)
             apart = min(abs(i - j) % year, -abs(i - j) % year) / year
-            found[i, j] += season**2 * np.exp(-((apart / ALIKE) ** 2) / 2)
+            found[i, j] += season**2 * np.exp(-((13 * apart) ** 2) / 2)
             slopes = [[PERSISTENCE ** (months * abs(a - b)) for a in range(i)] for b in range(j)]
-            found[i, j] += (GROWTH * months) ** 2 * np.sum(slopes)
+            found[i, j] += (OF_COUNTS.growth * months) ** 2 * np.sum(slopes)
     return found
 
 
@@ -51,14 +47,14 @@ def covariance(walk: float, noise: float, season: float, blocks: int, year: int)
 def test_each_posterior_is_that_of_the_whole_normal_law(year: int) -> None:
     """Conditioned directly, each shape as a part of the covariance: no rule of Sherman and Morrison."""
     counts = np.random.default_rng(3).poisson(40, 7).astype(float)
-    found = condition(counts, year, 4)
+    found = condition(counts, year, 4, OF_COUNTS)
     around = (counts.sum() + 0.5) / 7  # six blocks each way are all
     drawn = np.log(poisson(around).ppf((np.arange(400_000) + 0.5) / 400_000) + 0.5)
     luck = np.diag([drawn.var()] * 7)
     logs = np.log(counts + 0.5) - drawn.mean() + np.log(around)
     shapes = [np.zeros(11)]
-    shapes += [JUMP * (np.arange(11) < first) for first in range(1, 7)]
-    shapes += [JUMP * (np.arange(11) == one) for one in range(7)]
+    shapes += [OF_COUNTS.level * (np.arange(11) < first) for first in range(1, 7)]
+    shapes += [OF_COUNTS.level * (np.arange(11) == one) for one in range(7)]
     evidence, mean, cover = [], [], []
     grid = [(0.03, 4), (0.1, 2), (0.3, 1)]
     for (walk, a), (noise, b), (season, c) in itertools.product(grid, grid, grid):
@@ -67,7 +63,7 @@ def test_each_posterior_is_that_of_the_whole_normal_law(year: int) -> None:
             known = full[:7, :7] + luck
             residual = logs - logs.mean()
             fit = -0.5 * (residual @ np.linalg.solve(known, residual) + np.linalg.slogdet(known)[1])
-            evidence.append(a * b * c * (SUDDEN if number else 1.0) * np.exp(TEMPER * fit))
+            evidence.append(a * b * c * (SUDDEN if number else 1.0) * np.exp(OF_COUNTS.temper * fit))
             gain = np.linalg.solve(known, full[:7, 7:]).T
             mean.append(logs.mean() + gain @ residual)
             cover.append(full[7:, 7:] - gain @ full[:7, 7:])

@@ -48,11 +48,11 @@ def test_a_group_without_wins_takes_the_only_amount_there_is() -> None:
 def test_won_over_shown_is_shrunk_to_one() -> None:
     zero = np.zeros(2, dtype=np.int64)
     ratio = won_to_shown(np.array([80.0, 80]), np.array([100.0, 100]), np.ones(2), zero, 1)
-    assert_allclose(ratio, (160 + 500) / (200 + 500))
+    assert_allclose(ratio, (160 + 1000) / (200 + 1000))
     assert_allclose(won_to_shown(np.array([80.0, 80]), np.full(2, np.nan), np.ones(2), zero, 2), [1, 1])
     given_away, unasked = np.array([80.0, 0.0]), np.array([100.0, 0.0])
     for value, shown in ((given_away, np.full(2, 100.0)), (np.full(2, 80.0), unasked)):
-        assert_allclose(won_to_shown(value, shown, np.ones(2), zero, 1), (80 + 500) / (100 + 500))
+        assert_allclose(won_to_shown(value, shown, np.ones(2), zero, 1), (80 + 1000) / (100 + 1000))
 
 
 def test_large_leads_that_win_less_often_are_tilted_down() -> None:
@@ -63,7 +63,7 @@ def test_large_leads_that_win_less_often_are_tilted_down() -> None:
     frame = visits(names, values, ["Won" if win else "Lost" for win in won])
     tilt = size_tilt(frame, frame["lead"][won], ("Offer",))
     assert tilt is not None
-    assert_allclose(tilt, (150 * (36.6667 / 50) + 20) / 170, rtol=1e-5)
+    assert_allclose(tilt, (150 * (36.6667 / 50) + 10) / 160, rtol=1e-5)
 
 
 def test_groups_of_different_size_are_no_tilt() -> None:
@@ -111,12 +111,12 @@ def test_a_win_belongs_to_the_group_of_its_lead() -> None:
 def test_a_groups_level_leans_on_all_by_the_variance_between_groups() -> None:
     """In units of log 2: means 0 and 3, within 1, between 1.5^2 - 1/4 = 2; so half a win's weight to all.
 
-    Levels lie 4 / 4.5 of 1.5 from the middle, 8/3 apart; 4 of 34 parts are a group's own wins.
+    Levels lie 4 / 4.5 of 1.5 from the middle, 8/3 apart; 4 of 14 parts are a group's own wins.
     """
     value = np.array([5.0, 20, 5, 20, 40, 160, 40, 160])
     atoms = won_amounts(value, np.ones(8), np.repeat([0, 1], 4), 2)
     moved = np.array([(12.5 + 100 * 2 ** (-8 / 3)) / 2, (12.5 * 2 ** (8 / 3) + 100) / 2])
-    assert_allclose(atoms.mean(axis=1), 4 / 34 * np.array([12.5, 100]) + 30 / 34 * moved)
+    assert_allclose(atoms.mean(axis=1), 4 / 14 * np.array([12.5, 100]) + 10 / 14 * moved)
 
 
 def test_amounts_are_the_quantiles_of_wins() -> None:
@@ -129,12 +129,12 @@ def test_amounts_are_the_quantiles_of_wins() -> None:
 
 
 def test_won_over_shown_of_a_group_is_shrunk_to_that_of_all() -> None:
-    """Shown 100 and 20, 60 on average; five such wins at the ratio of all, and those of all at 1."""
+    """Shown 100 and 20, 60 on average; ten such wins at the ratio of all, and those of all at 1."""
     ratio = won_to_shown(
         np.array([80.0, 30, 7]), np.array([100.0, 20, np.nan]), np.array([1.0, 1, 9]), np.array([0, 1, 1]), 3
     )
-    pooled = (110 + 300) / (120 + 300)
-    expected = [(80 + 300 * pooled) / (100 + 300), (30 + 300 * pooled) / (20 + 300), pooled]
+    pooled = (110 + 600) / (120 + 600)
+    expected = [(80 + 600 * pooled) / (100 + 600), (30 + 600 * pooled) / (20 + 600), pooled]
     assert_allclose(ratio, expected)
 
 
@@ -147,7 +147,7 @@ def test_a_tilt_is_a_half_at_least_and_two_at_most_and_one_where_nobody_won() ->
         frame = visits(names, values, ["Won" if win else "Lost" for win in won])
         tilt = size_tilt(frame, frame["lead"][won], ("Offer", "Elsewhere"))
         assert tilt is not None
-        assert_allclose(tilt, [max(min((300 * winner + 1010) / (300 * 50.5 + 1010), 2.0), 0.5), 1.0])
+        assert_allclose(tilt, [max(min((300 * winner + 505) / (300 * 50.5 + 505), 2.0), 0.5), 1.0])
         assert abs(tilt[0] - bound) < 0.1
 
 
@@ -165,7 +165,7 @@ def test_what_is_said_of_amounts() -> None:
     assert notes == (
         "Values: amounts of 2 wins, mean 80.",
         "Values: of 3 wins 1 show no amount and count as those that do.",
-        "Values: deals close at 94% of the amount they show.",
+        "Values: deals close at 97% of the amount they show.",
     )
     _, notes = fit_values(frame[:1], wins([99.0]), UNTIL, ("Offer",))
     assert notes == ("Values: amounts of 1 win, mean 99.",)

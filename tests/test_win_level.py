@@ -1,12 +1,22 @@
 """The level of wins and its spread, wins before the first one, and the calendar of wins: each by hand."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from scipy.stats import multivariate_normal, poisson
 
 from funnelsim.calibration.counting import Visits, count_visits
-from funnelsim.calibration.shocks import Level, excess_spread, past_windows, win_calendar, win_level
+from funnelsim.calibration.shocks import (
+    Level,
+    excess_spread,
+    level_of,
+    past_windows,
+    win_calendar,
+    win_level,
+)
 from funnelsim.calibration.shocks import wins_before_the_first as before_the_first
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Calendar
@@ -32,11 +42,6 @@ def windows_with(observed: list[int], expected: list[float]) -> Visits:
     return visits_to_one_stage(start, dwell, [True] * len(start))
 
 
-def young(windows: int) -> float:
-    """The prior of the spread: 0.05 and 0.3 that fades with four windows, as variances."""
-    return float(np.sqrt(0.05**2 + 0.3**2 * np.exp(-windows / 4)))
-
-
 def test_wins_and_what_the_rates_expect_by_window() -> None:
     visits = windows_with([20, 10, 12], [10.0, 10.0, 6.0])
     observed, expected = past_windows(visits, ALONE, FIFTH, 28.0, -84.0)
@@ -46,55 +51,97 @@ def test_wins_and_what_the_rates_expect_by_window() -> None:
     assert observed.tolist() == [20, 10], "a window that began before the record is not whole"
 
 
-def test_the_level_of_two_windows() -> None:
-    """Before the last window every memory knew 10 of 10: level 1, so all err alike and weigh alike.
-
-    After it they know (10 + 20 + 10 d) / (10 + 10 + 10 d) for d of .5, .8, .9, and 1 for the rates alone.
-    The last window had 20 where 10 were expected: ((20 - 10)^2 - 10) / 10^2 = .9 beyond Poisson luck.
-    """
-    found = win_level(windows_with([20, 10], [10.0, 10.0]), ALONE, FIFTH, began=-56.0)
-    assert_allclose(found.factor, (35 / 25 * 38 / 28 * 39 / 29) ** (1 / 4))
-    assert_allclose(found.spread, np.sqrt((0.9 + 4 * young(2) ** 2) / 5))
-    assert found.windows == 2
-
-
-def level_by_hand(observed: list[int], expected: list[float], ahead: int) -> Level:
-    """The rules of `win_level`, one window and one memory after the other."""
-    number = len(observed)
-    rows, mse = [], []
-    for memory in (0.5, 0.8, 0.9, None):
-        known = []
-        for end in range(number):
-            wins = sum(memory ** (k - end) * observed[k] for k in range(end, number)) if memory else 0.0
-            mean = sum(memory ** (k - end) * expected[k] for k in range(end, number)) if memory else 0.0
-            known.append((10 + wins) / (10 + mean))
-        errors = [
-            np.clip(np.log((observed[k] + 0.5) / (known[k + ahead] * expected[k] + 0.5)), -0.7, 0.7)
-            for k in range(number - ahead)
-        ]
-        discount = [0.8 ** (k / 2) for k in range(number - ahead)]
-        squares = sum(d * e**2 for d, e in zip(discount, errors, strict=True))
-        mse.append((squares + 4 * 0.05) / (sum(discount) + 4))
-        rows.append(known)
-    weights = np.array(mse) ** -1.5 / (np.array(mse) ** -1.5).sum()
-    pooled = [
-        float(np.prod([row[k] ** w for row, w in zip(rows, weights, strict=True)])) for k in range(number)
-    ]
-    over, total = 4 * young(number) ** 2, 4.0
-    for k in range(number - ahead):
-        mean = pooled[k + ahead] * expected[k]
-        over += 0.8**k * ((observed[k] - mean) ** 2 - mean) / mean**2
-        total += 0.8**k
-    return Level(pooled[0], float(np.sqrt(np.clip(over / total, 0, 0.36))), number)
+def seen(observed: list[float], expected: list[float]) -> tuple[np.ndarray, np.ndarray]:
+    """What counts tell of the logs of their ratios, and its variance: exact sums over a Poisson's counts."""
+    logs, variance = [], []
+    ratio = (sum(observed) + 0.5) / (sum(expected) + 0.5)  # six windows each way are all
+    for number, fair in zip(observed, expected, strict=True):
+        mean = ratio * fair
+        count = np.arange(1000)
+        chance, told = poisson(mean).pmf(count), np.log(count + 0.5)
+        above = poisson(mean * 1.0001).pmf(count) - poisson(mean / 1.0001).pmf(count)
+        slope = (above * told).sum() / (2 * np.log(1.0001))
+        first = (chance * told).sum()
+        logs.append(np.log(mean / fair) + (np.log(number + 0.5) - first) / slope)
+        variance.append(((chance * told**2).sum() - first**2) / slope**2)
+    return np.array(logs), np.array(variance)
 
 
-@pytest.mark.parametrize("ahead", [1, 2])
-@pytest.mark.parametrize("observed", [[20, 10, 14, 9, 21], [60, 10, 11, 12, 10], [2, 30, 31, 29, 35]])
-def test_the_level_of_many_windows(observed: list[int], ahead: int) -> None:
-    expected = [10.0, 12.0, 15.0, 11.0, 13.0]
-    found = win_level(windows_with(observed, expected), ALONE, FIFTH, ahead=ahead, began=-140.0)
+ODDS = {0.03: 4, 0.1: 2, 0.3: 1}
+
+
+def level_by_hand(observed: list[float], expected: list[float], ahead: int, luck: float = 1.0) -> Level:
+    """The law of all logs at once, each shape a part of its covariance, oldest first."""
+    logs, variance = seen([0.0, *observed[::-1]], [1e-6, *expected[::-1]])
+    past = len(logs)
+    size, late = past + ahead, slice(past, past + ahead)
+    block = np.arange(size)
+    shapes = [0.0 * block, *[1.0 * (block < first) for first in range(1, past)]]
+    shapes += [1.0 * (block == one) for one in range(past)]
+    weight, middle, within, mean, own, walks = [], [], [], [], [], []
+    for walk, noise in itertools.product([0.03, 0.1, 0.3], repeat=2):
+        for number, shape in enumerate(shapes):
+            law = 0.1 + walk**2 * np.minimum(block[:, None], block) + 0.1 * np.outer(shape, shape)
+            law = law + noise**2 * np.eye(size)
+            known = multivariate_normal(np.zeros(past), law[:past, :past] + luck * np.diag(variance))
+            gain = np.linalg.solve(known.cov, law[:past, late]).T
+            rest = law[late, late] - gain @ law[:past, late]
+            coming = gain @ logs
+            share = np.exp(coming) / np.exp(coming).sum()
+            prior = ODDS[walk] * ODDS[noise] * (1 / 60 if number else 1.0)
+            weight.append(prior * np.exp(known.logpdf(logs)))
+            middle.append(np.log(np.exp(coming).sum()))
+            within.append(share @ rest @ share)
+            mean.append(coming)
+            own.append(np.diag(rest))
+            walks.append(walk**2)
+    w = np.array(weight) / sum(weight)
+    of_sum = w @ np.array(within) + w @ (np.array(middle) - w @ np.array(middle)) ** 2
+    log = w @ np.array(mean)
+    each = w @ (np.array(own) + (np.array(mean) - log) ** 2) - w @ np.array(walks) * np.arange(1, ahead + 1)
+    return Level(float(np.exp(log + each / 2).mean()), float(np.sqrt(np.expm1(of_sum))), len(observed))
+
+
+CASES = [[20, 10, 14, 9, 21], [60, 10, 11, 12, 10], [2, 30, 31, 29, 35], [20, 10], [7], []]
+
+
+@pytest.mark.parametrize("ahead", [1, 3])
+@pytest.mark.parametrize("observed", CASES)
+def test_the_level_is_that_of_the_whole_normal_law(observed: list[int], ahead: int) -> None:
+    expected = [10.0, 12.0, 15.0, 11.0, 13.0][: len(observed)]
+    visits = windows_with(observed, expected)
+    if observed:
+        found = win_level(visits, ALONE, FIFTH, ahead=ahead, began=-28.0 * len(observed))
+    else:
+        found = level_of(np.zeros(0), np.zeros(0), ahead)
     known = level_by_hand(observed, expected, ahead)
-    assert_allclose([found.factor, found.spread], [known.factor, known.spread])
+    assert_allclose([found.factor, min(known.spread, 0.6)], [known.factor, found.spread], rtol=1e-4)
+    assert found.windows == len(observed)
+
+
+def test_leads_that_are_decided_have_less_luck() -> None:
+    observed, expected = [20.0, 10.0, 14.0, 9.0], [10.0, 12.0, 15.0, 11.0]
+    found = level_of(np.array(observed), np.array(expected), luck=0.5)
+    known = level_by_hand(observed, expected, 1, luck=0.5)
+    assert_allclose([found.factor, found.spread], [known.factor, known.spread], rtol=1e-4)
+
+
+def test_windows_that_differ_each_by_itself_make_a_calmer_quarter() -> None:
+    """Noise of 30 % a window: three windows differ by .3 / sqrt 3, one by .3."""
+    rng = np.random.default_rng(5)
+    spread = {1: [], 3: []}
+    for _ in range(40):
+        wins = rng.poisson(400 * np.exp(rng.normal(0, 0.3, 26))).astype(float)
+        for ahead, found in spread.items():
+            found.append(level_of(wins, np.full(26, wins.mean()), ahead).spread)
+    assert 0.26 < np.mean(spread[1]) < 0.36
+    assert 0.15 < np.mean(spread[3]) < 0.25
+
+
+def test_a_window_of_which_nothing_was_expected_tells_nothing() -> None:
+    wins, fair = np.array([12.0, 9.0, 11.0]), np.array([10.0, 10.0, 10.0])
+    with_none = level_of(np.insert(wins, 1, 0.0), np.insert(fair, 1, 0.0))
+    assert_allclose(with_none.factor, level_of(wins, fair).factor, rtol=0.02)
 
 
 @pytest.mark.parametrize("at_once", [0, 10, 20, 30])
@@ -112,14 +159,6 @@ def test_wins_at_once_are_expected_as_often_as_they_come(at_once: int) -> None:
     observed, expected = past_windows(visits, ALONE, counts, 28.0, -336.0)
     assert_allclose(expected.sum(), observed.sum(), rtol=0.03)
     assert_allclose(win_level(visits, ALONE, counts, began=-336.0).factor, 1.0, atol=0.05)
-
-
-@pytest.mark.parametrize(("windows", "ahead"), [(1, 1), (2, 2), (2, 3)])
-def test_without_a_past_forecast_there_is_no_level(windows: int, ahead: int) -> None:
-    visits = windows_with([20] * windows, [10.0] * windows)
-    found = win_level(visits, ALONE, FIFTH, ahead=ahead, began=-28.0 * windows)
-    assert found.factor == 1.0 and found.windows == windows
-    assert_allclose(found.spread, young(windows))
 
 
 def test_the_spread_leaves_poisson_luck_out_and_fades() -> None:
@@ -222,15 +261,15 @@ def test_a_quarter_counts_from_twenty_five_wins_on() -> None:
     assert win_calendar(often[::2], MONDAY, MONDAY + pd.DateOffset(months=12))[0].rush == 1.0
 
 
-@pytest.mark.parametrize("between", [0.0, 0.15])
-def test_months_of_leads_that_are_decided_differ_by_less_than_poisson_luck(between):
+@pytest.mark.parametrize(("between", "low", "high"), [(0.0, 0.0, 0.065), (0.15, 0.13, 0.2)])
+def test_months_of_leads_that_are_decided_differ_by_less_than_poisson_luck(
+    between: float, low: float, high: float
+) -> None:
     """300 leads a window, half of which win: the variance of their number is half its mean."""
     rng = np.random.default_rng(4)
-    chance = np.clip(0.5 * (1.0 + between * rng.standard_normal((200, 26))), 0.0, 1.0)
+    chance = np.clip(0.5 * (1.0 + between * rng.standard_normal((60, 26))), 0.0, 1.0)
     wins, expected = rng.binomial(300, chance).astype(float), np.full(26, 150.0)
-    found = [excess_spread(row, expected, prior=0.0, luck=0.5) ** 2 for row in wins]
-    poisson = [excess_spread(row, expected, prior=0.0) ** 2 for row in wins]
-    # Four windows of the prior, at 0, beside 4.98 discounted ones.
-    share = (1 - 0.8**26) / 0.2 / ((1 - 0.8**26) / 0.2 + 4.0)
-    assert np.mean(poisson) < np.mean(found)
-    assert abs(np.mean(found) - share * between**2) < 0.001 + 4 * np.std(found) / np.sqrt(200)
+    found = [level_of(row, expected, luck=0.5).spread for row in wins]
+    assert low < np.mean(found) < high
+    if between:
+        assert np.mean([level_of(row, expected).spread for row in wins]) < np.mean(found)

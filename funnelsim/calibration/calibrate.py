@@ -20,7 +20,7 @@ from funnelsim.calibration.counting import (
 )
 from funnelsim.calibration.due import dates_tell, due_days, fit_due
 from funnelsim.calibration.intake import fit_entries
-from funnelsim.calibration.posterior import table_of
+from funnelsim.calibration.posterior import PRIOR_CASES, table_of
 from funnelsim.calibration.response import fit_response, spend_words
 from funnelsim.calibration.shocks import (
     SUSPICIOUS_WINS,
@@ -41,13 +41,13 @@ from funnelsim.model.rates import DEFAULT_BINS, Counts
 
 ALL = "all"
 GROUPINGS = ("segment", "channel", "owner", "")
-# Conventions. A group of fewer leads is shrunk to all so far that a name of its own would only mislead, and
-# a table of more than a dozen is not read; the forecast hardly depends on it, as groups are shrunk anyway.
-MOST_GROUPS, LEADS_OF_A_GROUP = 12, 30
+# A convention: a table of more than a dozen groups is not read. A group of fewer leads than tell half of what
+# it is like (`PRIOR_CASES`) has no name of its own; with thirty for ten errors were 3 % larger.
+MOST_GROUPS = 12
 # The level of wins is judged in windows as long as the period to be forecast, so that both differ alike, but
 # of whole weeks, as weekdays differ, and of four at most, or young companies would have none.
 SHORTEST_WINDOW, LONGEST_WINDOW = 7.0, 28.0
-# A level is judged a period ahead, however many are forecast; half a year is what short records bear.
+# A level is judged for one period ahead, however many are forecast; half a year is what short records bear.
 MOST_AHEAD = 6
 # Conventions of what is warned of. A rate counted from under thirty wins is uncertain by more than 18 %; two
 # percent of wins that no rate can foresee are less than any forecast errs; a quiet week is usual anywhere.
@@ -72,7 +72,7 @@ def fit_model(
     Args:
         history: what happened.
         groups: the column whose values get rates and amounts of their own: "segment", "channel", "owner",
-            or "" for one group. Values with under thirty leads, and beyond the twelve largest, form "other".
+            or "" for one group. Values with under ten leads, and beyond the twelve largest, form "other".
         bins: left edges of the age bins in days, first 0.
         half_life: days after which an observation weighs half; inf: all weigh alike.
         period: days of one period to be forecast; how much periods differ is judged on such windows, of
@@ -152,7 +152,7 @@ def model_of(basis: Basis, half_life: float, period: float, spend: pd.DataFrame 
     level = win_level(basis.visits, basis.funnel, basis.counts, window=window, ahead=ahead, began=basis.began)
     notes = (
         *_rate_words(basis, half_life),
-        _level_words(level, window),
+        _level_words(level, ahead * window),
         *intake_notes,
         *value_notes,
         *calendar_notes,
@@ -161,8 +161,8 @@ def model_of(basis: Basis, half_life: float, period: float, spend: pd.DataFrame 
     table = table_of(basis.counts, basis.funnel, level.factor)
     return Model(
         basis.funnel, basis.groups, table, entries, values, known.until, known.currency, counts=basis.counts,
-        win_spread=level.spread, win_window=window, win_level=level.factor, calendar=calendar, notes=notes,
-        grouped_by=basis.grouped_by if len(basis.groups) > 1 else "", sizes=basis.sizes,
+        win_spread=level.spread, win_window=ahead * window, win_level=level.factor, calendar=calendar,
+        notes=notes, grouped_by=basis.grouped_by if len(basis.groups) > 1 else "", sizes=basis.sizes,
     )  # fmt: skip
 
 
@@ -256,7 +256,7 @@ def group_sizes(spells: pd.DataFrame, column: str) -> pd.Series:
 
 def large_groups(sizes: pd.Series) -> tuple[str, ...]:
     """Return the groups that are large enough to stand alone, and "other" for the rest; sizes descend."""
-    large = [str(name) for name in sizes[sizes >= LEADS_OF_A_GROUP].index if str(name) != OTHER][:MOST_GROUPS]
+    large = [str(name) for name in sizes[sizes >= PRIOR_CASES].index if str(name) != OTHER][:MOST_GROUPS]
     if not large:
         return (ALL,)
     rest = len(sizes) > len(large)
@@ -278,11 +278,11 @@ def _rate_words(basis: Basis, half_life: float) -> tuple[str, ...]:
     return sentence, f"Groups: by {by}: {', '.join(names)}; each shrunk to all as far as the data asks."
 
 
-def _level_words(level: Level, window: float) -> str:
+def _level_words(level: Level, days: float) -> str:
     """Say at which level wins run, and how much periods differ."""
     return (
-        f"Level of wins: taken at {level.factor:.0%} of the counted rates, as wins ran of late; windows of "
-        f"{window:g} days differ by {level.spread:.0%} beyond chance ({level.windows} windows)."
+        f"Level of wins: taken at {level.factor:.0%} of the counted rates, as wins ran of late; {days:g} "
+        f"days may differ from that by {level.spread:.0%} beyond chance (by {level.windows} past windows)."
     )
 
 

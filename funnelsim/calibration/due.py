@@ -11,15 +11,9 @@ from numpy.typing import NDArray
 
 from funnelsim.arrays import Floats, Integers
 from funnelsim.calibration.counting import visits_of, weighed_days
-from funnelsim.calibration.posterior import posterior_table
-from funnelsim.calibration.shocks import (
-    PRIOR_SPREAD,
-    Level,
-    excess_spread,
-    expected_by,
-    latest_windows,
-    level_of,
-)
+from funnelsim.calibration.intake import SHARE_HALF_LIFE
+from funnelsim.calibration.posterior import PRIOR_CASES, posterior_table
+from funnelsim.calibration.shocks import Level, excess_spread, expected_by, latest_windows, level_of
 from funnelsim.history.log import DAY, History, among, bookings, days_since, known_at, open_leads, spells
 from funnelsim.history.metrics import Cohort, aalen_johansen
 from funnelsim.model.funnel import Funnel, winning_exits
@@ -40,12 +34,10 @@ LEAST_NEAR, MOST_OVERDUE, MOST_AFTER, MOST_ON_DATE = 0.8, 0.05, 0.1, 0.9
 # leads are alike. Of 44 made-up CRMs that overwrite (tests/test_punctual.py) six look like deadlines by the
 # first, four by the second (a gap of .2, by convention), one by both; crowd-funding only confirmed it.
 LEAST_AHEAD, LUCK_APART, HABIT_APART, MOST_UNLIKE = 30, 1.63, 0.1, 0.2
-# Conventions: half a year's intake tells how far ahead leads state their date, and a group of fifty leads
-# tells half of its own; a date over three years ahead is a slip; losses differ by four weeks, as wins do.
-INTAKE_HALF_LIFE, GROUP_PRIOR, MOST_AHEAD, WINDOW = 180.0, 50.0, 1100, 28.0
-# Prices are looked at a year ahead. Levels differ by 18 %, so that thirty amounts as scattered as exponential
-# ones tell half of a level (values.py has the same convention); amounts all alike are known to a hundredth.
-PRICE_BLOCKS, PRIOR_AMOUNTS, LEAST_LUCK = 13, 30.0, 1e-4
+# Conventions: a date over three years ahead is a slip; losses differ by four weeks, as wins do.
+MOST_AHEAD, WINDOW = 1100, 28.0
+# Prices are looked at a year ahead; amounts all alike are known to a hundredth.
+PRICE_BLOCKS, LEAST_LUCK = 13, 1e-4
 EDGES = np.array(DEFAULT_BINS)
 
 
@@ -467,7 +459,7 @@ def dates_on_entry(
     """Return what leads state when they come in: whether there is a date, and how many days ahead.
 
     This is the additive pick-up, as shares of the intake: its level is that of all leads to come. Recent
-    leads weigh more; a group's days ahead are shrunk to those of all by fifty leads.
+    leads weigh more; a group's days ahead are shrunk to those of all by ten leads.
 
     Returns:
         stated (groups, stages) and ahead (groups, days): see `Due`.
@@ -479,7 +471,7 @@ def dates_on_entry(
     dates = known_at(history, COLUMN, came["lead"], at, exact=True)
     ahead = np.floor(due_days(dates, history.until) - due_days(at, history.until) + 0.5)
     stated = ahead >= 0
-    weight = 2.0 ** (visits.start / INTAKE_HALF_LIFE)
+    weight = 2.0 ** (visits.start / SHARE_HALF_LIFE)
     shape = (len(groups), len(funnel.stages))
     place = (visits.group * shape[1] + visits.stage).astype(np.int64)
     every = np.bincount(place, weight, shape[0] * shape[1])
@@ -490,7 +482,7 @@ def dates_on_entry(
     own = np.bincount(cell, weight[rows], shape[0] * days).reshape(shape[0], days)
     pooled = own.sum(axis=0) / max(float(own.sum()), 1e-12)
     of_group = np.bincount(visits.group[stated], weight[stated], shape[0])[:, None]
-    shrunk: Floats = (own + GROUP_PRIOR * pooled) / (of_group + GROUP_PRIOR)
+    shrunk: Floats = (own + PRIOR_CASES * pooled) / (of_group + PRIOR_CASES)
     return (with_date / np.maximum(every, 1e-12)).reshape(shape), shrunk
 
 
@@ -504,7 +496,7 @@ def drop_out_spread(pieces: Pieces, funnel: Funnel, counts: Counts) -> float:
         counts = count_pieces(pieces, funnel, len(rate), window=window)
         observed.append(float((counts.events * lost[:, :, None]).sum()))
         expected.append(expected_by(lost, counts, rate))
-    return excess_spread(np.array(observed), np.array(expected)) if windows else PRIOR_SPREAD
+    return excess_spread(np.array(observed), np.array(expected))
 
 
 def prices_ahead(pieces: Pieces, funnel: Funnel, typical: Floats, half_life: float = np.inf) -> Floats:
@@ -539,13 +531,13 @@ def prices_ahead(pieces: Pieces, funnel: Funnel, typical: Floats, half_life: flo
     weight = 2.0 ** (days / half_life) * (days + WINDOW * np.arange(1, PRICE_BLOCKS + 1)[:, None] <= 0)
     opened, new = _amounts_ahead(pieces, typical, wins, days)
     luck = max(float(ratio.var() / ratio.mean() ** 2), LEAST_LUCK)
-    usual = mean_levels(new * weight, PRIOR_AMOUNTS * luck)
+    usual = mean_levels(new * weight, PRIOR_CASES * luck)
     moves = _moves(new, usual)
     here = np.where(new[0] > 0, weight * new[2] / luck, 0.0)
     by_luck = float(weight[here > 0].sum())
     season = max((float((here * moves**2).sum()) - by_luck) / max(float(here.sum()), 1e-12), 0.0)
     told = season / (season + luck / np.maximum(opened[2], 1e-12))
-    moves_open = told * _moves(opened, mean_levels(opened * weight, PRIOR_AMOUNTS * luck))
+    moves_open = told * _moves(opened, mean_levels(opened * weight, PRIOR_CASES * luck))
     here = np.where(opened[0] > 0, here, 0.0)
     against = (here * ((moves - moves_open) ** 2 - moves**2)).sum() / 2
     follows = 1 / (1 + np.exp(np.clip(against, -700.0, 700.0)))

@@ -2,48 +2,35 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import gammaln, xlogy
 
 from funnelsim.arrays import Floats, Integers
 from funnelsim.calibration.counting import OTHER, blocks_back, group_numbers, numbers_of
+from funnelsim.calibration.structural import (
+    MONTH,
+    MOST_BLOCKS,
+    OF_COUNTS,
+    SIZES,
+    WEEK,
+    YEAR,
+    condition,
+    each_block,
+    sizes,
+    variance_of_sum,
+)
 from funnelsim.model.model import Cell, Entries
 
-# Whole weeks, so that every block holds each weekday alike.
-YEAR, MONTH, WEEK = 364, 28, 7
 PATH_DAYS = 2 * YEAR
-# Conventions: the last half year tells by which ways leads come; a table of more channels is not read; and
-# weekdays differ where they vary four times as much as weeks do (F of 4 with 6 degrees and many: p < .001).
+# The last half year tells by which ways leads come, and how far ahead they state their date: a year costs 6 %
+# at the hotel, elsewhere nothing. Conventions: a table of more channels is not read; and weekdays differ
+# where they vary four times as much as weeks do (F of 4 with 6 degrees and many: p < .001).
 SHARE_HALF_LIFE, MOST_CHANNELS, CLEAR_PATTERN = 180.0, 30, 4.0
 # A convention: the mean of under two weeks may well be half or twice as much.
 UNKNOWN_SPREAD = 0.4
-# Of four weeks: one grid of standard deviations of log counts for noise, for the walk's steps and for the
-# season, the next larger one half as likely. Like all constants below chosen on 1,666 series of M1, Tourism
-# and made-up companies (benchmarks/intake.py), where a finer or coarser grid, or other odds, change errors
-# (CRPS) by under 1 %.
-SIZES, LIKELIER = (0.03, 0.1, 0.3), 2.0
-# Growth that persists for most of a year; none costs .5 %, three times as much 1 to 3 %.
-GROWTH, PERSISTENCE = 0.01, 0.9
-# So wide that a level is learnt from its counts alone.
-LEVEL = 2.0
-# Odds, against none, of a level that broke just before a block, and of a pulse in that block alone, by a
-# factor of e or so; no pulses cost 1 %, odds of .01 or .04, or a factor of 2, nothing.
-SUDDEN, JUMP = 0.02, 1.0
-# The likelihood to a power, as no model is the true one: 1 has the same error, but intervals that hold less.
-TEMPER = 0.5
-# Of a year: times of year under three weeks apart are alike. Seasons whose blocks differ freely cost 1 %.
-ALIKE = 0.05
-# A convention for speed: 40 blocks instead change errors by under .5 %.
-MOST_BLOCKS = 60
-# Keeps the logarithm of an empty block finite: the usual half.
-HALF = 0.5
-# Conventions: half a year each way tells how large a block's luck is; of a hundred leads it is near normal.
-BLOCKS_AROUND, MANY = 6, 100.0
 # Of the normal law, for the middle 80 %.
 TENTH = 1.2815515655446004
 # Conventions of words: what is said of the level and the season, and from which weight on.
@@ -289,27 +276,6 @@ class Outlook:
         return pd.DataFrame(table | {"level": self.level, "season": self.season})
 
 
-@dataclass(frozen=True)
-class Mixture:
-    """Each model's view of the coming blocks, given the past.
-
-    Args:
-        weight: (27, 2 blocks) summing to 1: sizes by shape, the shapes being none, a break after each block
-            but the last, and a pulse in each block.
-        mean: (27, 2 blocks, ahead) of the log of coming blocks.
-        cover: (27, ahead, ahead) their covariance but for the shape, and `bend` (27, 2 blocks, ahead) what
-            a shape adds to it, as outer products.
-        level, season: (blocks + ahead,) parts of the log, averaged over all models.
-    """
-
-    weight: Floats
-    mean: Floats
-    cover: Floats
-    bend: Floats
-    level: Floats
-    season: Floats
-
-
 def outlook(counts: Floats, season: int, horizon: int, ahead: int) -> Outlook:
     """Forecast leads per block of days from past blocks by a mixture of small structural models.
 
@@ -317,8 +283,8 @@ def outlook(counts: Floats, season: int, horizon: int, ahead: int) -> Outlook:
                    (+ jump x [i before a break], or + jump x [i is the pulse])
 
     Of four weeks, level ~ N(0, 2^2) about the mean of the logs; the walk adds steps N(0, w^2), the growth
-    slopes N(0, .01^2) that persist by .9; season N(0, s^2) is the same every year, and alike within three
-    weeks; noise N(0, e^2); jump N(0, 1); luck that of a Poisson count. Three sizes of w, e and s make 27
+    slopes N(0, .01^2) that persist by .9; season N(0, s^2) is the same every year, and alike within four
+    weeks; noise N(0, e^2); jump N(0, 2^2); luck that of a Poisson count. Three sizes of w, e and s make 27
     models, each without a shape, or with a break or a pulse at any block. History and future are jointly
     normal, so each posterior is a linear solve, and no past forecast is needed. Models are weighted by
     prior x likelihood^.5. Of a block's log the mixture has the mean m and the variance v, within models and
@@ -341,9 +307,9 @@ def outlook(counts: Floats, season: int, horizon: int, ahead: int) -> Outlook:
     """
     recent = np.asarray(counts, dtype=np.float64)[-MOST_BLOCKS:]
     number = len(recent)
-    found = condition(recent, season, max(ahead, horizon))
-    variance = _variance_of_sum(found, horizon)
-    middle, single, steps = (part[:ahead] for part in _each_block(found, season))
+    found = condition(recent, season, max(ahead, horizon), OF_COUNTS)
+    variance = variance_of_sum(found, horizon)
+    middle, single, steps = (part[:ahead] for part in each_block(found, season, OF_COUNTS))
     wide = TENTH * np.sqrt(single + np.exp(-middle))
     return Outlook(
         recent,
@@ -358,130 +324,9 @@ def outlook(counts: Floats, season: int, horizon: int, ahead: int) -> Outlook:
     )
 
 
-def condition(counts: Floats, season: int, ahead: int) -> Mixture:
-    """Condition every model on the past counts.
-
-    With K the prior covariance of the past, with noise and luck, L L' = K, z the log counts but for the mean
-    of luck, h a shape, w = L^-1 z, u = L^-1 h and d = 1 + u'u: by Sherman and Morrison's rule a shape changes
-    the log likelihood by (w'u)^2 / 2d - log(d) / 2, and the mean (no shape reaches the future) by
-    -F'u (w'u) / d, where F = L^-1 (covariance of past with future).
-
-    Args:
-        counts: (blocks,).
-        season, ahead: blocks.
-    """
-    number = len(counts)
-    excess, luck = _luck(counts)
-    logs = np.log(counts + HALF) - excess
-    centre, shapes = logs.mean(), _shapes(number)
-    slow, steps, yearly = prior_parts(number + ahead, season)
-    walk, noise, swing = (np.square(one)[:, None, None] for one in sizes())
-    whole = slow + walk * steps + swing * yearly
-    known = whole[:, :number, :number] + noise * np.eye(number) + np.diag(luck)
-    root = np.linalg.inv(np.linalg.cholesky(known))
-    w, u, forward = root @ (logs - centre)[:, None], root @ shapes, root @ whole[:, :number, number:]
-    inner, size = (w.mT @ u)[:, 0], 1 + (u**2).sum(axis=1)
-    plain = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1) - 0.5 * (w[:, :, 0] ** 2).sum(axis=1)
-    weight = _weights(plain[:, None] - 0.5 * np.log(size) + 0.5 * inner**2 / size)
-    bend = (u.mT @ forward) / np.sqrt(size)[:, :, None]
-    mean = centre + w.mT @ forward - bend * (inner / np.sqrt(size))[:, :, None]
-    cover = whole[:, number:, number:] + noise * np.eye(ahead) - forward.mT @ forward
-    jump = weight * inner / size
-    own = root.mT @ (w * weight.sum(axis=1)[:, None, None] - u @ jump[:, :, None])
-    told, walked, turned = (np.sum(own * one, axis=0)[:, 0] for one in (1.0, walk, swing))
-    level = centre + slow[:, :number] @ told + steps[:, :number] @ walked
-    level[:number] += shapes[:, :number] @ jump.sum(axis=0)[:number]
-    return Mixture(weight, mean, cover, bend, level, yearly[:, :number] @ turned)
-
-
-@functools.lru_cache(maxsize=64)
-def prior_parts(size: int, season: int) -> tuple[Floats, Floats, Floats]:
-    """Return prior covariances of log counts: of level and growth; of a walk, and of a season, of size 1.
-
-    Args:
-        size: blocks, past and to come.
-        season: blocks in a year.
-
-    Returns:
-        Three arrays (size, size), never to be changed.
-    """
-    block = np.arange(size)
-    gap = np.abs(block[:, None] - block)
-    months = _months(season)
-    sums = months * np.tril(np.ones((size, size)), -1)
-    slow = LEVEL**2 + GROWTH**2 * sums @ PERSISTENCE ** (gap * months) @ sums.T
-    apart = np.abs(gap / season - np.round(gap / season))
-    return slow, months * np.minimum(block[:, None], block), np.exp(-0.5 * (apart / ALIKE) ** 2)
-
-
-def sizes() -> tuple[Floats, Floats, Floats]:
-    """Return walk, noise and season of the 27 models, each (27,)."""
-    walk, noise, season = np.meshgrid(SIZES, SIZES, SIZES, indexing="ij")
-    return walk.ravel(), noise.ravel(), season.ravel()
-
-
-def _months(season: int) -> float:
-    """Return how many times four weeks a block lasts, from the number of blocks in a year."""
-    return YEAR / MONTH / season
-
-
-def _shapes(blocks: int) -> Floats:
-    """Return nothing, a break before each block but the first, and a pulse in each, (blocks, 2 blocks)."""
-    block = np.arange(blocks)
-    return JUMP * np.column_stack([block[:, None] < block, np.eye(blocks)])
-
-
-def _luck(counts: Floats) -> tuple[Floats, Floats]:
-    """Return how far the log of a count and a half lies above that of its mean, on average, and its variance.
-
-    Exact for Poisson counts; each block's mean is taken from the blocks around it, or luck would be thought
-    small where it was good. Without the first, a mean of 1 would be forecast 40 % too high.
-    """
-    around = np.ones(2 * BLOCKS_AROUND + 1)
-    inside = slice(BLOCKS_AROUND, BLOCKS_AROUND + len(counts))
-    mean = (np.convolve(counts, around)[inside] + HALF) / np.convolve(np.ones(len(counts)), around)[inside]
-    count = np.arange(2.0 * MANY)[:, None]
-    few = np.minimum(mean, MANY)
-    chance = np.exp(xlogy(count, few) - few - gammaln(count + 1))
-    logs = np.log(count + HALF)
-    first = (chance * logs).sum(axis=0)
-    second = (chance * logs**2).sum(axis=0) - first**2
-    return np.where(mean < MANY, first - np.log(few), 0.0), np.where(mean < MANY, second, 1 / mean)
-
-
-def _weights(fit: Floats) -> Floats:
-    """Return prior x likelihood^.5 of each model with each shape, (27, 2 blocks), from log likelihoods."""
-    rarer = -np.log(LIKELIER) * sum(np.searchsorted(SIZES, one) for one in sizes())
-    odds = np.append(0.0, np.full(fit.shape[1] - 1, np.log(SUDDEN)))
-    logs = rarer[:, None] + odds + TEMPER * fit
-    weights = np.exp(logs - logs.max())
-    shares: Floats = weights / weights.sum()
-    return shares
-
-
-def _variance_of_sum(found: Mixture, span: int) -> float:
-    """Return the variance of the log of the sum over the first blocks, within models and between them."""
-    leads = np.exp(found.mean[:, :, :span])
-    total = leads.sum(axis=2)
-    share = leads / total[:, :, None]
-    within = ((share @ found.cover[:, :span, :span]) * share).sum(axis=2)
-    within += (share * found.bend[:, :, :span]).sum(axis=2) ** 2
-    middle = (found.weight * np.log(total)).sum()
-    return float((found.weight * (within + (np.log(total) - middle) ** 2)).sum())
-
-
-def _each_block(found: Mixture, season: int) -> tuple[Floats, Floats, Floats]:
-    """Return mean and variance of the log of each coming block, and of the latter the walk's coming part."""
-    own = np.diagonal(found.cover, axis1=1, axis2=2)[:, None] + found.bend**2
-    middle = np.einsum("kb,kbh->h", found.weight, found.mean)
-    variance = np.einsum("kb,kbh->h", found.weight, own + (found.mean - middle) ** 2)
-    step = float(found.weight.sum(axis=1) @ np.square(sizes()[0])) * _months(season)
-    return middle, variance, step * np.arange(1.0, len(middle) + 1)
-
-
 def _kinds(weight: Floats, blocks: int) -> dict[str, float]:
     """Return the weight of all models with each shape, and of those with more than the least of each size."""
     shapes = {"break": weight[:, 1:blocks], "pulse": weight[:, blocks:]}
-    parts = zip(("walk", "noise", "season"), sizes(), strict=True)
+    parts = zip(("walk", "noise", "season"), sizes(OF_COUNTS), strict=True)
     more = {name: weight[size > min(SIZES)] for name, size in parts}
     return {name: float(rows.sum()) for name, rows in (shapes | more).items()}

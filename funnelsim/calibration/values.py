@@ -11,16 +11,21 @@ from numpy.typing import NDArray
 
 from funnelsim.arrays import Floats, Integers
 from funnelsim.calibration.counting import Visits, count_visits, group_numbers
-from funnelsim.calibration.posterior import all_together, expected_leavers, likelier_apart, posterior_table
+from funnelsim.calibration.posterior import (
+    PRIOR_CASES,
+    all_together,
+    expected_leavers,
+    likelier_apart,
+    posterior_table,
+)
 from funnelsim.history.log import History, among, open_leads, spells
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import SIZE, Sizes, Values
 from funnelsim.model.rates import Counts
 
-# All conventions. Two hundred amounts are quantiles in steps of half a percent. A group of thirty wins tells
-# half of its amounts itself. Priors: five wins that close at what they showed, twenty that are like all
-# leads; a stage's winners are never taken for more than twice, or less than half, what its leads are worth.
-ATOMS, ENOUGH_WINS, PRIOR_WINS, TILT_PRIOR_WINS, TILT_LIMITS = 200, 30.0, 5.0, 20.0, (0.5, 2.0)
+# Conventions. Two hundred amounts are quantiles in steps of half a percent; a stage's winners are never taken
+# for more than twice, or less than half, what its leads are worth.
+ATOMS, TILT_LIMITS = 200, (0.5, 2.0)
 # Where losers show an amount this much less often than winners, amounts are written down on winning.
 SHOWN_ALIKE = 0.8
 # Conventions. A stage of whose visits four in five show an amount tells sizes apart; a lead keeps its size
@@ -28,7 +33,8 @@ SHOWN_ALIKE = 0.8
 KEEPS_SIZE, CUTS_AT = 0.9, (0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
 # The cut has to make the record e^10 times as likely. Chosen on made-up companies: of 80 whose amounts tell
 # nothing, and of 20 shuffles of two records, none reached e^3; of 240 whose amounts tell, cuts of e^5 to e^10
-# changed errors (CRPS) by +1 % on average, those above by -9 %. A second cut made bpic2012 worse by 2 %.
+# changed errors (CRPS) by +1 % on average, those above by -9 %. A second cut made bpic2012 worse by 2 %. On
+# real processes half or twice as much changes nothing (benchmarks/constants.py).
 MUCH_LIKELIER = 10.0
 
 
@@ -73,7 +79,7 @@ def fit_values(
 def won_amounts(value: Floats, weight: Floats, group: Integers, groups: int) -> Floats:
     """Return equally likely amounts per group, shape (groups, 200), ascending, with the weighted mean kept.
 
-    A group with n wins takes the share n / (n + 30) of its amounts from its own wins and the rest from all
+    A group with n wins takes the share n / (n + 10) of its amounts from its own wins and the rest from all
     wins, moved from their own group's level to this one's; the level is the mean log amount of the group,
     shrunk to that of all wins.
     """
@@ -82,7 +88,7 @@ def won_amounts(value: Floats, weight: Floats, group: Integers, groups: int) -> 
     for number in range(groups):
         mine = group == number
         moved = value * np.exp(levels[number] - levels[group])
-        share = weight[mine].sum() / (weight[mine].sum() + ENOUGH_WINS) if groups > 1 else 1.0
+        share = weight[mine].sum() / (weight[mine].sum() + PRIOR_CASES) if groups > 1 else 1.0
         amounts = np.concatenate([value[mine], moved])
         weights = np.concatenate(
             [share * weight[mine] / max(weight[mine].sum(), 1e-300), (1 - share) * weight / weight.sum()]
@@ -101,7 +107,7 @@ def won_to_shown(value: Floats, shown: Floats, weight: Floats, group: Integers, 
     if not both.any():
         return np.ones(groups)
     typical = float((weight * shown)[both].sum() / weight[both].sum())
-    prior = PRIOR_WINS * typical
+    prior = PRIOR_CASES * typical
     pooled = ((weight * value)[both].sum() + prior) / ((weight * shown)[both].sum() + prior)
     if groups == 1:
         return np.array([pooled])
@@ -117,28 +123,28 @@ def size_tilt(
     """Return mean amount of a stage's leads that won / of all its leads whose fate is known, shape (stages,).
 
     Winners are compared with the leads of their own group, whose rates are its own already. Shrunk to 1 as
-    if twenty more winners had been like all others; None where losers do not show amounts as winners do,
+    if ten more winners had been like all others; None where losers do not show amounts as winners do,
     because a file that records amounts only on winning says nothing about size.
     """
-    shown = spells[spells["value"] > 0]
-    closed = spells.groupby("lead")["exit"].last() != ""
-    won = among(closed.index, winners)
-    share = [
-        among(closed.index[part], shown["lead"]).mean()
-        for part in (won, closed.to_numpy() & ~won)
-        if part.any()
-    ]
+    lead, names = pd.factorize(spells["lead"])
+    closed, shows = np.zeros(len(names), dtype=bool), np.zeros(len(names), dtype=bool)
+    closed[lead] = (spells["exit"] != "").to_numpy()  # of several visits the last one counts
+    shown = (spells["value"] > 0).to_numpy()
+    shows[lead[shown]] = True
+    won = among(names, winners)
+    share = [shows[part].mean() for part in (won, closed & ~won) if part.any()]
     if len(share) < 2 or share[1] < SHOWN_ALIKE * share[0]:
         return None
-    known = shown[among(shown["lead"], closed.index[closed.to_numpy()])]
-    known = known.drop_duplicates(["lead", "stage"], keep="last")
+    rows = np.flatnonzero(shown & closed[lead])
+    visited = pd.DataFrame({"lead": lead[rows], "stage": pd.factorize(spells["stage"].iloc[rows])[0]})
+    rows = rows[~visited.duplicated(keep="last").to_numpy()]
+    known, wins = spells.iloc[rows], won[lead[rows]]
     group = known[grouped_by].astype(object).fillna("") if grouped_by in known else known["stage"]
     fair = known.groupby(["stage", group])["value"].transform("mean")
-    wins = among(known["lead"], winners)
     winning = pd.DataFrame({"stage": known["stage"], "fair": fair})[wins]
     weight = winning["fair"].groupby(winning["stage"]).sum().reindex(list(stages)).fillna(0.0)
     won_value = known["value"][wins].groupby(winning["stage"]).sum().reindex(list(stages)).fillna(0.0)
-    prior = TILT_PRIOR_WINS * winning["fair"].mean() if len(winning) else 1.0
+    prior = PRIOR_CASES * winning["fair"].mean() if len(winning) else 1.0
     tilt = (won_value + prior) / (weight + prior)
     return np.clip(np.asarray(tilt, dtype=np.float64), *TILT_LIMITS)
 

@@ -22,7 +22,7 @@ from scipy.special import gammainc, gammaincc, gammaincinv, gammaln, logsumexp
 
 from funnelsim.arrays import Flags, Floats, Integers
 from funnelsim.calibration.counting import Visits, count_visits, counts_between, visits_of
-from funnelsim.calibration.intake import block_counts, block_days, came_in, coming_leads
+from funnelsim.calibration.intake import SHARE_HALF_LIFE, block_counts, block_days, came_in, coming_leads
 from funnelsim.calibration.posterior import Posterior, expected_leavers, mean_rates, posterior
 from funnelsim.calibration.shocks import MOST_WINDOWS, excess_spread
 from funnelsim.calibration.values import sized
@@ -45,7 +45,6 @@ OF_FALLS, RISES = 0.8, ("conversion", "intake")  # that leads leave a stage soon
 # four weeks at least, and a month of weeks is a window in which a company runs hot or cold.
 LONGEST, SHORTEST, PART, MONTH = 52, 4, 3, 4
 FEWEST = 5.0  # expected in the watch: of fewer even none at all proves nothing
-SHARE_HALF_LIFE = 180.0  # days: as of the shares of ways in that a forecast rests on
 LATER = 2.0  # times what a period has at stake that all of them must have to be told beside it
 LIVES = 60  # replications where leads queue: enough to tell a tenth of the revenue
 TAILS = (0.025, 0.975)

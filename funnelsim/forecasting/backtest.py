@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import TypeAlias
 
 import numpy as np
@@ -304,7 +304,8 @@ def record_of(
         until: the moment until which outcomes are known.
     """
     measures = MEASURES if wins["value"].notna().any() else MEASURES[1:]
-    return record_by(shots, scored, partial(_within_known, wins, until), measures)
+    # Each origin asks again for every period before it.
+    return record_by(shots, scored, cache(partial(_within_known, wins, until)), measures)
 
 
 Came: TypeAlias = Callable[[Period], tuple[float, float] | None]  # revenue and wins; None: not known

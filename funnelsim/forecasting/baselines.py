@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from funnelsim.arrays import Floats
+from funnelsim.arrays import Flags, Floats, Integers
 from funnelsim.calibration.counting import blocks_back, counts_between
 from funnelsim.errors import missing
 from funnelsim.forecasting.periods import Period, most_within, past_periods
-from funnelsim.history.log import DAY, History, among, spells, valued
+from funnelsim.history.log import DAY, History, spells, valued
 
 PER_YEAR = {"week": 52, "month": 12, "quarter": 4, "half": 2, "year": 1}
 # A simpler way is dressed with the spread of its own past log errors; before it has any, with the 40 % that
@@ -53,6 +54,30 @@ class View:
     edges: Floats
     ahead: Floats
     season: int
+
+    @cached_property
+    def lead(self) -> Integers:
+        """Number of each visit's lead, (visits,)."""
+        return pd.factorize(self.spells["lead"])[0].astype(np.int64)
+
+    @cached_property
+    def stage(self) -> tuple[Integers, Sequence[str]]:
+        """Number of each visit's stage, (visits,), and the stages' names in their order."""
+        codes, names = pd.factorize(self.spells["stage"], sort=True)
+        return codes.astype(np.int64), names.tolist()
+
+    @cached_property
+    def won_on(self) -> Floats:
+        """Day of each lead's first win, (leads,), nan where there is none."""
+        found = np.full(int(self.lead.max(initial=-1)) + 1, np.nan)
+        winning = np.flatnonzero(self.spells["exit"].isin(self.won))[::-1]
+        found[self.lead[winning]] = self.spells["stop"].to_numpy(dtype=np.float64)[winning]
+        return found
+
+    @cached_property
+    def still(self) -> Flags:
+        """Which visits go on, (visits,)."""
+        return np.asarray(self.spells["exit"] == "", dtype=bool)
 
     @property
     def series(self) -> tuple[Floats, Floats]:
@@ -125,7 +150,10 @@ def exponential_smoothing(series: Floats, steps: int, season: int) -> Floats:
     for shape in shapes:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            fit = ETSModel(series / unit, **shape).fit(disp=False, maxiter=200)
+            model = ETSModel(series / unit, **shape)
+            # How sure its numbers are is not asked; unasked, it takes a quarter of the time.
+            model.hessian = lambda params, **_: np.eye(len(params))
+            fit = model.fit(disp=False, maxiter=200)
         if np.isfinite(fit.aicc) and fit.aicc < least:
             best, least = np.asarray(fit.forecast(steps), dtype=np.float64) * unit, float(fit.aicc)
     positive: Floats = np.maximum(best, 0.0)
@@ -138,28 +166,34 @@ def stage_weighted(view: View) -> Floats:
     A deal is expected in the period in which deals of its stage are won on average. Closed-only rates
     forget what is still open; deals without an amount count with the mean of past wins.
     """
-    spells, steps = view.spells, len(view.ahead) - 1
+    steps, (stage, names) = len(view.ahead) - 1, view.stage
     worth = float(view.amounts.mean()) if len(view.amounts) else 0.0
-    last = spells.groupby("lead")["exit"].last()
-    won_on = _won_on(view)
+    start = view.spells["start"].to_numpy(dtype=np.float64)
+    value = np.nan_to_num(view.spells["value"].to_numpy(dtype=np.float64), nan=worth)
+    over = np.zeros(view.won_on.size, dtype=bool)
+    over[view.lead] = ~view.still  # of several visits the last one counts
     found = np.zeros((2, steps))
-    still = spells[spells["exit"] == ""]
-    for stage, deals in still.groupby("stage"):
-        visits = spells[spells["stage"] == stage]
-        passed = visits["lead"].unique()
-        closed = int((last.reindex(passed) != "").sum())
-        winners = visits[among(visits["lead"], won_on.index)].drop_duplicates("lead", keep="last")
-        if not closed or winners.empty:
+    for number in range(len(names)):
+        deals, visits = np.flatnonzero(view.still & (stage == number)), np.flatnonzero(stage == number)
+        closed = int(over[np.unique(view.lead[visits])].sum())
+        winners = _last_of_each(view.lead, visits[np.isfinite(view.won_on[view.lead[visits]])])
+        if not (deals.size and closed and winners.size):
             continue
-        wait = float((won_on.reindex(winners["lead"]).to_numpy() - winners["start"].to_numpy()).mean())
-        due = np.maximum(np.asarray(deals["start"], dtype=np.float64) + wait, 0.0)
+        wait = float((view.won_on[view.lead[winners]] - start[winners]).mean())
+        due = np.maximum(start[deals] + wait, 0.0)
         period = np.searchsorted(view.ahead, due, side="right") - 1
         rate = len(winners) / closed
-        amount = np.nan_to_num(np.asarray(deals["value"], dtype=np.float64), nan=worth)
         inside = period < steps
-        found[0] += rate * np.bincount(period[inside], amount[inside], steps)
+        found[0] += rate * np.bincount(period[inside], value[deals[inside]], steps)
         found[1] += rate * np.bincount(period[inside], minlength=steps)
     return found
+
+
+def _last_of_each(lead: Integers, rows: Integers) -> Integers:
+    """Return of some rows the last one of each lead, in their order."""
+    _, from_end = np.unique(lead[rows][::-1], return_index=True)
+    last: Integers = rows[np.sort(rows.size - 1 - from_end)]
+    return last
 
 
 def cohort_rates(view: View) -> Floats:
@@ -169,14 +203,15 @@ def cohort_rates(view: View) -> Floats:
     cohorts are the periods of entry, and every rate is a ratio of sums over all cohorts old enough.
     """
     width, steps = float(view.ahead[1]), len(view.ahead) - 1
-    entered = view.spells[view.spells["entry"]].drop_duplicates("lead").set_index("lead")["start"]
-    cohort = blocks_back(np.asarray(entered, dtype=np.float64), width)
+    rows = np.flatnonzero(view.spells["entry"])
+    lead, first = np.unique(view.lead[rows], return_index=True)
+    cohort = blocks_back(view.spells["start"].to_numpy(dtype=np.float64)[rows[first]], width)
     oldest = int(-view.edges[0] // width)
     cohort = np.minimum(cohort, oldest)
     size = np.bincount(cohort, minlength=oldest + 1).astype(np.float64)
-    won_on = _won_on(view).reindex(entered.index)
-    won = np.isfinite(won_on.to_numpy())
-    delay = cohort[won] - np.minimum(blocks_back(won_on.to_numpy()[won], width), oldest)
+    won_on = view.won_on[lead]
+    won = np.isfinite(won_on)
+    delay = cohort[won] - np.minimum(blocks_back(won_on[won], width), oldest)
     wins = np.bincount(np.maximum(delay, 0), minlength=oldest + 1).astype(np.float64)
     at_risk = np.cumsum(size[::-1])[::-1]
     rate = np.append(wins / np.maximum(at_risk, 1.0), np.zeros(steps))
@@ -193,15 +228,11 @@ def conversion(view: View) -> Floats:
     At past period starts, the share of the deals then open in a stage that won in the k-th period after;
     plus the mean number of wins from leads that did not exist then, (periods,).
     """
-    spells, steps = view.spells, len(view.ahead) - 1
-    won_on = _won_on(view)
-    born = spells.groupby("lead")["start"].min()
-    won_born = born.reindex(won_on.index).to_numpy()
-    day = won_on.to_numpy()
-    stages, stage = np.unique(spells["stage"].to_numpy(dtype=str), return_inverse=True)
-    start, stop = np.asarray(spells["start"], dtype=np.float64), np.asarray(spells["stop"], dtype=np.float64)
-    target = won_on.reindex(spells["lead"]).to_numpy()
-    still = (spells["exit"] == "").to_numpy()
+    steps, (stage, stages), still = len(view.ahead) - 1, view.stage, view.still
+    start, stop = (view.spells[name].to_numpy(dtype=np.float64) for name in ("start", "stop"))
+    day, born = view.won_on, np.full(view.won_on.size, np.inf)
+    np.minimum.at(born, view.lead, start)
+    target = day[view.lead]
     now = np.bincount(stage[still], minlength=len(stages)).astype(np.float64)
     found = np.zeros(steps)
     for step in range(steps):
@@ -213,7 +244,7 @@ def conversion(view: View) -> Floats:
             seen += np.bincount(stage[there], minlength=len(stages))
             hit = there & (target >= low) & (target < high)
             later += np.bincount(stage[hit], minlength=len(stages))
-            fresh += float(((day >= low) & (day < high) & (won_born >= moment)).sum())
+            fresh += float(((day >= low) & (day < high) & (born >= moment)).sum())
         found[step] = (now * later / np.maximum(seen, 1.0)).sum() + fresh / max(len(moments), 1)
     return found
 
@@ -241,12 +272,6 @@ def dressed(point: float, past: Floats, actual: Floats, floor: float, levels: Fl
     sd = np.sqrt((((errors - shift) ** 2).sum() + PRIOR_ERROR**2) / (number + 1))
     quantiles: Floats = np.maximum((point + floor) * np.exp(shift + sd * ndtri(levels)) - floor, 0.0)
     return quantiles
-
-
-def _won_on(view: View) -> pd.Series:
-    """Return the day of each lead's first win."""
-    winning = view.spells[view.spells["exit"].isin(view.won)]
-    return winning.drop_duplicates("lead").set_index("lead")["stop"].astype(np.float64)
 
 
 def view_of(known: History, period: str, periods: Sequence[Period], won: pd.DataFrame | None = None) -> View:

@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from funnelsim.arrays import Floats, Integers
-from funnelsim.calibration.posterior import draw_counts
+from funnelsim.calibration.posterior import PRIOR_CASES, draw_counts
 from funnelsim.model.funnel import Funnel, winning_exits
 from funnelsim.model.model import REACH, Draws, Due, Model, OpenDeals, kind_numbers
 from funnelsim.model.rates import era_hits, era_leaving
 
-PRIOR_LEADS = 20.0  # leads that a group's hit rate is shrunk by to its stage's: a month of a small hotel
 LEAST = 1e-9  # a Beta needs both of its counts above 0
 
 
@@ -273,11 +272,11 @@ def _shares_in(due: Due, edges: Floats, far: int, days: int) -> Floats:
 def _hit_chance(due: Due, draws: int, rng: np.random.Generator) -> Floats:
     """Return draws of the chance to win of a lead that is there on its day, (draws, groups, stages).
 
-    A stage is shrunk to all by two leads, a group to its stage by twenty.
+    A stage is shrunk to all by two leads, a group to its stage by ten.
     """
     every = (due.hits.sum() + 1.0) / (due.reached.sum() + 2.0)
     stage = (due.hits.sum(axis=0) + 2.0 * every) / (due.reached.sum(axis=0) + 2.0)
-    hits = due.hits + PRIOR_LEADS * stage
-    misses = np.maximum(due.reached - due.hits, 0.0) + PRIOR_LEADS * (1.0 - stage)
+    hits = due.hits + PRIOR_CASES * stage
+    misses = np.maximum(due.reached - due.hits, 0.0) + PRIOR_CASES * (1.0 - stage)
     drawn: Floats = rng.beta(hits, np.maximum(misses, LEAST), (draws, *due.hits.shape))
     return drawn

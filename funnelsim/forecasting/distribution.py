@@ -13,7 +13,7 @@ from itertools import product
 
 import numpy as np
 
-from funnelsim.arrays import Complexes, Flags, Floats
+from funnelsim.arrays import Complexes, Flags, Floats, Integers
 from funnelsim.simulation.jit import instead, strict
 
 # A few thousand points hold means exactly and standard deviations of a hundred deals within a few per mille.
@@ -28,6 +28,8 @@ MOST_RATIO, LEFT_OUT, MOST_TERMS = 0.6, 1e-13, 60
 # Of very many deals six cumulants tell the sum: with no amount over .15 of its deviation the seventh moves
 # the logarithm by 3e-5 at most at three deviations. Where frequency reaches nine, nothing is left (e^-40).
 ORDERS, SHARE_OF_DEVIATION, FAR_OUT = 6, 0.15, 9.0
+# Of a characteristic function, and its logarithm: a hundredth of what 1 is rounded by.
+NOTHING, LOG_NOTHING = 1e-18, -41.4
 MOST_POINTS = 1 << 15
 _FINE = float(1 << 20)  # parts of a grid's step between which an exact amount is shared: as good as exact
 _DRAWS = 50  # draws at once
@@ -129,8 +131,9 @@ def _spectra(
             replace(lump, chance=lump.chance[part], mean_new=lump.mean_new[part]) for lump in (rest, alone)
         )
         coins = _coins(some, grid)
+        live = np.flatnonzero(np.abs(coins).max(axis=0, initial=0.0) > NOTHING)
         found["open"] += likely[:, part] @ coins / draws
-        found["total"] += likely[:, part] @ (coins * _births(some, grid)) / draws
+        found["total"][:, live] += likely[:, part] @ (coins[:, live] * _births(some, grid, live)) / draws
         found["new"] += _births(new, finer).sum(axis=0) / draws
     return found
 
@@ -288,9 +291,15 @@ def _spectrum(atoms: Floats, step: float, points: int) -> Complexes:
     return found
 
 
-def _births(lump: Lump, grid: tuple[float, int]) -> Complexes:
-    """Return the characteristic function of compound Poisson money, or negative binomial with a spread."""
+def _births(lump: Lump, grid: tuple[float, int], at: Integers | None = None) -> Complexes:
+    """Return the characteristic function of compound Poisson money, or negative binomial with a spread.
+
+    Args:
+        at: which frequencies are wanted; all by default.
+    """
     kinds = np.array([_spectrum(row, *grid) for row in lump.atoms]) - 1
+    if at is not None:
+        kinds = kinds[:, at]
     return _compound(lump.mean_new @ kinds.real, lump.mean_new @ kinds.imag, lump.spread)
 
 
@@ -310,9 +319,15 @@ def _compound(real: Floats, imag: Floats, spread: float) -> Complexes:
     for d in range(real.shape[0]):
         for j in range(real.shape[1]):
             size, turn = real[d, j], imag[d, j]
+            a, b = 1.0, 0.0
             if spread > 0:
                 a, b = 1 - size / shape, -turn / shape
-                size, turn = -shape / 2 * np.log(a * a + b * b), -shape * np.arctan2(b, a)
+                size = -shape / 2 * np.log(a * a + b * b)
+            if size < LOG_NOTHING:
+                found[d, j] = 0.0
+                continue
+            if spread > 0:
+                turn = -shape * np.arctan2(b, a)
             found[d, j] = np.exp(size) * complex(np.cos(turn), np.sin(turn))
     return found
 
@@ -328,7 +343,8 @@ def _coins(lump: Lump, grid: tuple[float, int]) -> Complexes:
     found = _product(place[order], np.ascontiguousarray(lump.chance[:, order]), theta)
     if seldom.any():
         logs = _logarithms(place[seldom], np.ascontiguousarray(lump.chance[:, seldom].T), points)
-        found *= np.exp(np.fft.rfft(np.ascontiguousarray(logs.T), axis=1))
+        waves = np.fft.rfft(np.ascontiguousarray(logs.T), axis=1)
+        found *= np.exp(waves, out=np.zeros_like(waves), where=waves.real > LOG_NOTHING)
     return found
 
 

@@ -471,7 +471,7 @@ def _backward(
     times, periods = overlap.shape
     value = np.zeros((groups, periods, stages, ages))
     entry = np.zeros((times + 1, groups, stages, periods))
-    onward = np.ones(earns.size)
+    onward, begun = np.ones(earns.size), np.zeros(periods, dtype=np.bool_)
     era = -1
     for t in range(times - 1, -1, -1):
         if eras[t] != era:
@@ -482,11 +482,13 @@ def _backward(
             count, ends, stay, leave, late = _cells(edges, rate[era], speed[era], step, ages, paces, wins)
             inverse = _inverses(leave, late, targets, stages, onward)
         f = which[t]
+        for k in range(periods):
+            begun[k] = begun[k] or overlap[t, k] != 0.0
         for g in range(groups):
             runs, cell = (count[g], ends[g]), (stay[f, g], leave[f, g], late[f, g])
             solve = inverse[f, g]
             for k in range(periods):
-                if overlap[t:, k].any():
+                if begun[k]:
                     if once:
                         for place in range(earns.size):
                             onward[place] = 1.0 - earns[place] * min(overlap[t, k], 1.0)

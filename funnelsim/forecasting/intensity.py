@@ -17,6 +17,7 @@ from funnelsim.forecasting.distribution import Lump
 from funnelsim.forecasting.exact import (
     NEGLIGIBLE,
     Chances,
+    _backward,
     at_ages,
     chances,
     from_entries,
@@ -33,12 +34,35 @@ from funnelsim.model.model import (
     pace_of,
     with_common,
 )
+from funnelsim.simulation.jit import compile_beside, is_kept
 
 ROUGH_STEPS = 8  # of a period: draws are only ranked by it, and it takes a hundredth of a forecast's time
 # One of so many shifts of the common factors: the headline's 10 % quantile then moves by .33 % with the seed
 # on the sample (24 seeds), before by .50 %, and some luck is left in the shift.
 SHIFTS = 8
 MOST_KEPT = 8_000_000  # numbers of leads that come in, kept for plans that only move intake: 64 MB
+
+# What another process compiles while a history is read: half of the work, in the order in which it is needed.
+# The pass itself needs all of `exact` first, and is compiled by who calls it. A second process would cost
+# more in starting than it saves on two cores.
+_EXACT, _MONEY = "funnelsim.forecasting.exact:", "funnelsim.forecasting.distribution:"
+_CELL = "Tuple((f8[:,::1], f8[:,:,::1], f8[:,:,::1]))"
+BESIDE = {
+    f"{_EXACT}_cells": "(f8[:,:,::1], f8[:,:,:,::1], f8[:,::1], f8, i8, f8[::1], b1[:,::1])",
+    f"{_EXACT}_at_once": "(f8[:,:,::1], f8[:,:,::1], i8[:,::1], i8, f8[::1])",
+    f"{_EXACT}_inverses": "(f8[:,:,:,:,::1], f8[:,:,:,:,::1], i8[:,::1], i8, f8[::1])",
+    f"{_EXACT}_period": f"(f8[:,::1], Tuple((i8[::1], i8[:,::1])), {_CELL}, f8[:,:], i8[:,::1], f8[::1], f8,"
+    " f8[::1])",
+    f"{_MONEY}_compound": "(f8[:,::1], f8[:,::1], f8)",
+    f"{_MONEY}_logarithms": "(f8[::1], f8[:,::1], i8)",
+    f"{_MONEY}_product": "(f8[::1], f8[:,::1], f8[::1])",
+}
+
+
+def get_ready() -> None:
+    """Have the exact pass compiled beside what comes first, reading a history, where it never was."""
+    if not is_kept(_backward):
+        compile_beside(BESIDE)
 
 
 @dataclass(frozen=True)

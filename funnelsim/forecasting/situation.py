@@ -485,18 +485,31 @@ def _fitted(
 ) -> tuple[Fit, str]:
     """Return what is made of a history, read and fitted or as it was kept, and its key; "" if not kept."""
     if not cache or not isinstance(what, str | Path) or isinstance(spend, pd.DataFrame):
-        return _fit(history_of(what, **reading), kind, spend, given), ""
+        return _read_and_fit(what, reading, kind, spend, given), ""
     base = is_address(str(what))
     known = queried(str(what), reading.get("mapping"), reading.get("query")) if base else what
     key = key_of(known, kind, spend, given, reading)
     kept = find_fit(key) if key else None
     if kept is not None:
         return kept, key
-    made = _fit(history_of(known, **reading), kind, spend, given)
+    made = _read_and_fit(known, reading, kind, spend, given)
     if not key or key != key_of(known, kind, spend, given, reading):  # a file changed while it was read
         return made, ""
     keep_fit(key, made)
     return made, key
+
+
+def _read_and_fit(
+    what: Anything | Table,
+    reading: ReadOptions,
+    kind: str,
+    spend: str | Path | pd.DataFrame | None,
+    given: Model | None,
+) -> Fit:
+    from funnelsim.forecasting.intensity import get_ready
+
+    get_ready()
+    return _fit(history_of(what, **reading), kind, spend, given)
 
 
 def _fit(

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from funnelsim.arrays import Flags
+from funnelsim.arrays import Flags, Integers
 from funnelsim.cards import card
 from funnelsim.errors import FunnelError
 from funnelsim.files import shown
@@ -109,6 +109,11 @@ class History:
         """What `open_leads` returns, worked out once; never to be changed."""
         return _open(self)
 
+    @functools.cached_property
+    def whose(self) -> Integers:
+        """Place among the leads of each row of the record, -1 where its lead is none; worked out once."""
+        return _places_of(self.leads.index, self.record["lead"])
+
     def __str__(self) -> str:
         first, last = f"{self.began:%Y-%m-%d}", f"{self.until - pd.Timedelta(microseconds=1):%Y-%m-%d}"
         return f"{len(self.leads):,} leads and {len(self.events):,} moves from {first} to {last}"
@@ -130,9 +135,13 @@ class History:
         if until > self.until:
             raise FunnelError(f"as-of {date}: the history is known only until {self.until:%Y-%m-%d %H:%M}")
         record = self.record
-        events = record[(record["at"] < until).to_numpy()]
-        events, undone = apart(events, undone_wins(events, () if self.churns else self.won, self.lost))
-        leads = self.leads[among(self.leads.index, events["lead"])]
+        before = (record["at"] < until).to_numpy()
+        events = record[before]
+        gone = undone_wins(events, () if self.churns else self.won, self.lost)
+        events, undone = apart(events, gone)
+        seen = np.zeros(len(self.leads) + 1, dtype=bool)  # the last one stands for leads without a row
+        seen[self.whose[before][~gone]] = True
+        leads = self.leads[seen[:-1]]
         updates = self.updates[(self.updates["at"] < until).to_numpy()]
         for column in self.updates.columns.drop(["lead", "at"]):
             changed = self.updates.loc[self.updates[column].notna().to_numpy(), "lead"].unique()
@@ -271,14 +280,20 @@ def days_since(at: pd.Series, origin: pd.Timestamp) -> NDArray[np.float64]:
     return np.asarray((at - origin) / DAY, dtype=np.float64)
 
 
-def known_at(history: History, column: str, lead: pd.Series, at: pd.Series, exact: bool) -> pd.Series:
+def known_at(
+    history: History, column: str, lead: pd.Series, at: pd.Series, exact: bool, place: Integers | None = None
+) -> pd.Series:
     """Return an attribute of each lead as it was known at a moment (of its own), in the order given.
 
     Args:
         exact: whether a change at that very moment counts as known.
+        place: of each lead among the history's, where that is known already.
     """
     given = history.leads[column] if column in history.leads.columns else pd.Series(dtype=object)
-    static = given.reindex(lead).reset_index(drop=True)
+    if place is None or not len(given) or place.min(initial=0) < 0:
+        static = given.reindex(lead).reset_index(drop=True)
+    else:
+        static = given.iloc[place].reset_index(drop=True)
     if column not in history.updates.columns:
         return static
     changes = history.updates.loc[history.updates[column].notna().to_numpy(), ["lead", "at", column]]
@@ -290,16 +305,22 @@ def known_at(history: History, column: str, lead: pd.Series, at: pd.Series, exac
     return static.where(~moving, found.sort_values("row")[column].reset_index(drop=True))
 
 
-def _attributes(history: History, lead: pd.Series) -> dict[str, pd.Series]:
-    """Return segment, channel and owner of each row's lead; "unknown" where the cell was blank."""
-    position = history.leads.index.get_indexer(pd.Index(lead))
+def _places_of(leads: pd.Index, names: pd.Series) -> Integers:
+    """Return the place of each name among leads, -1 where it is not among them; each is looked up once."""
+    codes, distinct = pd.factorize(names)
+    places: Integers = leads.get_indexer(pd.Index(distinct))[codes].astype(np.int64)
+    return places
+
+
+def _attributes(history: History, position: Integers) -> dict[str, pd.Series]:
+    """Return segment, channel and owner of the leads at some places; "unknown" where the cell was blank."""
     columns = {}
     for name, absent in (("segment", "all"), ("channel", ""), ("owner", "")):
         if name in history.leads.columns:
             text = history.leads[name].astype("str").fillna("unknown").replace("", "unknown")
             columns[name] = text.iloc[position].reset_index(drop=True)
         else:
-            columns[name] = pd.Series(absent, index=range(len(lead)), dtype="str")
+            columns[name] = pd.Series(absent, index=range(position.size), dtype="str")
     return columns
 
 
@@ -333,6 +354,7 @@ def _visits(history: History) -> pd.DataFrame:
     day, place = days_since(events["at"], history.until), events["stage"].to_numpy(dtype=object)
     after = np.minimum(rows + 1, max(len(events) - 1, 0))
     lead = events["lead"].iloc[rows].reset_index(drop=True)
+    whose = _places_of(history.leads.index, lead)
     stop = pd.Series(events["at"].iloc[after].to_numpy()).where(more[rows], history.until)
     visits = pd.DataFrame(
         {
@@ -343,8 +365,8 @@ def _visits(history: History) -> pd.DataFrame:
             "exit": pd.Series(np.where(more[rows], place[after], ""), dtype="str"),
             "entry": ~seen[rows],
             "reopened": follows[rows] & ended[rows - 1],
-            **_attributes(history, lead),
-            "value": known_at(history, "value", lead, stop, exact=False).astype(np.float64),
+            **_attributes(history, whose),
+            "value": known_at(history, "value", lead, stop, False, whose).astype(np.float64),
         }
     )
     began = (history.began - history.until) / DAY

@@ -15,19 +15,17 @@ from funnelsim.history.databases import is_address, query_table
 from funnelsim.history.log import History, apart, undone_wins
 from funnelsim.history.quality import Finding, Quality, tally
 from funnelsim.history.sources import dynamics, hubspot, lists, pipedrive, salesforce
-from funnelsim.history.sources import plain as tables
 from funnelsim.history.sources.recipe import STATE, Recipe, Said, Source, small
 from funnelsim.history.tables import Door, Table, read_tables
 from funnelsim.history.vocabulary import without_gone
 
 SOURCES: tuple[Source, ...] = (
-    tables.TIDY,
+    lists.TIDY,
     *salesforce.SOURCES,
     *hubspot.SOURCES,
     *pipedrive.SOURCES,
     *dynamics.SOURCES,
     *lists.SOURCES,
-    *tables.SOURCES,
 )
 ENDS = ("won", "lost")
 UNTIL_WHEN = (

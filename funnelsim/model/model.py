@@ -389,7 +389,7 @@ class Model:
         referrals: places whose entering starts new leads elsewhere.
         counts: what the rates were counted from; None when the model is stated.
         win_spread: standard deviation of a common Gamma factor on the rates of winning in a period.
-        win_window: days of the windows by which it was measured; without periods each has a factor.
+        win_window: days of the period for which it was measured; without periods each such span has one.
         win_level: factor on the counted rates of winning, by which wins lately ran above or below them;
             `table` has it applied.
         calendar: days on which leads win; all engines live by it.
