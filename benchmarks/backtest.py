@@ -12,10 +12,13 @@ once through all rows of the history and adds up. The exit code is 1 when a limi
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import time
 from collections.abc import Callable
 from dataclasses import replace
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as at the terminal; read when NumPy is loaded
 
 import numpy as np
 import pandas as pd

@@ -854,7 +854,8 @@ def live(
     """Return a page that keeps answering without Python while odds, days, leads, spend and price are moved.
 
     Its numbers are those of `forecast`, and under changes those of `compare`. A model that its engine does
-    not know (reps, referrals, expected dates ...) gets a page that stands still and says why.
+    not know (reps, referrals, expected dates ...) gets a page that stands still and says why. Among the
+    cells of JupyterLab it is a widget, and `plan` of what is returned says in words what was moved there.
 
     Args:
         what: a path, URL, table, history, situation, or a stated funnel.

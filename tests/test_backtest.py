@@ -73,7 +73,10 @@ def test_our_own_forecasts_one_period_ahead() -> None:
     assert set(mine["step"]) == {1} and set(mine["method"]) == {OURS} and set(mine["measure"]) == {"wins"}
 
 
-def test_two_workers_say_what_one_says() -> None:
+@pytest.mark.parametrize(("alone", "threads"), [(0.0, "1"), (1e9, "1"), (0.0, "2")])
+def test_two_workers_say_what_one_says(monkeypatch: pytest.MonkeyPatch, alone: float, threads: str) -> None:
+    monkeypatch.setattr("funnelsim.forecasting.backtest.ALONE", alone)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", threads)
     two, one = (
         replay(DATA, period="quarter", count=1, start="2025-10-01", draws=4, workers=workers).record
         for workers in (2, 1)

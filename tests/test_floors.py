@@ -43,6 +43,7 @@ KNOWN_TO = {
     "statsmodels": ("calibration", "forecasting.baselines"),
     "numba": ("simulation",),
     "typer": ("cli",),
+    "anywidget": ("show", "forecasting.live"),
 }
 # Slow to import: not before they are used, so that `funnelsim --help` answers at once.
 SLOW = {"statsmodels", "altair", "numba", "vl_convert", "scipy.stats"}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
+from itertools import takewhile
 from typing import TypeAlias
 
 import numpy as np
@@ -32,6 +36,10 @@ from funnelsim.forecasting.scores import (
 from funnelsim.history.log import DAY, History, beginning, bookings, valued
 from funnelsim.show import words
 
+# This process works as well where its linear algebra is told to use one thread, as at the terminal: more of
+# them wait for each other, and a past date takes twice as long.
+THREADS = "OPENBLAS_NUM_THREADS"
+ALONE = 2.0  # seconds of work before another process is started: about what it costs to start one
 LATEST = 8  # past forecasts that set a width: two years of quarters, and seconds of work
 SHARE_COLUMNS = dict.fromkeys(("mape", "inside_50", "inside_80", "inside_95"), "share")
 MOST_ORIGINS = 24  # two years of months: enough to see a skill of .3, and done within a coffee
@@ -238,25 +246,40 @@ def _snapshots(
 ) -> dict[pd.Timestamp, Snapshot]:
     """Return what was said at every origin, made in several processes; their number changes nothing.
 
-    Ctrl-C gives those that are made so far.
+    This process works from the first origin on and others, once it has worked for a while, from the last:
+    starting one costs as much as a dozen origins. Ctrl-C gives those that are made so far without a gap.
     """
-    from joblib import Parallel, delayed
+    from concurrent.futures import FIRST_COMPLETED, Future, wait
+
+    from joblib.externals.loky import get_reusable_executor
     from tqdm.auto import tqdm
 
-    work = (
-        delayed(snapshot)(history.as_of(origin), period, count, draws=draws, seed=seed)
-        for origin, draws in tasks
-    )
-    made = Parallel(n_jobs=workers, return_as="generator")(work)
-    shown = tqdm(made, total=len(tasks), desc="origins", disable=not progress, leave=False)
-    shots: dict[pd.Timestamp, Snapshot] = {}
+    ask = partial(snapshot, period=period, count=count, seed=seed)
+    works = workers == 1 or os.environ.get(THREADS) == "1"
+    others, alone_until = workers - works, time.monotonic() + (ALONE if works else 0.0)
+    left, sent, shots = deque(tasks), dict[pd.Timestamp, "Future[Snapshot]"](), dict[pd.Timestamp, Snapshot]()
+    shown = tqdm(total=len(tasks), desc="origins", disable=not progress, leave=False)
     try:
-        for (origin, _), shot in zip(tasks, shown, strict=True):
-            shots[origin] = shot
+        while left or sent:
+            while left and len(sent) < 2 * others and time.monotonic() >= alone_until:
+                pool = get_reusable_executor(max_workers=others, env={THREADS: "1"})
+                origin, draws = left.pop() if works else left.popleft()
+                sent[origin] = pool.submit(ask, history.as_of(origin), draws=draws)
+            if left and works:
+                origin, draws = left.popleft()
+                shots[origin] = ask(history.as_of(origin), draws=draws)
+            else:
+                wait(sent.values(), return_when=FIRST_COMPLETED)
+            for origin in [origin for origin, one in sent.items() if one.done()]:
+                shots[origin] = sent.pop(origin).result()
+            shown.update(len(shots) - shown.n)
     except KeyboardInterrupt:
-        if not shots:
+        for one in sent.values():
+            one.cancel()
+        if tasks[0][0] not in shots:
             raise
-    return shots
+    shown.close()
+    return {origin: shots[origin] for origin, _ in takewhile(lambda task: task[0] in shots, tasks)}
 
 
 def _learned(history: History, starts: Sequence[pd.Timestamp]) -> int:

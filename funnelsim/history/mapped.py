@@ -110,7 +110,8 @@ class Sheets:
         if role == "value":
             refunds = self.mapping.refunds is not None
             cells = table.column(name, role)
-            decimal = decimal_mark(cells, self.mapping.decimal or "", table.separator).decimal
+            # Where no amount has a mark either reading is right, and need not be looked for again.
+            decimal = decimal_mark(cells, self.mapping.decimal or "", table.separator).decimal or "point"
             return to_amounts(cells, where, decimal, refunds)
         if role == "sign":
             return currencies_in(table.column(name, role))
