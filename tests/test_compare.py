@@ -30,6 +30,7 @@ from funnelsim.forecasting.attribution import (
 )
 from funnelsim.forecasting.compare import _spread, compare_models, compared
 from funnelsim.forecasting.forecast import forecast_periods
+from funnelsim.forecasting.intensity import draws_of
 from funnelsim.forecasting.periods import TOTAL, days_of
 from funnelsim.forecasting.situation import Situation, situation
 from funnelsim.model.funnel import Draw, Pool
@@ -118,6 +119,16 @@ def test_shared_luck_makes_differences_far_less_noisy() -> None:
     same_luck = shared_luck(close, THREE, EDGES, draws=300, seed=3) - base
     other_luck = shared_luck(close, THREE, EDGES, draws=300, seed=4) - base
     assert same_luck[:, 2].var() < 0.2 * other_luck[:, 2].var()
+
+
+@pytest.mark.parametrize("lever", [MORE_WINS, FASTER, ValueLever(value="all", multiply=1.05)])
+def test_a_plan_has_the_common_factors_of_the_present(lever: Lever) -> None:
+    """Good and bad periods fall on the same draws, whatever a plan does to rates, and so to their ranks."""
+    today = replace(serial(), win_spread=0.3)
+    plan = apply_scenario(today, Scenario("s", "", (lever,)))
+    now, then = (draws_of(one, THREE, EDGES, draws=40, seed=2).common for one in (today, plan))
+    assert np.unique(now[:, 0]).size == 40
+    assert_allclose(then, now, rtol=0)
 
 
 def test_paired_difference_agrees_with_the_exact_one() -> None:

@@ -296,10 +296,12 @@ def _common(
 def _rough_money(model: Model, open_deals: OpenDeals, worth: Floats, edges: Floats, drawn: Draws) -> Floats:
     """Return about the money that each draw expects in the first period, (draws,), on a coarse lattice.
 
-    It only ranks the draws; more periods do not move it.
+    It only ranks the draws; more periods do not move it. Levers are left out, so that a plan has the luck of
+    the present: by their own ranks two plans would get common factors that are not each other's.
     """
     step = max(model.funnel.step, float(edges[1] - edges[0]) / ROUGH_STEPS)
-    found = intensities(replace(model, due=None), open_deals, edges, drawn, step=step)
+    present = replace(model, due=None, levers=(), table=model.table.first_era)
+    found = intensities(present, open_deals, edges, replace(drawn, rates=drawn.rates[:, :1]), step=step)
     sold = found.chance[:, :, 0] @ worth
     money: Floats = sold + found.new_money[:, 0]
     return money

@@ -38,6 +38,11 @@ class RateTable:
         """Return the same table with other rates, such as one posterior draw."""
         return replace(self, rate=rate)
 
+    @property
+    def first_era(self) -> RateTable:
+        """The table before any lever is pulled."""
+        return RateTable(self.edges, self.rate[:1], self.starts[:1], self.speed[:1])
+
 
 def constant_table(edges: Floats, rate: Floats) -> RateTable:
     """Return a table of one era, so that nothing changes at any date.
