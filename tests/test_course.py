@@ -86,7 +86,7 @@ MISTAKES: list[tuple[int, int, str, Any, str]] = [
     (5, 4, "0.85", -15, "costs more"),
     (5, 5, "taboo", "price +20%", "leads and days"),
     (5, 5, "too far", "days Proposal -40%", "20 %"),
-    (5, 5, "one lever", "leads +20%", "less than 600,000"),
+    (5, 5, "one lever", "leads +20%", "less than 700,000"),
     (6, 1, "2.4 leads", 1.08, "2.4"),
     (6, 1, "an eighth more", 1.08 * 2.7 / 2.4, "explodes"),
     (6, 1, "one rep", 9.0, "three share"),

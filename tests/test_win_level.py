@@ -83,10 +83,11 @@ def level_by_hand(observed: list[float], expected: list[float], ahead: int, luck
         for number, shape in enumerate(shapes):
             law = 0.1 + walk**2 * np.minimum(block[:, None], block) + np.outer(shape, shape)
             law = law + noise**2 * np.eye(size)
-            known = multivariate_normal(np.zeros(past), law[:past, :past] + luck * np.diag(variance))
+            centre = -(0.1 + noise**2) / 2
+            known = multivariate_normal(np.full(past, centre), law[:past, :past] + luck * np.diag(variance))
             gain = np.linalg.solve(known.cov, law[:past, late]).T
             rest = law[late, late] - gain @ law[:past, late]
-            coming = gain @ logs
+            coming = centre + gain @ (logs - centre)
             share = np.exp(coming) / np.exp(coming).sum()
             prior = ODDS[walk] * ODDS[noise] * (1 / 60 if number else 1.0)
             weight.append(prior * np.exp(known.logpdf(logs)))

@@ -69,9 +69,9 @@ def win_level(
 
     log (observed / expected)(i) = level + walk(i) + noise(i) + luck(i) (+ a break, or a pulse)
 
-    with level ~ N(0, 1 / 10). The level is the mean ratio expected of the next `ahead` windows, the spread
-    that of their sum, beyond Poisson luck: a walk and a level not yet known move all of them together, noise
-    each by itself.
+    with level ~ N(-v / 2, v = 1 / 10), and noise likewise, so that ratios are 1 on average. The level is the
+    mean ratio expected of the next `ahead` windows, the spread that of their sum, beyond Poisson luck: a walk
+    and a level not yet known move all of them together, noise each by itself.
 
     Args:
         visits: the visits that the rates were fitted to.

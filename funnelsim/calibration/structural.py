@@ -101,13 +101,15 @@ def condition(
     """
     number = len(counts)
     logs, luck = _seen(counts, fair)
-    centre, shapes = logs.mean() if fair is None else 0.0, _shapes(number)
     slow, steps, yearly = prior_parts(number + ahead, season, kind)
     walk, noise, swing = (np.square(one)[:, None, None] for one in sizes(kind))
+    # Where something is expected of each block, all ratios together are 1: so is each model's mean ratio.
+    centre = np.full_like(noise, logs.mean()) if fair is None else -(kind.level**2 + noise) / 2
+    shapes = _shapes(number)
     whole = slow + walk * steps + swing * yearly
     known = whole[:, :number, :number] + noise * np.eye(number) + np.diag(spread * luck)
     root = np.linalg.inv(np.linalg.cholesky(known))
-    w, u, forward = root @ (logs - centre)[:, None], root @ shapes, root @ whole[:, :number, number:]
+    w, u, forward = root @ (logs[:, None] - centre), root @ shapes, root @ whole[:, :number, number:]
     inner, size = (w.mT @ u)[:, 0], 1 + (u**2).sum(axis=1)
     plain = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1) - 0.5 * (w[:, :, 0] ** 2).sum(axis=1)
     weight = _weights(plain[:, None] - 0.5 * np.log(size) + 0.5 * inner**2 / size, kind)
@@ -117,7 +119,7 @@ def condition(
     jump = weight * inner / size
     own = root.mT @ (w * weight.sum(axis=1)[:, None, None] - u @ jump[:, :, None])
     told, walked, turned = (np.sum(own * one, axis=0)[:, 0] for one in (1.0, walk, swing))
-    level = centre + slow[:, :number] @ told + steps[:, :number] @ walked
+    level = weight.sum(axis=1) @ centre[:, 0, 0] + slow[:, :number] @ told + steps[:, :number] @ walked
     level[:number] += shapes[:, :number] @ jump.sum(axis=0)[:number]
     return Mixture(weight, mean, cover, bend, level, yearly[:, :number] @ turned)
 

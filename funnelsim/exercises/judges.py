@@ -127,8 +127,8 @@ def plan_judge(answer: object) -> str:
         return "only leads and days may move in this plan."
     if not all(0.799 <= one.multiply <= 1.201 for one in levers if isinstance(one, DaysLever | EntriesLever)):
         return "20 % is the most that a lever may move."
-    enough = sum(own.lever_gain(answer)) >= 6e5
-    return "" if enough else "that brings less than 600,000 EUR in the two quarters."
+    enough = sum(own.lever_gain(answer)) >= 7e5
+    return "" if enough else "that brings less than 700,000 EUR in the two quarters."
 
 
 def team_judge(answer: object) -> str:
