@@ -518,13 +518,22 @@ _KAPPA = _kappa()
 
 
 def too_large(amount: Floats, chance: Floats) -> Flags:
-    """Return which deals are too large to be one of many, (deals,): over a share of the sum's deviation.
+    """Return which deals are too large to be one of many, (deals,): over a share of the many's deviation.
+
+    The many are as many of the smallest as can be, such that none is larger than that share of the deviation
+    of their own sum: beside that of all, large ones included, those left over could still be few and unlike.
 
     Args:
-        amount, chance: (deals,) money, and the mean chance.
+        amount, chance: (deals,) money, and the chance.
+
+    >>> too_large(np.array([1.0] * 400 + [1.4, 50.0]), np.full(402, 0.5)).nonzero()[0].tolist()
+    [401]
     """
-    deviation = float(np.sqrt((chance * (1 - chance)) @ amount**2))
-    large: Flags = amount > SHARE_OF_DEVIATION * deviation
+    order = np.argsort(amount, kind="stable")
+    deviation = np.sqrt(np.cumsum((chance * (1 - chance) * amount**2)[order]))
+    many = np.flatnonzero(amount[order] <= SHARE_OF_DEVIATION * deviation)
+    large: Flags = np.ones(len(amount), dtype=bool)
+    large[order[: many.max(initial=-1) + 1]] = False
     return large
 
 

@@ -399,20 +399,17 @@ def by_blocks(
     """
     model, edges = replace(model, due=None), days_of(tuple(periods), model.as_of)
     nodes, worth = nodes_of(model, deals), amounts(model, deals)
-    shared = np.zeros(len(nodes.deals))
-    shared += np.bincount(nodes.low, worth * (1 - nodes.part), len(nodes.deals))
-    shared += np.bincount(nodes.low + 1, worth * nodes.part, len(nodes.deals))
+    shared = _shared_out(worth, nodes)
     drawn = draws_of(model, nodes.deals, edges, draws=draws, seed=seed, worth=shared, common=common)
     found = intensities(model, nodes.deals, edges, drawn, whole=whole, progress=progress)
-    likely = found.chance.mean(axis=0)
     large = np.zeros(len(deals), dtype=bool)
     for k in range(len(periods)):
-        large |= too_large(worth, _between(likely[:, k], nodes, slice(None)))
+        large |= _large_in_some_draw(found.chance[:, :, k], worth, nodes)
     gathered, tables = _Gathered.none(draws, len(periods)), []
     together, all_of, huge = _Gathered.none(draws, 1), found, large
     if whole:
         all_of = joined(found)
-        huge = too_large(worth, _between(all_of.chance.mean(axis=0)[:, 0], nodes, slice(None)))
+        huge = _large_in_some_draw(all_of.chance[:, :, 0], worth, nodes)
     blocks = range(0, len(deals), MOST_AT_ONCE)
     for begin in tqdm(blocks, desc="blocks", disable=not progress, leave=False):
         rows = slice(begin, begin + MOST_AT_ONCE)
@@ -441,6 +438,26 @@ def _between(values: Floats, nodes: Nodes, rows: slice) -> Floats:
     low = np.take(values, nodes.low[rows], axis=axis)
     mixed: Floats = low + (np.take(values, nodes.low[rows] + 1, axis=axis) - low) * part
     return mixed
+
+
+def _shared_out(amount: Floats, nodes: Nodes) -> Floats:
+    """Return amounts of deals, shared between the nodes around each, (nodes,)."""
+    below: Floats = np.bincount(nodes.low, amount * (1 - nodes.part), len(nodes.deals)).astype(np.float64)
+    below += np.bincount(nodes.low + 1, amount * nodes.part, len(nodes.deals))
+    return below
+
+
+def _large_in_some_draw(chance: Floats, worth: Floats, nodes: Nodes) -> Flags:
+    """Return which deals are too large to be one of many where least is won, (deals,).
+
+    In a poor period's draw the sum deviates less than on average, and an amount weighs more beside it.
+
+    Args:
+        chance: (draws, nodes) to win in a period.
+        worth: (deals,) money.
+    """
+    calmest = int(((chance * (1 - chance)) @ _shared_out(worth**2, nodes)).argmin())
+    return too_large(worth, _between(chance[calmest], nodes, slice(None)))
 
 
 @dataclass
