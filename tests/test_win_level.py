@@ -139,6 +139,12 @@ def test_windows_that_differ_each_by_itself_make_a_calmer_quarter() -> None:
     assert 0.15 < np.mean(spread[3]) < 0.25
 
 
+def test_a_level_is_never_more_than_threefold() -> None:
+    """Deals paid to the day are never at risk on it: rates expect none of them, and are wrong."""
+    assert level_of(np.full(12, 25.0), np.full(12, 0.3)).factor == 3.0
+    assert level_of(np.zeros(12), np.full(12, 300.0)).factor == 1 / 3
+
+
 def test_a_window_of_which_nothing_was_expected_tells_nothing() -> None:
     wins, fair = np.array([12.0, 9.0, 11.0]), np.array([10.0, 10.0, 10.0])
     with_none = level_of(np.insert(wins, 1, 0.0), np.insert(fair, 1, 0.0))

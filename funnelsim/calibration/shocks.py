@@ -26,8 +26,9 @@ DISCOUNT, PRIOR_SPREAD, PRIOR_WINDOWS, MOST_WINDOWS = 0.8, 0.05, 4.0, 26
 OF_WINS = Kind(level=PRIOR_CASES**-0.5, growth=0.0, seasons=(0.0,), temper=1.0)
 # A window of which so little was expected tells nothing.
 LEAST_FAIR = 1e-6
-# A cap by convention: a common factor that differs by more is no common factor, but another company.
-LARGEST_SPREAD = 0.6
+# Caps by convention: a common factor that differs by more is no common factor, but another company; and where
+# three times as many win as the rates say, the rates are wrong, as of deals paid to the day, never at risk.
+LARGEST_SPREAD, LARGEST_LEVEL = 0.6, 3.0
 # Clean records gave about 0 on the prototype's sets, those whose wins were recorded late 150 to 440.
 SUSPICIOUS_WINS = 10.0
 # Fifty wins are seven a weekday, enough for a chi-squared test (five is the usual least). Phases of a quarter
@@ -93,8 +94,8 @@ def level_of(
         ahead, window: as of `win_level`, which says how.
         luck: variance of a number of wins over its mean; of leads that are decided, less than a Poisson's 1.
 
-    >>> level_of(np.full(12, 60.0), np.full(12, 40.0)).factor.round(2)
-    1.49
+    >>> round(level_of(np.full(12, 60.0), np.full(12, 40.0)).factor, 1)
+    1.5
     """
     # One window more, of which nothing was expected, stands for a record without any.
     old_first = np.append(0.0, observed[::-1])
@@ -104,6 +105,7 @@ def level_of(
     middle, variance, steps = each_block(found, in_a_year, OF_WINS)
     spread = float(np.sqrt(np.expm1(variance_of_sum(found, ahead))))
     factor = float(np.exp(middle + (variance - steps) / 2).mean())
+    factor = min(max(factor, 1 / LARGEST_LEVEL), LARGEST_LEVEL)
     return Level(factor, min(spread, LARGEST_SPREAD), len(observed))
 
 

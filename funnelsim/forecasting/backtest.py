@@ -251,18 +251,19 @@ def _snapshots(
     """
     from concurrent.futures import FIRST_COMPLETED, Future, wait
 
-    from joblib.externals.loky import get_reusable_executor
+    from joblib.externals.loky import ProcessPoolExecutor
     from tqdm.auto import tqdm
 
     ask = partial(snapshot, period=period, count=count, seed=seed)
     works = workers == 1 or os.environ.get(THREADS) == "1"
     others, alone_until = workers - works, time.monotonic() + (ALONE if works else 0.0)
+    pool: ProcessPoolExecutor | None = None  # its own: joblib's shared one would be of another kind
     left, sent, shots = deque(tasks), dict[pd.Timestamp, "Future[Snapshot]"](), dict[pd.Timestamp, Snapshot]()
     shown = tqdm(total=len(tasks), desc="origins", disable=not progress, leave=False)
     try:
         while left or sent:
             while left and len(sent) < 2 * others and time.monotonic() >= alone_until:
-                pool = get_reusable_executor(max_workers=others, env={THREADS: "1"})
+                pool = pool or ProcessPoolExecutor(others, env={THREADS: "1"})
                 origin, draws = left.pop() if works else left.popleft()
                 sent[origin] = pool.submit(ask, history.as_of(origin), draws=draws)
             if left and works:
@@ -278,7 +279,10 @@ def _snapshots(
             one.cancel()
         if tasks[0][0] not in shots:
             raise
-    shown.close()
+    finally:
+        shown.close()
+        if pool is not None:
+            pool.shutdown(kill_workers=True)
     return {origin: shots[origin] for origin, _ in takewhile(lambda task: task[0] in shots, tasks)}
 
 
