@@ -251,19 +251,18 @@ def _snapshots(
     """
     from concurrent.futures import FIRST_COMPLETED, Future, wait
 
-    from joblib.externals.loky import ProcessPoolExecutor
+    from joblib.executor import get_memmapping_executor  # of the kind that `Parallel` shares with all
     from tqdm.auto import tqdm
 
     ask = partial(snapshot, period=period, count=count, seed=seed)
     works = workers == 1 or os.environ.get(THREADS) == "1"
     others, alone_until = workers - works, time.monotonic() + (ALONE if works else 0.0)
-    pool: ProcessPoolExecutor | None = None  # its own: joblib's shared one would be of another kind
     left, sent, shots = deque(tasks), dict[pd.Timestamp, "Future[Snapshot]"](), dict[pd.Timestamp, Snapshot]()
     shown = tqdm(total=len(tasks), desc="origins", disable=not progress, leave=False)
     try:
         while left or sent:
             while left and len(sent) < 2 * others and time.monotonic() >= alone_until:
-                pool = pool or ProcessPoolExecutor(others, env={THREADS: "1"})
+                pool = get_memmapping_executor(others, env={THREADS: "1"})
                 origin, draws = left.pop() if works else left.popleft()
                 sent[origin] = pool.submit(ask, history.as_of(origin), draws=draws)
             if left and works:
@@ -281,8 +280,6 @@ def _snapshots(
             raise
     finally:
         shown.close()
-        if pool is not None:
-            pool.shutdown(kill_workers=True)
     return {origin: shots[origin] for origin, _ in takewhile(lambda task: task[0] in shots, tasks)}
 
 
