@@ -146,23 +146,27 @@ CONSTANTS = (
     of_kind(COUNTS, "OF_COUNTS", OF_COUNTS, "temper"),
 )
 ONE, MODELS, SAME = "PRIOR_CASES, one for eight", "structural models, as of the intake", "1, the same number"
-TOGETHER = "0.997 [0.993, 1.000], seven together"
-LEVELS = "0.98, eight together"
+FEW_CASES = (
+    "shocks PRIOR_WINS 10",
+    "values ENOUGH_WINS 30",
+    "values PRIOR_WINS 5",
+    "values TILT_PRIOR_WINS 20",
+    "due GROUP_PRIOR 50",
+    "due PRIOR_AMOUNTS 30",
+    "by_date PRIOR_LEADS 20",
+)
+LEVEL_OF_WINS = (
+    "shocks SHARPNESS 1.5",
+    "shocks LARGEST_ERROR 0.7",
+    "shocks PRIOR_MSE 0.05",
+    "shocks YOUNG_SPREAD 0.3",
+    "shocks YOUNG_WINDOWS 4",
+    "shocks MEMORIES 0.5, 0.8, 0.9",
+)
 DROPPED = (
-    Dropped("shocks PRIOR_WINS 10", ONE, TOGETHER),
-    Dropped("values ENOUGH_WINS 30", ONE, TOGETHER),
-    Dropped("values PRIOR_WINS 5", ONE, TOGETHER),
-    Dropped("values TILT_PRIOR_WINS 20", ONE, TOGETHER),
-    Dropped("due GROUP_PRIOR 50", ONE, TOGETHER),
-    Dropped("due PRIOR_AMOUNTS 30", ONE, TOGETHER),
-    Dropped("by_date PRIOR_LEADS 20", ONE, TOGETHER),
+    *(Dropped(name, ONE, "0.997 [0.993, 1.000], seven together") for name in FEW_CASES),
     Dropped("calibrate LEADS_OF_A_GROUP 30", ONE, "0.972, on top of all others"),
-    Dropped("shocks SHARPNESS 1.5", MODELS, LEVELS),
-    Dropped("shocks LARGEST_ERROR 0.7", MODELS, LEVELS),
-    Dropped("shocks PRIOR_MSE 0.05", MODELS, LEVELS),
-    Dropped("shocks YOUNG_SPREAD 0.3", MODELS, LEVELS),
-    Dropped("shocks YOUNG_WINDOWS 4", MODELS, LEVELS),
-    Dropped("shocks MEMORIES 0.5, 0.8, 0.9", MODELS, LEVELS),
+    *(Dropped(name, MODELS, "0.98, eight numbers together") for name in LEVEL_OF_WINS),
     Dropped("due INTAKE_HALF_LIFE 180", "SHARE_HALF_LIFE", SAME),
     Dropped("intake SUDDEN 0.02", "1 / MOST_BLOCKS: one in the longest record", "only together"),
     Dropped("intake ALIKE 0.05", "four weeks of a year, 1 / 13", "0.999 [0.994, 1.004]"),

@@ -60,11 +60,11 @@ class Mixture:
     """Each model's view of the coming blocks, given the past.
 
     Args:
-        weight: (27, 2 blocks) summing to 1: sizes by shape, the shapes being none, a break after each block
-            but the last, and a pulse in each block.
-        mean: (27, 2 blocks, ahead) of the log of coming blocks.
-        cover: (27, ahead, ahead) their covariance but for the shape, and `bend` (27, 2 blocks, ahead) what
-            a shape adds to it, as outer products.
+        weight: (models, 2 blocks) summing to 1: sizes by shape, the shapes being none, a break after each
+            block but the last, and a pulse in each block.
+        mean: (models, 2 blocks, ahead) of the log of coming blocks.
+        cover: (models, ahead, ahead) their covariance but for the shape, and `bend` (models, 2 blocks, ahead)
+            what a shape adds to it, as outer products.
         level, season: (blocks + ahead,) parts of the log, averaged over all models.
     """
 
