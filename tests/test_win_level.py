@@ -54,15 +54,13 @@ def test_wins_and_what_the_rates_expect_by_window() -> None:
 def seen(observed: list[float], expected: list[float]) -> tuple[np.ndarray, np.ndarray]:
     """What counts tell of the logs of their ratios, and its variance: exact sums over a Poisson's counts."""
     logs, variance = [], []
-    ratio = (sum(observed) + 0.5) / (sum(expected) + 0.5)  # six windows each way are all
     for number, fair in zip(observed, expected, strict=True):
-        mean = ratio * fair
         count = np.arange(1000)
-        chance, told = poisson(mean).pmf(count), np.log(count + 0.5)
-        above = poisson(mean * 1.0001).pmf(count) - poisson(mean / 1.0001).pmf(count)
+        chance, told = poisson(fair).pmf(count), np.log(count + 0.5)
+        above = poisson(fair * 1.0001).pmf(count) - poisson(fair / 1.0001).pmf(count)
         slope = (above * told).sum() / (2 * np.log(1.0001))
         first = (chance * told).sum()
-        logs.append(np.log(mean / fair) + (np.log(number + 0.5) - first) / slope)
+        logs.append((np.log(number + 0.5) - first) / slope)
         variance.append(((chance * told**2).sum() - first**2) / slope**2)
     return np.array(logs), np.array(variance)
 
@@ -72,13 +70,14 @@ ODDS = {0.03: 4, 0.1: 2, 0.3: 1}
 
 def level_by_hand(observed: list[float], expected: list[float], ahead: int, luck: float = 1.0) -> Level:
     """The law of all logs at once, each shape a part of its covariance, oldest first."""
-    logs, variance = seen([0.0, *observed[::-1]], [1e-6, *expected[::-1]])
+    old_first, fair = [0.0, *observed[::-1]], [1e-6, *expected[::-1]]
+    logs, variance = seen(old_first, fair)
     past = len(logs)
     size, late = past + ahead, slice(past, past + ahead)
     block = np.arange(size)
     shapes = [0.0 * block, *[1.0 * (block < first) for first in range(1, past)]]
     shapes += [1.0 * (block == one) for one in range(past)]
-    weight, middle, within, mean, own, walks = [], [], [], [], [], []
+    weight, middle, within, ratio = [], [], [], []
     for walk, noise in itertools.product([0.03, 0.1, 0.3], repeat=2):
         for number, shape in enumerate(shapes):
             law = 0.1 + walk**2 * np.minimum(block[:, None], block) + np.outer(shape, shape)
@@ -93,14 +92,10 @@ def level_by_hand(observed: list[float], expected: list[float], ahead: int, luck
             weight.append(prior * np.exp(known.logpdf(logs)))
             middle.append(np.log(np.exp(coming).sum()))
             within.append(share @ rest @ share)
-            mean.append(coming)
-            own.append(np.diag(rest))
-            walks.append(walk**2)
+            ratio.append(1 + (gain @ (np.divide(old_first, fair) - 1)).mean())
     w = np.array(weight) / sum(weight)
     of_sum = w @ np.array(within) + w @ (np.array(middle) - w @ np.array(middle)) ** 2
-    log = w @ np.array(mean)
-    each = w @ (np.array(own) + (np.array(mean) - log) ** 2) - w @ np.array(walks) * np.arange(1, ahead + 1)
-    return Level(float(np.exp(log + each / 2).mean()), float(np.sqrt(np.expm1(of_sum))), len(observed))
+    return Level(float(w @ np.array(ratio)), float(np.sqrt(np.expm1(of_sum))), len(observed))
 
 
 CASES = [[20, 10, 14, 9, 21], [60, 10, 11, 12, 10], [2, 30, 31, 29, 35], [20, 10], [7], []]
@@ -137,6 +132,26 @@ def test_windows_that_differ_each_by_itself_make_a_calmer_quarter() -> None:
             found.append(level_of(wins, np.full(26, wins.mean()), ahead).spread)
     assert 0.26 < np.mean(spread[1]) < 0.36
     assert 0.15 < np.mean(spread[3]) < 0.25
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+@pytest.mark.parametrize(("wins", "windows"), [(2.0, 26), (6.0, 13), (20.0, 6)])
+def test_a_record_that_says_nothing_moves_no_level(wins: float, windows: int, noise: float) -> None:
+    """Windows as the rates expect, by Poisson luck alone or with noise of 30 % as well, have ratios 1."""
+    rng = np.random.default_rng(8)
+    fair = np.full(windows, wins)
+    factors = [
+        level_of(rng.poisson(fair * np.exp(rng.normal(-(noise**2) / 2, noise, windows))), fair, 3).factor
+        for _ in range(300)
+    ]
+    assert abs(np.mean(factors) - 1) < 3 * np.std(factors) / 300**0.5
+
+
+@pytest.mark.parametrize(("wins", "fair"), [(150, 300), (2, 4), (15, 20), (6, 4), (450, 300)])
+def test_a_level_that_holds_is_found_as_ten_wins_let_it(wins: int, fair: float) -> None:
+    """A Gamma law that knows as ten wins do says (O + 10) / (E + 10); breaks and noise move that little."""
+    found = level_of(np.full(12, float(wins)), np.full(12, float(fair)), 3).factor
+    assert_allclose(np.log(found), np.log((12 * wins + 10) / (12 * fair + 10)), atol=0.1)
 
 
 def test_a_level_is_never_more_than_threefold() -> None:

@@ -13,7 +13,7 @@ from scipy.special import chdtrc, stdtr  # `scipy.stats` has the tests whole, bu
 from funnelsim.arrays import Floats
 from funnelsim.calibration.counting import Visits, count_visits
 from funnelsim.calibration.posterior import PRIOR_CASES, expected_leavers, posterior_table
-from funnelsim.calibration.structural import YEAR, Kind, condition, each_block, variance_of_sum
+from funnelsim.calibration.structural import YEAR, Kind, condition, variance_of_sum
 from funnelsim.model.funnel import Funnel, winning_exits
 from funnelsim.model.model import Calendar, in_rush
 from funnelsim.model.rates import Counts
@@ -70,9 +70,11 @@ def win_level(
 
     log (observed / expected)(i) = level + walk(i) + noise(i) + luck(i) (+ a break, or a pulse)
 
-    with level ~ N(-v / 2, v = 1 / 10), and noise likewise, so that ratios are 1 on average. The level is the
-    mean ratio expected of the next `ahead` windows, the spread that of their sum, beyond Poisson luck: a walk
-    and a level not yet known move all of them together, noise each by itself.
+    with level ~ N(-v / 2, v = 1 / 10), and noise likewise, so that ratios are 1 on average. These laws say
+    how much each of the next `ahead` windows follows each past one, g(i); it then has the expected ratio
+    1 + sum g(i) (observed(i) / expected(i) - 1), right on average whether windows are noisy or not, which the
+    mean of a log-normal is not. The level is the mean of these ratios, the spread that of the windows' sum,
+    beyond Poisson luck: a walk and a level not yet known move all together, noise each by itself.
 
     Args:
         visits: the visits that the rates were fitted to.
@@ -102,9 +104,8 @@ def level_of(
     fair = np.maximum(np.append(0.0, expected[::-1]), LEAST_FAIR)
     in_a_year = YEAR / window
     found = condition(old_first, in_a_year, ahead, OF_WINS, fair, luck)
-    middle, variance, steps = each_block(found, in_a_year, OF_WINS)
     spread = float(np.sqrt(np.expm1(variance_of_sum(found, ahead))))
-    factor = float(np.exp(middle + (variance - steps) / 2).mean())
+    factor = 1.0 + float(((old_first / fair - 1.0) @ found.gain).mean())
     factor = min(max(factor, 1 / LARGEST_LEVEL), LARGEST_LEVEL)
     return Level(factor, min(spread, LARGEST_SPREAD), len(observed))
 

@@ -66,6 +66,7 @@ class Mixture:
         cover: (models, ahead, ahead) their covariance but for the shape, and `bend` (models, 2 blocks, ahead)
             what a shape adds to it, as outer products.
         level, season: (blocks + ahead,) parts of the log, averaged over all models.
+        gain: (blocks, ahead) how much each coming block follows each past one, averaged likewise.
     """
 
     weight: Floats
@@ -74,6 +75,7 @@ class Mixture:
     bend: Floats
     level: Floats
     season: Floats
+    gain: Floats
 
 
 def condition(
@@ -117,11 +119,13 @@ def condition(
     mean = centre + w.mT @ forward - bend * (inner / np.sqrt(size))[:, :, None]
     cover = whole[:, number:, number:] + noise * np.eye(ahead) - forward.mT @ forward
     jump = weight * inner / size
+    pull = forward * weight.sum(axis=1)[:, None, None] - (u * (weight / size)[:, None]) @ (u.mT @ forward)
     own = root.mT @ (w * weight.sum(axis=1)[:, None, None] - u @ jump[:, :, None])
     told, walked, turned = (np.sum(own * one, axis=0)[:, 0] for one in (1.0, walk, swing))
     level = weight.sum(axis=1) @ centre[:, 0, 0] + slow[:, :number] @ told + steps[:, :number] @ walked
     level[:number] += shapes[:, :number] @ jump.sum(axis=0)[:number]
-    return Mixture(weight, mean, cover, bend, level, yearly[:, :number] @ turned)
+    gain = (root.mT @ pull).sum(axis=0)
+    return Mixture(weight, mean, cover, bend, level, yearly[:, :number] @ turned, gain)
 
 
 @functools.lru_cache(maxsize=64)
@@ -167,15 +171,12 @@ def _seen(counts: Floats, fair: Floats | None) -> tuple[Floats, Floats]:
 
     With m about the mean of a Poisson count N, log(N + 1/2) is E log(N + 1/2) + s (log mean - log m), of
     slope 1 but for small counts: a mean of 1 is not forecast 40 % too high. m is taken from the blocks
-    around, or luck would be thought small where it was good. Where something else is fair of each block, s is
-    cov(N, log(N + 1/2)), exact to the first order: a count where next to none was expected tells next to
-    nothing. (Of counts alone that slope changes errors by under .2 %, and few leads are forecast too high.)
+    around, or luck would be thought small where it was good. Where something is fair of each block, m is
+    that, and s is cov(N, log(N + 1/2)), exact to the first order: a count where next to none was expected
+    tells next to nothing. (Of counts alone that slope changes errors by under .2 %, and few leads are
+    forecast too high.)
     """
-    around = np.ones(2 * BLOCKS_AROUND + 1)
-    inside = slice(BLOCKS_AROUND, BLOCKS_AROUND + len(counts))
-    share = np.ones(len(counts)) if fair is None else fair
-    whole = np.convolve(share, around)[inside] + (0.0 if fair is None else HALF)
-    mean = share * (np.convolve(counts, around)[inside] + HALF) / whole
+    mean = _around(counts) if fair is None else fair
     few, count = np.minimum(mean, MANY), np.arange(2.0 * MANY)[:, None]
     chance = np.exp(xlogy(count, few) - few - gammaln(count + 1))
     logs = np.log(count + HALF)
@@ -183,7 +184,17 @@ def _seen(counts: Floats, fair: Floats | None) -> tuple[Floats, Floats]:
     second = (chance * logs**2).sum(axis=0) - first**2
     slope = np.ones(len(counts)) if fair is None else (chance * logs * (count - few)).sum(axis=0)
     told = np.where(mean < MANY, np.log(few) + (np.log(counts + HALF) - first) / slope, np.log(counts + HALF))
-    return told - np.log(share), np.where(mean < MANY, second / slope**2, 1 / mean)
+    over = 0.0 if fair is None else np.log(fair)
+    return told - over, np.where(mean < MANY, second / slope**2, 1 / mean)
+
+
+def _around(counts: Floats) -> Floats:
+    """Return the mean of the blocks around each, half a count more in all, so that none is 0."""
+    around = np.ones(2 * BLOCKS_AROUND + 1)
+    inside = slice(BLOCKS_AROUND, BLOCKS_AROUND + len(counts))
+    blocks = np.convolve(np.ones(len(counts)), around)[inside]
+    mean: Floats = (np.convolve(counts, around)[inside] + HALF) / blocks
+    return mean
 
 
 def _weights(fit: Floats, kind: Kind) -> Floats:

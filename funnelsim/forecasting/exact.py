@@ -267,7 +267,7 @@ def _at_once(leave: Floats, late: Floats, targets: Integers, stages: int, onward
 def _turn_over(matrix: Floats) -> None:
     """Invert I - M in place, by Gauss and Jordan; as rows of M sum to less than 1, no pivot is looked for.
 
-    numba's own way loads all of SciPy's linear algebra first, a sixth of a second for matrices of ten rows."""
+    numba's own way loads all of SciPy's linear algebra first, a sixth of a second for ten rows."""
     size = len(matrix)
     for p in range(size):
         pivot = matrix[p, p]
