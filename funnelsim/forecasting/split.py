@@ -266,14 +266,17 @@ def _to_means(table: pd.DataFrame, found: Forecast) -> pd.DataFrame:
 
 
 def deal_table(
-    model: Model, deals: OpenDeals, chance: Floats, periods: Sequence[Period], more: Floats | float = 0.0
-) -> pd.DataFrame:
+    model: Model, deals: OpenDeals, chance: Floats, periods: Sequence[Period], more: Floats | float = 0.0,
+    money: Floats | None = None,
+) -> pd.DataFrame:  # fmt: skip
     """Return open deals, most expected money first, with their chances per period.
 
     Args:
         chance: (deals, periods) mean over draws.
         more: (deals, periods) expected further wins in the same period.
+        money: (deals,) expected in all periods; chances times amounts by default.
     """
+    money = (chance + more).sum(axis=1) * amounts(model, deals) if money is None else money
     table = pd.DataFrame({"lead": deals.name})
     table["stage"] = np.array(model.funnel.stages, dtype=object)[deals.stage]
     table["segment"] = np.array(model.groups, dtype=object)[deals.group]
@@ -281,7 +284,7 @@ def deal_table(
     table["value"] = deals.value
     for k, period in enumerate(periods):
         table[f"P(win {period.label})"] = chance[:, k].round(4)
-    table["expected"] = ((chance + more).sum(axis=1) * amounts(model, deals)).round(2)
+    table["expected"] = money.round(2)
     table["winners_faster"] = winners_faster(model, deals).round(3)
     return table.sort_values("expected", ascending=False, kind="stable").reset_index(drop=True)
 
