@@ -45,7 +45,7 @@ from funnelsim.forecasting.intensity import (
 )
 from funnelsim.forecasting.periods import TOTAL, Period, Targets, days_of, targets_of, within
 from funnelsim.forecasting.situation import Situation
-from funnelsim.model.levers import Scenario, apply_scenario
+from funnelsim.model.levers import RateLever, Scenario, ValueLever, apply_scenario
 from funnelsim.model.model import Model, OpenDeals, amounts
 from funnelsim.model.scenario import WhatIf, is_words, scenario_file
 from funnelsim.show import words
@@ -217,12 +217,15 @@ class Comparison:
         known = f" (standard error {100 * off:.1g} points, by {row['lives']:,.0f} futures)" if off else ""
         if 2 * off > abs(change):
             return f"By how much odds may fall until '{name}' earns nothing more is not known{known}."
-        moved = any(getattr(one, "odds", 1.0) != 1.0 for one in self.plans[name].changes)
+        levers = self.plans[name].changes
+        moved = any(getattr(one, "odds", 1.0) != 1.0 or isinstance(one, RateLever) for one in levers)
+        prices = [one for one in levers if isinstance(one, ValueLever)]
+        then = " in the days of its price" if all(one.deals == "signed" for one in prices) else ""
         further = " further" if moved else ""
         share = words.percent(words.to_error(abs(change), off))
         if change < 0:
-            return f"'{name}' pays as long as the odds of winning fall{further} by less than {share}{known}."
-        return f"'{name}' pays only if the odds of winning rise{further} by more than {share}{known}."
+            return f"'{name}' pays as long as the odds of winning{then} fall{further} by less than {share}{known}."
+        return f"'{name}' pays only if the odds of winning{then} rise{further} by more than {share}{known}."
 
     def __repr__(self) -> str:
         return str(self)

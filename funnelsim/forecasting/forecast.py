@@ -321,6 +321,12 @@ def _why_not_exact(model: Model) -> str:
     return "" if steady(model) else "a lever changes from a date on how leads with an expected date leave"
 
 
+def refuse_signing(model: Model, what: str) -> None:
+    """Refuse what takes every deal at one price, where a scenario changes prices with the day of signing."""
+    if model.values.signing:
+        raise FunnelError(f"{what}: takes a deal at one price whatever the day; leave 'signed' deals out")
+
+
 def _by_formula(model: Model, deals: OpenDeals, found: Intensity) -> list[dict[str, dict[str, Distribution]]]:
     """Return the distributions of every period; a deal's further win is one more coin of its amount."""
     from funnelsim.forecasting.distribution import distributions

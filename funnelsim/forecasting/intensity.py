@@ -232,7 +232,7 @@ def _by_age(
     model: Model, open_deals: OpenDeals, edges: Floats, ends: Floats, drawn: Draws, leads: Floats,
     whole: bool, progress: bool, step: float | None,
 ) -> Intensity:  # fmt: skip
-    """Do `intensities` by part as if nobody stated a date; `leads` are those of each way in, (cells, days)."""
+    """Do `intensities` by part as if nobody stated a date; `leads`: (cells, days) of each way in."""
     oldest = float(open_deals.age.max(initial=0.0))
     calm = pace_of(model, edges)
     group, stage = ways_in(model)

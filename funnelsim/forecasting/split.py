@@ -25,7 +25,7 @@ from funnelsim.forecasting.distribution import (
     too_large,
 )
 from funnelsim.forecasting.exact import chances
-from funnelsim.forecasting.forecast import MOST_AT_ONCE, Forecast
+from funnelsim.forecasting.forecast import MOST_AT_ONCE, Forecast, refuse_signing
 from funnelsim.forecasting.intensity import Intensity, by_way, coins, draws_of, intensities, joined
 from funnelsim.forecasting.periods import TOTAL, Period, days_of, targets_of
 from funnelsim.forecasting.situation import Situation
@@ -72,6 +72,7 @@ def revenue_by(place: Situation, found: Forecast, column: str) -> pd.DataFrame:
     check_column(column)
     if found.engine != "exact":
         raise FunnelError(f"by {column}: a simulated forecast has no chances of single deals to split")
+    refuse_signing(place.model, f"by {column}")
     pieces = [_open(place, found, column), _new(place, column), _booked(place, column)]
     labels = [period.label for period in place.periods]
     rows = pd.concat(pieces)
@@ -141,6 +142,7 @@ def goal_chances(
         raise FunnelError(
             "targets: by groups they need the chances of single deals, which are not known here"
         )
+    refuse_signing(place.model, "targets")
     model, edges = place.model, days_of(place.periods, place.model.as_of)
     drawn = draws_of(model, place.deals, edges, draws=draws, seed=seed)
     single = intensities(model, place.deals, edges, drawn, whole=True)
