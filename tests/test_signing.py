@@ -40,6 +40,7 @@ from funnelsim.forecasting.intensity import (
     wins_lump,
 )
 from funnelsim.forecasting.periods import days_of
+from funnelsim.forecasting.seek import find_ways
 from funnelsim.forecasting.situation import Situation, situation
 from funnelsim.model.model import Model, OpenDeals, SigningPrice, amounts, nobody
 from funnelsim.model.scenario import read_scenario, read_words, scenario_text
@@ -354,16 +355,17 @@ def test_who_takes_a_deal_at_one_price_says_so(sale: Situation) -> None:
         _ = lived.moving
 
 
-def test_what_must_change_is_sought_at_these_prices(sale: Situation) -> None:
-    """A price that gives the discount back is what is asked of prices alone."""
-    found = fs.seek(sale, 9e6, draws=2)
+def test_what_must_change_is_sought_at_these_prices() -> None:
+    """Chances are those of a forecast at these prices; what takes a deal at one price is left out."""
+    place = replace(situation(half(serial(), 20.0, 60.0), periods=1), deals=THREE)
+    found = find_ways(place, 25_000.0)
     assert found.notes == (
         "Prices change with the day of signing: leads needed and must-win deals are not worked out.",
     )
-    table = forecast_periods(
-        sale.model, sale.deals, sale.periods, booked=sale.booked, draws=2, target={"total": 9e6}
-    )
-    assert found.now == pytest.approx(table.total_width["p_target"].iloc[0], abs=1e-9)
+    told = forecast_periods(place.model, THREE, place.periods, draws=1, target=25_000.0)
+    assert found.now == pytest.approx(told.widths["p_target"].iloc[0], abs=1e-9)
+    plain = find_ways(replace(place, model=serial()), 25_000.0)
+    assert found.now < plain.now and len(plain.leads) and not len(found.leads)
 
 
 def test_the_deal_table_and_the_forecast_tell_one_sum(sale: Situation) -> None:

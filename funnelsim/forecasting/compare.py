@@ -223,9 +223,10 @@ class Comparison:
         then = " in the days of its price" if all(one.deals == "signed" for one in prices) else ""
         further = " further" if moved else ""
         share = words.percent(words.to_error(abs(change), off))
+        odds = f"the odds of winning{then}"
         if change < 0:
-            return f"'{name}' pays as long as the odds of winning{then} fall{further} by less than {share}{known}."
-        return f"'{name}' pays only if the odds of winning{then} rise{further} by more than {share}{known}."
+            return f"'{name}' pays as long as {odds} fall{further} by less than {share}{known}."
+        return f"'{name}' pays only if {odds} rise{further} by more than {share}{known}."
 
     def __repr__(self) -> str:
         return str(self)
