@@ -23,10 +23,8 @@ from funnelsim.forecasting.compare import compare_models, compared
 from funnelsim.forecasting.distribution import (
     Distribution,
     Lump,
-    _product,
     at_least,
     distributions,
-    plain_product,
     reached,
     width_parts,
 )
@@ -232,15 +230,6 @@ def test_a_giant_wins_at_one_of_its_prices() -> None:
         likely = sum(p for sum_, p in told.items() if sum_ >= money)
         assert_allclose(at_least(total, money), likely, atol=1e-9)
         assert_allclose(reached(lump, money)[0], likely, atol=1e-9)
-
-
-def test_the_compiled_product_is_the_plain_one() -> None:
-    place, chance = RNG.uniform(1, 300, 120), RNG.uniform(0, 0.3, (4, 120))
-    theta = 2 * np.pi * np.arange(2049) / 4096
-    for count in (1, 2, 3):
-        assert_allclose(
-            _product(place, chance, theta, count), plain_product(place, chance, theta, count), atol=1e-12
-        )
 
 
 def test_an_elasticity_moves_the_odds_of_these_days_only() -> None:
