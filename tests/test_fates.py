@@ -13,7 +13,7 @@ from test_forecast import DAY_0, QUARTERS, THREE, serial
 from funnelsim.forecasting.attribution import Bench, lived_revenue, revenue_by_draw
 from funnelsim.forecasting.compare import _number_off, _with_sum, compare_models
 from funnelsim.forecasting.fates import FUTURES, Side, _agree, fate_gaps
-from funnelsim.forecasting.intensity import Parts
+from funnelsim.forecasting.intensity import PeriodParts
 from funnelsim.forecasting.periods import TOTAL, days_of
 from funnelsim.model.levers import Lever, OddsLever, Scenario, ValueLever, apply_scenario
 from funnelsim.model.model import amounts
@@ -109,7 +109,9 @@ def test_gaps_are_as_wide_as_those_of_lives(changes: tuple[Lever, ...]) -> None:
     sides = []
     for one in (model, plan):
         found = bench.found(one, cuts=plan.values.signing_days)
-        parts = found.parts or Parts(np.arange(3), found.chance, found.born, found.ways, np.ones((1, 3)))
+        parts = found.parts or PeriodParts(
+            np.arange(3), found.chance, found.born, found.ways, np.ones((1, 3))
+        )
         money, price = amounts(one, THREE)[:, None] * parts.price[THREE.group], parts.price[found.kind]
         sides.append(
             Side(money, parts.chance, parts.ways, found.atoms[found.kind][:, None] * price[..., None])

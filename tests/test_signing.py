@@ -20,6 +20,7 @@ import funnelsim as fs
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.attribution import Bench, break_even
 from funnelsim.forecasting.compare import compare_models, compared
+from funnelsim.forecasting.delivery import forecast_sheets
 from funnelsim.forecasting.distribution import (
     Distribution,
     Lump,
@@ -339,6 +340,12 @@ def test_who_takes_a_deal_at_one_price_says_so(sale: Situation) -> None:
     assert page.why.startswith("The page stands still: its scenario changes prices with the day of signing")
     worries = fs.health(sale, draws=4)
     assert any("Prices change with the day of signing" in note for note in worries.notes)
+    changed = fs.bridge(sale, since="2026-06-22", draws=4)
+    assert changed.notes == (
+        "What single deals bring is not told apart, as prices change with the day of signing.",
+    )
+    assert changed.parts["change"].sum() == pytest.approx(changed.after - changed.before)
+    assert not forecast_sheets(sale, fs.forecast(sale, draws=4)).formulas
     lived = run_model(half(serial(), 10.0, 20.0), 30.0)
     with pytest.raises(FunnelError, match="the page of moving leads knows no prices by the day of signing"):
         _ = lived.moving
@@ -364,3 +371,20 @@ def test_the_deal_table_and_the_forecast_tell_one_sum(sale: Situation) -> None:
     listed = found.deals.set_index("lead").loc[list(sale.deals.name)]
     chance = listed[[column for column in listed if column.startswith("P(win ")]].sum(axis=1)
     assert found.deals["expected"].sum() < 0.995 * float(chance.to_numpy() @ amounts(sale.model, sale.deals))
+
+
+def test_month_by_month_only_that_of_the_discount_loses(sale: Situation) -> None:
+    place = situation(fs.sample_path())
+    words = "price -10% for signed deals from 2026-09-10 until 2026-09-30"
+    found = fs.compare(place, f"{words}; costs 1000", draws=4)
+    gain = found.months.set_index("month")["gain"]
+    assert gain.index.tolist()[2] == "2026-09" and (gain.drop("2026-09") == 0.0).all()
+    assert gain["2026-09"] == pytest.approx(
+        found.whole.set_index("scenario").loc[f"{words}; costs 1000", "difference"]
+    )
+    mean = (
+        fs.forecast(sale, draws=4).with_total[0].query("measure == 'revenue' and origin == 'total'")["mean"]
+    )
+    assert gain["2026-09"] == pytest.approx(
+        mean.iloc[-1] - found.whole.set_index("scenario").loc["as planned", "mean"], rel=1e-6
+    )

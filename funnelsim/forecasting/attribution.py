@@ -118,7 +118,8 @@ class Bench:
             model, self.deals, self.edges, self.drawn(model), whole=True, progress=progress,
             like=None if like is None else like[1], cuts=cuts,
         )  # fmt: skip
-        if like is None and (len(self._known) + 1) * found.chance.size <= MOST_HELD:
+        held = found.chance if found.parts is None else found.parts.chance
+        if like is None and (len(self._known) + 1) * held.size <= MOST_HELD:
             self._known[key] = model, found
         return found
 

@@ -67,7 +67,7 @@ def get_ready() -> None:
 
 
 @dataclass(frozen=True)
-class Parts:
+class PeriodParts:
     """Parts of periods between the days on which prices at signing change; a deal wins in one at most.
 
     Args:
@@ -117,7 +117,7 @@ class Intensity:
     ways: Floats | None = None
     kind: Integers | None = None
     entered: list[Floats] | None = None
-    parts: Parts | None = None
+    parts: PeriodParts | None = None
 
     @property
     def new_money(self) -> Floats:
@@ -206,7 +206,7 @@ def _in_periods(model: Model, found: Intensity, edges: Floats, ends: Floats) -> 
     """Return the intensities of periods from those of their parts, which are kept beside them."""
     period = np.searchsorted(edges, ends[:-1], side="right") - 1
     price = model.values.signing_prices(ends[:-1])
-    parts = Parts(period, found.chance, found.born, cast(Floats, found.ways), price)
+    parts = PeriodParts(period, found.chance, found.born, cast(Floats, found.ways), price)
     chance, born, ways = (parts.by_period(one) for one in (parts.chance, parts.born, parts.ways))
     return replace(found, chance=chance, born=born, ways=ways, parts=parts)
 
@@ -319,7 +319,7 @@ def revenue_lump(model: Model, deals: OpenDeals, found: Intensity, period: int) 
     return Lump(money, chance, found.born[:, :, period], found.atoms, model.entries.spread)
 
 
-def _lump_at_prices(model: Model, deals: OpenDeals, parts: Parts, atoms: Floats, period: int) -> Lump:
+def _lump_at_prices(model: Model, deals: OpenDeals, parts: PeriodParts, atoms: Floats, period: int) -> Lump:
     """Return all that can bring money in a period: each deal at one of the period's prices.
 
     Parts at the same prices are one. A group's wins of leads to come are Poisson numbers at each price.
