@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from test_forecast import DAY_0, QUARTERS, THREE, serial
@@ -12,6 +13,7 @@ from test_forecast import DAY_0, QUARTERS, THREE, serial
 from funnelsim.forecasting.attribution import Bench, lived_revenue, revenue_by_draw
 from funnelsim.forecasting.compare import _number_off, _with_sum, compare_models
 from funnelsim.forecasting.fates import FUTURES, Side, _agree, fate_gaps
+from funnelsim.forecasting.intensity import PeriodParts
 from funnelsim.forecasting.periods import TOTAL, days_of
 from funnelsim.model.levers import Lever, OddsLever, Scenario, ValueLever, apply_scenario
 from funnelsim.model.model import amounts
@@ -20,12 +22,19 @@ EDGES = days_of(QUARTERS, DAY_0)
 LATER = OddsLever(odds={"C": "Won"}, multiply=1.5, **{"from": f"{QUARTERS[1].start:%Y-%m-%d}"})
 MORE = OddsLever(odds={"C": "Won"}, multiply=1.3)
 DEARER = ValueLever(value="all", multiply=1.1)
+SIGNED = ValueLever(
+    value="all",
+    multiply=0.8,
+    deals="signed",
+    **{"from": f"{QUARTERS[0].start + pd.Timedelta(days=60):%Y-%m-%d}"},
+)
 
 
 def deals(chance: list[list[float]], draws: int = 400) -> Side:
     """Deals worth 1, 10, 100 ... without leads to come."""
     rows = np.broadcast_to(np.array(chance), (draws, len(chance), len(chance[0]))).copy()
-    return Side(10.0 ** np.arange(len(chance)), rows, np.zeros((draws, 1, rows.shape[2])), np.ones((1, 1)))
+    money = np.repeat(10.0 ** np.arange(len(chance))[:, None], rows.shape[2], axis=1)
+    return Side(money, rows, np.zeros((draws, 1, rows.shape[2])), np.ones((1, rows.shape[2], 1)))
 
 
 def names(count: int) -> np.ndarray:
@@ -71,8 +80,8 @@ def test_order_and_company_of_deals_do_not_matter() -> None:
 
 def test_leads_to_come_gain_a_poisson_number_of_wins_and_share_their_factor() -> None:
     """Two more wins of mean 3 and square 11: variance 22, with a factor of deviation .5 also (.5 x 6)^2."""
-    atoms, none = np.array([[1.0, 3.0, 5.0, 3.0]]), np.zeros((500, 0, 1))
-    before = Side(np.zeros(0), none, np.full((500, 1, 1), 1.0), atoms)
+    atoms, none = np.array([[[1.0, 3.0, 5.0, 3.0]]]), np.zeros((500, 0, 1))
+    before = Side(np.zeros((0, 1)), none, np.full((500, 1, 1), 1.0), atoms)
     after = replace(before, ways=np.full((500, 1, 1), 3.0))
     for spread, variance in ((0.0, 22.0), (0.5, 22.0 + 9.0)):
         gap = fate_gaps(before, after, names(0), spread=spread, seed=2)[:, 0]
@@ -83,7 +92,11 @@ def test_leads_to_come_gain_a_poisson_number_of_wins_and_share_their_factor() ->
     assert abs(gap.mean() - 3.0) < 4 * np.sqrt(11.0 / len(gap)) and gap.min() == 0.0
 
 
-@pytest.mark.parametrize("changes", [(MORE,), (DEARER,), (MORE, DEARER)], ids=["odds", "price", "both"])
+@pytest.mark.parametrize(
+    "changes",
+    [(MORE,), (DEARER,), (MORE, DEARER), (MORE, SIGNED)],
+    ids=["odds", "price", "both", "price at signing"],
+)
 def test_gaps_are_as_wide_as_those_of_lives(changes: tuple[Lever, ...]) -> None:
     """Where a lever moves who wins and not when, lives give the same gap: mean, width and deciles."""
     model = serial(spread=0.2, win_spread=0.15)
@@ -95,9 +108,15 @@ def test_gaps_are_as_wide_as_those_of_lives(changes: tuple[Lever, ...]) -> None:
     )
     sides = []
     for one in (model, plan):
-        found = bench.found(one)
-        sides.append(Side(amounts(one, THREE), found.chance, found.ways, found.atoms[found.kind]))
-    gaps = _with_sum(fate_gaps(*sides, THREE.name, spread=0.2, seed=1))
+        found = bench.found(one, cuts=plan.values.signing_days)
+        parts = found.parts or PeriodParts(
+            np.arange(3), found.chance, found.born, found.ways, np.ones((1, 3))
+        )
+        money, price = amounts(one, THREE)[:, None] * parts.price[THREE.group], parts.price[found.kind]
+        sides.append(
+            Side(money, parts.chance, parts.ways, found.atoms[found.kind][:, None] * price[..., None])
+        )
+    gaps = _with_sum(parts.by_period(fate_gaps(*sides, THREE.name, spread=0.2, seed=1)))
     means = _with_sum(
         revenue_by_draw(plan, THREE, bench.found(plan)) - revenue_by_draw(model, THREE, bench.found(model))
     )

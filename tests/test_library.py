@@ -73,8 +73,11 @@ def test_moving_money_to_the_channel_that_answers_more_gains_late() -> None:
 
 def test_a_discount_pulls_wins_forward_and_costs_money_in_the_end() -> None:
     place = situation(free(), periods=2)
-    gain = gains(place, asked("discount_at_quarter_end", place.model))
+    plan = asked("discount_at_quarter_end", place.model)
+    gain = gains(place, plan)
     assert gain[0] > 0 > gain[1] and gain.sum() < 0
+    price = gains(place, plan.only([2]))
+    assert price[0] < 0 and price[1] == 0
 
 
 def test_a_discount_only_pulls_forward_what_would_have_come_later() -> None:

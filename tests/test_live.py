@@ -34,7 +34,7 @@ from funnelsim.model.levers import (
     ValueLever,
     apply_scenario,
 )
-from funnelsim.model.model import Model, Spend, expected
+from funnelsim.model.model import Model, SigningPrice, Spend, expected
 from funnelsim.model.scenario import scenario_of
 from funnelsim.pages import compare_page
 from funnelsim.show.live import LANGUAGES, live_module, live_words, why_sentence
@@ -506,6 +506,7 @@ OTHERS = {
     "dated": {"table": {"starts": np.array([-np.inf, 30.0])}},
     "again": {"funnel": {"earns": {"Proposal": 1.0, "Won": 1.0}}},
     "share": {"funnel": {"earns": {"Won": 0.5}}},
+    "signing": {"values": {"signing": (SigningPrice((0,), 70.0, 91.0, 0.9),)}},
 }
 
 

@@ -128,10 +128,11 @@ def test_sums_of_deals_in_arrays_are_the_compiled_ones() -> None:
     rng = np.random.default_rng(8)
     place, chance = rng.uniform(0.0, 90.0, 30), rng.uniform(0.02, 0.95, (5, 30))
     theta = 2 * np.pi * np.arange(129) / 256
-    given = (place, chance, theta)
-    np.testing.assert_allclose(
-        distribution.plain_product(*given), distribution._product(*given), rtol=1e-9, atol=1e-16
-    )
+    for prices in (1, 2, 3):
+        given = (place, chance / prices, theta, prices)
+        np.testing.assert_allclose(
+            distribution.plain_product(*given), distribution._product(*given), rtol=1e-9, atol=1e-16
+        )
     seldom = np.ascontiguousarray(chance.T) * 0.2
     np.testing.assert_allclose(
         distribution.plain_logarithms(place, seldom, 256), distribution._logarithms(place, seldom, 256),

@@ -171,7 +171,10 @@ def test_it_is_written_read_and_saved(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "wrong"),
     [
-        ("price +5% for some", "'some' (character 15) stands where 'new deals' or 'all deals' was expected"),
+        (
+            "price +5% for some",
+            "'some' (character 15) stands where 'new deals', 'all deals' or 'signed deals' was expected",
+        ),
         (
             "price +5% for all from 2026-10",
             "deals: 'all' get another price today; with a date expected 'new'",

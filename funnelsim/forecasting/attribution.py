@@ -18,7 +18,7 @@ from tqdm import tqdm
 from funnelsim.arrays import Floats, Integers
 from funnelsim.calibration.posterior import stream
 from funnelsim.forecasting.forecast import choose_engine
-from funnelsim.forecasting.intensity import Intensity, draws_of, fares, intensities
+from funnelsim.forecasting.intensity import Intensity, deal_money, draws_of, fares, intensities
 from funnelsim.forecasting.periods import days_of
 from funnelsim.forecasting.situation import Situation
 from funnelsim.model.funnel import Pool
@@ -110,15 +110,16 @@ class Bench:
         """Return the draws of a model on this bench."""
         return draws_of(model, self.deals, self.edges, draws=self.draws, seed=self.seed, common=self.common)
 
-    def found(self, model: Model, progress: bool = False) -> Intensity:
-        """Return the chances under a model that a scenario makes of the bench's own."""
-        key = fares(model)
+    def found(self, model: Model, progress: bool = False, cuts: tuple[float, ...] = ()) -> Intensity:
+        """Return the chances under a model that a scenario makes of the bench's own; see `intensities`."""
+        key = (*fares(model), cuts)
         like = self._known.get(key)
         found = intensities(
             model, self.deals, self.edges, self.drawn(model), whole=True, progress=progress,
-            like=None if like is None else like[1],
+            like=None if like is None else like[1], cuts=cuts,
         )  # fmt: skip
-        if like is None and (len(self._known) + 1) * found.chance.size <= MOST_HELD:
+        held = found.chance if found.parts is None else found.parts.chance
+        if like is None and (len(self._known) + 1) * held.size <= MOST_HELD:
             self._known[key] = model, found
         return found
 
@@ -253,6 +254,9 @@ def _shapley_part(worth: Mapping[tuple[int, ...], Floats], lever: int, count: in
 
 def revenue_by_draw(model: Model, deals: OpenDeals, found: Intensity) -> Floats:
     """Return the revenue that each draw expects of each period, (draws, periods)."""
+    if found.parts is not None:
+        dated: Floats = deal_money(model, deals, found).sum(axis=1) + found.new_money
+        return dated
     chance = found.chance if found.more is None else found.chance + found.more
     money: Floats = np.einsum("dip,i->dp", chance, amounts(model, deals)) + found.new_money
     return money
@@ -282,8 +286,8 @@ def width_by_source(table: pd.DataFrame) -> pd.DataFrame:
 def break_even(bench: Bench, plan: Scenario, progress: bool = False) -> tuple[float, float]:
     """Return the change of the odds of every way to win at which a plan with other prices earns nothing more.
 
-    Where only new deals get another price, only their odds are changed. Of lives it has a standard error:
-    that of the gain there, over the slope of the gain (delta method).
+    Where only new deals, or those of some days, get another price, only their odds are changed. Of lives it
+    has a standard error: that of the gain there, over the slope of the gain (delta method).
 
     Returns:
         As in -.11: pays as long as odds fall by less than 11 %; nan for a plan that moves no price, or that
@@ -299,7 +303,7 @@ def break_even(bench: Bench, plan: Scenario, progress: bool = False) -> tuple[fl
 
     def gain(log: float) -> Floats:
         changes = [_at_odds(one, log) for one in plan.changes]
-        if any(isinstance(one, ValueLever) and not one.new for one in changes):
+        if any(isinstance(one, ValueLever) and not one.some for one in changes):
             odds = [OddsLever(odds={stage: place}, multiply=math.exp(log)) for stage, place in ways]
             changes += cast("list[Lever]", odds)
         other = replace(plan, changes=tuple(changes))
@@ -339,8 +343,8 @@ def _root(places: Floats, gains: Floats, lived: bool) -> tuple[float, float]:
 
 
 def _at_odds(change: Lever, log: float) -> Lever:
-    """Return a lever on prices of new deals with other odds for them, by elasticity; any other as it is."""
-    if not isinstance(change, ValueLever) or not change.new or change.multiply in (0.0, 1.0):
+    """Return a lever on prices of some deals with other odds for them, by elasticity; any other as it is."""
+    if not isinstance(change, ValueLever) or not change.some or change.multiply in (0.0, 1.0):
         return change
     return _with(change, elasticity=change.elasticity - log / math.log(change.multiply))
 

@@ -36,6 +36,7 @@ AMOUNTS, RATES, GONE, EDITED = "amounts", "rates and intake", "no longer on reco
 ORDER = (NEW, WON, EARLY, MOVED, PULLED, SLIPPED, BACK, STOOD, COMING, LOST, AMOUNTS, RATES, GONE, EDITED)
 LARGE = 1000.0  # from here on parts are shown without decimals
 MOST_NAMED = 3  # parts, or deals, that a sentence names
+AT_DAY = "What single deals bring is not told apart, as prices change with the day of signing."
 
 
 @dataclass(frozen=True)
@@ -176,10 +177,12 @@ def bridge_between(then: Kept, place: Situation, found: Forecast, *, draws: int,
     if then.model.values.in_money != place.model.values.in_money:
         raise FunnelError("bridge: one of the two forecasts is in money and the other in wins")
     head = (said[0]["total"], said[1]["total"], period.label, f"{then.as_of - INSTANT:%Y-%m-%d}")
-    if "exact" not in (then.engine, found.engine) or then.engine != found.engine or place.history is None:
+    dated = bool(then.model.values.signing or place.model.values.signing)
+    lived = "exact" not in (then.engine, found.engine) or then.engine != found.engine
+    if lived or dated or place.history is None:
         rows = [(origin, 0, said[1][key] - said[0][key]) for key, origin in ORIGINS.items()]
         note = "Chances of single deals are not known, as lives were simulated or the file was read in parts."
-        return _made(head, place, found, rows, pd.DataFrame(), (note,))
+        return _made(head, place, found, rows, pd.DataFrame(), (AT_DAY if dated else note,))
     told = _Two(then, place, period, draws, seed)
     deals = pd.concat([told.open_then(), told.new_now()], ignore_index=True)
     rows = _rows(told, deals, said)

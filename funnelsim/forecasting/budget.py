@@ -25,7 +25,7 @@ from funnelsim.forecasting.allocation import (
     worst_weights,
 )
 from funnelsim.forecasting.by_date import by_dates, draw_dates, leads_without_dates
-from funnelsim.forecasting.forecast import check_luck
+from funnelsim.forecasting.forecast import check_luck, refuse_signing
 from funnelsim.forecasting.kept import find_frame, keep_frame, print_of
 from funnelsim.forecasting.situation import Situation
 from funnelsim.history.log import spells
@@ -146,6 +146,7 @@ def best_budget(
             f"bounds {bounds[0]:g} to {bounds[1]:g}: expected the smaller factor first, 0 or more"
         )
     check_luck(draws, seed)
+    refuse_signing(place.model, "budget")
     known = tuple(one for one in place.model.entries.spend if one.per_day > 0)
     if not known:
         raise FunnelError(

@@ -45,7 +45,7 @@ from funnelsim.forecasting.intensity import (
 )
 from funnelsim.forecasting.periods import TOTAL, Period, Targets, days_of, targets_of, within
 from funnelsim.forecasting.situation import Situation
-from funnelsim.model.levers import Scenario, apply_scenario
+from funnelsim.model.levers import RateLever, Scenario, ValueLever, apply_scenario
 from funnelsim.model.model import Model, OpenDeals, amounts
 from funnelsim.model.scenario import WhatIf, is_words, scenario_file
 from funnelsim.show import words
@@ -217,12 +217,16 @@ class Comparison:
         known = f" (standard error {100 * off:.1g} points, by {row['lives']:,.0f} futures)" if off else ""
         if 2 * off > abs(change):
             return f"By how much odds may fall until '{name}' earns nothing more is not known{known}."
-        moved = any(getattr(one, "odds", 1.0) != 1.0 for one in self.plans[name].changes)
+        levers = self.plans[name].changes
+        moved = any(getattr(one, "odds", 1.0) != 1.0 or isinstance(one, RateLever) for one in levers)
+        prices = [one for one in levers if isinstance(one, ValueLever)]
+        then = " in the days of its price" if all(one.deals == "signed" for one in prices) else ""
         further = " further" if moved else ""
         share = words.percent(words.to_error(abs(change), off))
+        odds = f"the odds of winning{then}"
         if change < 0:
-            return f"'{name}' pays as long as the odds of winning fall{further} by less than {share}{known}."
-        return f"'{name}' pays only if the odds of winning rise{further} by more than {share}{known}."
+            return f"'{name}' pays as long as {odds} fall{further} by less than {share}{known}."
+        return f"'{name}' pays only if {odds} rise{further} by more than {share}{known}."
 
     def __repr__(self) -> str:
         return str(self)
@@ -298,7 +302,11 @@ class _Side:
 
 @dataclass(frozen=True)
 class _Field:
-    """What all plans share: the bench on which they are tried, periods, and what is asked of them."""
+    """What all plans share: the bench on which they are tried, periods, and what is asked of them.
+
+    At its cuts some plan's prices change with the day of winning: periods are cut there under all plans, so
+    that a lead's fates are told by part.
+    """
 
     bench: Bench
     periods: tuple[Period, ...]
@@ -307,6 +315,7 @@ class _Field:
     target: Targets | None
     quantiles: bool
     progress: bool
+    cuts: tuple[float, ...] = ()
 
     @property
     def sure(self) -> float:
@@ -375,9 +384,10 @@ def compare_models(
     check_luck(draws, seed)
     first = next(iter(models.values()))
     edges = days_of(periods, first.as_of)
-    engine = _one_engine(list(models.values()), edges, engine)
+    engine = _one_engine(list(models.values()), edges, engine, len(open_deals))
     bench = bench or Bench.of(first, open_deals, edges, draws, seed)
-    ground = _Field(bench, periods, booked, engine, target, quantiles, progress)
+    cuts = tuple(sorted({day for model in models.values() for day in model.values.signing_days}))
+    ground = _Field(bench, periods, booked, engine, target, quantiles, progress, cuts)
     base = _side(ground, first)
     rows = []
     for name, model in models.items():
@@ -390,7 +400,7 @@ def compare_models(
 def _side(ground: _Field, model: Model) -> _Side:
     """Return a plan's futures; lives are lived where the exact pass does not tell all."""
     bench = ground.bench
-    found = bench.found(model, ground.progress) if ground.exact else None
+    found = bench.found(model, ground.progress, ground.cuts) if ground.exact else None
     lived = None if found is not None and found.more is None else ground.lives(model)
     means = None if found is None else _with_sum(revenue_by_draw(model, bench.deals, found))
     tails = _tails(model, bench.deals, found, means, lived, _missing(ground))
@@ -452,20 +462,28 @@ def _gaps(ground: _Field, base: _Side, side: _Side) -> Floats:
         return clear_gap(ground.lives(side.model), ground.lives(base.model))
     bench = ground.bench
     spread = bench.model.entries.spread
-    return _with_sum(fate_gaps(one, two, bench.deals.name, spread=spread, seed=bench.seed))
+    gaps = fate_gaps(one, two, bench.deals.name, spread=spread, seed=bench.seed)
+    parts = cast(Intensity, side.found).parts
+    return _with_sum(gaps if parts is None else parts.by_period(gaps))
 
 
 def _fates(ground: _Field, side: _Side) -> Fates:
-    found = cast(Intensity, side.found)
-    money = amounts(side.model, ground.bench.deals)
-    return Fates(money, found.chance, cast(Floats, found.ways), found.atoms[found.kind])
+    """Return what a plan's leads may bring, by parts of periods where prices change within them."""
+    found, deals = cast(Intensity, side.found), ground.bench.deals
+    money, atoms = amounts(side.model, deals)[:, None], found.atoms[found.kind][:, None]
+    if found.parts is None:
+        every = np.ones(found.chance.shape[2])
+        return Fates(money * every, found.chance, cast(Floats, found.ways), atoms * every[:, None])
+    dear, price = found.parts.price, found.parts.price[found.kind]
+    return Fates(money * dear[deals.group], found.parts.chance, found.parts.ways, atoms * price[:, :, None])
 
 
-def _one_engine(models: Sequence[Model], edges: Floats, wanted: str | None) -> str:
+def _one_engine(models: Sequence[Model], edges: Floats, wanted: str | None, deals: int) -> str:
     """Return the engine of all plans: two engines' noise would be taken for a difference of plans."""
     if wanted is not None:
         return wanted
-    chosen = {engine_for(model, ends) for model in models for ends in (edges, edges[[0, -1]])}
+    spans = (edges, edges[[0, -1]])
+    chosen = {engine_for(model, ends, deals=deals) for model in models for ends in spans}
     return max(chosen, key=ENGINES.index)
 
 
@@ -511,7 +529,9 @@ def _surely(first: Model, model: Model) -> int:
     if moved != ["values"]:
         return 0
     new, old = model.values, first.values
-    gaps = np.concatenate([(new.amounts - old.amounts).ravel(), (new.ratio - old.ratio).ravel()])
+    days = np.array([0.0, *new.signing_days, *old.signing_days])
+    prices = (new.signing_prices(days) - old.signing_prices(days)).ravel()
+    gaps = np.concatenate([(new.amounts - old.amounts).ravel(), (new.ratio - old.ratio).ravel(), prices])
     return int(bool((gaps >= 0).all())) - int(bool((gaps <= 0).all()))
 
 

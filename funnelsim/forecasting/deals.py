@@ -148,6 +148,8 @@ def stakes_of(place: Situation, found: Forecast, *, draws: int, seed: int) -> St
     """
     if found.silent or found.engine != "exact" or not 0 < len(place.deals) <= MOST_AT_ONCE:
         return None
+    if place.model.values.signing:  # what is at stake hangs on the day as well
+        return None
     model, edges = place.model, days_of(place.periods, place.model.as_of)
     drawn = draws_of(model, place.deals, edges, draws=draws, seed=seed)
     targets = found.with_total[1].set_index("period")["target"]

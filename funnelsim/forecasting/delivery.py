@@ -99,7 +99,9 @@ def forecast_sheets(place: Situation, found: Forecast) -> Book:
             "simpler ways": place.ways,
         }
     )
-    if found.silent or found.engine != "exact" or len(found.deals) > MOST_DEALS:
+    # With one chance and one amount a deal, no formula tells what it brings at two prices.
+    one_price = not place.model.values.signing
+    if found.silent or found.engine != "exact" or len(found.deals) > MOST_DEALS or not one_price:
         return sheets
     return _with_formulas(sheets, place, found)
 

@@ -46,6 +46,8 @@ class Lump:
         mean_new: (draws, kinds) expected number of wins of leads not yet born, by kind (group).
         atoms: (kinds, atoms) equally likely amounts of such a win.
         spread: standard deviation of the common factor on the number of leads not yet born.
+        prices: so many coins in a row are one deal, which wins with one of them at most: at one of so many
+            prices, each with its chance.
     """
 
     amount: Floats
@@ -53,6 +55,13 @@ class Lump:
     mean_new: Floats
     atoms: Floats
     spread: float = 0.0
+    prices: int = 1
+
+    @property
+    def by_deal(self) -> tuple[Floats, Floats]:
+        """Amounts, (deals, prices), and chances, (draws, deals, prices)."""
+        shape = (self.amount.size // self.prices, self.prices)
+        return self.amount.reshape(shape), self.chance.reshape(len(self.chance), *shape)
 
     @property
     def expected(self) -> Floats:
@@ -98,7 +107,7 @@ def distributions(lump: Lump) -> dict[str, Distribution]:
     """
     moments = _moments(lump)
     rest, likely, shift = _apart(lump)
-    alone = _without(lump, np.ones(len(lump.amount), dtype=bool))
+    alone = _without(lump, np.ones(len(lump.amount) // lump.prices, dtype=bool))
     grid, finer = _grid(rest), _grid(alone)
     spectra = _spectra(rest, alone, grid, finer, likely)
     return {
@@ -145,24 +154,31 @@ def _apart(lump: Lump) -> tuple[Lump, Floats, Floats]:
         The rest, (sets, draws) chances, (sets,) money.
     """
     giants = _giants(lump)
-    sets = np.array(list(product((0.0, 1.0), repeat=int(giants.sum()))))
-    likely = np.prod(np.where(sets[:, None] == 1.0, lump.chance[:, giants], 1 - lump.chance[:, giants]), 2)
-    return _without(lump, giants), likely, sets @ lump.amount[giants]
+    amount, chance = (one[..., giants, :] for one in lump.by_deal)
+    which = np.arange(len(amount))
+    sets = np.array(list(product(range(lump.prices + 1), repeat=len(amount))), dtype=np.int64)
+    none = 1 - chance.sum(axis=2, keepdims=True)
+    likely = np.concatenate([none, chance], axis=2)[:, which, sets].prod(axis=2).T
+    money = np.hstack([np.zeros((len(amount), 1)), amount])[which, sets].sum(axis=1)
+    return _without(lump, giants), likely, money
 
 
 def _without(lump: Lump, gone: Flags) -> Lump:
-    return replace(lump, amount=lump.amount[~gone], chance=lump.chance[:, ~gone])
+    """Return the lump without some deals, (deals,)."""
+    kept = np.repeat(~gone, lump.prices)
+    return replace(lump, amount=lump.amount[kept], chance=lump.chance[:, kept])
 
 
 def _giants(lump: Lump) -> Flags:
     """Return which open deals dwarf the rest, (deals,): a grid that reaches over them would be too coarse."""
-    giants = np.zeros(len(lump.amount), dtype=bool)
+    largest = lump.by_deal[0].max(axis=1, initial=0.0)
+    giants = np.zeros(len(largest), dtype=bool)
     step = _grid(lump)[0]
-    for deal in np.argsort(-lump.amount, kind="stable")[:MOST_GIANTS]:
+    for deal in np.argsort(-largest, kind="stable")[:MOST_GIANTS]:
         giants[deal] = True
         if step > FINER * _grid(_without(lump, giants))[0]:
             return giants
-    return np.zeros(len(lump.amount), dtype=bool)
+    return np.zeros(len(largest), dtype=bool)
 
 
 def _mixed(
@@ -249,7 +265,7 @@ def _moments(lump: Lump) -> dict[str, tuple[float, float, float]]:
     The common factor on intake is no luck of single leads: it counts as parameter."""
     first, second = lump.atoms.mean(axis=1), (lump.atoms**2).mean(axis=1)
     open_mean = lump.chance @ lump.amount
-    open_variance = (lump.chance * (1 - lump.chance)) @ lump.amount**2
+    open_variance = _luck_of_deals(lump)
     new_mean = lump.mean_new @ first
     new_variance = lump.mean_new @ second
     common = float(((lump.spread * new_mean) ** 2).mean())
@@ -259,6 +275,16 @@ def _moments(lump: Lump) -> dict[str, tuple[float, float, float]]:
         "total": (open_mean + new_mean, open_variance + new_variance, common),
     }
     return {name: (float(m.mean()), float(v.mean()), float(m.var()) + c) for name, (m, v, c) in parts.items()}
+
+
+def _luck_of_deals(lump: Lump) -> Floats:
+    """Return the variance of the open deals' money in each draw, (draws,): a^2 q (1 - q) at one price."""
+    if lump.prices == 1:
+        by_chance: Floats = (lump.chance * (1 - lump.chance)) @ lump.amount**2
+        return by_chance
+    amount, chance = lump.by_deal
+    found: Floats = lump.chance @ lump.amount**2 - ((chance * amount).sum(axis=2) ** 2).sum(axis=1)
+    return found
 
 
 def _grid(lump: Lump) -> tuple[float, int]:
@@ -336,11 +362,15 @@ def _coins(lump: Lump, grid: tuple[float, int]) -> Complexes:
     """Return the characteristic function of the open deals for every draw, shape (draws, frequencies)."""
     step, points = grid
     theta = 2 * np.pi * np.arange(points // 2 + 1) / points
-    most = lump.chance.max(axis=0, initial=0.0)
-    place, seldom = lump.amount / step, most <= MOST_RATIO / (1 + MOST_RATIO)
+    amount, chance = lump.by_deal
+    place, most = lump.amount / step, chance[:, :, 0].max(axis=0, initial=0.0)
+    # The series is one of a single amount.
+    seldom = (most <= MOST_RATIO / (1 + MOST_RATIO)) & (lump.prices == 1)
     likely = np.flatnonzero(~seldom)
-    order = likely[np.argsort(-(lump.amount * lump.chance.mean(axis=0))[likely], kind="stable")]
-    found = _product(place[order], np.ascontiguousarray(lump.chance[:, order]), theta)
+    mean = (amount * chance.mean(axis=0)).sum(axis=1)
+    order = likely[np.argsort(-mean[likely], kind="stable")]
+    rows = (order[:, None] * lump.prices + np.arange(lump.prices)).reshape(-1)
+    found = _product(place[rows], np.ascontiguousarray(lump.chance[:, rows]), theta, lump.prices)
     if seldom.any():
         logs = _logarithms(place[seldom], np.ascontiguousarray(lump.chance[:, seldom].T), points)
         waves = np.fft.rfft(np.ascontiguousarray(logs.T), axis=1)
@@ -406,30 +436,36 @@ def _logarithms(place: Floats, chance: Floats, points: int) -> Floats:
     return found
 
 
-def plain_product(place: Floats, chance: Floats, theta: Floats) -> Complexes:
+def plain_product(place: Floats, chance: Floats, theta: Floats, prices: int) -> Complexes:
     """Do `_product` with arrays in the place of loops."""
     found = np.ones((len(chance), theta.size), dtype=np.complex128)
     for begin in range(0, theta.size, _BLOCK):
         turn, block = theta[begin : begin + _BLOCK], found[:, begin : begin + _BLOCK]
+        deal = np.ones((len(chance), turn.size), dtype=np.complex128)
         for i in range(place.size):
             low = np.floor(place[i] + 1e-9)
             part = max(place[i] - low, 0.0)
             coin = (1 - part) * np.exp(-1j * turn * low) + part * np.exp(-1j * turn * (low + 1)) - 1.0
-            block *= 1.0 + chance[:, i, None] * coin
-            if i % 16 == 15 and (block.real**2 + block.imag**2).max() < 1e-34:
+            deal += chance[:, i, None] * coin
+            if i % prices == prices - 1:
+                block *= deal
+                deal[:] = 1.0
+            if i % (16 * prices) == 16 * prices - 1 and (block.real**2 + block.imag**2).max() < 1e-34:
                 break
     return found
 
 
 @instead(plain_product)
 @strict
-def _product(place: Floats, chance: Floats, theta: Floats) -> Complexes:
+def _product(place: Floats, chance: Floats, theta: Floats, prices: int) -> Complexes:
     """Multiply 1 - q + q exp(-i theta place), an amount between two grid points being shared by both.
 
-    A block of frequencies is left as soon as all its products are below rounding."""
+    So many prices in a row are those of one deal, and their q (exp(-i theta place) - 1) add up. A block of
+    frequencies is left as soon as all its products are below rounding."""
     draws, deals = chance.shape
     found = np.ones((draws, theta.size), dtype=np.complex128)
     real, imag = np.empty((deals, _BLOCK)), np.empty((deals, _BLOCK))
+    u, v = np.empty(_BLOCK), np.empty(_BLOCK)
     for begin in range(0, theta.size, _BLOCK):
         size = min(_BLOCK, theta.size - begin)
         for i in range(deals):
@@ -443,10 +479,20 @@ def _product(place: Floats, chance: Floats, theta: Floats) -> Complexes:
             a, b = np.ones(size), np.zeros(size)
             for i in range(deals):
                 q = chance[d, i]
-                for j in range(size):
-                    x, y = 1.0 + q * real[i, j], q * imag[i, j]
-                    a[j], b[j] = a[j] * x - b[j] * y, a[j] * y + b[j] * x
-                if i % 16 == 15:
+                if prices == 1:
+                    for j in range(size):
+                        x, y = 1.0 + q * real[i, j], q * imag[i, j]
+                        a[j], b[j] = a[j] * x - b[j] * y, a[j] * y + b[j] * x
+                else:
+                    if i % prices == 0:
+                        u[:], v[:] = 1.0, 0.0
+                    for j in range(size):
+                        u[j], v[j] = u[j] + q * real[i, j], v[j] + q * imag[i, j]
+                    if i % prices < prices - 1:
+                        continue
+                    for j in range(size):
+                        a[j], b[j] = a[j] * u[j] - b[j] * v[j], a[j] * v[j] + b[j] * u[j]
+                if i % (16 * prices) == 16 * prices - 1:
                     most = 0.0
                     for j in range(size):
                         most = max(most, a[j] * a[j] + b[j] * b[j])
@@ -577,7 +623,7 @@ def _in_window(crowd: Crowd, moments: Floats, common: Floats, births: bool = Fal
     spectrum *= _many(crowd, theta)
     if len(crowd.amount):
         part = (high - low) / points / _FINE
-        spectrum *= _product(crowd.amount / part, np.ascontiguousarray(crowd.chance), theta * part).conj()
+        spectrum *= _product(crowd.amount / part, np.ascontiguousarray(crowd.chance), theta * part, 1).conj()
     if births:
         spectrum *= _to_come(crowd, theta)
     chance = _invert(spectrum.mean(axis=0).conj())

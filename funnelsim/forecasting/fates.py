@@ -39,10 +39,10 @@ class Side:
     """What a plan's leads may bring.
 
     Args:
-        money: (deals,) what each open deal brings if it wins.
+        money: (deals, periods) what each open deal brings if it wins in each.
         chance: (draws, deals, periods) its chance to win in each period.
         ways: (draws, ways, periods) expected wins of leads to come, by way in.
-        atoms: (ways, atoms) equally likely amounts of such a win.
+        atoms: (ways, periods, atoms) equally likely amounts of such a win.
     """
 
     money: Floats
@@ -60,8 +60,9 @@ def fate_gaps(before: Side, after: Side, names: NDArray[np.object_], *, spread: 
         spread: standard deviation of the common factor on the number of leads to come, which both share.
         seed: of all luck.
 
-    >>> one = Side(np.array([8.0]), np.array([[[0.25, 0.25]]]), np.zeros((1, 1, 2)), np.ones((1, 1)))
-    >>> more = Side(np.array([8.0]), np.array([[[0.25, 0.5]]]), np.zeros((1, 1, 2)), np.ones((1, 1)))
+    >>> nobody = np.zeros((1, 1, 2)), np.ones((1, 2, 1))
+    >>> one = Side(np.full((1, 2), 8.0), np.array([[[0.25, 0.25]]]), *nobody)
+    >>> more = Side(np.full((1, 2), 8.0), np.array([[[0.25, 0.5]]]), *nobody)
     >>> gaps = fate_gaps(one, more, np.array(["a"], dtype=object), spread=0.0, seed=1)
     >>> gaps.mean(axis=0).tolist(), sorted(set(gaps[:, 1].tolist()))
     ([0.0, 2.0], [0.0, 8.0])
@@ -156,9 +157,9 @@ def _of_deals(
     flow = np.zeros((periods + 1, periods + 1))
     for d in range(draws):
         for i in range(deals):
-            same = old[i] == new[i]
+            same = True
             for k in range(periods):
-                same = same and before[d, i, k] == after[d, i, k]
+                same = same and old[i, k] == new[i, k] and before[d, i, k] == after[d, i, k]
             if same:
                 continue
             one[periods], two[periods] = 1.0, 1.0
@@ -175,22 +176,22 @@ def _of_deals(
 
 
 @inlined
-def _book_pair(flow: Floats, luck: float, old: float, new: float, gap: Floats) -> None:
+def _book_pair(flow: Floats, luck: float, old: Floats, new: Floats, gap: Floats) -> None:
     """Add to the gap of each period what a lead brings more or less; pairs without a gap come last."""
     last = gap.size
     for k in range(last + 1):
         for j in range(last + 1):
-            if k == j and (k == last or old == new):
+            if k == j and (k == last or old[k] == new[k]):
                 continue
             luck -= flow[k, j]
             if luck < 0.0:
                 if k == j:
-                    gap[k] += new - old
+                    gap[k] += new[k] - old[k]
                 else:
                     if k < last:
-                        gap[k] -= old
+                        gap[k] -= old[k]
                     if j < last:
-                        gap[j] += new
+                        gap[j] += new[j]
                 return
 
 
@@ -213,7 +214,7 @@ def _of_births(
             _agree(one, two, flow)
             for k in range(periods + 1):
                 for j in range(periods + 1):
-                    if flow[k, j] > 0.0 and (k != j or (dearer and k < periods)):
+                    if flow[k, j] > 0.0 and (k != j or (k < periods and (old[way, k] != new[way, k]).any())):
                         for future in range(d * FUTURES, (d + 1) * FUTURES):
                             _book_births(
                                 flow[k, j] * factor[future], k, j, old[way], new[way],
@@ -234,9 +235,9 @@ def _book_births(
         for _ in range(count):
             visit += 1
             word, _other = words(seed, W32(future), lead, visit, FATE)
-            atom = int(uniform(word) * old.size)
+            atom = int(uniform(word) * old.shape[1])
             if k < gap.size:
-                gap[k] -= old[atom]
+                gap[k] -= old[k, atom]
             if j < gap.size:
-                gap[j] += new[atom]
+                gap[j] += new[j, atom]
         visit += 1

@@ -150,7 +150,7 @@ def forecast_periods(
     from funnelsim.forecasting.intensity import draws_of
 
     edges = days_of(periods, model.as_of)
-    chosen = engine_for(model, edges, engine)
+    chosen = engine_for(model, edges, engine, len(open_deals))
     check_luck(draws, seed)
     goals = targets_of(target, periods)
     whole = (whole and len(periods) > 1) or TOTAL in goals
@@ -204,14 +204,15 @@ def _exactly(
     progress: bool,
 ) -> tuple[Parts, pd.DataFrame]:
     """Return the distributions of every period, of all together if asked, and the deal table, by formula."""
-    from funnelsim.forecasting.intensity import intensities, joined
+    from funnelsim.forecasting.intensity import deal_money, intensities, joined
     from funnelsim.forecasting.split import deal_table
 
     if found is None:
         edges = days_of(periods, model.as_of)
         found = intensities(model, open_deals, edges, drawn, whole=whole, progress=progress)
     further = 0.0 if found.more is None else found.more.mean(axis=0)
-    deals = deal_table(model, open_deals, found.chance.mean(axis=0), periods, further)
+    money = None if found.parts is None else deal_money(model, open_deals, found).mean(axis=0).sum(axis=1)
+    deals = deal_table(model, open_deals, found.chance.mean(axis=0), periods, further, money)
     parts = _by_formula(model, open_deals, found)
     return parts + (_by_formula(model, open_deals, joined(found)) if whole else []), deals
 
@@ -315,18 +316,24 @@ def _why_not_exact(model: Model) -> str:
         return "leads queue for reps or refer others"
     if any(share != 1.0 for share in model.funnel.earns.values()):
         return "a place earns a part of the value"
+    if model.values.signing and (model.funnel.wins_again or model.due is not None):
+        return "prices change with the day of winning, and leads win again or at expected dates"
     return "" if steady(model) else "a lever changes from a date on how leads with an expected date leave"
+
+
+def refuse_signing(model: Model, what: str) -> None:
+    """Refuse what takes every deal at one price, where a scenario changes prices with the day of signing."""
+    if model.values.signing:
+        raise FunnelError(f"{what}: takes a deal at one price whatever the day; leave 'signed' deals out")
 
 
 def _by_formula(model: Model, deals: OpenDeals, found: Intensity) -> list[dict[str, dict[str, Distribution]]]:
     """Return the distributions of every period; a deal's further win is one more coin of its amount."""
     from funnelsim.forecasting.distribution import distributions
-    from funnelsim.forecasting.intensity import revenue_lump
+    from funnelsim.forecasting.intensity import revenue_lump, wins_lump
 
     def one(k: int) -> dict[str, dict[str, Distribution]]:
-        revenue = revenue_lump(model, deals, found, k)
-        counts = np.ones((len(found.atoms), 1))
-        wins = replace(revenue, amount=np.ones(len(revenue.amount)), atoms=counts)
+        revenue, wins = revenue_lump(model, deals, found, k), wins_lump(model, deals, found, k)
         return {"revenue": distributions(revenue), "wins": distributions(wins)}
 
     with ThreadPoolExecutor(2) as pool:
@@ -408,17 +415,24 @@ def further_share(model: Model, days: float) -> float:
     return float(np.max(1 - np.divide(first, wins, out=np.ones_like(wins), where=wins > NEGLIGIBLE)))
 
 
-def engine_for(model: Model, edges: Floats, wanted: str | None = None) -> str:
+def engine_for(model: Model, edges: Floats, wanted: str | None = None, deals: int = 0) -> str:
     """Return the engine of a forecast: the wanted one, or the exact pass where it is right, else compiled.
 
     Args:
         edges: (periods + 1,) ends of the periods, days since the as-of date.
         wanted: "exact", "compiled" or "simpy".
+        deals: how many are open: of very many the exact pass knows one price each.
 
     Raises:
         FunnelError: an unknown engine, or exact asked of a model that it does not fit.
     """
     chosen, longest = choose_engine(model, wanted), float(np.diff(edges).max())
+    if model.values.signing and deals > MOST_AT_ONCE and chosen == "exact":
+        if wanted == "exact":
+            raise FunnelError(
+                f"engine 'exact' knows no prices at signing of over {MOST_AT_ONCE:,} open deals"
+            )
+        return "compiled"
     if wanted is None and chosen == "exact" and further_share(model, longest) > MOST_FURTHER:
         return "compiled"
     return chosen

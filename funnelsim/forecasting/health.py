@@ -60,6 +60,7 @@ FRAMES = (
 )
 SELECTED = 4.0  # deviations: by luck in one of 30,000 looks
 NO_CHANCES = "Leads queue, refer or win often, or too many are open: nothing is known of the money at stake."
+AT_STAKE_BY_DAY = "Prices change with the day of signing: nothing is known of the money at stake."
 NO_ALERT = "No alert: nothing that is watched left its rates"
 # A step of a hundredth leaves an error of its square, 1e-4 of the elasticity. Lives are moved by a tenth,
 # as fewer leads than that fall over the edge of a period in some dozen lives.
@@ -222,7 +223,7 @@ def look(place: Situation, found: Forecast, *, draws: int = 200, seed: int = 1) 
     people, goals, said = people_of(place), goals_of(place, stakes), span_words(str(span))
     notes = [*found.silent, *signals.notes]
     if stakes is None and not found.silent and len(place.deals):
-        notes.append(NO_CHANCES)
+        notes.append(AT_STAKE_BY_DAY if place.model.values.signing else NO_CHANCES)
     return Health(
         found.as_of,
         found.currency,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from typing import cast
@@ -55,7 +56,7 @@ BESIDE = {
     " f8, f8[::1])",
     f"{_MONEY}_compound": "(f8[:,::1], f8[:,::1], f8)",
     f"{_MONEY}_logarithms": "(f8[::1], f8[:,::1], i8)",
-    f"{_MONEY}_product": "(f8[::1], f8[:,::1], f8[::1])",
+    f"{_MONEY}_product": "(f8[::1], f8[:,::1], f8[::1], i8)",
 }
 
 
@@ -63,6 +64,29 @@ def get_ready() -> None:
     """Have the exact pass compiled beside what comes first, reading a history, where it never was."""
     if not is_kept(_backward):
         compile_beside(BESIDE)
+
+
+@dataclass(frozen=True)
+class PeriodParts:
+    """Parts of periods between the days on which prices at signing change; a deal wins in one at most.
+
+    Args:
+        period: (parts,) number of the period that each lies in.
+        chance, born, ways: as in `Intensity`, by part in the place of period.
+        price: (groups, parts) factor on what a group wins.
+    """
+
+    period: Integers
+    chance: Floats
+    born: Floats
+    ways: Floats
+    price: Floats
+
+    def by_period(self, values: Floats) -> Floats:
+        """Return sums over the parts of each period, along the last axis."""
+        first = np.flatnonzero(np.diff(self.period, prepend=-1))
+        sums: Floats = np.add.reduceat(values, first, axis=-1)
+        return sums
 
 
 @dataclass(frozen=True)
@@ -81,7 +105,8 @@ class Intensity:
         ways: (draws, ways, periods) the same as `born` by way in, those that state a date apart.
         kind: (ways,) kind that the wins of each way are of.
         entered: of each draw, (times, pairs, periods) chance of a lead that comes in at each time, by group
-            and stage; None where that would take too much room.
+            and stage (and part, if there are); None where that would take too much room.
+        parts: the same chances by parts of periods; None where no price changes with the day of winning.
     """
 
     chance: Floats
@@ -92,10 +117,14 @@ class Intensity:
     ways: Floats | None = None
     kind: Integers | None = None
     entered: list[Floats] | None = None
+    parts: PeriodParts | None = None
 
     @property
     def new_money(self) -> Floats:
         """Expected revenue of leads not yet born, (draws, periods)."""
+        if self.parts is not None:
+            each = self.parts.price * self.atoms.mean(axis=1)[:, None]
+            return self.parts.by_period(np.einsum("dkp,kp->dp", self.parts.born, each))
         money: Floats = np.einsum("dkp,k->dp", self.born, self.atoms.mean(axis=1))
         return money
 
@@ -106,7 +135,8 @@ def joined(found: Intensity) -> Intensity:
     ever = np.minimum(ever, 1.0)[:, :, None]
     born = found.born.sum(axis=2, keepdims=True)
     if found.more is None:
-        return Intensity(ever, born, found.atoms)
+        one = None if found.parts is None else replace(found.parts, period=np.zeros_like(found.parts.period))
+        return Intensity(ever, born, found.atoms, parts=one)
     wins = (found.chance + found.more).sum(axis=2, keepdims=True)
     return Intensity(ever, born, found.atoms, np.clip(wins - ever, 0.0, 1.0))
 
@@ -128,27 +158,57 @@ def intensities(
     progress: bool = False,
     step: float | None = None,
     like: Intensity | None = None,
+    cuts: Sequence[float] = (),
 ) -> Intensity:
     """Return chances of open deals and expected wins of leads to come, for every draw.
+
+    Where prices change with the day of winning, periods are cut there: a lead wins in one of the parts.
 
     Args:
         edges: (periods + 1,) days since the as-of date.
         drawn: rates, common factors, and how leads with a date leave and win.
         whole: whether the chance to win in any of the periods is wanted.
         step: width of the lattice in days; the funnel's own by default.
-        like: what was found, under the same draws, of a model whose leads fare alike (see `fares`).
+        like: what was found, under the same draws and cuts, of a model whose leads fare alike (see `fares`).
+        cuts: further days at which periods are cut, as another plan's prices change there.
     """
     per_day = expected(model.entries, int(np.ceil(edges[-1])))
     clock = by_dates(model, open_deals, per_day, edges, drawn)
     leads = leads_without_dates(model, per_day)
+    ends = _ends_of_parts(model, edges, cuts)
     if like is None or like.entered is None:
-        by_age = _by_age(model, open_deals, edges, drawn, leads, whole, progress, step)
+        inner = edges if ends is None else ends
+        by_age = _by_age(model, open_deals, edges, inner, drawn, leads, whole, progress, step)
     else:
         width = model.funnel.step if step is None else step
         pair = _pairs(model)[1]
         ways = [from_value(value[:, pair], width, leads) for value in like.entered]
-        by_age = replace(like, ways=np.array(ways))
-    return _with_clock(model, by_age, clock)
+        chance = like.chance if like.parts is None else like.parts.chance
+        by_age = replace(like, chance=chance, ways=np.array(ways), parts=None)
+    found = _with_clock(model, by_age, clock)
+    return found if ends is None else _in_periods(model, found, edges, ends)
+
+
+def _ends_of_parts(model: Model, edges: Floats, cuts: Sequence[float]) -> Floats | None:
+    """Return the ends of the parts of periods, (parts + 1,); None where prices do not change with the day.
+
+    Nor where leads win again, or at a date that they state: these are lived if prices change.
+    """
+    days = np.array([*cuts, *model.values.signing_days])
+    days = days[(edges[0] < days) & (days < edges[-1])]
+    if model.funnel.wins_again or model.due is not None or not (model.values.signing or days.size):
+        return None
+    ends: Floats = np.union1d(edges, days)
+    return ends
+
+
+def _in_periods(model: Model, found: Intensity, edges: Floats, ends: Floats) -> Intensity:
+    """Return the intensities of periods from those of their parts, which are kept beside them."""
+    period = np.searchsorted(edges, ends[:-1], side="right") - 1
+    price = model.values.signing_prices(ends[:-1])
+    parts = PeriodParts(period, found.chance, found.born, cast(Floats, found.ways), price)
+    chance, born, ways = (parts.by_period(one) for one in (parts.chance, parts.born, parts.ways))
+    return replace(found, chance=chance, born=born, ways=ways, parts=parts)
 
 
 def fares(model: Model) -> tuple[object, ...]:
@@ -159,7 +219,7 @@ def fares(model: Model) -> tuple[object, ...]:
     """
     apart = {"values", "entries", "notes", "levers", "table"}
     same = tuple(id(getattr(model, one.name)) for one in fields(model) if one.name not in apart)
-    return (*same, model.levers, model.entries.cells)
+    return (*same, model.levers, model.entries.cells, model.values.signing_days)
 
 
 def _pairs(model: Model) -> tuple[Integers, Integers]:
@@ -169,17 +229,17 @@ def _pairs(model: Model) -> tuple[Integers, Integers]:
 
 
 def _by_age(
-    model: Model, open_deals: OpenDeals, edges: Floats, drawn: Draws, leads: Floats, whole: bool,
-    progress: bool, step: float | None,
+    model: Model, open_deals: OpenDeals, edges: Floats, ends: Floats, drawn: Draws, leads: Floats,
+    whole: bool, progress: bool, step: float | None,
 ) -> Intensity:  # fmt: skip
-    """Do `intensities` as if nobody stated a date; `leads` are those of each way in, (cells, days)."""
+    """Do `intensities` by part as if nobody stated a date; `leads`: (cells, days) of each way in."""
     oldest = float(open_deals.age.max(initial=0.0))
     calm = pace_of(model, edges)
     group, stage = ways_in(model)
     pairs = _pairs(model)[0]
-    chance = np.empty((len(drawn), len(open_deals), len(edges) - 1))
+    chance = np.empty((len(drawn), len(open_deals), len(ends) - 1))
     more = np.empty_like(chance) if model.funnel.wins_again else None
-    ways = np.empty((len(drawn), len(group), len(edges) - 1))
+    ways = np.empty((len(drawn), len(group), len(ends) - 1))
     ever = np.empty((len(drawn), len(open_deals))) if whole and more is not None else None
     entered: list[Floats | None] = [None] * len(drawn)
     times = int(np.ceil(edges[-1] / (model.funnel.step if step is None else step)))
@@ -188,13 +248,13 @@ def _by_age(
     def one(draw: int) -> None:
         table = model.table.with_rate(drawn.rates[draw])
         pace = with_common(calm, edges, drawn.common[draw])
-        found = chances(model.funnel, table, edges, oldest=oldest, pace=pace, step=step)
+        found = chances(model.funnel, table, ends, oldest=oldest, pace=pace, step=step)
         ways[draw] = from_ways(found, group, stage, leads)
         chance[draw] = at_ages(found, open_deals.group, open_deals.stage, open_deals.age)
         if kept:
             entered[draw] = found.at_entry[:, pairs[:, 0], pairs[:, 1]]
         if more is not None:
-            first = chances(model.funnel, table, edges, oldest=oldest, pace=pace, step=step, once=True)
+            first = chances(model.funnel, table, ends, oldest=oldest, pace=pace, step=step, once=True)
             wins = chance[draw].copy()
             chance[draw] = at_ages(first, open_deals.group, open_deals.stage, open_deals.age)
             more[draw] = np.clip(wins - chance[draw], 0.0, 1.0)
@@ -207,7 +267,7 @@ def _by_age(
     with ThreadPoolExecutor(2) as pool:
         done = pool.map(one, range(len(drawn)))
         list(tqdm(done, total=len(drawn), desc="draws", disable=not progress, leave=False))
-    none = np.zeros((len(drawn), 0, len(edges) - 1))
+    none = np.zeros((len(drawn), 0, len(ends) - 1))
     known = [one for one in entered if one is not None]
     return Intensity(chance, none, np.zeros((0, 1)), more, ever, ways, group, known if kept else None)
 
@@ -245,10 +305,43 @@ def coins(money: Floats, found: Intensity, period: int) -> tuple[Floats, Floats]
     return np.append(money, money[rows]), np.hstack([chance, found.more[:, rows, period]])
 
 
+def wins_lump(model: Model, deals: OpenDeals, found: Intensity, period: int) -> Lump:
+    """Return all that can win in a period, each win counting 1."""
+    one, chance = coins(np.ones(len(deals)), found, period)
+    return Lump(one, chance, found.born[:, :, period], np.ones((len(found.atoms), 1)), model.entries.spread)
+
+
 def revenue_lump(model: Model, deals: OpenDeals, found: Intensity, period: int) -> Lump:
     """Return all that can bring money in a period."""
+    if found.parts is not None:
+        return _lump_at_prices(model, deals, found.parts, found.atoms, period)
     money, chance = coins(amounts(model, deals), found, period)
     return Lump(money, chance, found.born[:, :, period], found.atoms, model.entries.spread)
+
+
+def _lump_at_prices(model: Model, deals: OpenDeals, parts: PeriodParts, atoms: Floats, period: int) -> Lump:
+    """Return all that can bring money in a period: each deal at one of the period's prices.
+
+    Parts at the same prices are one. A group's wins of leads to come are Poisson numbers at each price.
+    """
+    own = np.flatnonzero(parts.period == period)
+    price, which = np.unique(parts.price[:, own], axis=1, return_inverse=True)
+    alike = [own[which.reshape(-1) == number] for number in range(price.shape[1])]
+    chance = np.stack([parts.chance[:, :, rows].sum(axis=2) for rows in alike], axis=2)
+    money = amounts(model, deals)[:, None] * price[deals.group]
+    born = np.hstack([parts.born[:, :, rows].sum(axis=2) for rows in alike])
+    dear = (atoms * price.T[:, :, None]).reshape(-1, atoms.shape[1])
+    coins_ = chance.reshape(len(chance), -1)
+    return Lump(money.reshape(-1), coins_, born, dear, model.entries.spread, len(alike))
+
+
+def deal_money(model: Model, deals: OpenDeals, found: Intensity) -> Floats:
+    """Return the revenue that each draw expects of each open deal in each period, (draws, deals, periods)."""
+    worth = amounts(model, deals)[:, None]
+    if found.parts is not None:
+        return found.parts.by_period(found.parts.chance * (found.parts.price[deals.group] * worth))
+    money: Floats = (found.chance if found.more is None else found.chance + found.more) * worth
+    return money
 
 
 def draws_of(
@@ -300,7 +393,8 @@ def _rough_money(model: Model, open_deals: OpenDeals, worth: Floats, edges: Floa
     the present: by their own ranks two plans would get common factors that are not each other's.
     """
     step = max(model.funnel.step, float(edges[1] - edges[0]) / ROUGH_STEPS)
-    present = replace(model, due=None, levers=(), table=model.table.first_era)
+    values = replace(model.values, signing=())
+    present = replace(model, due=None, levers=(), table=model.table.first_era, values=values)
     found = intensities(present, open_deals, edges, replace(drawn, rates=drawn.rates[:, :1]), step=step)
     sold = found.chance[:, :, 0] @ worth
     money: Floats = sold + found.new_money[:, 0]

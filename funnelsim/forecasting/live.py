@@ -165,6 +165,7 @@ def why_not_live(model: Model, deals: OpenDeals) -> str:
         "share": any(share != 1.0 for share in model.funnel.earns.values()),
         "dates": model.due is not None,
         "again": model.funnel.wins_again,
+        "signing": bool(model.values.signing),
         "dated": bool((model.table.starts > 0).any()),
         "many": len(deals) > MOST_AT_ONCE,
     }

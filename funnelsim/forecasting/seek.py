@@ -36,6 +36,7 @@ NOTHING = 1e-9  # of a deviation: what is worth less has drowned in rounding
 A_QUARTER = 91.0  # days that a sample of what is to come takes
 MOST_MORE = 1000.0  # times today's leads; whoever needs more needs another plan
 BY_DATE = "Leads win at their expected dates: how many more would do it is not worked out."
+AT_SIGNING = "Prices change with the day of signing: leads needed and must-win deals are not worked out."
 NOT_EXACT = "Leads queue, refer or win often: leads needed and must-win deals are not worked out."
 
 
@@ -175,7 +176,7 @@ def find_ways(
     ask = _Ask(place, target, missing, Bench.of(model, place.deals, edges, draws, seed))
     known = list(candidates(model))
     prices = _prices(costs or {}, known)
-    lump = ask.lump(model) if ask.exact(model) else None
+    lump = ask.lump(model) if ask.exact(model) and not model.values.signing else None
     now = ask.chance(Scenario("as planned")) if lump is None else ask.reach(lump)
     rows = [
         _alone(ask, one, chance, now, prices.get(one.name, np.nan))
@@ -186,7 +187,7 @@ def find_ways(
     mix = cheapest_mix(ask, known, prices, now, chance, levers) if wanting else pd.DataFrame()
     leads = deals = learn = pd.DataFrame()
     mean = np.nan
-    notes: tuple[str, ...] = (NOT_EXACT,)
+    notes: tuple[str, ...] = (AT_SIGNING if model.values.signing else NOT_EXACT,)
     if lump is not None:
         deals, notes = must_win(place, lump, ask.missing, now), ()
         if model.due is None:

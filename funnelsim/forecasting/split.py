@@ -25,7 +25,7 @@ from funnelsim.forecasting.distribution import (
     too_large,
 )
 from funnelsim.forecasting.exact import chances
-from funnelsim.forecasting.forecast import MOST_AT_ONCE, Forecast
+from funnelsim.forecasting.forecast import MOST_AT_ONCE, Forecast, refuse_signing
 from funnelsim.forecasting.intensity import Intensity, by_way, coins, draws_of, intensities, joined
 from funnelsim.forecasting.periods import TOTAL, Period, days_of, targets_of
 from funnelsim.forecasting.situation import Situation
@@ -72,6 +72,7 @@ def revenue_by(place: Situation, found: Forecast, column: str) -> pd.DataFrame:
     check_column(column)
     if found.engine != "exact":
         raise FunnelError(f"by {column}: a simulated forecast has no chances of single deals to split")
+    refuse_signing(place.model, f"by {column}")
     pieces = [_open(place, found, column), _new(place, column), _booked(place, column)]
     labels = [period.label for period in place.periods]
     rows = pd.concat(pieces)
@@ -141,6 +142,7 @@ def goal_chances(
         raise FunnelError(
             "targets: by groups they need the chances of single deals, which are not known here"
         )
+    refuse_signing(place.model, "targets")
     model, edges = place.model, days_of(place.periods, place.model.as_of)
     drawn = draws_of(model, place.deals, edges, draws=draws, seed=seed)
     single = intensities(model, place.deals, edges, drawn, whole=True)
@@ -266,14 +268,17 @@ def _to_means(table: pd.DataFrame, found: Forecast) -> pd.DataFrame:
 
 
 def deal_table(
-    model: Model, deals: OpenDeals, chance: Floats, periods: Sequence[Period], more: Floats | float = 0.0
-) -> pd.DataFrame:
+    model: Model, deals: OpenDeals, chance: Floats, periods: Sequence[Period], more: Floats | float = 0.0,
+    money: Floats | None = None,
+) -> pd.DataFrame:  # fmt: skip
     """Return open deals, most expected money first, with their chances per period.
 
     Args:
         chance: (deals, periods) mean over draws.
         more: (deals, periods) expected further wins in the same period.
+        money: (deals,) expected in all periods; chances times amounts by default.
     """
+    money = (chance + more).sum(axis=1) * amounts(model, deals) if money is None else money
     table = pd.DataFrame({"lead": deals.name})
     table["stage"] = np.array(model.funnel.stages, dtype=object)[deals.stage]
     table["segment"] = np.array(model.groups, dtype=object)[deals.group]
@@ -281,7 +286,7 @@ def deal_table(
     table["value"] = deals.value
     for k, period in enumerate(periods):
         table[f"P(win {period.label})"] = chance[:, k].round(4)
-    table["expected"] = ((chance + more).sum(axis=1) * amounts(model, deals)).round(2)
+    table["expected"] = money.round(2)
     table["winners_faster"] = winners_faster(model, deals).round(3)
     return table.sort_values("expected", ascending=False, kind="stable").reset_index(drop=True)
 

@@ -14,7 +14,7 @@ from funnelsim.arrays import Floats
 from funnelsim.errors import FunnelError, nearest
 from funnelsim.files import shown
 from funnelsim.model.funnel import Draw, resize_pool, winning_exits
-from funnelsim.model.model import IntakeChange, Model, Spend, kind_numbers, set_apart
+from funnelsim.model.model import IntakeChange, Model, SigningPrice, Spend, kind_numbers, set_apart
 from funnelsim.model.rates import RateChange, RateTable, table_under
 from funnelsim.model.statement import CarryOver, Name, WholeNumber, part
 from funnelsim.model.units import (
@@ -425,12 +425,13 @@ class ValueLever:
     """What a win is worth: "all", or in one segment; the odds of winning answer by multiply ** -elasticity.
 
     Of all deals it is changed from the as-of date on, of new ones (that come from `from` until `to`) for as
-    long as they live. With a date only new ones are meant.
+    long as they live, of signed ones (whenever they came) if they are won from `from` until `to`. With a date
+    only new ones are meant unless said.
     """
 
     value: Name
     multiply: Factor
-    deals: Literal["all", "new"] | None = None
+    deals: Literal["all", "new", "signed"] | None = None
     elasticity: Annotated[Number, Field(ge=0, le=20)] = 0.0
     from_: Date | None = Field(default=None, alias="from")
     to: Date | None = None
@@ -439,7 +440,10 @@ class ValueLever:
         self.groups(model)
         span_of(self.from_, self.to, model)
         if self.deals == "all" and (self.from_ or self.to):
-            raise FunnelError("deals: 'all' get another price today; with a date expected 'new'")
+            raise FunnelError(
+                "deals: 'all' get another price today; with a date expected 'new' (deals that come then) or "
+                "'signed' (deals that are won then)"
+            )
         if self.multiply == 0 and self.elasticity:
             raise FunnelError(f"elasticity: {self.elasticity:g} given, but nothing is left of the price")
         return _past(self.from_, model)
@@ -447,7 +451,13 @@ class ValueLever:
     @property
     def new(self) -> bool:
         """Whether only deals that come are meant."""
-        return self.deals == "new" or self.from_ is not None or self.to is not None
+        dated = self.from_ is not None or self.to is not None
+        return self.deals == "new" or (self.deals is None and dated)
+
+    @property
+    def some(self) -> bool:
+        """Whether only some deals are meant: new ones, or those that are won then."""
+        return self.new or self.deals == "signed"
 
     @property
     def odds(self) -> float:
@@ -459,6 +469,7 @@ class ValueLever:
         """As in "prices of new deals rise by 5 %, and their odds of winning fall by 7.1 %"."""
         part = _within(None if self.value == "all" else self.value)
         what = f"prices of new deals{part}" if self.new else f"prices{part}, also of open deals,"
+        what = f"prices at signing{part}" if self.deals == "signed" else what
         moved = f"{what} {_moved(self.multiply)}{_when(self.from_, self.to)}"
         return (
             f"{moved}, and their odds of winning {_moved(self.odds, digits=2)}" if self.elasticity else moved
@@ -474,20 +485,36 @@ class ValueLever:
     def act(model: Model, levers: Sequence[ValueLever]) -> Model:
         """Multiply the amounts of wins, and what open deals bring of what they show; move the odds."""
         for one in levers:
-            groups = one.groups(model)
-            if one.new:
-                first = len(model.groups)
-                model = set_apart(model, groups, *span_of(one.from_, one.to, model), "at a new price")
-                groups = tuple(range(first, len(model.groups)))
-            values, factor = model.values, np.ones(len(model.groups))
-            factor[list(groups)] = one.multiply
-            dearer = replace(values, amounts=values.amounts * factor[:, None], ratio=values.ratio * factor)
-            model = replace(model, values=dearer)
+            groups, span = one.groups(model), span_of(one.from_, one.to, model)
+            if one.deals == "signed":
+                model = _at_signing(model, groups, span, one.multiply)
+            else:
+                if one.new:
+                    first = len(model.groups)
+                    model = set_apart(model, groups, *span, "at a new price")
+                    groups = tuple(range(first, len(model.groups)))
+                model, span = _dearer(model, groups, one.multiply), (0.0, np.inf)
             if one.odds != 1:
                 ways = np.argwhere(winning_exits(model.funnel))
-                change = (RateChange("odds", int(s), int(x), one.odds, groups) for s, x in ways)
+                change = (RateChange("odds", int(s), int(x), one.odds, groups, *span) for s, x in ways)
                 model = _with_rates(model, list(change))
         return model
+
+
+def _dearer(model: Model, groups: Sequence[int], multiply: float) -> Model:
+    """Return the model in which all deals of some groups have another price."""
+    values, factor = model.values, np.ones(len(model.groups))
+    factor[list(groups)] = multiply
+    dearer = replace(values, amounts=values.amounts * factor[:, None], ratio=values.ratio * factor)
+    return replace(model, values=dearer)
+
+
+def _at_signing(model: Model, groups: tuple[int, ...], span: tuple[float, float], multiply: float) -> Model:
+    """Return the model in which deals of some groups that are won between two days have another price."""
+    if multiply == 1:
+        return model
+    price = SigningPrice(groups, *span, multiply)
+    return replace(model, values=replace(model.values, signing=(*model.values.signing, price)))
 
 
 @lever

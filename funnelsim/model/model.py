@@ -27,6 +27,22 @@ GOLDEN_STEP = 0.6180339887498949
 
 
 @dataclass(frozen=True)
+class SigningPrice:
+    """Another price of whatever is won between two days, whenever the lead came.
+
+    Args:
+        groups: numbers of the groups that pay it.
+        start, end: days since the as-of date (start included, end not); end may be inf.
+        multiply: factor on the amount of a win.
+    """
+
+    groups: tuple[int, ...]
+    start: float
+    end: float
+    multiply: float
+
+
+@dataclass(frozen=True)
 class Values:
     """Amounts of money per group.
 
@@ -36,12 +52,14 @@ class Values:
         tilt: (stages,) mean amount of the leads of a stage that win / of all leads at risk there, where
             the history tells: large deals win less often; None stands for 1 everywhere.
         lost: how many of the open deals that would bring most bring nothing, as a scenario fears.
+        signing: prices by the day of winning, as a scenario asks; where they overlap all of them count.
     """
 
     amounts: Floats
     ratio: Floats
     tilt: Floats | None = None
     lost: int = 0
+    signing: tuple[SigningPrice, ...] = ()
 
     @property
     def mean(self) -> Floats:
@@ -53,6 +71,27 @@ class Values:
     def in_money(self) -> bool:
         """Whether any amount is known: without one every win counts 1, and revenue is the number of wins."""
         return not bool((self.amounts == 1.0).all())
+
+    @property
+    def signing_days(self) -> tuple[float, ...]:
+        """Days at which a price by the day of winning begins or ends, ascending."""
+        return tuple(
+            sorted({day for one in self.signing for day in (one.start, one.end) if np.isfinite(day)})
+        )
+
+    def signing_prices(self, moments: Floats) -> Floats:
+        """Return the factor on what each group wins at each moment, (groups, moments).
+
+        >>> tenth_off = (SigningPrice((1,), 10.0, 20.0, 0.9),)
+        >>> Values(np.ones((2, 1)), np.ones(2), signing=tenth_off).signing_prices(np.array([9.0, 10.0, 20.0]))
+        array([[1. , 1. , 1. ],
+               [1. , 0.9, 1. ]])
+        """
+        found = np.ones((len(self.amounts), len(moments)))
+        for one in self.signing:
+            inside = (one.start <= moments) & (moments < one.end)
+            found[list(one.groups)] *= np.where(inside, one.multiply, 1.0)
+        return found
 
 
 @dataclass(frozen=True)
@@ -478,7 +517,12 @@ def set_apart(model: Model, groups: Sequence[int], start: float, end: float, nam
         model,
         groups=(*model.groups, *(f"{model.groups[group]}, {name}" for group in groups)),
         table=rates,
-        values=replace(values, amounts=values.amounts[every], ratio=values.ratio[every]),
+        values=replace(
+            values,
+            amounts=values.amounts[every],
+            ratio=values.ratio[every],
+            signing=tuple(replace(one, groups=_with(one.groups, kind)) for one in values.signing),
+        ),
         entries=replace(
             entries,
             cells=(*entries.cells, *cells),

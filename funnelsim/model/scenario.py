@@ -182,7 +182,7 @@ AMOUNTS = {
     "FACTOR": "+5% | -20% | x1.5 | *1.5",
     "CHANGE": "FACTOR | +10 per week | -12000 per month",
     "REPS": "+2 | -1 | =9",
-    "DEALS": "new deals | all deals; with a date only new ones, without one all unless said",
+    "DEALS": "new deals | all deals | signed deals (won then); with a date new ones, else all, unless said",
     "LARGEST": "largest deal | 3 largest deals",
     "MONEY": "50000 (once) | 12000 per month",
     "DATE": "2026-10-01 | 2026-10 | 2026Q4 | 2026H2 | 2026",
@@ -540,8 +540,9 @@ def _clause(reader: _Reader, clause: str, model: Model) -> Any:
         role = CLAUSES[clause][0].casefold()
         return _name(reader, role, named_for(role, model))
     if clause == "for":
-        deals = re.compile(r"\s+(new|all)(\s+deals)?\b", re.IGNORECASE)
-        return _value(reader, deals, "'new deals' or 'all deals'", lambda text: text.split()[0].casefold())
+        deals = re.compile(r"\s+(new|all|signed)(\s+deals)?\b", re.IGNORECASE)
+        wanted = "'new deals', 'all deals' or 'signed deals'"
+        return _value(reader, deals, wanted, lambda text: text.split()[0].casefold())
     if clause == "ramp":
         speeds = re.compile(rf"(?:\s+(?:{DIGITS})\s*%)+")
         return _value(

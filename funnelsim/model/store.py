@@ -22,6 +22,7 @@ from funnelsim.model.model import (
     Entries,
     IntakeChange,
     Model,
+    SigningPrice,
     Sizes,
     Spend,
     Values,
@@ -37,7 +38,7 @@ _KINDS: dict[str, type] = {
     kind.__name__: kind
     for kind in (
         Model, Funnel, RateTable, Counts, RateChange, Entries, Cell, IntakeChange, Window, Spend, Values,
-        Pool, Work, Draw, Referral, Calendar, Due, Sizes,
+        SigningPrice, Pool, Work, Draw, Referral, Calendar, Due, Sizes,
     )
 }  # fmt: skip
 _ODD = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}

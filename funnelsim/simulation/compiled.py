@@ -11,7 +11,7 @@ from funnelsim.arrays import Flags, Floats, Integers, Words
 from funnelsim.simulation.births import Families, Start, brood_of, next_births, worth_of
 from funnelsim.simulation.jit import bare, inlined, kernel
 from funnelsim.simulation.luck import W64
-from funnelsim.simulation.step import Rules, advance
+from funnelsim.simulation.step import Rules, advance, signing_price
 
 BLOCK_SIZE = 1024  # leads: 74 kB, which a core's own cache holds
 LEAD, WHO, KIND, VISIT, PLACE = range(5)
@@ -211,7 +211,8 @@ def book(rules: Rules, start: Start, scope: Scope, rows: Rows, used: int, lives:
         if 0 <= period < lives.wins.shape[0]:
             origin = 0 if rows.number[i, WHO] < start.lead.size else 1
             lives.wins[period, origin] += 1.0
-            lives.revenue[period, origin] += share * worth_of(
+            price = signing_price(rules, rules.group[rows.number[i, KIND]], rows.moment[i])
+            lives.revenue[period, origin] += (share * price) * worth_of(
                 rules, start, W64(rows.number[i, LEAD]), rows.number[i, WHO], rows.number[i, KIND]
             )
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from funnelsim.arrays import Floats, Integers
+from funnelsim.errors import FunnelError
 from funnelsim.history.metrics import metrics
 from funnelsim.model.funnel import Funnel
 from funnelsim.model.model import Model, expected
@@ -38,6 +39,8 @@ def moving(run: Run) -> dict[str, Any]:
         run: what a simulation left; its model says by which laws.
     """
     model, funnel = run.model, run.model.funnel
+    if model.values.signing:
+        raise FunnelError("the page of moving leads knows no prices by the day of signing; simulate without")
     why = why_played(run)
     told = {
         "version": CONTRACT,

@@ -80,9 +80,16 @@ class Run:
                 "at": self.model.as_of + pd.to_timedelta(nanoseconds, unit="ns"),
                 "channel": self.channel[self.who],
                 "segment": groups[self.group[self.who]],
-                "value": self.value[self.who],
+                "value": self.value[self.who] * self._prices,
             }
         )
+
+    @property
+    def _prices(self) -> Floats:
+        """Factor on the value of each row: another price where a win is signed at one, else 1."""
+        prices = self.model.values.signing_prices(self.day)
+        won = (self.model.funnel.booked[self.place] > 0) & (self.visit > 0)
+        return np.where(won, prices[self.group[self.who], np.arange(len(self.day))], 1.0)
 
     @cached_property
     def history(self) -> History:

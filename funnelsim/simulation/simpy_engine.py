@@ -41,7 +41,7 @@ Row = tuple[W64, int, int, int, int, float]
 NOWHERE = ENTRY = -1
 AFTER_ALL_ELSE = 2
 Happenings = Generator[simpy.Event, object, None]
-HEADER = 72  # room for the numbers, beginnings and shapes of all arrays, 65 at present
+HEADER = 72  # room for the numbers, beginnings and shapes of all arrays, 68 at present
 
 
 class RepTeam:
@@ -320,7 +320,7 @@ def of_rules(rules: Rules) -> Integers:
     arrays = (
         rules.cuts, rules.guide.astype(np.int64), rules.split, rules.starts, rules.speed, rules.targets,
         rules.group, rules.booked, rules.amounts, rules.pace, rules.by_exit, rules.wins,
-        *rules.dates,
+        *rules.dates, rules.signing,
     )  # fmt: skip
     seed = int(np.array(rules.seed, dtype=np.uint64).astype(np.int64))
     return pack(arrays, [seed, int(rules.replicate), *rules.shape])
@@ -360,8 +360,9 @@ def rules_in(packed: Integers) -> Rules:
             packed[h[57] : h[59]],
             packed[h[59] : h[61]],
             packed[h[61] : h[63]],
-            real[h[63] :],
+            real[h[63] : h[65]],
         ),
+        real[h[65] :].reshape((h[66], h[67])),
     )  # fmt: skip
 
 

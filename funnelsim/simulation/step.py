@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from funnelsim.arrays import Floats, Integers
 from funnelsim.model.funnel import Funnel, winning_exits
-from funnelsim.model.model import REACH, Due, Model, OpenDeals, Pace
+from funnelsim.model.model import REACH, Due, Model, OpenDeals, Pace, Values
 from funnelsim.simulation.jit import bare, inlined
 from funnelsim.simulation.luck import (
     BIRTH,
@@ -85,6 +85,8 @@ class Rules(NamedTuple):
         by_exit: (rows, bins, exits) rate of each exit per day of age.
         wins: (kinds, exits) 1 where an exit wins, else 0.
         dates: the clock of expected dates.
+        signing: (1 + groups, cuts) days, and the factor on what each group wins from then on; no column where
+            prices do not change with the day of winning.
     """
 
     seed: W64
@@ -103,6 +105,7 @@ class Rules(NamedTuple):
     by_exit: Floats
     wins: Integers
     dates: Dates
+    signing: Floats
 
 
 def rules_of(
@@ -137,7 +140,7 @@ def rules_of(
         np.repeat(np.arange(groups), stages), model.funnel.booked, np.ascontiguousarray(model.values.amounts),
         _pace_table(pace), np.ascontiguousarray(by_exit.transpose(0, 2, 1)),
         np.tile(winning_exits(model.funnel).astype(np.int64), (groups, 1)),
-        no_dates() if dates is None else dates,
+        no_dates() if dates is None else dates, _signing_table(model.values),
     )  # fmt: skip
 
 
@@ -179,6 +182,12 @@ def _loss_of(funnel: Funnel, targets: Integers) -> int:
     """Return the place of the first exit from a stage that ends a life without a win, -1 where none does."""
     ends = (int(place) for place in targets if place >= len(funnel.stages) and funnel.booked[place] == 0)
     return next((place for place in ends if funnel.places[place] not in funnel.handed_over), -1)
+
+
+def _signing_table(values: Values) -> Floats:
+    """Return the days at which prices at signing change, and below them each group's price from then on."""
+    days = np.array(values.signing_days)
+    return np.vstack([days, values.signing_prices(days)])
 
 
 def _pace_table(pace: Pace | None) -> Floats:
@@ -535,6 +544,15 @@ def amount_of(rules: Rules, lead: W64, group: int) -> float:
         if due < price.size:
             amount *= price[int(due)]
     return amount
+
+
+@inlined
+def signing_price(rules: Rules, group: int, moment: float) -> float:
+    """Return the factor on what a lead of a group brings that is won at a moment."""
+    if not rules.signing.shape[1]:
+        return 1.0
+    column = np.searchsorted(rules.signing[0], moment, side="right") - 1
+    return float(rules.signing[1 + group, column]) if column >= 0 else 1.0
 
 
 @inlined
