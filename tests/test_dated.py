@@ -150,6 +150,17 @@ def test_new_leads_by_hand() -> None:
     assert_allclose(born, [20 * 2 * each, 30 * 2 * each], rtol=1e-4)
 
 
+def test_of_leads_as_many_days_before_their_date_those_that_came_in_later_leave_sooner() -> None:
+    model = hotel(np.full((2, 3), 0.02), 0.0, (0.9, 0.9), per_day=2.0)
+    assert model.due is not None
+    model = replace(model, due=replace(model.due, haste=np.array([4.0, 2.0, 1.0, 0.5, 0.25])))
+    some = replace(deals(*[(1, 6.0)] * 6), lead_time=np.array([6.0, 7.0, 28.0, 100.0, 900.0, np.nan]))
+    chance, born = found(model, some, [0, 30, 60])
+    assert_allclose(chance[:, 0], 0.9 * np.exp(-0.12 * np.array([4, 2, 1, 0.5, 0.25, 1])), rtol=1e-4)
+    each = 0.9 * (np.exp(-0.04 * 9) - np.exp(-0.04 * 10)) / 0.04  # all come in ten days before their date
+    assert_allclose(born, [20 * 2 * each, 30 * 2 * each], rtol=3e-4)
+
+
 def test_new_leads_are_worth_the_price_of_their_date() -> None:
     """Ten days ahead, dates of the first twenty days cost half, those of the next ten twice as much."""
     model = hotel(np.zeros((2, 3)), 0.0, (0.9, 0.9), per_day=2.0)
@@ -389,12 +400,15 @@ def some_hotel() -> tuple[Model, OpenDeals]:
     assert model.due is not None
     due = replace(
         model.due, late=late, stated=np.array([[0.7, 0.0]]), ahead=np.full((1, 40), 1 / 40),
-        price=np.repeat([0.6, 1.0, 1.7], 14),
+        price=np.repeat([0.6, 1.0, 1.7], 14), haste=np.array([3.0, 2.0, 1.0, 0.5, 0.2]),
     )  # fmt: skip
     rng = np.random.default_rng(4)
     rows = [(int(rng.integers(2)), float(day)) for day in [*range(-12, 70, 2), *[np.nan] * 6]]
     rate = model.table.rate * (model.funnel.targets >= 0)[None, None, :, :, None]
-    return replace(model, due=due, table=model.table.with_rate(rate)), deals(*rows)
+    some = deals(*rows)
+    assert some.due is not None
+    some = replace(some, lead_time=np.maximum(np.ceil(some.due), 0.0) + rng.integers(0, 200, len(some)))
+    return replace(model, due=due, table=model.table.with_rate(rate)), some
 
 
 LEVERS = {

@@ -15,6 +15,7 @@ from funnelsim.calibration.due import (
     EDGES,
     Pieces,
     count_pieces,
+    counts_by_lead_time,
     dates_on_entry,
     drop_out_spread,
     fit_due,
@@ -25,7 +26,7 @@ from funnelsim.calibration.due import (
 from funnelsim.forecasting.situation import situation
 from funnelsim.history.log import DAY, History, bookings, spells
 from funnelsim.model.funnel import Funnel
-from funnelsim.model.model import REACH, Due
+from funnelsim.model.model import LEAD_TIMES, REACH, Due
 from funnelsim.model.store import load_model, same, save_model
 
 FUNNEL = Funnel(
@@ -156,8 +157,44 @@ def test_months_that_cancel_more_are_seen() -> None:
         none + 1, none, np.where(lost, 1, -1), start, stop, start + 30, lost, np.full(number, np.inf),
         *no_amounts(start),
     )  # fmt: skip
-    spread = drop_out_spread(pieces, FUNNEL, count_pieces(pieces, FUNNEL, 1))
+    spread = drop_out_spread(pieces, FUNNEL, count_pieces(pieces, FUNNEL, 1), np.ones(len(LEAD_TIMES)))
     assert 0.3 < spread <= 0.6, "factors of .4 and 1.6 have a standard deviation of .6, shrunk"
+
+
+def test_leads_leave_by_days_to_their_date_and_by_their_lead_time() -> None:
+    """Rates of .004 a day, of .012 in the last 28, times 3, 1, 1, .5 and .2 by lead time, are found again."""
+    rng, number, truth = np.random.default_rng(4), 40000, np.array([3.0, 1.0, 1.0, 0.5, 0.2])
+    ahead = np.where(rng.random(number) < 0.5, rng.integers(0, 7, number), rng.integers(7, 300, number))
+    came = rng.uniform(-900, -300, number)
+    due = np.floor(came) + ahead
+    factor = truth[np.searchsorted(LEAD_TIMES, ahead, side="right") - 1]
+    left, last = rng.exponential(1 / factor), np.maximum(due - came - 28, 0.0)
+    wait = np.where(left < 0.004 * last, left / 0.004, last + (left - 0.004 * last) / 0.012)
+    lost = came + wait < due
+    stop = np.where(lost, came + wait, np.maximum(due, came) + 0.5)
+    none = np.zeros(number, dtype=np.int64)
+    pieces = Pieces(
+        none + 1, none, np.where(lost, 1, 0), came, stop, due, lost, np.where(lost, np.inf, stop),
+        *no_amounts(came),
+    )  # fmt: skip
+    counts, haste = counts_by_lead_time(pieces, FUNNEL, 1)
+    assert_allclose(haste / haste[2], truth, rtol=0.12)
+    for near, rate in (((EDGES >= 1) & (EDGES < 14), 0.012), ((EDGES >= 30) & (EDGES < 150), 0.004)):
+        found = counts.events[0, 1, 1, near] / counts.exposure[0, 1, near]
+        assert_allclose(found * haste[2], rate, rtol=0.12)
+    spread = drop_out_spread(pieces, FUNNEL, counts, haste)
+    assert spread < 0.06, "months do not differ"
+
+
+def test_a_lead_time_is_that_of_calendar_days() -> None:
+    history, _ = company(6, groups=1)
+    moved = replace(history, until=history.until + pd.Timedelta(hours=17))
+    for known in (history, moved):
+        deals = open_pipeline(known, fit_model(known))
+        assert deals.due is not None
+        came = known.events.drop_duplicates("lead").set_index("lead")["at"].reindex(deals.name)
+        days = known.leads["expected_close"].reindex(deals.name).dt.normalize() - came.dt.normalize()
+        assert_allclose(deals.lead_time, np.maximum((days / DAY).to_numpy(), 0))
 
 
 def test_leads_that_state_no_date_are_counted_as_such() -> None:

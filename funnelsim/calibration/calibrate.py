@@ -18,7 +18,7 @@ from funnelsim.calibration.counting import (
     group_numbers,
     visits_of,
 )
-from funnelsim.calibration.due import dates_tell, due_days, fit_due
+from funnelsim.calibration.due import dates_tell, due_days, fit_due, lead_times
 from funnelsim.calibration.intake import fit_entries
 from funnelsim.calibration.posterior import PRIOR_CASES, table_of
 from funnelsim.calibration.response import fit_response, spend_words
@@ -226,13 +226,15 @@ def open_pipeline(history: History, model: Model) -> OpenDeals:
         name = leads["stage"][stage.isna()].iloc[0]
         raise FunnelError(f"stage '{name}' is no stage of the model; {nearest(name, number)}")
     grouping = leads[model.grouped_by] if model.grouped_by else None
+    due = None if model.due is None else due_days(leads["expected_close"], history.until)
     return OpenDeals(
         leads["lead"].astype(str).to_numpy(dtype=object),
         np.asarray(stage, dtype=np.int64),
         group_numbers(grouping, model.groups, len(leads)),
         np.asarray(leads["age"], dtype=np.float64),
         np.asarray(leads["value"] if shows_amounts(history) else leads["value"] * np.nan, dtype=np.float64),
-        None if model.due is None else due_days(leads["expected_close"], history.until),
+        due,
+        None if due is None else lead_times(history, leads["lead"].tolist(), due),
     )
 
 

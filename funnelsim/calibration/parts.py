@@ -246,13 +246,12 @@ def _remains(history: History, keep: bool, model: Model) -> Remains:  # noqa: AR
 def _joined(parts: Sequence[Remains]) -> Remains:
     """Return what a forecast needs of all parts together."""
     deals = [part.deals for part in parts]
-    names = [one.name for one in fields(OpenDeals) if one.name != "due"]
-    arrays = {name: np.concatenate([getattr(one, name) for one in deals]) for name in names}
-    due = None if deals[0].due is None else np.concatenate([np.asarray(one.due) for one in deals])
+    known = [one.name for one in fields(OpenDeals) if getattr(deals[0], one.name) is not None]
+    arrays = {name: np.concatenate([getattr(one, name) for one in deals]) for name in known}
     wins = pd.concat([part.wins for part in parts], ignore_index=True)
     quality = sum((part.facts.quality for part in parts), Quality())
     facts = replace(parts[0].facts, quality=quality)
-    return Remains(facts, OpenDeals(**arrays, due=due), wins, any(part.amounts for part in parts))
+    return Remains(facts, OpenDeals(**arrays), wins, any(part.amounts for part in parts))
 
 
 def _part(history: History, keep: bool, grouped_by: str, sizes: Sizes | None) -> Part:

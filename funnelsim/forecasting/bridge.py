@@ -334,10 +334,11 @@ class _Two:
         at = self.now_at[still]
         stage, age = deals.stage.copy(), deals.age.copy()
         stage[still], age[still] = now.stage[at], now.age[at]
-        due = None if deals.due is None else deals.due.copy()
-        if due is not None and now.due is not None:
-            due[still] = now.due[at]
-        return replace(deals, stage=stage, age=age, due=due)
+        due, ahead = (None if one is None else one.copy() for one in (deals.due, deals.lead_time))
+        for column, today in ((due, now.due), (ahead, now.lead_time)):
+            if column is not None and today is not None:
+                column[still] = today[at]
+        return replace(deals, stage=stage, age=age, due=due, lead_time=ahead)
 
     @cached_property
     def booked(self) -> pd.Series:

@@ -87,30 +87,62 @@ def by_dates(model: Model, deals: OpenDeals, per_day: Floats, edges: Floats, dra
     days = per_day.shape[1] + REACH + 1
     starts = model.table.starts
     now = int(np.searchsorted(starts, 0.0, side="right")) - 1
-    there = paths(drawn.leaving[:, now], due.counts.edges, model.funnel, days)
     given = np.full(len(deals), np.nan) if deals.due is None else deals.due
     rows = np.isfinite(given)
     left, inside = on_time(due.late, given[rows], edges)
-    at = np.clip(given[rows], 0.0, days)
-    low = np.minimum(at.astype(np.int64), days - 1)
-    group, stage = deals.group[rows], deals.stage[rows]
+    there, way = _ways(model, due, deals, rows, drawn.leaving[:, now], days)
     era = np.searchsorted(starts, np.maximum(given[rows], 0.0), side="right") - 1
     wins = np.zeros((len(drawn), int(rows.sum())))
     for last in range(len(model.funnel.stages)):
-        path = there[:, group, stage, last]
-        alive = path[:, np.arange(len(low)), low] * (1 - (at - low))
-        alive += path[:, np.arange(len(low)), low + 1] * (at - low)
-        hit = drawn.hits[:, era, group, last]
-        wins += alive * hit / np.maximum(hit * left + 1 - hit, 1e-12)
+        hit = drawn.hits[:, era, deals.group[rows], last]
+        wins += there[:, last] * hit / np.maximum(hit * left + 1 - hit, 1e-12)
     chance = np.zeros((len(drawn), len(deals), len(edges) - 1))
     chance[:, rows] = wins[:, :, None] * inside
     leads = np.zeros((*due.stated.shape, per_day.shape[1]))
     for cell, row in zip(model.entries.cells, per_day, strict=True):
         leads[cell.group, cell.stage] += row * due.stated[cell.group, cell.stage]
     price, kinds = np.unique(prices_on(due, 2 * days), return_inverse=True)
-    born = picked_up(due, there, drawn.hits, starts, leads, edges, kinds)
+    born = picked_up(due, way, drawn.hits, starts, leads, edges, kinds)
     used = born.any(axis=(0, 1, 3))
     return ByDate(rows, chance, born[:, :, used], price[used])
+
+
+def _ways(
+    model: Model, due: Due, deals: OpenDeals, rows: NDArray[np.bool_], leaving: Floats, days: int
+) -> tuple[Floats, Floats]:
+    """Return where open deals with a date are when its day begins, and the ways of leads to come to theirs.
+
+    Leads whose lead times have the same factor go the same ways.
+
+    Args:
+        rows: (deals,) which state a date.
+        leaving: (draws, groups, stages, exits, bins) per day, before that factor.
+        days: how far ahead.
+
+    Returns:
+        chances (draws, stages then, rows), and (draws, groups, stages, stages then, days ahead), the mean of
+        the ways of that many days and of one less.
+    """
+    stages, far = len(model.funnel.stages), min(due.ahead.shape[1], days - REACH - 1)
+    at, group, stage = np.clip(_of(deals.due, rows), 0.0, days), deals.group[rows], deals.stage[rows]
+    mine, soon = due.haste_at(_of(deals.lead_time, rows)), due.haste_at(np.arange(float(far)))
+    there = np.empty((len(leaving), stages, len(at)))
+    way = np.empty((*leaving.shape[:3], stages, far))
+    for haste in np.unique(np.append(mine, soon)):
+        path = paths(leaving * haste, due.counts.edges, model.funnel, days)
+        own, ahead = np.flatnonzero(mine == haste), np.flatnonzero(soon == haste)
+        low = np.minimum(at[own].astype(np.int64), days - 1)
+        part = at[own] - low
+        for last in range(stages):
+            sooner, later = (path[:, group[own], stage[own], last, low + one] for one in (0, 1))
+            there[:, last, own] = sooner * (1 - part) + later * part
+        way[..., ahead] = (path[..., ahead] + path[..., np.maximum(ahead - 1, 0)]) / 2
+    return there, way
+
+
+def _of(column: Floats | None, rows: NDArray[np.bool_]) -> Floats:
+    """Return some rows of what may not be known of anybody."""
+    return np.full(int(rows.sum()), np.nan) if column is None else column[rows]
 
 
 def prices_on(due: Due, days: int) -> Floats:
@@ -221,7 +253,7 @@ def on_time(late: Floats, due: Floats, edges: Floats) -> tuple[Floats, Floats]:
 
 
 def picked_up(
-    due: Due, there: Floats, hits: Floats, starts: Floats, leads: Floats, edges: Floats, kinds: Integers
+    due: Due, way: Floats, hits: Floats, starts: Floats, leads: Floats, edges: Floats, kinds: Integers
 ) -> Floats:
     """Return expected wins of leads to come, (draws, groups, kinds, periods): an additive pick-up.
 
@@ -230,17 +262,14 @@ def picked_up(
     between x - 1 and x days. The chance to win there is that of the date's era.
 
     Args:
-        there: (draws, groups, stages, stages then, days) see `paths`.
+        way: (draws, groups, stages, stages then, days ahead) see `_ways`.
         hits: (draws, eras, groups, stages) see `Draws`.
         starts: (eras,) day on which each era begins.
         leads: (groups, stages, days) that come in each day and state a date.
         kinds: (days,) number of the kind that dates on each day have.
     """
-    days = leads.shape[-1]
-    far = min(due.ahead.shape[1], days)
-    way = there[..., :far].copy()
-    way[..., 1:] = (way[..., 1:] + way[..., :-1]) / 2
-    born = np.zeros((len(there), leads.shape[0], int(kinds.max()) + 1, len(edges) - 1))
+    days, far = leads.shape[-1], way.shape[-1]
+    born = np.zeros((len(way), leads.shape[0], int(kinds.max()) + 1, len(edges) - 1))
     share = _shares_in(due, edges, far, days)
     on = np.arange(far)[:, None] + np.arange(days)
     era, kind = np.searchsorted(starts, on, side="right") - 1, kinds[on]

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from funnelsim.calibration.due import lead_times
 from funnelsim.errors import FunnelError
 from funnelsim.forecasting.baselines import points, simple_points, view_of
 from funnelsim.forecasting.forecast import NAMES, Forecast
@@ -30,7 +31,7 @@ from funnelsim.forecasting.kept import print_of
 from funnelsim.forecasting.periods import Period, within
 from funnelsim.forecasting.situation import ASKED, Situation
 from funnelsim.history.databases import complaint, is_address, url_of, without_password
-from funnelsim.history.log import among
+from funnelsim.history.log import DAY, History, among
 from funnelsim.model.model import Model, OpenDeals, amounts
 from funnelsim.model.store import decode, encode
 
@@ -500,23 +501,29 @@ def last_kept(
             wanted = wanted.where(forecasts.c.as_of <= moment_of(since))
         wanted = wanted.order_by(forecasts.c.as_of.desc(), forecasts.c.id.desc())
         row = connection.execute(wanted).mappings().first()
-        return None if row is None else _kept_of(connection, row)
+        return None if row is None else _kept_of(connection, row, place.history)
 
 
-def _kept_of(connection: sqlalchemy.Connection, row: Mapping[Any, Any]) -> Kept:
-    """Return a kept forecast with its model, deals and numbers."""
+def _kept_of(connection: sqlalchemy.Connection, row: Mapping[Any, Any], history: History | None) -> Kept:
+    """Return a kept forecast with its model, deals and numbers; when its leads came in, a history tells."""
     model = decode(json.loads(zlib.decompress(base64.b64decode(row["model"]))))
     deals = _rows_of(connection, tables().deals, int(row["id"]))
     stage = {name: k for k, name in enumerate(model.funnel.stages)}
     group = {name: k for k, name in enumerate(model.groups)}
     due = deals["due"].to_numpy(dtype=np.float64)
+    dated = bool(np.isfinite(due).any())
+    ahead = None
+    if dated and history is not None:
+        days = due + float((pd.Timestamp(row["as_of"]) - history.until) / DAY)
+        ahead = lead_times(history, deals["lead"].tolist(), days)
     pipeline = OpenDeals(
         deals["lead"].to_numpy(dtype=object),
         deals["stage"].map(stage).to_numpy(dtype=np.int64),
         deals["segment"].map(group).to_numpy(dtype=np.int64),
         deals["age"].to_numpy(dtype=np.float64),
         deals["amount"].to_numpy(dtype=np.float64),
-        due if np.isfinite(due).any() else None,
+        due if dated else None,
+        ahead,
     )
     numbers = with_quantiles(_rows_of(connection, tables().numbers, int(row["id"])))
     return Kept(

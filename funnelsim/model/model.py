@@ -343,6 +343,10 @@ def run_until(pace: Pace, moments: Floats) -> Floats:
     return run
 
 
+# Left edges, by convention: a week, four weeks, a quarter, half a year.
+LEAD_TIMES = np.array([0.0, 7.0, 28.0, 91.0, 182.0])
+
+
 @dataclass(frozen=True)
 class Due:
     """How leads live that state an expected date: days to that date are their clock, not age.
@@ -363,6 +367,8 @@ class Due:
             date; beyond its end 1.
         decided: whether a lead that does not win on its date is lost then, as at a deadline; else it stays.
         hit_spread: standard deviation of a common Gamma factor on the chances to win.
+        haste: (LEAD_TIMES,) factor on leaving by the days between the day of coming in and the date: of two
+            leads as many days before their date the one that came in later leaves sooner.
     """
 
     counts: Counts
@@ -375,6 +381,13 @@ class Due:
     price: Floats = field(default_factory=lambda: np.zeros(0))
     decided: bool = False
     hit_spread: float = 0.0
+    haste: Floats = field(default_factory=lambda: np.ones(len(LEAD_TIMES)))
+
+    def haste_at(self, days: Floats) -> Floats:
+        """Return the factor on leaving by the days between coming in and the date; 1 where they are nan."""
+        place = np.clip(np.searchsorted(LEAD_TIMES, np.nan_to_num(days), side="right") - 1, 0, None)
+        factor: Floats = np.where(np.isnan(days), 1.0, self.haste[place])
+        return factor
 
 
 def typical_due(due: Due) -> tuple[Floats, Floats]:
@@ -583,6 +596,8 @@ class OpenDeals:
         value: (leads,) amount shown, nan where none is.
         due: (leads,) days until the day of the expected close begins, nan where no date is stated; None
             where nobody states one.
+        lead_time: (leads,) days from the day on which the lead came in to that of its expected close, nan
+            and None likewise.
     """
 
     name: NDArray[np.object_]
@@ -591,6 +606,7 @@ class OpenDeals:
     age: Floats
     value: Floats
     due: Floats | None = None
+    lead_time: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.name)
@@ -610,9 +626,9 @@ def only(deals: OpenDeals, leads: Iterable[str]) -> OpenDeals:
     for lead in sorted(wanted - set(deals.name)):
         raise FunnelError(f"lead '{lead}' is not open; {nearest(lead, deals.name)}")
     rows = np.isin(deals.name.astype(str), sorted(wanted))
-    due = None if deals.due is None else deals.due[rows]
+    due, ahead = (None if one is None else one[rows] for one in (deals.due, deals.lead_time))
     return OpenDeals(
-        deals.name[rows], deals.stage[rows], deals.group[rows], deals.age[rows], deals.value[rows], due
+        deals.name[rows], deals.stage[rows], deals.group[rows], deals.age[rows], deals.value[rows], due, ahead
     )
 
 

@@ -41,7 +41,7 @@ Row = tuple[W64, int, int, int, int, float]
 NOWHERE = ENTRY = -1
 AFTER_ALL_ELSE = 2
 Happenings = Generator[simpy.Event, object, None]
-HEADER = 72  # room for the numbers, beginnings and shapes of all arrays, 68 at present
+HEADER = 76  # room for the numbers, beginnings and shapes of all arrays, 72 at present
 
 
 class RepTeam:
@@ -361,8 +361,10 @@ def rules_in(packed: Integers) -> Rules:
             packed[h[59] : h[61]],
             packed[h[61] : h[63]],
             real[h[63] : h[65]],
+            real[h[65] : h[67]],
+            real[h[67] : h[69]],
         ),
-        real[h[65] :].reshape((h[66], h[67])),
+        real[h[69] :].reshape((h[70], h[71])),
     )  # fmt: skip
 
 

@@ -49,6 +49,8 @@ class Dates(NamedTuple):
         won: (kinds,) place entered by winning.
         lost: (kinds,) place entered on a date that brings no win, -1 where leads stay.
         price: (days,) factor on the amount of a lead to come by the day of its date; beyond its end 1.
+        haste: (days,) factor on the rates of leaving of a lead to come by its days ahead.
+        hurry: (open deals,) the same of open deals.
     """
 
     edges: Floats
@@ -62,6 +64,8 @@ class Dates(NamedTuple):
     won: Integers
     lost: Integers
     price: Floats
+    haste: Floats
+    hurry: Floats
 
 
 class Rules(NamedTuple):
@@ -149,7 +153,7 @@ def no_dates() -> Dates:
     nothing, none = np.zeros(0), np.zeros(0, dtype=np.int64)
     return Dates(
         nothing, np.zeros((0, 0, 0)), nothing, nothing, nothing, np.zeros((0, 0)), nothing, none, none,
-        none, nothing,
+        none, nothing, nothing, nothing,
     )  # fmt: skip
 
 
@@ -165,6 +169,7 @@ def dates_of(model: Model, due: Due, deals: OpenDeals, leaving: Floats, hits: Fl
     funnel = model.funnel
     rate = np.ascontiguousarray(leaving.reshape(-1, exits, bins).transpose(0, 2, 1))
     given = np.full(len(deals), np.nan) if deals.due is None else deals.due.astype(np.float64)
+    lead_time = np.full(len(deals), np.nan) if deals.lead_time is None else deals.lead_time
     way = [cell.group * len(funnel.stages) + cell.stage for cell in model.entries.cells]
     won = int(np.flatnonzero(funnel.booked > 0)[0])
     own = [next((int(to) for to in row if to >= 0 and funnel.booked[to] > 0), won) for row in funnel.targets]
@@ -174,7 +179,8 @@ def dates_of(model: Model, due: Due, deals: OpenDeals, leaving: Floats, hits: Fl
         due.counts.edges.astype(np.float64), rate, hits.reshape(-1).copy(), np.cumsum(due.late),
         due.stated.reshape(-1).astype(np.float64), np.cumsum(due.ahead, axis=1), given,
         np.array(way, dtype=np.int64), np.tile(np.array(own, dtype=np.int64), groups),
-        np.tile(lost, groups), due.price.copy(),
+        np.tile(lost, groups), due.price.copy(), due.haste_at(np.arange(float(due.ahead.shape[1]))),
+        due.haste_at(lead_time),
     )  # fmt: skip
 
 
@@ -433,30 +439,39 @@ def date_of(rules: Rules, lead: W64, who: int) -> float:
     return float(day + min(np.searchsorted(ahead, uniform(second), side="right"), ahead.size - 1))
 
 
+@inlined
+def haste_of(rules: Rules, lead: W64, who: int, due: float) -> float:
+    """Return the factor on the rates at which a lead leaves until its date."""
+    dates = rules.dates
+    if who < dates.hurry.size:
+        return float(dates.hurry[who])
+    return float(dates.haste[int(due) - int(np.int64((lead >> W64(48)) & W64(0x7FFF)))])
+
+
 @bare
 def leave_by_date(
-    rules: Rules, who: int, kind: int, now: float, due: float, luck: float, chance: float
+    rules: Rules, who: int, kind: int, now: float, due: float, haste: float, luck: float, chance: float
 ) -> tuple[float, int]:
     """Return when a lead with an expected date leaves its stage and the place it goes to.
 
-    Until its day begins it leaves at the rates of the days to go, none of winning. If it is there then it
-    wins with the stage's chance p, so many days late or early; of an open deal it is known that it has not
-    won yet: p W / (p W + 1 - p), where W are the shares of wins on the days that are left. One whose date
-    brings no win is lost then if it is a deadline, or stays: nobody knows when it is given up.
+    Until its day begins it leaves at the rates of the days to go times its haste, none of winning. If it is
+    there then it wins with the stage's chance p, so many days late or early; of an open deal it is known that
+    it has not won yet: p W / (p W + 1 - p), where W are the shares of wins on the days that are left. One
+    whose date brings no win is lost then if it is a deadline, or stays: nobody knows when it is given up.
     """
     dates, kinds = rules.dates, rules.shape[0] * rules.shape[1]
     row, end = era_of(rules, kind, now)
     left, since = due - now, now
     while left > 0.0:
         bin_ = np.searchsorted(dates.edges, left) - 1
-        total = dates.rate[row, bin_].sum()
+        total = haste * dates.rate[row, bin_].sum()
         whole = now + (left - dates.edges[bin_])
         stop = min(whole, end)
         if luck < total * (stop - now):
             moment = max(on_grid(now + luck / total), now)
             below = chance * total
             for x in range(dates.rate.shape[2]):
-                below -= dates.rate[row, bin_, x]
+                below -= haste * dates.rate[row, bin_, x]
                 if below < 0.0:
                     break
             return moment, int(rules.targets[kind, x])
@@ -496,7 +511,7 @@ def depart(
     if len(rules.dates.rate):
         due = date_of(rules, lead, who)
         if not np.isnan(due):
-            return leave_by_date(rules, who, kind, now, due, luck, chance)
+            return leave_by_date(rules, who, kind, now, due, haste_of(rules, lead, who, due), luck, chance)
     if len(rules.pace):
         moment, row, bin_, factor = leave_at_pace(rules, kind, age, now, luck)
         if moment > NO_DAY:
