@@ -186,6 +186,14 @@ def test_leads_leave_by_days_to_their_date_and_by_their_lead_time() -> None:
     assert spread < 0.06, "months do not differ"
 
 
+@pytest.mark.parametrize("seed", [2, 7])
+def test_where_lead_times_do_not_matter_none_is_found(seed: int) -> None:
+    """Groups with other lead times and other rates are shrunk to each other: no factor may make up for it."""
+    model = fit_model(company(seed)[0], period=91.0)
+    assert model.due is not None
+    assert (np.abs(np.log(model.due.haste)) < np.log(1.25)).all()
+
+
 def test_a_lead_time_is_that_of_calendar_days() -> None:
     history, _ = company(6, groups=1)
     moved = replace(history, until=history.until + pd.Timedelta(hours=17))

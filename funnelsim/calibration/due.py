@@ -370,7 +370,8 @@ def counts_by_lead_time(
     The rate of a lead u days before its date that came in L days before it is r(u) f(L): many leave soon
     after they came, so that among those as many days before their date it is the new ones that leave. In
     turn r is told by leavers over days at risk times f, and f = (O + 10) / (E + 10), O being leavers of a
-    lead time and E what r lets expect of them; over all days at risk the mean of f is 1.
+    lead time and E what r lets expect of them; over all days at risk the mean of f is 1. Each group has its
+    own r here, not shrunk: f would make up for what groups are shrunk.
 
     Returns:
         counts whose days at risk hold f already, and f (LEAD_TIMES,).
@@ -379,17 +380,17 @@ def counts_by_lead_time(
     rows = (_some(pieces, of == place) for place in range(len(LEAD_TIMES)))
     parts = [count_pieces(some, funnel, groups, half_life) for some in rows]
     events, days = np.stack([one.events for one in parts]), np.stack([one.exposure for one in parts])
-    seen, at_risk = events.sum(axis=(1, 2, 3, 4)), days.sum(axis=(1, 2, 3))
+    seen, at_risk, left = events.sum(axis=(1, 2, 3, 4)), days.sum(axis=(1, 2, 3)), events.sum(axis=(0, 3))
     haste = np.ones(len(parts))
     for _ in range(MOST_ROUNDS):
         before = haste
-        counts = Counts(EDGES, events.sum(axis=0), np.einsum("lgsb,l->gsb", days, haste))
-        fair = np.einsum("lgsb,gsxb->l", days, posterior_table(counts, funnel))
+        exposed = np.einsum("lgsb,l->gsb", days, haste)
+        fair = np.einsum("lgsb,gsb->l", days, left / np.maximum(exposed, LEAST_AT_RISK))
         haste = (seen + PRIOR_CASES) / (fair + PRIOR_CASES)
         haste /= max(float(haste @ at_risk), LEAST_AT_RISK) / max(float(at_risk.sum()), LEAST_AT_RISK)
         if np.abs(np.log(haste / before)).max() < SAME_FACTOR:
             break
-    return counts, before
+    return Counts(EDGES, events.sum(axis=0), np.einsum("lgsb,l->gsb", days, haste)), haste
 
 
 def _lead_time(due: Floats, came: Floats) -> Floats:
