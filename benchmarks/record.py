@@ -62,7 +62,7 @@ class Task:
     as_of: str | None = None
 
 
-PARTS, CLOCK, DEADLINE = "the parts of the design", "values of new wins", "deadlines"
+PARTS, CLOCK, DEADLINE = "the parts of the design", "values, lead times", "deadlines"
 # All of them chose by how many cases few are shrunk to many (benchmarks/constants.py).
 LEVEL, CASES = "the level of wins", "how few are shrunk"
 BANK, SHOP = "bpic2012/events.parquet", "olist/olist_marketing_qualified_leads_dataset.csv"
