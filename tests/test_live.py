@@ -440,10 +440,11 @@ def test_what_the_sliders_ask_is_said_in_words(place: Situation) -> None:
     )
 
 
-def test_channels_without_a_slider_are_moved_by_words_too(place: Situation) -> None:
+@pytest.mark.parametrize("odd", ["it's", "it's 19\"", "a > b", "30% off"])
+def test_channels_without_a_slider_are_moved_by_words_too(place: Situation, odd: str) -> None:
     """All are moved, and those with a slider of their own back; odd names stand in quotes."""
     entries = place.model.entries
-    cells = tuple(replace(cell, channel=f"it's {number}") for number, cell in enumerate(entries.cells))
+    cells = tuple(replace(cell, channel=f"{odd} {number}") for number, cell in enumerate(entries.cells))
     model = replace(place.model, entries=replace(entries, cells=cells))
     page = live_page(replace(place, model=model), draws=2)
     names = page.contract["page"]["channels"]

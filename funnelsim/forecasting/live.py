@@ -25,6 +25,7 @@ from funnelsim.model.funnel import Funnel, winning_exits
 from funnelsim.model.levers import acting_parts
 from funnelsim.model.model import Draws, Model, OpenDeals, Spend, amounts, expected, pace_of, run_until
 from funnelsim.model.rates import model_incidence
+from funnelsim.model.scenario import named_in_words
 from funnelsim.show.live import live_document, live_widget, why_sentence
 from funnelsim.show.page import framed, packed
 
@@ -205,22 +206,16 @@ def _moved(page: Mapping[str, Any], kind: str, numbers: Sequence[int], value: in
     first = numbers[0]
     if kind == "odds":
         place = page["places"][page["exits"][first][numbers[1]]]
-        return [f"odds {_named(page['places'][first])} > {_named(place)} {value:+d}%"]
+        return [f"odds {named_in_words(page['places'][first])} > {named_in_words(place)} {value:+d}%"]
     if kind == "days":
-        return [f"days {_named(page['places'][first])} {value:+d}%"]
+        return [f"days {named_in_words(page['places'][first])} {value:+d}%"]
     channel = page["channels"][first]
     if kind == "spend":
-        return [f"spend {_named(channel)} {value:+d}%"]
+        return [f"spend {named_in_words(channel)} {value:+d}%"]
     if channel:
-        return [f"leads {value:+d}% by {_named(channel)}"]
-    back = [f"leads x{1 / (1 + value / 100):.15f} by {_named(name)}" for name in page["channels"] if name]
+        return [f"leads {value:+d}% by {named_in_words(channel)}"]
+    back = [f"leads x{1 / (1 + value / 100):.15f} by {named_in_words(name)}" for name in page["channels"] if name]
     return [f"leads {value:+d}%", *back]
-
-
-def _named(name: str) -> str:
-    """Return a name in quotes, unless it is one plain word."""
-    quote = '"' if "'" in name else "'"
-    return name if name.isalnum() else f"{quote}{name}{quote}"
 
 
 # What the engine reckons with

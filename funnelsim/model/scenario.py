@@ -451,6 +451,16 @@ def _names_of(form: Form, model: Model) -> list[str]:
     return [*every, "all"] if form.names.startswith("[") else list(every)
 
 
+def named_in_words(name: str) -> str:
+    """Return a name as words of a scenario hold it: in quotes, unless it is plain or has both kinds of them.
+
+    >>> print(named_in_words("search"), named_in_words("it's on"), named_in_words("it's 19" + '"'))
+    search "it's on" it's 19"
+    """
+    quote = next((mark for mark in "'\"" if mark not in name), "")
+    return name if name.isalnum() else f"{quote}{name}{quote}"
+
+
 def _name(reader: _Reader, role: str, known: Sequence[str], after: re.Pattern[str] | None = None) -> str:
     """Read the longest known name that what is expected follows, or one in quotes."""
     begin = reader.at + len(reader.text[reader.at :]) - len(reader.text[reader.at :].lstrip())
