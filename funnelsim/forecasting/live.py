@@ -214,7 +214,9 @@ def _moved(page: Mapping[str, Any], kind: str, numbers: Sequence[int], value: in
         return [f"spend {named_in_words(channel)} {value:+d}%"]
     if channel:
         return [f"leads {value:+d}% by {named_in_words(channel)}"]
-    back = [f"leads x{1 / (1 + value / 100):.15f} by {named_in_words(name)}" for name in page["channels"] if name]
+    back = [
+        f"leads x{1 / (1 + value / 100):.15f} by {named_in_words(name)}" for name in page["channels"] if name
+    ]
     return [f"leads {value:+d}%", *back]
 
 
