@@ -375,7 +375,7 @@ TASKS: dict[tuple[int, int], Judge] = {
         "`parts` has a line for each reason; which `change` is largest, whatever its sign?",
         {
             "that is what was lost; another part is larger.": lambda: -own.lost_deals_took(),
-            "that is the whole change; which part of it is largest?": lambda: 5.5e5,
+            "that is the whole change; which part of it is largest?": lambda: 5.2e5,
             "the answer is in EUR, not in millions.": lambda: own.new_leads_bring() / 1e6,
         },
         near=ROUGH,
