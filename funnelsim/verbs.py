@@ -35,7 +35,7 @@ from funnelsim.forecasting.situation import (
     unanswerable,
     under,
 )
-from funnelsim.history.log import DAY, History, as_of_moment, open_leads, quality_table, spells
+from funnelsim.history.log import DAY, History, as_of_moment, first_moments, open_leads, quality_table, spells
 from funnelsim.history.metrics import HORIZON, metrics
 from funnelsim.model.levers import Scenario, with_sizes
 from funnelsim.model.model import Model, OpenDeals
@@ -130,7 +130,7 @@ class Check:
             if by not in leads.columns:
                 raise FunnelError(f"by {by}: the history has no {by}; name its column in the mapping")
             return leads[by]
-        came = self.history.events.drop_duplicates("lead").set_index("lead")["at"]
+        came = first_moments(self.history)
         spans = past_periods(self.history.until, period, MOST_PAST, self.history.period_start)
         spans += periods_from(self.history.until, period, 1, self.history.period_start)
         starts = np.array([one.start for one in spans], dtype="datetime64[ns]")

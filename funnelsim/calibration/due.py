@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -14,10 +14,20 @@ from funnelsim.calibration.counting import visits_of, weighed_days
 from funnelsim.calibration.intake import SHARE_HALF_LIFE
 from funnelsim.calibration.posterior import PRIOR_CASES, posterior_table
 from funnelsim.calibration.shocks import Level, excess_spread, expected_by, latest_windows, level_of
-from funnelsim.history.log import DAY, History, among, bookings, days_since, known_at, open_leads, spells
+from funnelsim.history.log import (
+    DAY,
+    History,
+    among,
+    bookings,
+    days_since,
+    first_moments,
+    known_at,
+    open_leads,
+    spells,
+)
 from funnelsim.history.metrics import Cohort, aalen_johansen
 from funnelsim.model.funnel import Funnel, winning_exits
-from funnelsim.model.model import LEAD_TIMES, REACH, Due
+from funnelsim.model.model import LEAD_TIMES, REACH, Due, lead_time_classes
 from funnelsim.model.rates import DEFAULT_BINS, Counts
 
 COLUMN = "expected_close"
@@ -113,7 +123,7 @@ def _days_apart(history: History) -> tuple[int, float, float]:
     1 - S(x) / S(a). The gap is the greatest one between the shares that these chances add up to and those
     that are stated.
     """
-    came = history.events.drop_duplicates("lead").set_index("lead")["at"]
+    came = first_moments(history)
     date = pd.to_datetime(history.leads[COLUMN]).reindex(came.index)
     came, date = came[date.notna()], date[date.notna()]
     age = -days_since(came, history.until)
@@ -218,7 +228,7 @@ def _days_late(history: History, ends: pd.DataFrame) -> Floats:
 
     A lead that came in within that week has the date that it then stated.
     """
-    came = history.events.drop_duplicates("lead").set_index("lead")["at"].reindex(ends["lead"])
+    came = first_moments(history).reindex(ends["lead"])
     came = came.reset_index(drop=True)
     asked = (ends["at"] - BEFOREHAND).where(lambda at: at > came, came)
     dates = pd.to_datetime(known_at(history, COLUMN, ends["lead"], asked, exact=True))
@@ -376,12 +386,15 @@ def counts_by_lead_time(
     Returns:
         counts whose days at risk hold f already, and f (LEAD_TIMES,).
     """
-    of = np.searchsorted(LEAD_TIMES, _lead_time(pieces.due, pieces.came), side="right") - 1
-    rows = (_some(pieces, of == place) for place in range(len(LEAD_TIMES)))
-    parts = [count_pieces(some, funnel, groups, half_life) for some in rows]
-    events, days = np.stack([one.events for one in parts]), np.stack([one.exposure for one in parts])
+    number = len(LEAD_TIMES)
+    apart = replace(pieces, group=pieces.group * number + _classes(pieces))
+    found = count_pieces(apart, funnel, groups * number, half_life)
+    events, days = (
+        np.moveaxis(one.reshape(groups, number, *one.shape[1:]), 1, 0)
+        for one in (found.events, found.exposure)
+    )
     seen, at_risk, left = events.sum(axis=(1, 2, 3, 4)), days.sum(axis=(1, 2, 3)), events.sum(axis=(0, 3))
-    haste = np.ones(len(parts))
+    haste = np.ones(number)
     for _ in range(MOST_ROUNDS):
         before = haste
         exposed = np.einsum("lgsb,l->gsb", days, haste)
@@ -402,8 +415,9 @@ def _lead_time(due: Floats, came: Floats) -> Floats:
     return days
 
 
-def _some(pieces: Pieces, rows: NDArray[np.bool_]) -> Pieces:
-    return Pieces(*(getattr(pieces, one.name)[rows] for one in fields(pieces)))
+def _classes(pieces: Pieces) -> Integers:
+    """Return the class of lead times of each part."""
+    return lead_time_classes(_lead_time(pieces.due, pieces.came))
 
 
 def _haste_words(haste: Floats) -> tuple[str, ...]:
@@ -425,8 +439,7 @@ def lead_times(history: History, leads: Sequence[str], due: Floats) -> Floats:
         leads: names.
         due: (leads,) days from the as-of moment to the day of the date, nan where none is stated.
     """
-    first = history.events.drop_duplicates("lead").set_index("lead")["at"]
-    came = first.reindex(list(leads))
+    came = first_moments(history).reindex(list(leads))
     return _lead_time(due, days_since(came.reset_index(drop=True), history.until))
 
 
@@ -459,8 +472,7 @@ def count_pieces(
     moments = np.clip(pieces.due[:, None] - np.append(EDGES, np.inf), first[:, None], last[:, None])
     days = -np.diff(weighed_days(moments, half_life), axis=1)
     if haste is not None:
-        of = np.searchsorted(LEAD_TIMES, _lead_time(pieces.due, pieces.came), side="right") - 1
-        days = days * haste[of][:, None]
+        days = days * haste[_classes(pieces)][:, None]
     place = pieces.group * stages + pieces.stage
     exposure = np.stack([np.bincount(place, column, groups * stages) for column in days.T], axis=-1)
     left = (pieces.exit >= 0) & (pieces.stop < pieces.due)

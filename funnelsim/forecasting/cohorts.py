@@ -17,7 +17,7 @@ from funnelsim.forecasting.bridge import Bridge, origins_of, summed
 from funnelsim.forecasting.forecast import Forecast
 from funnelsim.forecasting.periods import Period, past_periods, within
 from funnelsim.forecasting.situation import Situation
-from funnelsim.history.log import DAY, History
+from funnelsim.history.log import DAY, History, first_moments
 from funnelsim.model.model import expected
 from funnelsim.show import words
 
@@ -94,16 +94,11 @@ def _lags(period: Period, kind: str, came: pd.Series, history: History) -> Any:
     return np.minimum(len(starts) - place, LAGS - 1)
 
 
-def _came(history: History) -> pd.Series:
-    """Return the moment at which each lead came in, by lead."""
-    return history.events.drop_duplicates("lead").set_index("lead")["at"]
-
-
 def past_cohorts(place: Situation, period: Period) -> Cohorts:
     """Return what the wins of a past period came from."""
     history = place.history
     assert history is not None  # noqa: S101 - told apart before
-    came = _came(history)
+    came = first_moments(history)
     leads = _lags(period, place.kind, came[(came < period.end).to_numpy()], history)
     wins = place.booked
     inside = wins[((wins["at"] >= period.start) & (wins["at"] < period.end)).to_numpy()]
@@ -120,7 +115,7 @@ def coming_cohorts(place: Situation, found: Forecast) -> Cohorts:
     history, period = place.history, place.periods[0]
     assert history is not None  # noqa: S101 - told apart before
     now = past_cohorts(place, period)
-    came, frame = _came(history), found.deals
+    came, frame = first_moments(history), found.deals
     lags = _lags(period, place.kind, came.reindex(frame["lead"]), history)
     wins = now.wins + np.bincount(lags, frame[f"P(win {period.label})"].to_numpy(), minlength=LAGS)
     rows = found.periods[(found.periods["measure"] == "wins") & (found.periods["period"] == period.label)]

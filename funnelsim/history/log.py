@@ -271,6 +271,11 @@ def _no_time(date: str) -> bool:
     return not re.search(r"[T: ]", date.strip())
 
 
+def first_moments(history: History) -> pd.Series:
+    """Return the moment at which each lead came in, by lead."""
+    return history.events.drop_duplicates("lead").set_index("lead")["at"]
+
+
 def days_since(at: pd.Series, origin: pd.Timestamp) -> NDArray[np.float64]:
     """Return the days from `origin` to each moment, as floats.
 

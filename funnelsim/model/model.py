@@ -347,6 +347,16 @@ def run_until(pace: Pace, moments: Floats) -> Floats:
 LEAD_TIMES = np.array([0.0, 7.0, 28.0, 91.0, 182.0])
 
 
+def lead_time_classes(days: Floats) -> Integers:
+    """Return which of `LEAD_TIMES` days between coming in and a date, from 0 on, belong to.
+
+    >>> lead_time_classes(np.array([0.0, 6.0, 7.0, 900.0])).tolist()
+    [0, 0, 1, 4]
+    """
+    classes: Integers = np.searchsorted(LEAD_TIMES, days, side="right") - 1
+    return classes
+
+
 @dataclass(frozen=True)
 class Due:
     """How leads live that state an expected date: days to that date are their clock, not age.
@@ -385,8 +395,7 @@ class Due:
 
     def haste_at(self, days: Floats) -> Floats:
         """Return the factor on leaving by the days between coming in and the date; 1 where they are nan."""
-        place = np.clip(np.searchsorted(LEAD_TIMES, np.nan_to_num(days), side="right") - 1, 0, None)
-        factor: Floats = np.where(np.isnan(days), 1.0, self.haste[place])
+        factor: Floats = np.where(np.isnan(days), 1.0, self.haste[lead_time_classes(days)])
         return factor
 
 

@@ -450,28 +450,28 @@ def haste_of(rules: Rules, lead: W64, who: int, due: float) -> float:
 
 @bare
 def leave_by_date(
-    rules: Rules, who: int, kind: int, now: float, due: float, haste: float, luck: float, chance: float
+    rules: Rules, who: int, kind: int, now: float, due: float, luck: float, chance: float
 ) -> tuple[float, int]:
     """Return when a lead with an expected date leaves its stage and the place it goes to.
 
-    Until its day begins it leaves at the rates of the days to go times its haste, none of winning. If it is
-    there then it wins with the stage's chance p, so many days late or early; of an open deal it is known that
-    it has not won yet: p W / (p W + 1 - p), where W are the shares of wins on the days that are left. One
-    whose date brings no win is lost then if it is a deadline, or stays: nobody knows when it is given up.
+    Until its day begins it leaves at the rates of the days to go, none of winning. If it is there then it
+    wins with the stage's chance p, so many days late or early; of an open deal it is known that it has not
+    won yet: p W / (p W + 1 - p), where W are the shares of wins on the days that are left. One whose date
+    brings no win is lost then if it is a deadline, or stays: nobody knows when it is given up.
     """
     dates, kinds = rules.dates, rules.shape[0] * rules.shape[1]
     row, end = era_of(rules, kind, now)
     left, since = due - now, now
     while left > 0.0:
         bin_ = np.searchsorted(dates.edges, left) - 1
-        total = haste * dates.rate[row, bin_].sum()
+        total = dates.rate[row, bin_].sum()
         whole = now + (left - dates.edges[bin_])
         stop = min(whole, end)
         if luck < total * (stop - now):
             moment = max(on_grid(now + luck / total), now)
             below = chance * total
             for x in range(dates.rate.shape[2]):
-                below -= haste * dates.rate[row, bin_, x]
+                below -= dates.rate[row, bin_, x]
                 if below < 0.0:
                     break
             return moment, int(rules.targets[kind, x])
@@ -511,7 +511,8 @@ def depart(
     if len(rules.dates.rate):
         due = date_of(rules, lead, who)
         if not np.isnan(due):
-            return leave_by_date(rules, who, kind, now, due, haste_of(rules, lead, who, due), luck, chance)
+            luck /= haste_of(rules, lead, who, due)  # at twice the rates half the luck is used up as soon
+            return leave_by_date(rules, who, kind, now, due, luck, chance)
     if len(rules.pace):
         moment, row, bin_, factor = leave_at_pace(rules, kind, age, now, luck)
         if moment > NO_DAY:
