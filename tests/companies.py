@@ -47,8 +47,15 @@ class Stage:
     forgotten: float
 
 
-def random_company(seed: int, horizon: float = 91.0) -> Company:
-    """Return a company of 2 to 4 stages, one to two years old, with over-dispersed and drifting intake."""
+def random_company(seed: int, horizon: float = 91.0, growth: float = 1.0, odds: float = 1.0) -> Company:
+    """Return a company of 2 to 4 stages, one to two years old, with over-dispersed and drifting intake.
+
+    Args:
+        seed: of everything that is random.
+        horizon: days after the as-of date that are known as the truth.
+        growth: factor on the leads that come, each year.
+        odds: factor on the odds of leaving the last stage by a win, from the first day to the as-of date.
+    """
     rng = np.random.default_rng(seed)
     stages = [
         Stage(
@@ -60,31 +67,36 @@ def random_company(seed: int, horizon: float = 91.0) -> Company:
         for _ in range(rng.integers(2, 5))
     ]
     age = rng.uniform(365, 730)
-    came = arrivals(rng, -age, horizon, rng.uniform(0.7, 3.0))
+    came = arrivals(rng, -age, horizon, rng.uniform(0.7, 3.0), growth)
     amount = np.round(np.exp(rng.normal(rng.uniform(5, 10), rng.uniform(0.2, 0.9), len(came))), 2)
-    events = lives(rng, stages, came)
+    events = lives(rng, stages, came, odds ** (1 / age))
     known = events["day"] < 0
     coming = events[~known & (events["day"] < horizon) & (events["stage"] == "Won")]
     return Company(recorded(events[known], amount, stages, age), len(coming),
                    float(amount[coming["lead"]].sum()), horizon)  # fmt: skip
 
 
-def arrivals(rng: np.random.Generator, first: float, last: float, per_day: float) -> np.ndarray:
+def arrivals(
+    rng: np.random.Generator, first: float, last: float, per_day: float, growth: float = 1.0
+) -> np.ndarray:
     """Return the days on which leads come: a drifting mean, and weeks that run hot or cold together."""
     weeks = int(np.ceil((last - first) / 7))
     drift = np.exp(np.cumsum(rng.normal(0, 0.04, weeks)) + rng.uniform(-0.5, 0.5) * np.arange(weeks) / 52)
     luck = rng.gamma(12, 1 / 12, weeks)
-    number = rng.poisson(7 * per_day * drift * luck)
+    number = rng.poisson(7 * per_day * drift * luck * growth ** (7 / 365 * np.arange(weeks) + first / 365))
     days = first + 7 * np.repeat(np.arange(weeks), number) + rng.uniform(0, 7, number.sum())
     return np.sort(days[days < last])
 
 
-def lives(rng: np.random.Generator, stages: list[Stage], came: np.ndarray) -> pd.DataFrame:
-    """Return every place that every lead enters: lead, stage, day."""
+def lives(
+    rng: np.random.Generator, stages: list[Stage], came: np.ndarray, odds_a_day: float = 1.0
+) -> pd.DataFrame:
+    """Return every place that every lead enters: lead, stage, day; the last stage's odds may change."""
     lead, day, parts = np.arange(len(came)), came, []
     for place, stage in enumerate(stages):
         parts.append((lead, np.full(len(lead), NAMES[place], dtype=object), day))
-        moves = rng.random(len(lead)) < stage.advance
+        odds = stage.advance / (1 - stage.advance) * (odds_a_day**day if place == len(stages) - 1 else 1.0)
+        moves = rng.random(len(lead)) < odds / (1 + odds)
         days = [
             median * np.exp(sigma * rng.normal(size=len(lead)))
             for median, sigma in zip(stage.median, stage.sigma, strict=True)
