@@ -408,8 +408,8 @@ const Engine = (() => {
       before: new Float64Array(stages),
       known: new Float64Array(stages),
       now: new Float64Array(stages),
-      worth: new Float64Array(engine.places),
-      shift: new Float64Array(engine.places),
+      worth: new Float64Array(engine.exits),
+      shift: new Float64Array(engine.exits),
     };
     const found = new Float64Array(line.length);
     for (let k = 0; k < periods; k++) {
@@ -607,8 +607,7 @@ const Engine = (() => {
       const end = runs.from[c] + runs.cut[c];
       for (let a = runs.from[c]; a < Math.min(end, ages); a++) {
         const cells = Math.min(end - a, span);
-        const next =
-          a + cells === end ? values[at + wide + cells] : old[base + Math.min(a + span, ages - 1)];
+        const next = a + cells === end ? values[at + wide + cells] : old[base + Math.min(a + span, ages - 1)];
         found[base + a] = gains[at] + kept[base + a] * (next - gains[at + cells]);
       }
     }
