@@ -29,8 +29,7 @@ const Distribution = (() => {
     const giants = giantsOf(lump, sums);
     const kept = without(lump, giants);
     const grid = gridOf(lump, sums, giants);
-    const spectrum = coinsOf(kept, grid);
-    multiplyBirths(lump, grid, spectrum);
+    const spectrum = spectrumOf(kept, grid);
     const total = told(mixed(lump, grid, spectrum, giants), sums.total, target);
     return { means: sums.means, total, open: sums.open.mean, fresh: sums.fresh.mean };
   }
@@ -165,43 +164,7 @@ const Distribution = (() => {
     return a;
   }
 
-  /**
-   * Multiply in the money of leads to come, (draws, frequencies): compound Poisson, or negative binomial with
-   * a spread. Where open deals have left nothing, as at most frequencies, there is nothing to do.
-   */
-  function multiplyBirths({ atoms, born, spread, draws, groups }, { step, points }, { re, im }) {
-    const half = points / 2 + 1;
-    const size = atoms.length / groups;
-    const kinds = [];
-    const shape = 1 / spread ** 2;
-    for (let g = 0; g < groups; g++)
-      kinds.push(spectrumOf(atoms.subarray(g * size, (g + 1) * size), step, points));
-    for (let d = 0; d < draws; d++)
-      for (let j = 0, at = d * half; j < half; j++, at++) {
-        const u = re[at];
-        const v = im[at];
-        if (u === 0 && v === 0) continue;
-        let x = 0;
-        let y = 0;
-        for (let g = 0; g < groups; g++) {
-          x += born[d * groups + g] * (kinds[g].re[j] - 1);
-          y += born[d * groups + g] * kinds[g].im[j];
-        }
-        if (spread > 0) {
-          const a = 1 - x / shape;
-          const b = -y / shape;
-          x = (-shape / 2) * Math.log(a * a + b * b);
-          y = -shape * Math.atan2(b, a);
-        }
-        const length = Math.exp(x);
-        const c = length * Math.cos(y);
-        const s = length * Math.sin(y);
-        re[at] = u * c - v * s;
-        im[at] = u * s + v * c;
-      }
-  }
-
-  function spectrumOf(atoms, step, points) {
+  function atomsOf(atoms, step, points) {
     const re = new Float64Array(points);
     const im = new Float64Array(points);
     for (const x of atoms) {
@@ -214,11 +177,12 @@ const Distribution = (() => {
     return { re, im };
   }
 
-  /** Return the characteristic function of open deals, (draws, frequencies). */
-  function coinsOf(lump, grid) {
+  /** Return the characteristic function of a draw's money, (draws, frequencies). */
+  function spectrumOf(lump, grid) {
     const likely = [];
-    const logs = logarithms(lump, grid, likely);
-    const found = exponentials(logs, lump.draws, grid.points);
+    const found = transformed(logarithms(lump, grid, likely), lump.draws, grid.points);
+    addBirths(lump, grid, found);
+    exponentials(found);
     multiply(lump, grid, likely, found);
     return found;
   }
@@ -270,34 +234,72 @@ const Distribution = (() => {
     return logs;
   }
 
-  /** Return exp of the transforms of real columns, two draws in one complex transform. */
-  function exponentials(logs, draws, points) {
+  /** Return the transforms of real columns, (draws, frequencies), two draws in one complex transform. */
+  function transformed(columns, draws, points) {
     const half = points / 2 + 1;
     const re = new Float64Array(draws * half);
     const im = new Float64Array(draws * half);
     const fourier = transform(points);
-    const put = (d, j, x, y) => {
-      if (x <= GONE) return;
-      const size = Math.exp(x);
-      re[d * half + j] = size * Math.cos(y);
-      im[d * half + j] = size * Math.sin(y);
-    };
     const a = new Float64Array(points);
     const b = new Float64Array(points);
     for (let d = 0; d < draws; d += 2) {
       const other = Math.min(d + 1, draws - 1);
       for (let j = 0; j < points; j++) {
-        a[j] = logs[j * draws + d];
-        b[j] = logs[j * draws + other];
+        a[j] = columns[j * draws + d];
+        b[j] = columns[j * draws + other];
       }
       fourier.run(a, b);
       for (let j = 0; j < half; j++) {
         const back = (points - j) % points;
-        put(d, j, (a[j] + a[back]) / 2, (b[j] - b[back]) / 2);
-        if (other > d) put(other, j, (b[j] + b[back]) / 2, (a[back] - a[j]) / 2);
+        re[d * half + j] = (a[j] + a[back]) / 2;
+        im[d * half + j] = (b[j] - b[back]) / 2;
+        if (other === d) continue;
+        re[other * half + j] = (b[j] + b[back]) / 2;
+        im[other * half + j] = (a[back] - a[j]) / 2;
       }
     }
     return { re, im };
+  }
+
+  /**
+   * Add to logarithms, (draws, frequencies), those of the money of leads to come: compound Poisson, or
+   * negative binomial with a spread. Where open deals leave nothing there is nothing to do.
+   */
+  function addBirths({ atoms, born, spread, draws, groups }, { step, points }, { re, im }) {
+    const half = points / 2 + 1;
+    const size = atoms.length / groups;
+    const kinds = [];
+    const shape = 1 / spread ** 2;
+    for (let g = 0; g < groups; g++)
+      kinds.push(atomsOf(atoms.subarray(g * size, (g + 1) * size), step, points));
+    for (let d = 0; d < draws; d++)
+      for (let j = 0, at = d * half; j < half; j++, at++) {
+        if (re[at] <= GONE) continue;
+        let x = 0;
+        let y = 0;
+        for (let g = 0; g < groups; g++) {
+          x += born[d * groups + g] * (kinds[g].re[j] - 1);
+          y += born[d * groups + g] * kinds[g].im[j];
+        }
+        if (spread > 0) {
+          const a = 1 - x / shape;
+          const b = -y / shape;
+          x = (-shape / 2) * Math.log(a * a + b * b);
+          y = -shape * Math.atan2(b, a);
+        }
+        re[at] += x;
+        im[at] += y;
+      }
+  }
+
+  /** Turn logarithms into what they are of, in place. */
+  function exponentials({ re, im }) {
+    for (let at = 0; at < re.length; at++) {
+      const size = re[at] <= GONE ? 0 : Math.exp(re[at]);
+      const turn = im[at];
+      re[at] = size && size * Math.cos(turn);
+      im[at] = size && size * Math.sin(turn);
+    }
   }
 
   /** Multiply in the deals that are likely to win: 1 - q + q z, cosines looked up at j * low mod points. */

@@ -9,6 +9,7 @@ const Engine = (() => {
 
   const VERSION = 1;
   const FACTOR_DIGITS = 1e12; // as in exact.py
+  const ENDLESS = 2 ** 30; // an age that none reaches; whole, as loops over whole numbers are twice as fast
   const LEAST_STAY = 1e-300; // its logarithm is a number
   const KINDS = { f8: Float64Array, f4: Float32Array, u2: Uint16Array };
 
@@ -400,12 +401,15 @@ const Engine = (() => {
     const cells = pace.distinct.map(factor => cellsOf(engine, era, group, factor, ages));
     const runs = flatRuns(cells[0].stages);
     const stays = survivals(engine, runs, cells, pace.which, begin, span);
+    const kept = keptBy(engine, runs, stays, ages, span);
     const gains = scratch(engine, "gains", runs.count * wide);
     const values = scratch(engine, "values", runs.count * wide);
     const work = {
       before: new Float64Array(stages),
       known: new Float64Array(stages),
       now: new Float64Array(stages),
+      worth: new Float64Array(engine.exits),
+      shift: new Float64Array(engine.exits),
     };
     const found = new Float64Array(line.length);
     for (let k = 0; k < periods; k++) {
@@ -437,7 +441,7 @@ const Engine = (() => {
       }
       spread(
         runs,
-        stays,
+        kept,
         gains,
         values,
         old,
@@ -457,23 +461,30 @@ const Engine = (() => {
   }
 
   /**
-   * Return the runs of all stages in one row, but for age 0: their stage, first age, end, and where a
-   * stage begins.
+   * Return the runs of all stages in one row, but for age 0: their stage, first age, cells (`cut`), and
+   * where a stage begins.
    */
   function flatRuns(cells) {
     const stage = [];
     const from = [];
-    const to = [];
+    const cut = [];
     const first = [];
     cells.forEach(({ ends }, s) => {
       first.push(stage.length);
       for (let run = 1; run < ends.length; run++) {
         stage.push(s);
         from.push(ends[run - 1]);
-        to.push(run < ends.length - 1 ? ends[run] : Infinity);
+        cut.push((run < ends.length - 1 ? ends[run] : ENDLESS) - ends[run - 1]);
       }
     });
-    return { count: stage.length, stage, from, to, first: [...first, stage.length] };
+    const whole = list => Int32Array.from(list);
+    return {
+      count: stage.length,
+      stage: whole(stage),
+      from: whole(from),
+      cut: whole(cut),
+      first: whole([...first, stage.length]),
+    };
   }
 
   /** Return by run and time the logarithm of the chance to stay until the era's end, and Q of `segment`. */
@@ -486,7 +497,7 @@ const Engine = (() => {
       const s = runs.stage[c];
       const run = c - runs.first[s] + 1;
       const at = c * wide;
-      const cut = runs.to[c] - runs.from[c];
+      const cut = runs.cut[c];
       const stay = cells.map(cell => cell.stages[s].stay[run]);
       const log = stay.map(x => Math.log(Math.max(x, LEAST_STAY)));
       const same = stay.every(x => x === stay[0]);
@@ -540,7 +551,7 @@ const Engine = (() => {
   function runsBack(
     { stages, targets, earns },
     cells,
-    runs,
+    { first, from, cut },
     { through },
     gains,
     values,
@@ -549,33 +560,43 @@ const Engine = (() => {
     t,
     span,
     booked,
-    { before, now },
+    { before, now, worth, shift },
   ) {
     const wide = span + 1;
     for (let r = 0; r < stages; r++) {
       const { stay, leave, late, exits } = cells.stages[r];
-      const ways = targets[r];
-      for (let c = runs.first[r], run = 1; c < runs.first[r + 1]; c++, run++) {
-        const at = c * wide + t;
-        const cut = runs.to[c] - runs.from[c];
-        let gain = stay[run] * gains[at + 1];
-        for (let x = 0, i = run * exits; x < exits; x++, i++) {
-          const s = ways[x];
-          gain += leave[i] * earns[s] * booked;
-          if (s < stages) gain += leave[i] * now[s] + late[i] * (before[s] - now[s]);
-        }
+      for (let x = 0; x < exits; x++) {
+        const s = targets[r][x];
+        worth[x] = earns[s] * booked + (s < stages ? now[s] : 0);
+        shift[x] = s < stages ? before[s] - now[s] : 0;
+      }
+      for (let c = first[r], i = exits, at = c * wide + t; c < first[r + 1]; c++, at += wide) {
+        let gain = stay[c - first[r] + 1] * gains[at + 1];
+        for (let x = 0; x < exits; x++, i++) gain += leave[i] * worth[x] + late[i] * shift[x];
         gains[at] = gain;
-        const next =
-          t + cut <= span
-            ? values[at + wide + cut]
-            : old[r * ages + Math.min(runs.from[c] + span - t, ages - 1)];
-        values[at] = gain + through[at] * (next - gains[at + Math.min(cut, span - t)]);
+        const inside = t + cut[c] <= span;
+        const next = inside
+          ? values[at + wide + cut[c]]
+          : old[r * ages + Math.min(from[c] + span - t, ages - 1)];
+        values[at] = gain + through[at] * (next - gains[at + (inside ? cut[c] : span - t)]);
       }
     }
   }
 
+  /** Return by stage and age the chance to stay from an era's begin to the end of the run, or of the era. */
+  function keptBy(engine, runs, { logs }, ages, span) {
+    const kept = scratch(engine, "kept", engine.stages * ages);
+    for (let c = 0; c < runs.count; c++) {
+      const at = c * (span + 1);
+      const end = runs.from[c] + runs.cut[c];
+      for (let a = runs.from[c]; a < Math.min(end, ages); a++)
+        kept[runs.stage[c] * ages + a] = Math.exp(logs[at] - logs[at + Math.min(end - a, span)]);
+    }
+    return kept;
+  }
+
   /** Fill the values of all ages at an era's begin from those of the first ages of runs. */
-  function spread(runs, { logs }, gains, values, old, found, ages, span, now) {
+  function spread(runs, kept, gains, values, old, found, ages, span, now) {
     const wide = span + 1;
     now.forEach((value, s) => {
       found[s * ages] = value;
@@ -583,12 +604,11 @@ const Engine = (() => {
     for (let c = 0; c < runs.count; c++) {
       const at = c * wide;
       const base = runs.stage[c] * ages;
-      for (let a = runs.from[c]; a < Math.min(runs.to[c], ages); a++) {
-        const cells = Math.min(runs.to[c] - a, span);
-        const stay = Math.exp(logs[at] - logs[at + cells]);
-        const next =
-          a + cells === runs.to[c] ? values[at + wide + cells] : old[base + Math.min(a + span, ages - 1)];
-        found[base + a] = gains[at] + stay * (next - gains[at + cells]);
+      const end = runs.from[c] + runs.cut[c];
+      for (let a = runs.from[c]; a < Math.min(end, ages); a++) {
+        const cells = Math.min(end - a, span);
+        const next = a + cells === end ? values[at + wide + cells] : old[base + Math.min(a + span, ages - 1)];
+        found[base + a] = gains[at] + kept[base + a] * (next - gains[at + cells]);
       }
     }
   }
