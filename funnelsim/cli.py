@@ -17,7 +17,7 @@ from contextlib import suppress
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -161,16 +161,15 @@ def shared(*groups: Options) -> Callable[[Command], Command]:
     ]
 
     def extended(command: Command) -> Command:
-        hints = get_type_hints(command, include_extras=True)
-        own = [one for one in signature(command).parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
-        every = [*(one.replace(annotation=hints[one.name]) for one in own), *more]
+        own = signature(command, eval_str=True).parameters.values()
+        every = [*(one for one in own if one.kind is not Parameter.VAR_KEYWORD), *more]
 
         @wraps(command)
         def whole(*words: Any, **given: Any) -> None:
             command(*words, **(defaults | given))
 
         whole.__signature__ = Signature(every)  # type: ignore[attr-defined]
-        whole.__annotations__ = {one.name: one.annotation for one in every}
+        whole.__annotations__ = {}  # those of the signature count, and need not be read twice
         return whole
 
     return extended
