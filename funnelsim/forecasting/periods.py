@@ -138,8 +138,8 @@ def within(wins: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> tuple[
     >>> within(wins, pd.Timestamp("2026-04-01"), pd.Timestamp("2026-05-01"))
     (7.0, 1.0)
     """
-    inside = wins[((wins["at"] >= start) & (wins["at"] < end)).to_numpy()]
-    return float(inside["value"].fillna(0.0).sum()), float(len(inside))
+    inside = wins["value"][((wins["at"] >= start) & (wins["at"] < end)).to_numpy()]
+    return float(inside.fillna(0.0).sum()), float(len(inside))
 
 
 def _length(kind: str) -> pd.DateOffset:
