@@ -4,10 +4,10 @@
 
 The sample's page is opened from its file in a browser without a window, and a mouse drags its sliders to
 seeded positions, first with changes from today, then from a month to come. An update lasts from the event of
-the slider until what it changed is painted (processor: what the page's thread took for it, by drag). At rest
-all draws are reckoned in a worker: from the last event until their numbers are painted; what it says is
-held against the forecast in Python. Last, the same with the page's thread slowed four times (the worker is
-not). On a machine that others use as well times rise, so limits are printed and judged by nobody.
+the slider until the frame after what it changed begins; one that begins meanwhile is not counted. At rest
+all draws are reckoned in a worker: from the last event until their numbers are painted; what it says is held
+against the forecast in Python. Last, the same with the page's thread slowed four times (the worker is not).
+On a machine that others use as well times rise, so limits are printed and judged by nobody.
 """
 
 from __future__ import annotations
@@ -50,12 +50,9 @@ LIMIT_REST, LIMIT_SIZE, LIMIT_APART = 1.5, 800.0, 1e-6
 WATCH = """(() => {
   window.bench = { updates: [], rest: null, moved: NaN, result: null };
   let begun = 0;
-  // A message that is sent within a frame arrives when the frame is painted.
-  const painted = then => requestAnimationFrame(() => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => { then(performance.now()); port1.close(); };
-    port2.postMessage(0);
-  });
+  // A frame begins after the one before it was painted, up to a sixtieth of a second later; other signs of
+  // its end, as messages, wait for half a second when a hand begins to drag.
+  const painted = then => requestAnimationFrame(() => requestAnimationFrame(() => then(performance.now())));
   addEventListener("input", () => {
     bench.moved = performance.now();
     if (begun) return;
@@ -108,7 +105,6 @@ class Drag:
         begin: "from today" or "from a month".
         kind: of the slider.
         updates: milliseconds of each update on the way.
-        busy: milliseconds of the processor that the page's thread took for an update, on average.
         rest: seconds from the last event until all draws are painted.
         at: position by slider, of all that stand elsewhere than planned.
         said: periods as the worker told them.
@@ -117,7 +113,6 @@ class Drag:
     begin: str
     kind: str
     updates: list[float]
-    busy: float
     rest: float
     at: dict[str, float]
     said: list[dict[str, Any]]
@@ -140,7 +135,6 @@ def tried(page: Live, positions: int, seed: int, slower: int = 1) -> Tried:
     async def visit(tab: Tab) -> Tried:
         await tab.call("Page.enable")
         await tab.call("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
-        await tab.call("Performance.enable", timeDomain="threadTicks")
         await tab.call("Emulation.setCPUThrottlingRate", rate=slower)
         await tab.go(path.as_uri())
         await tab.until(RESTS)
@@ -194,30 +188,22 @@ async def _drag(tab: Tab, begin: str, slider: str, by: float) -> Drag:
             clickCount=1,
         )  # fmt: skip
 
-    before = await _busy(tab)
     await mouse("mousePressed", place["at"])
     for way in (1 - np.cos(np.pi * np.arange(1, MOVES + 1) / MOVES)) / 2:
         await mouse("mouseMoved", place["at"] + (to - place["at"]) * float(way))
         await asyncio.sleep(FRAME)
-    took = await _busy(tab) - before
     await mouse("mouseReleased", to)
     await tab.until(RESTS)
-    return await _dragged(tab, begin, slider, took)
+    return await _dragged(tab, begin, slider)
 
 
-async def _busy(tab: Tab) -> float:
-    """Return the milliseconds of the processor that the page's thread has taken so far."""
-    told = (await tab.call("Performance.getMetrics"))["metrics"]
-    return next(1000 * one["value"] for one in told if one["name"] == "TaskDuration")
-
-
-async def _dragged(tab: Tab, begin: str, slider: str, took: float) -> Drag:
+async def _dragged(tab: Tab, begin: str, slider: str) -> Drag:
     """Return what was seen of a drag; where the sliders stand is what the page writes into its address."""
     seen = await tab.ask("({ ...bench, at: [...new URLSearchParams(location.hash.slice(1))] })")
     at = {name: float(value) for name, value in seen["at"]}
     kind = slider.split("-")[1]
     updates, said = seen["updates"], seen["result"]["periods"]
-    return Drag(begin, kind, updates, took / max(len(updates), 1), seen["rest"] / 1000, at, said)
+    return Drag(begin, kind, updates, seen["rest"] / 1000, at, said)
 
 
 async def _few(tab: Tab) -> int:
@@ -271,7 +257,6 @@ def print_times(title: str, found: Tried, *, judged: bool) -> None:
         others = [ms for drag in own if drag.kind not in PASS for ms in drag.updates]
         for name, updates in (("odds, days", passes), ("other sliders", others), ("all", passes + others)):
             print_row(f"{begin}, {name}", "ms", updates, limit if judged else None)
-        print_row(f"{begin}, processor", "ms", [drag.busy for drag in own], None)
         print_row(f"{begin}, all draws", "s", [drag.rest for drag in own], LIMIT_REST if judged else None)
 
 

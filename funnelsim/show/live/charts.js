@@ -1,5 +1,6 @@
 // The drawings of the page: the fan of revenue, and twenty futures as dots. A view holds {page, words, say,
-// unit, top (of the axis, in money), state, paper (whether it is printed), fan, dots: where they go}.
+// unit, top (of the axis, in money), state, paper (whether it is printed), fan, dots: where they go, wide: how
+// wide these are}.
 const Charts = (() => {
   "use strict";
 
@@ -32,7 +33,7 @@ const Charts = (() => {
       say,
       state: { at, plan, now },
     } = view;
-    const wide = view.paper ? PAPER : Math.max(view.fan.clientWidth, 280);
+    const wide = view.paper ? PAPER : Math.max(view.wide.fan, 280);
     const phone = wide < NARROW;
     const high = phone ? 250 : view.paper ? 215 : 330;
     const left = phone ? 44 : 58;
@@ -183,7 +184,7 @@ const Charts = (() => {
     const k = at.period ?? 0;
     const target = at.target || 0;
     const told = now[k];
-    const wide = view.paper ? 0.47 * PAPER : Math.min(Math.max(view.dots.clientWidth, 240), 460);
+    const wide = view.paper ? 0.47 * PAPER : Math.min(Math.max(view.wide.dots, 240), 460);
     const size = wide < 400 ? 11 : 12;
     const high = view.paper ? 116 : 148;
     const foot = 24;

@@ -2,17 +2,20 @@
 //
 // The twin of funnelsim/forecasting/distribution.py: same grid, same formulas, same rule for quantiles. A
 // lump is {amount (deals), chance (deals, draws), born (draws, groups), atoms (groups, atoms), spread,
-// weight (draws), draws, groups}; arrays are flat, the last index runs fastest.
+// weight (draws), draws, groups, rough}; arrays are flat, the last index runs fastest. Rough serves a hand
+// that drags, in half the time: fewer points and terms, whose error is a sixth of that of few draws.
 const Distribution = (() => {
   "use strict";
 
-  const POINTS = 4096;
+  const POINTS = 4096; // as in distribution.py
+  const ROUGH_POINTS = 2048;
   const MOST_GIANTS = 5;
   const FINER = 4; // as in distribution.py
   // The logarithm's series where q / (1 - q) is below: 50 terms leave .6 ^ 50 / 50 = 2e-13, and one transform
   // serves all such deals; a product over deals, as for the others, takes ten times as long.
   const MOST_RATIO = 0.6;
   const TAIL = 1e-12;
+  const ROUGH_TAIL = 1e-6;
   const MOST_TERMS = 62;
   const GONE = -40; // e ^ -40 is below rounding
   const LEVELS = [
@@ -129,15 +132,16 @@ const Distribution = (() => {
    * covers all.
    */
   function gridOf(lump, sums, gone) {
-    const { amount, atoms, born, draws, groups } = lump;
+    const { amount, atoms, born, draws, groups, rough } = lump;
+    const most = rough ? ROUGH_POINTS : POINTS;
     const { means, total } = less(lump, sums, gone);
     const size = atoms.length / groups;
     const used = [];
     const kept = gone.length ? amount.filter((_, i) => !gone.includes(i)) : amount;
     for (let g = 0; g < groups; g++) {
-      let most = 0;
-      for (let d = 0; d < draws; d++) most = Math.max(most, born[d * groups + g]);
-      if (most > 1e-9) used.push(...atoms.subarray(g * size, (g + 1) * size));
+      let leads = 0;
+      for (let d = 0; d < draws; d++) leads = Math.max(leads, born[d * groups + g]);
+      if (leads > 1e-9) used.push(...atoms.subarray(g * size, (g + 1) * size));
     }
     let largest = 0;
     let unit = 0;
@@ -154,9 +158,9 @@ const Distribution = (() => {
     for (const mean of means) if (mean > extreme) extreme = mean;
     const reach = extreme + 9 * Math.sqrt(total.luck + total.parameter) + largest;
     if (reach <= 0) return { step: 1, points: 2 };
-    if (whole && unit > 0 && unit * (POINTS - 1) >= reach)
+    if (whole && unit > 0 && unit * (most - 1) >= reach)
       return { step: unit, points: 2 ** Math.ceil(Math.log2(reach / unit + 1)) };
-    return { step: reach / (POINTS - 1), points: POINTS };
+    return { step: reach / (most - 1), points: most };
   }
 
   function divisor(a, b) {
@@ -192,7 +196,8 @@ const Distribution = (() => {
    * + ..., r = q / (1 - q); an amount between two points is shared by both. Deals with a large r are put
    * aside in `likely`.
    */
-  function logarithms({ amount, chance, draws }, { step, points }, likely) {
+  function logarithms({ amount, chance, draws, rough }, { step, points }, likely) {
+    const least = rough ? ROUGH_TAIL : TAIL;
     const logs = new Float64Array(points * draws);
     const ratio = new Float64Array(draws);
     const power = new Float64Array(draws);
@@ -214,7 +219,7 @@ const Distribution = (() => {
       const low = Math.floor(amount[i] / step + 1e-9);
       const part = Math.max(amount[i] / step - low, 0);
       let terms = 1;
-      for (let tail = most; tail / terms > TAIL && terms < MOST_TERMS; terms++) tail *= most;
+      for (let tail = most; tail / terms > least && terms < MOST_TERMS; terms++) tail *= most;
       for (let d = 0; d < draws; d++) {
         logs[d] -= Math.log1p(ratio[d]);
         power[d] = -1;

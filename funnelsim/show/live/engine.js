@@ -64,6 +64,7 @@ const Engine = (() => {
     );
     const chosen = rows ?? Array.from({ length: contract.draws }, (_, d) => d);
     engine.draws = chosen.length;
+    engine.rough = chosen.length < contract.draws;
     engine.rates = picked(unpack(contract.rates), chosen, engine.groups * engine.exits * engine.bins);
     engine.common = picked(unpack(contract.common), chosen, engine.periods);
     const weight = Float64Array.from(weights ?? chosen.map(() => 1));
@@ -109,6 +110,7 @@ const Engine = (() => {
         weight: engine.weight,
         draws: engine.draws,
         groups: engine.groups,
+        rough: engine.rough,
         chance: found.chance.subarray(k * size, (k + 1) * size),
         born: born.subarray(k * engine.draws * engine.groups, (k + 1) * engine.draws * engine.groups),
       };

@@ -192,6 +192,7 @@ const View = (() => {
   function watch(view) {
     let width = 0;
     const again = () => {
+      measure(view);
       if (view.state) charts(view);
     };
     new ResizeObserver(() => {
@@ -329,8 +330,14 @@ const View = (() => {
 
   // Painting --------------------------------------------------------------------------------------
 
+  /** Remember how wide the charts are: asked between changes, the browser would lay the page out each time. */
+  function measure(view) {
+    view.wide = { fan: view.fan.clientWidth, dots: view.dots.clientWidth };
+  }
+
   function paint(view, state) {
     view.state = state;
+    measure(view);
     controls(view, state);
     head(view, state);
     figuresOf(view, state);
