@@ -37,7 +37,7 @@ from funnelsim.model.model import (
 )
 from funnelsim.simulation.jit import compile_beside, is_kept
 
-ROUGH_STEPS = 8  # of a period: draws are only ranked by it, and it takes a hundredth of a forecast's time
+ROUGH_STEPS = 8  # of a period: draws are only ranked by it, in under half the time of the pass itself
 # One of so many shifts of the common factors: the headline's 10 % quantile then moves by .33 % with the seed
 # on the sample (24 seeds), before by .50 %, and some luck is left in the shift.
 SHIFTS = 8
