@@ -262,7 +262,8 @@ def _snapshots(
     try:
         while left or sent:
             while left and len(sent) < 2 * others and time.monotonic() >= alone_until:
-                pool = get_memmapping_executor(others, env={THREADS: "1"})
+                # Large arrays by pickles: files in shared memory are only told to be left over at the end.
+                pool = get_memmapping_executor(others, env={THREADS: "1"}, max_nbytes=None)
                 origin, draws = left.pop() if works else left.popleft()
                 sent[origin] = pool.submit(ask, history.as_of(origin), draws=draws)
             if left and works:
