@@ -253,6 +253,13 @@ def test_a_few_draws_answer_nearly_as_all_do(place: Situation, tmp_path: Path) -
             assert_allclose(few_["reach"], all_["reach"], atol=0.02)
 
 
+def test_readme_and_lesson_say_how_few_draws_answer() -> None:
+    root = Path(__file__).parent.parent
+    lesson = (root / "notebooks" / "10_what_if_live.ipynb").read_text(encoding="utf-8")
+    assert f" {DRAGS[0]} weighted draws" in (root / "README.md").read_text(encoding="utf-8")
+    assert f" {DRAGS[0]} chosen futures" in lesson
+
+
 def test_draws_and_weights_keep_what_they_stand_for() -> None:
     rng = np.random.default_rng(2)
     sold, born = rng.gamma(9, 1, (200, 2)), rng.gamma(4, 0.5, (200, 2))
