@@ -12,19 +12,13 @@ Nothing is chosen here.
 from __future__ import annotations
 
 import argparse
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from record import RESAMPLES, of_company
 
-from funnelsim.calibration.calibrate import fit_model, open_pipeline
-from funnelsim.forecasting.forecast import forecast_periods, totals
-from funnelsim.forecasting.periods import Period
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-FIRST, RESAMPLES = 1001, 4000  # no other benchmark uses companies from 1001 on
+FIRST = 1001  # no other benchmark uses companies from 1001 on
 KINDS: dict[str, dict[str, float]] = {
     "nothing changes": {},
     "leads double in a year": {"growth": 2.0},
@@ -34,33 +28,17 @@ KINDS: dict[str, dict[str, float]] = {
 }
 
 
-def said_and_came(seed: int, change: dict[str, float], draws: int) -> dict[str, float]:
-    """Return what is said of a company's next quarter, and what came, of wins and revenue."""
-    from companies import random_company
-
-    made = random_company(seed, **change)
-    start = made.history.until
-    period = Period("a quarter", start, start + pd.Timedelta(days=made.horizon))
-    model = fit_model(made.history, period=made.horizon)
-    said = forecast_periods(model, open_pipeline(made.history, model), (period,), draws=draws, seed=seed)
-    found: dict[str, float] = {}
-    for measure, came in (("wins", float(made.wins)), ("revenue", made.revenue)):
-        row = totals(said, measure).iloc[0]
-        found |= {f"{measure} said": row["mean"], f"{measure} came": came}
-        found |= {f"{measure} inside": float(row["0.10"] <= came <= row["0.90"])}
-    return found
-
-
 def line_of(name: str, rows: pd.DataFrame) -> str:
     """Return one line of the table: bias of wins and revenue with their intervals, and the share inside."""
     rng = np.random.default_rng(1)
     cells = [f"{name:30s}"]
     for measure in ("wins", "revenue"):
-        unit = (rows[f"{measure} said"] + rows[f"{measure} came"]) / 2 + 1e-9
-        said, came = (rows[f"{measure} {one}"].to_numpy() / unit.to_numpy() for one in ("said", "came"))
-        pick = rng.integers(0, len(rows), (RESAMPLES, len(rows)))
+        own = rows[rows["measure"] == measure]
+        unit = (own["mean"] + own["actual"]) / 2 + 1e-9
+        said, came = ((own[one] / unit).to_numpy() for one in ("mean", "actual"))
+        pick = rng.integers(0, len(own), (RESAMPLES, len(own)))
         low, high = np.quantile(said[pick].sum(axis=1) / came[pick].sum(axis=1), [0.05, 0.95])
-        inside = rows[f"{measure} inside"].mean()
+        inside = own["inside_80"].mean()
         cells.append(f"{said.sum() / came.sum():7.2f} [{low:.2f}, {high:.2f}] {inside:8.2f}")
     return "".join(cells)
 
@@ -77,9 +55,9 @@ def main() -> None:
     for name, change in KINDS.items():
         tasks = range(FIRST, FIRST + asked.companies)
         rows = Parallel(n_jobs=asked.workers)(
-            delayed(said_and_came)(seed, change, asked.draws) for seed in tasks
+            delayed(of_company)(seed, asked.draws, **change) for seed in tasks
         )
-        print(line_of(name, pd.DataFrame(rows)), flush=True)
+        print(line_of(name, pd.concat(rows)), flush=True)
 
 
 if __name__ == "__main__":

@@ -39,8 +39,8 @@ from chromium import Tab, drive
 TARGET, DRAWS, SEED = 5e6, 200, 1
 TOGETHER = 5  # sliders moved before all go back
 MOVES = 20  # of the mouse from a slider's old position to its new one
-BY = (0.2, 0.5)  # of its way that a slider is moved: nowhere out of reach, never to where it stood
 FRAME = 1 / 60  # seconds between two of them
+BY = (0.2, 0.5)  # of its way that a slider is moved: nowhere out of reach, never to where it stood
 THUMB = 8  # pixels from a slider's end to the middle of its thumb
 SLOWER = 4
 PASS = ("odds", "days")  # whose change asks a new pass of the lattice; other sliders use the last one

@@ -139,11 +139,17 @@ def all_of(lines: Sequence[dict[str, object]], name: str) -> dict[str, object]:
     return line | {"used to choose": ""}
 
 
-def of_company(seed: int, draws: int) -> pd.DataFrame:
-    """Forecast a made-up company's next 91 days; return a row of revenue and one of wins, scored."""
+def of_company(seed: int, draws: int, **change: float) -> pd.DataFrame:
+    """Forecast a made-up company's next 91 days; return a row of revenue and one of wins, scored.
+
+    Args:
+        seed: of the company and of its forecast.
+        draws: posterior draws.
+        change: what goes on changing in it, see `random_company`.
+    """
     from companies import random_company
 
-    made = random_company(seed)
+    made = random_company(seed, **change)
     start = made.history.until
     period = Period("the next 91 days", start, start + pd.Timedelta(days=made.horizon))
     model = fit_model(made.history, period=made.horizon)

@@ -190,16 +190,12 @@ const View = (() => {
 
   /** Draw again where a width changes, and on paper. */
   function watch(view) {
-    let width = 0;
     const again = () => {
       measure(view);
       if (view.state) charts(view);
     };
     new ResizeObserver(() => {
-      if (view.fan.clientWidth !== width) {
-        width = view.fan.clientWidth;
-        again();
-      }
+      if (view.fan.clientWidth !== view.wide?.fan) again();
     }).observe(view.fan);
     addEventListener("beforeprint", () => {
       view.paper = true;
